@@ -1,0 +1,19 @@
+"""Packaging for ROS 2 (ament_python). colcon's --symlink-install reads this file and setup.cfg but not pyproject.toml,
+so packages, data files and entry points are stated here too; pip reads everything else from pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+PACKAGE = "vpr_aesvc"
+
+setup(
+    name=PACKAGE,
+    version="0.1.0",
+    packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
+    package_data={PACKAGE: ["py.typed", "evaluation/*.html"]},
+    data_files=[
+        ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
+        (f"share/{PACKAGE}", ["package.xml"]),
+    ],
+    entry_points={"console_scripts": ["vpr = vpr_aesvc.cli.main:main"]},
+    zip_safe=False,
+)

@@ -1,0 +1,178 @@
+"""The hog backbone: what it promises of any image, and how well it recognises real places."""
+
+import csv
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from vpr_aesvc.backbones.hog import HogBackbone, oriented_gradients
+
+DATA = Path(os.environ.get("VPR_TEST_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
+
+
+def read_frames(name: str) -> tuple[list[np.ndarray], list[dict[str, str]]]:
+    """RGB images and the rows of `frames.csv` of a data set, or a skip."""
+    table = DATA / name / "frames.csv"
+    if not table.is_file():
+        pytest.skip(f"{table} is absent: set VPR_TEST_DATA to the folder that holds {name}")
+    with table.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    images = [cv2.cvtColor(cv2.imread(str(table.parent / row["path"])), cv2.COLOR_BGR2RGB) for row in rows]
+    return images, rows
+
+
+@pytest.fixture(scope="module")
+def corridor():
+    return read_frames("corridor_loop")
+
+
+@pytest.fixture(scope="module")
+def photos(corridor) -> list[np.ndarray]:
+    return corridor[0][:6]
+
+
+def ramp(degrees: float, size: int = 96) -> np.ndarray:
+    """An image that grows brighter steadily towards an angle, from right (0) to down (90)."""
+    down, right = np.mgrid[:size, :size] - size / 2
+    angle = np.radians(degrees)
+    grey = 128 + right * np.cos(angle) + down * np.sin(angle)
+    return np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)
+
+
+def recall_at_1(embeddings: np.ndarray, rows: list[dict[str, str]]) -> float:
+    """Share of queries whose most similar database frame is of the same sequence and at most 3 frames away."""
+    is_database = np.array([row["split"] == "database" for row in rows])
+    sequence = np.array([row["sequence"] for row in rows])
+    index = np.array([float(row["index"]) for row in rows])
+    best = np.argmax(embeddings[~is_database] @ embeddings[is_database].T, axis=1)
+    same_sequence = sequence[~is_database] == sequence[is_database][best]
+    return float(np.mean(same_sequence & (np.abs(index[~is_database] - index[is_database][best]) <= 3)))
+
+
+def test_embeddings_are_finite_unit_float32(photos):
+    backbone = HogBackbone()
+    embeddings = backbone.embed(photos)
+    assert embeddings.dtype == np.float32
+    assert embeddings.shape == (len(photos), backbone.dim) == (6, 1056)
+    assert np.isfinite(embeddings).all()
+    np.testing.assert_allclose(np.linalg.norm(embeddings, axis=1), 1, atol=1e-5)
+
+
+def test_no_images_give_no_rows():
+    assert HogBackbone().embed([]).shape == (0, 1056)
+
+
+def test_an_embedding_depends_on_its_image_alone(photos):
+    together = HogBackbone().embed(photos)
+    alone = np.concatenate([HogBackbone().embed([photo]) for photo in photos])
+    np.testing.assert_array_equal(together, alone)
+
+
+def test_the_images_are_left_as_they_were(photos):
+    before = photos[0].copy()
+    HogBackbone().embed(photos[:1])
+    np.testing.assert_array_equal(photos[0], before)
+
+
+def test_a_grey_photo_in_three_channels_is_close_to_its_colour_original(photos):
+    grey = cv2.cvtColor(cv2.cvtColor(photos[0], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    embeddings = HogBackbone().embed([photos[0], grey])
+    assert embeddings[0] @ embeddings[1] > 0.999
+
+
+def test_half_the_light_changes_little(photos):
+    dimmed = [(photo * 0.5).astype(np.uint8) for photo in photos]
+    similarity = np.sum(HogBackbone().embed(photos) * HogBackbone().embed(dimmed), axis=1)
+    assert similarity.min() > 0.99
+
+
+@pytest.mark.parametrize("direction", range(8))
+def test_a_ramp_lands_in_the_direction_in_which_it_grows_brighter(direction):
+    maps = oriented_gradients(ramp(45 * direction)[:, :, 0].astype(np.float32), 8)
+    shares = maps.sum(axis=(1, 2)) / maps.sum()
+    assert np.argmax(shares) == direction
+    first_grid = HogBackbone().embed([ramp(45 * direction)])[0, : 8 * 9].reshape(8, 9)
+    assert np.argmax(first_grid.sum(axis=1)) == direction
+
+
+def test_an_exact_ramp_has_one_direction_only_and_one_between_two_is_shared_equally():
+    along_x = np.tile(np.arange(32, dtype=np.float32), (32, 1))
+    inside = np.s_[:, 1:-1, 1:-1]  # the border is mirrored: its gradient is not the ramp's
+    shares = oriented_gradients(along_x, 8)[inside].sum(axis=(1, 2))
+    np.testing.assert_allclose(shares / shares.sum(), [1, 0, 0, 0, 0, 0, 0, 0], atol=1e-5)
+    half_way = np.cos(np.pi / 8) * along_x + np.sin(np.pi / 8) * along_x.T
+    shares = oriented_gradients(half_way, 8)[inside].sum(axis=(1, 2))
+    np.testing.assert_allclose(shares / shares.sum(), [0.5, 0.5, 0, 0, 0, 0, 0, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [0, 128, 255])
+def test_an_image_of_one_colour_embeds_to_zeros(value):
+    assert not HogBackbone().embed([np.full((240, 320, 3), value, np.uint8)]).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 300), (96, 96), (480, 640), (1080, 1920)])
+def test_any_size_is_embedded(shape):
+    noise = np.random.default_rng(0).integers(0, 256, (*shape, 3), dtype=np.uint8)
+    embedding = HogBackbone().embed([noise])
+    assert embedding.shape == (1, 1056)
+    assert np.isfinite(embedding).all()
+
+
+def test_the_size_of_a_photo_matters_little(photos):
+    half = cv2.resize(photos[0], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    embeddings = HogBackbone().embed([photos[0], half])
+    assert embeddings[0] @ embeddings[1] > 0.99
+
+
+def test_a_view_with_reversed_channels_is_read_in_its_own_order(photos):
+    bgr = np.ascontiguousarray(photos[0][:, :, ::-1])
+    np.testing.assert_array_equal(HogBackbone().embed([bgr[:, :, ::-1]]), HogBackbone().embed([photos[0]]))
+
+
+@pytest.mark.parametrize(
+    "image, message",
+    [
+        (np.zeros((4, 4, 3), np.float32), r"image 1 .* found float32 \[4, 4, 3\]"),
+        (np.zeros((4, 4), np.uint8), r"image 1 .* found uint8 \[4, 4\]"),
+        (np.zeros((4, 4, 4), np.uint8), r"image 1 .* found uint8 \[4, 4, 4\]"),
+        (np.zeros((0, 4, 3), np.uint8), r"image 1 is empty: \[0, 4, 3\]"),
+        (None, "image 1 .* found NoneType"),
+    ],
+)
+def test_what_is_no_rgb_image_is_refused_by_its_place_in_the_batch(image, message):
+    with pytest.raises(ValueError, match=message):
+        HogBackbone().embed([np.zeros((4, 4, 3), np.uint8), image])
+
+
+def test_dim_and_fingerprint_follow_the_parameters(photos):
+    backbones = [HogBackbone(), HogBackbone(side=64), HogBackbone(orientations=6)]
+    assert len({backbone.fingerprint for backbone in backbones}) == 3
+    assert all(len(backbone.fingerprint) == 16 and int(backbone.fingerprint, 16) >= 0 for backbone in backbones)
+    assert HogBackbone().fingerprint == backbones[0].fingerprint
+    for backbone in backbones:
+        assert backbone.embed(photos[:1]).shape == (1, backbone.dim)
+
+
+def test_the_fingerprint_covers_the_constants(monkeypatch):
+    before = HogBackbone().fingerprint
+    monkeypatch.setattr("vpr_aesvc.backbones.hog._POWER", 0.5)
+    assert HogBackbone().fingerprint != before
+
+
+@pytest.mark.parametrize("parameters", [{"side": 24}, {"side": 100}, {"orientations": 1}])
+def test_parameters_out_of_range_are_refused(parameters):
+    with pytest.raises(ValueError, match=f"{next(iter(parameters))} must be"):
+        HogBackbone(**parameters)
+
+
+def test_recall_on_a_corridor_driven_again(corridor):
+    images, rows = corridor
+    assert recall_at_1(HogBackbone().embed(images), rows) >= 0.91  # measured: .932
+
+
+def test_recall_on_thirteen_floors_of_phone_clips():
+    images, rows = read_frames("ie_tower")
+    assert recall_at_1(HogBackbone().embed(images), rows) >= 0.31  # measured: .332

@@ -1,0 +1,77 @@
+"""Backbones: image -> embedding. One file per kind, opened from one string by :func:`open_backbone`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+
+
+class Backbone(Protocol):
+    """What every backbone offers. There is nothing to inherit: a new kind is one file with these four names."""
+
+    spec: str
+    """The string that opens this backbone again."""
+    dim: int
+    """Length D of an embedding."""
+    fingerprint: str
+    """Sixteen hex digits over everything that changes an embedding: weights, preprocessing, pooling."""
+
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """RGB uint8 images [H, W, 3] of any sizes -> float32 [n, D]."""
+        ...
+
+
+BACKBONE_HELP = (
+    "hog (no weights) | an .onnx file with preprocess.json beside it | a Hugging Face folder or hub id, "
+    "with ?pooling=cls, mean or gem"
+)
+
+
+def open_backbone(spec: str) -> Backbone:
+    """Opens a backbone from one string.
+
+    - ``hog``: histograms of oriented gradients, no weights;
+    - ``onnx:PATH`` or a path: an ``.onnx`` file, or a folder that holds one, with ``preprocess.json`` beside it;
+    - ``hf:NAME`` or a folder with ``config.json`` or a hub id such as ``facebook/dinov2-small``; ``?pooling=mean`` or
+      ``?pooling=gem`` may follow.
+
+    Raises:
+        VprError: nothing of that name is there, or it is of no known kind.
+    """
+    kind, _, rest = spec.partition(":")
+    if spec == "hog":
+        from vpr_aesvc.backbones.hog import HogBackbone
+
+        return HogBackbone()
+    if kind == "onnx":
+        return _onnx(rest)
+    if kind == "hf":
+        return _huggingface(rest)
+    path = Path(spec.partition("?")[0]).expanduser()
+    if path.suffix == ".onnx" or (path.is_dir() and any(path.glob("*.onnx")) and not (path / "config.json").exists()):
+        return _onnx(spec)
+    if path.is_dir() or spec.count("/") == 1:
+        return _huggingface(spec)
+    raise VprError(f"backbone {spec!r}: no such file or folder, and not a hub id; expected {BACKBONE_HELP}")
+
+
+def _onnx(path: str) -> Backbone:
+    from vpr_aesvc.backbones.onnx import OnnxBackbone
+
+    return OnnxBackbone(path)
+
+
+def _huggingface(name: str) -> Backbone:
+    from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
+
+    name, _, options = name.partition("?")
+    key, _, pooling = options.partition("=")
+    if options and key != "pooling":
+        raise VprError(f"backbone option {options!r} is not known; expected ?pooling=cls, mean or gem")
+    return HuggingFaceBackbone(name, pooling=pooling or "cls")

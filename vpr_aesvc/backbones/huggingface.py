@@ -1,0 +1,145 @@
+"""Foundation models that ``transformers.AutoModel`` reads: DINOv2, DINO, ViT, CLIP's vision tower. Needs ``[train]``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.fingerprint import fingerprint
+from vpr_aesvc.images import Preprocess
+
+if TYPE_CHECKING:
+    import torch
+
+POOLINGS = ("cls", "mean", "gem")
+_RESAMPLE: dict[int, Literal["nearest", "lanczos", "linear", "cubic"]] = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic"}
+_GEM_POWER = 3.0  # Radenovic et al., 2018, https://arxiv.org/abs/1711.02512
+
+
+class HuggingFaceBackbone:
+    """A vision transformer, by local folder or hub id, never from the network.
+
+    Args:
+        name: a folder with ``config.json``, or a hub id whose files are in the local Hugging Face cache.
+        pooling: ``cls`` token, ``mean`` of the patch tokens, or ``gem`` (generalised mean, power 3) of them.
+
+    Raises:
+        VprError: torch or transformers is missing, or the weights are not on this machine.
+    """
+
+    def __init__(self, name: str, pooling: str = "cls") -> None:
+        if pooling not in POOLINGS:
+            raise VprError(f"pooling {pooling!r} is not known; expected one of {', '.join(POOLINGS)}")
+        try:
+            import torch
+            import transformers
+        except ImportError as error:
+            raise VprError(
+                f"the Hugging Face backbone {name!r} needs torch and transformers: pip install 'vpr_aesvc[train]'"
+            ) from error
+        folder = _snapshot(name)
+        try:
+            config = json.loads((folder / "config.json").read_text())
+            processor = json.loads((folder / "preprocessor_config.json").read_text())
+        except (OSError, json.JSONDecodeError) as error:
+            raise VprError(f"{folder}: {error}; a Hugging Face folder needs config.json and preprocessor_config.json") from error
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        kind = transformers.CLIPVisionModel if config.get("model_type", "").startswith("clip") else transformers.AutoModel
+        try:
+            model = kind.from_pretrained(str(folder), local_files_only=True)
+        except Exception as error:  # transformers raises OSError, ValueError, SafetensorError, ... for a folder it cannot read
+            raise VprError(f"{folder}: transformers cannot load it ({str(error).strip().splitlines()[0]})") from error
+        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        self._tower = getattr(model, "vision_model", model).float().eval().to(self._device)
+        settings = getattr(model.config, "vision_config", model.config)
+        self._prefix = 1 + int(getattr(settings, "num_register_tokens", 0) or 0)
+        self._preprocess = _preprocess_of(processor, folder)
+        self._pooling = pooling
+        self.dim = int(settings.hidden_size)
+        is_local = Path(name).expanduser().is_dir()
+        self.spec = f"hf:{folder.resolve() if is_local else name}?pooling={pooling}"
+        weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+        self.fingerprint = fingerprint(
+            "hf", json.dumps(config, sort_keys=True), self._preprocess.model_dump_json(), pooling, *weights
+        )
+
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """RGB uint8 images [H, W, 3] -> float32 [n, D], as one batch.
+
+        Raises:
+            VprError: the model gives numbers that are not finite.
+        """
+        import torch
+
+        if not images:
+            return np.empty((0, self.dim), np.float32)
+        pixels = torch.from_numpy(np.stack([self._preprocess(image) for image in images])).to(self._device)
+        with torch.inference_mode():
+            embeddings = self._pool(self._tower(pixel_values=pixels).last_hidden_state).float().cpu().numpy()
+        if not np.isfinite(embeddings).all():
+            raise VprError(f"{self.spec}: gave numbers that are not finite; the weights may be damaged")
+        return np.asarray(embeddings, np.float32)
+
+    def _pool(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Tokens [n, 1 + registers + patches, D] -> [n, D]."""
+        # CLIP normalises only the class token, outside last_hidden_state; the other models have normalised all of them.
+        norm = getattr(self._tower, "post_layernorm", None)
+        tokens = tokens if norm is None else norm(tokens)
+        if self._pooling == "cls":
+            return tokens[:, 0]
+        patches = tokens[:, self._prefix :]
+        if self._pooling == "mean":
+            return patches.mean(1)
+        return patches.clamp(min=1e-6).pow(_GEM_POWER).mean(1).pow(1 / _GEM_POWER)
+
+
+def _snapshot(name: str) -> Path:
+    """The folder with the weights: ``name`` itself, or its place in the local Hugging Face cache."""
+    folder = Path(name).expanduser()
+    if folder.is_dir():
+        return folder
+    from huggingface_hub import constants, snapshot_download
+
+    try:
+        return Path(snapshot_download(name, local_files_only=True))
+    except Exception as error:  # one of several errors of huggingface_hub, all meaning: not in the cache
+        raise VprError(
+            f"{name!r} is not a folder here and is not in the Hugging Face cache {constants.HF_HUB_CACHE}. On a machine with "
+            f"network run `hf download {name}` and copy that cache, or give the path of a folder that holds config.json, "
+            "preprocessor_config.json and model.safetensors"
+        ) from error
+
+
+def _preprocess_of(processor: dict[str, Any], folder: Path) -> Preprocess:
+    """The model's own preprocessor settings (``preprocessor_config.json``) as ours."""
+    size, crop = processor.get("size", 224), processor.get("crop_size")
+
+    def pair(value: Any) -> tuple[int, int]:
+        if isinstance(value, int):
+            return value, value
+        edge = value.get("shortest_edge")
+        return (value.get("height", edge), value.get("width", edge))
+
+    try:
+        does_crop = bool(processor.get("do_center_crop")) and crop is not None
+        height, width = pair(crop if does_crop else size)
+        normalises = processor.get("do_normalize", True)
+        return Preprocess(
+            height=height,
+            width=width,
+            resize="crop" if does_crop or (isinstance(size, dict) and "shortest_edge" in size) else "square",
+            short_side=min(pair(size)) if does_crop else None,
+            interpolation=_RESAMPLE.get(processor.get("resample", 3), "cubic"),
+            scale=processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0,
+            mean=tuple(processor["image_mean"]) if normalises else (0.0, 0.0, 0.0),
+            std=tuple(processor["image_std"]) if normalises else (1.0, 1.0, 1.0),
+        )
+    except (KeyError, TypeError, ValueError) as error:
+        raise VprError(f"{folder / 'preprocessor_config.json'}: not understood ({error})") from error

@@ -1,0 +1,159 @@
+"""Decode, colour, resize, normalise. Inside the library an image is always RGB uint8 [H, W, 3]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from vpr_aesvc.errors import VprError
+
+IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+
+_INTERPOLATION = {
+    "nearest": cv2.INTER_NEAREST,
+    "linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos": cv2.INTER_LANCZOS4,
+    "area": cv2.INTER_AREA,
+}
+
+
+class Preprocess(BaseModel):
+    """How an encoder wants its image. Two resize rules, by name:
+
+    - ``square``: stretched to ``height`` x ``width``, the aspect ratio is not kept;
+    - ``crop``: the short side becomes ``short_side`` pixels, then the centre ``height`` x ``width`` is cut out.
+
+    Then ``(pixel * scale - mean) / std`` for each of R, G, B.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    height: int = Field(ge=1)
+    width: int = Field(ge=1)
+    resize: Literal["square", "crop"] = "square"
+    short_side: int | None = Field(default=None, ge=1)
+    interpolation: Literal["nearest", "linear", "cubic", "lanczos", "area"] = "cubic"
+    scale: float = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """RGB uint8 [H, W, 3] -> float32 [3, height, width]."""
+        pixels = self.resized(image).astype(np.float32)
+        gain = np.float32(self.scale) / np.asarray(self.std, np.float32)
+        offset = np.asarray(self.mean, np.float32) / np.asarray(self.std, np.float32)
+        return np.ascontiguousarray((pixels * gain - offset).transpose(2, 0, 1))
+
+    def resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """RGB uint8 [H, W, 3] -> RGB uint8 [height, width, 3], by the named rule."""
+        if self.resize == "square":
+            return resize(image, self.height, self.width, self.interpolation)
+        rows, columns = image.shape[:2]
+        # Never smaller than the crop, whatever the rounding and however narrow the image is.
+        short = self.short_side or max(self.height, self.width)
+        ratio = max(short / min(rows, columns), self.height / rows, self.width / columns)
+        size = max(round(rows * ratio), self.height), max(round(columns * ratio), self.width)
+        big = resize(image, *size, self.interpolation)
+        top, left = (big.shape[0] - self.height) // 2, (big.shape[1] - self.width) // 2
+        return np.ascontiguousarray(big[top : top + self.height, left : left + self.width])
+
+
+def resize(image: NDArray[np.uint8], height: int, width: int, interpolation: str = "cubic") -> NDArray[np.uint8]:
+    """Resizes to ``height`` x ``width``. Where an axis shrinks by more than two, pixels are averaged instead:
+    a four- or sixteen-point kernel would then skip pixels, and fine texture would alias into the embedding."""
+    if image.shape[:2] == (height, width):
+        return image
+    shrink = max(image.shape[0] / height, image.shape[1] / width)
+    kernel = cv2.INTER_AREA if shrink > 2 and interpolation != "nearest" else _INTERPOLATION[interpolation]
+    return np.asarray(cv2.resize(image, (width, height), interpolation=kernel), np.uint8)
+
+
+def as_rgb(image: NDArray[np.uint8], colour: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
+    """Any usual array to RGB uint8 [H, W, 3]: grey [H, W] or [H, W, 1] is repeated, alpha [H, W, 4] is dropped.
+
+    ``colour`` says how a three- or four-channel array is ordered; OpenCV's own functions give ``bgr``.
+
+    Raises:
+        VprError: not uint8, empty, or not 1, 3 or 4 channels.
+    """
+    image = np.asarray(image)
+    if image.dtype != np.uint8:
+        raise VprError(f"an image array must be uint8 (0 to 255), found {image.dtype}; convert it first")
+    if image.ndim == 3 and image.shape[2] == 1:
+        image = image[:, :, 0]
+    if image.size == 0 or image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[2] not in (3, 4)):
+        raise VprError(f"an image must be [H, W], [H, W, 3] or [H, W, 4] and not empty, found shape {image.shape}")
+    if image.ndim == 2:
+        return np.repeat(image[:, :, None], 3, axis=2)
+    image = image[:, :, :3]
+    return np.ascontiguousarray(image[:, :, ::-1] if colour == "bgr" else image)
+
+
+def read_image(path: Path | str) -> NDArray[np.uint8]:
+    """Decodes a file to RGB uint8 [H, W, 3], upright (EXIF orientation applied).
+
+    Raises:
+        VprError: the file is missing, truncated, or not an image that OpenCV decodes.
+    """
+    path = Path(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise VprError(f"{path}: cannot be read ({error.strerror})") from error
+    return decode_image(data, str(path))
+
+
+def decode_image(data: bytes, name: str = "image") -> NDArray[np.uint8]:
+    """Like :func:`read_image`, from the file's bytes; ``name`` is used in the error."""
+    if _is_truncated(data):
+        raise VprError(f"{name}: the file is truncated")
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+    except cv2.error:
+        bgr = None  # OpenCV raises for some damaged headers and returns None for others
+    if bgr is None:
+        raise VprError(f"{name}: {'the file is empty' if not data else 'not an image that can be decoded'}")
+    return as_rgb(np.asarray(bgr, np.uint8), "bgr")
+
+
+def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
+    """RGB uint8 [H, W, 3] -> JPEG bytes."""
+    done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    if not done:
+        raise VprError("the image could not be encoded as JPEG")
+    return bytes(data)
+
+
+def thumbnail(image: NDArray[np.uint8], longest: int = 160) -> NDArray[np.uint8]:
+    """A copy whose longest side is at most ``longest`` pixels, aspect ratio kept."""
+    rows, columns = image.shape[:2]
+    ratio = min(1.0, longest / max(rows, columns))
+    return resize(image, max(1, round(rows * ratio)), max(1, round(columns * ratio)), "area")
+
+
+def _is_truncated(data: bytes) -> bool:
+    """OpenCV fills the missing part of a cut JPEG or PNG with grey and reports success, so the end is looked for here."""
+    if data.startswith(b"\xff\xd8\xff"):
+        at = 2
+        while at + 4 <= len(data):
+            if data[at] != 0xFF:
+                return False  # not where a marker should be: let the decoder judge
+            marker = data[at + 1]
+            if marker == 0xFF:  # fill byte
+                at += 1
+            elif marker == 0xDA:  # start of scan: the coded picture follows, in which FF D9 can only be the end
+                return data.find(b"\xff\xd9", at) < 0
+            elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
+                at += 2
+            else:
+                at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        return True
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return b"IEND" not in data[8:]
+    return False

@@ -1,0 +1,81 @@
+"""The nouns of the pipeline: plain dataclasses, numpy arrays inside, no behaviour that needs another module."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Pose:
+    """Where the camera was: position in metres and orientation as a unit quaternion, both in the map frame
+    (right-handed, z up; x is east and y is north where the input is georeferenced).
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+    """
+
+    x: float
+    y: float
+    z: float = 0.0
+    qx: float = 0.0
+    qy: float = 0.0
+    qz: float = 0.0
+    qw: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, self.as_tuple())):
+            raise ValueError(f"a pose must be finite, found {self.as_tuple()}")
+
+    def as_tuple(self) -> tuple[float, float, float, float, float, float, float]:
+        return self.x, self.y, self.z, self.qx, self.qy, self.qz, self.qw
+
+    @classmethod
+    def planar(cls, x: float, y: float, heading: float = 0.0) -> Pose:
+        """A pose on the plane; ``heading`` in radians, counter-clockwise from the x axis (east)."""
+        return cls(x, y, 0.0, 0.0, 0.0, math.sin(heading / 2), math.cos(heading / 2))
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One image with what is known of it. Either ``image`` (RGB uint8 [H, W, 3]) or ``path`` is set.
+
+    ``stamp`` is in seconds; ``sequence`` names the clip or traverse and ``index`` is the position along it;
+    ``label`` is how the input names the frame (its path relative to the input); ``extra`` keeps unread CSV columns.
+    """
+
+    label: str
+    path: Path | None = None
+    image: NDArray[np.uint8] | None = field(default=None, repr=False, compare=False)
+    stamp: float | None = None
+    pose: Pose | None = None
+    sequence: str | None = None
+    index: float | None = None
+    split: str | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One stored place of a map, without its descriptor (see ``PlaceMap.descriptors``)."""
+
+    id: int
+    label: str
+    traverse: str
+    path: str | None = None
+    stamp: float | None = None
+    pose: Pose | None = None
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Match:
+    """A place proposed for a frame. ``similarity`` is the cosine of the two descriptors at the size searched, in [-1, 1]."""
+
+    place: Place
+    similarity: float
