@@ -103,7 +103,7 @@ def test_an_exact_ramp_has_one_direction_only_and_one_between_two_is_shared_equa
     inside = np.s_[:, 1:-1, 1:-1]  # the border is mirrored: its gradient is not the ramp's
     shares = oriented_gradients(along_x, 8)[inside].sum(axis=(1, 2))
     np.testing.assert_allclose(shares / shares.sum(), [1, 0, 0, 0, 0, 0, 0, 0], atol=1e-5)
-    half_way = np.cos(np.pi / 8) * along_x + np.sin(np.pi / 8) * along_x.T
+    half_way = np.float32(np.cos(np.pi / 8)) * along_x + np.float32(np.sin(np.pi / 8)) * along_x.T
     shares = oriented_gradients(half_way, 8)[inside].sum(axis=(1, 2))
     np.testing.assert_allclose(shares / shares.sum(), [0.5, 0.5, 0, 0, 0, 0, 0, 0], atol=1e-4)
 

@@ -1,0 +1,31 @@
+"""Inputs: what a user points at, as frames. One file per kind; :func:`open_input` finds the right one from the path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.errors import VprError
+
+__all__ = ["FrameSet", "open_input"]
+
+
+def open_input(path: Path | str) -> FrameSet:
+    """Frames of a ``frames.csv``, of a folder that holds one, of a folder of ``@utm_east@utm_north@...`` names, or of any
+    folder of images (searched recursively, natural order). No image is decoded here.
+
+    Raises:
+        VprError: the path is missing, holds no images, or its CSV is malformed; the message says which.
+    """
+    from vpr_aesvc.datasets.folder import read_folder
+    from vpr_aesvc.datasets.frames_csv import read_frames_csv
+
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise VprError(f"{path}: no such file or folder; expected a folder of images or a frames.csv")
+    if path.is_dir():
+        table = path / "frames.csv"
+        return read_frames_csv(table) if table.is_file() else read_folder(path)
+    if path.suffix.lower() == ".csv":
+        return read_frames_csv(path)
+    raise VprError(f"{path}: expected a folder of images or a frames.csv, found a {path.suffix or 'suffixless'} file")

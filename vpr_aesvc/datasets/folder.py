@@ -1,0 +1,53 @@
+"""A folder of images, with poses where the names carry them (``@utm_east@utm_north@...@.jpg``)."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import IMAGE_SUFFIXES
+from vpr_aesvc.types import Frame, Pose
+
+
+def read_folder(folder: Path) -> FrameSet:
+    """All images below ``folder`` in natural order (``img2`` before ``img10``), hidden files left out.
+
+    Where every name follows the VPR-datasets-downloader convention, each frame gets its pose: east and north in metres.
+
+    Raises:
+        VprError: the folder holds no image.
+    """
+    paths = [
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+    ]
+    if not paths:
+        raise VprError(f"{folder}: no images in this folder; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+    paths.sort(key=lambda path: _natural(str(path.relative_to(folder))))
+    poses = [utm_pose(path.name) for path in paths]
+    has_poses = all(pose is not None for pose in poses)
+    frames = tuple(
+        Frame(label=str(path.relative_to(folder)), path=path, pose=pose if has_poses else None)
+        for path, pose in zip(paths, poses, strict=True)
+    )
+    return FrameSet(folder, "UTM folder" if has_poses else "folder", frames)
+
+
+def utm_pose(name: str) -> Pose | None:
+    """``@0218047.08@2472431.44@50@Q@...`` -> its pose in UTM metres, or None where the name is not of this form."""
+    fields = name.split("@")
+    if len(fields) < 4 or fields[0]:
+        return None
+    try:
+        east, north = float(fields[1]), float(fields[2])
+    except ValueError:
+        return None
+    return Pose(east, north) if math.isfinite(east) and math.isfinite(north) else None
+
+
+def _natural(text: str) -> list[tuple[int, int, str]]:
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]
