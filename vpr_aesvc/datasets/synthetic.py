@@ -1,7 +1,8 @@
-"""A route the project draws itself: a street driven in the morning (database) and again in the evening (queries), with known poses.
+"""A route the project draws itself: a street driven in the morning (database) and again in the evening (queries).
 
-Nothing is downloaded: houses, cars, trees and people are painted and seen through a pinhole camera. The evening has another sun, lit
-windows, other cars at the kerb, other people, and a driver who keeps to another line. The same seed gives the same pictures.
+Poses are known, and nothing is downloaded: houses, cars, trees and people are painted and seen by a pinhole camera.
+The evening has another sun, lit windows, other cars at the kerb, other people, and a driver who keeps to another line.
+The same seed gives the same pictures.
 """
 
 from __future__ import annotations
@@ -63,7 +64,10 @@ EVENING = Daylight(
 
 @dataclass(frozen=True)
 class Traverse:
-    """One drive along the street. Jitters are standard deviations, metres or radians; all of them vary smoothly on the way."""
+    """One drive along the street.
+
+    Sway (sideways), height, yaw and pitch wander smoothly with these standard deviations, metres and radians.
+    """
 
     name: str
     split: str
@@ -110,7 +114,7 @@ TRAVERSES = (
 
 @dataclass(frozen=True)
 class _Poses:
-    """Where the camera is for each frame of a traverse: x, y, z [n, 3] in metres, heading and pitch in radians, stamp in seconds."""
+    """The camera at each frame: x, y, z [n, 3] in metres, heading and pitch [n] in radians, stamp [n] in seconds."""
 
     position: np.ndarray
     heading: np.ndarray
@@ -126,10 +130,23 @@ def draw_route(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> Path:
-    """Draws the route into the empty or absent folder `out`: `images/<traverse>/<nnnn>.jpg` and `frames.csv`; returns the latter's path.
+    """Draws the route: `images/<traverse>/<nnnn>.jpg` and `frames.csv`, 320 x 240 pixels each.
 
-    `places` database frames lie 1.75 m apart; `queries` frames are spread over the same way. `progress(done, total)` is called after each
-    frame. The folder appears under its name only when it is complete.
+    The folder appears under its name only when it is complete.
+
+    Args:
+        out: a folder that is empty or does not exist yet.
+        places: database frames, 1.75 m apart along the street.
+        queries: query frames, spread evenly over the same way.
+        seed: of everything: street, weather, traffic and the robot's line.
+        progress: called with (frames done, frames in all) after each frame.
+
+    Returns:
+        The path of `frames.csv`.
+
+    Raises:
+        FileExistsError: `out` exists and is not an empty folder.
+        ValueError: too few places or queries.
     """
     out = Path(out)
     if places < MIN_PLACES:
@@ -158,7 +175,7 @@ def _draw(folder: Path, places: int, queries: int, seed: int, progress: Callable
     # queries lie between the database frames, at ever other distances from them
     spread = (np.arange(queries) + 0.5) / queries * length
     along = {"database": np.arange(places) * SPACING, "query": spread}
-    with open(folder / "frames.csv", "w", newline="", encoding="utf-8") as file:
+    with (folder / "frames.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for number, traverse in enumerate(TRAVERSES):

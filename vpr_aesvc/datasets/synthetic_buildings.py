@@ -115,8 +115,10 @@ def build_gap(stage: Stage, plot: Plot, rng: np.random.Generator) -> None:
         stage.upright(back, leg, plot.side, plot.start - 3, plot.width + 6, HALF_WIDTH + deep, 0, plot.house.height)
     )
     floor = props.road(rng, marked=False) if plot.gap == "alley" else _lawn()
-    offsets = sorted((plot.side * HALF_WIDTH, plot.side * (HALF_WIDTH + deep)))
-    stage.flat(stage.lit(stage.light.gain(UP, 0.5), floor), leg, plot.start - 1, plot.width + 2, *offsets, KERB - 0.02)
+    right, left = sorted((plot.side * HALF_WIDTH, plot.side * (HALF_WIDTH + deep)))
+    stage.flat(
+        stage.lit(stage.light.gain(UP, 0.5), floor), leg, plot.start - 1, plot.width + 2, right, left, KERB - 0.02
+    )
     if plot.gap == "garden":
         pixels = wall(rng, "brick", (150, 96, 78), plot.width, 1.7)
         pixels[:8] = (196, 190, 178)
@@ -172,7 +174,7 @@ def _plain_wall(kind: str, colour: Colour, storeys: int, height: float) -> np.nd
     return wall(
         np.random.default_rng([*colour, storeys]),
         kind,
-        tuple(int(c * 0.95) for c in colour),
+        (int(colour[0] * 0.95), int(colour[1] * 0.95), int(colour[2] * 0.95)),
         DEPTH if height > 2 else 1.0,
         height,
     )

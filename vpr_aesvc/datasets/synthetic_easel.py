@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
+
 import cv2
 import numpy as np
 
@@ -19,10 +22,14 @@ SIGN_COLOURS = (
     (96, 128, 60),
 )
 
+CURTAINS = ((214, 208, 196), (196, 176, 150), (168, 186, 190), (204, 190, 200))
+LAMPS = ((255, 206, 128), (255, 190, 104), (248, 222, 170), (220, 226, 230))
+
 Colour = tuple[int, int, int]
+T = TypeVar("T")
 
 
-def pick(rng: np.random.Generator, options):
+def pick(rng: np.random.Generator, options: Sequence[T]) -> T:
     """One of the options, all as likely."""
     return options[int(rng.integers(len(options)))]
 
@@ -66,7 +73,10 @@ def wall(rng: np.random.Generator, kind: str, colour: Colour, width: float, heig
 
 
 class Easel:
-    """A picture to paint on in metres, and a second one, `glow`, for what shines at dusk. `dusk` decides which lamps are lit."""
+    """A picture to paint on in metres, and a second one, `glow`, for what shines at dusk.
+
+    `dusk` draws which lamps burn, apart from `rng`, so that the rest is the same with any lamps.
+    """
 
     def __init__(self, pixels: np.ndarray, rng: np.random.Generator, dusk: np.random.Generator):
         self.pixels, self.glow, self.rng, self.dusk = pixels, np.zeros_like(pixels), rng, dusk
@@ -77,7 +87,7 @@ class Easel:
         top, bottom = (min(max(rows - round(v * PIXELS_PER_METRE), 0), rows) for v in (z + h, z))
         return (self.pixels if on is None else on)[top:bottom, left:right]
 
-    def fill(self, x: float, z: float, w: float, h: float, colour) -> None:
+    def fill(self, x: float, z: float, w: float, h: float, colour: Iterable[float]) -> None:
         self.area(x, z, w, h)[:] = [min(255, max(0, int(c))) for c in colour]
         self.area(x, z, w, h, self.glow)[:] = 0
 
@@ -92,21 +102,24 @@ class Easel:
         self.fill(x, z + h - 0.05, w, 0.05, [c * 1.1 for c in colour])
         self.fill(x, z, w, 0.05, [c * 0.8 for c in colour])
 
-    def polygon(self, points, colour: Colour) -> None:
+    def polygon(self, points: Iterable[tuple[float, float]], colour: Colour) -> None:
         rows = self.pixels.shape[0]
         corners = [[round(x * PIXELS_PER_METRE), rows - round(z * PIXELS_PER_METRE)] for x, z in points]
         cv2.fillPoly(self.pixels, [np.array(corners, np.int32)], colour, cv2.LINE_AA)
 
     def pane(self, x: float, z: float, w: float, h: float, lit: float, dark: float = 0.0) -> None:
-        """Glass: the sky mirrored above, the room's darkness below, perhaps a curtain or a blind; at dusk perhaps a lamp."""
+        """Glass: sky above, a dark room below, perhaps a curtain or blind; at dusk, with probability `lit`, a lamp."""
         area = self.area(x, z, w, h)
         if not area.size:
             return
         rows = np.linspace(1, 0, area.shape[0], dtype=np.float32)[:, None, None]
         mirror = self.rng.uniform(0.25, 0.8) * (1 - dark)
-        area[:] = np.float32((38, 44, 50)) * (1 - rows * mirror) + np.float32((150, 176, 196)) * rows * mirror
+        area[:] = (
+            np.array((38, 44, 50), np.float32) * (1 - rows * mirror)
+            + np.array((150, 176, 196), np.float32) * rows * mirror
+        )
         shape = self.rng.random()
-        curtain = np.float32(pick(self.rng, ((214, 208, 196), (196, 176, 150), (168, 186, 190), (204, 190, 200))))
+        curtain = np.array(pick(self.rng, CURTAINS), np.float32)
         if shape < 0.35 and not dark:
             for side in (x, x + w * 0.72):
                 self.area(side, z, w * 0.28, h)[:] = 0.75 * curtain
@@ -115,9 +128,7 @@ class Easel:
             self.area(x, z + h - drop, w, drop)[:] = 0.8 * curtain
         self.shade(x, z + h - 0.12, w, 0.12, 0.5)  # the reveal's shadow
         if self.dusk.random() < lit:
-            lamp = np.float32(
-                pick(self.dusk, ((255, 206, 128), (255, 190, 104), (248, 222, 170), (220, 226, 230)))
-            ) * self.dusk.uniform(0.65, 1)
+            lamp = np.array(pick(self.dusk, LAMPS), np.float32) * np.float32(self.dusk.uniform(0.65, 1))
             glow = self.area(x, z, w, h, self.glow)
             rows, columns = (np.linspace(0.3, 2.8, n, dtype=np.float32) for n in glow.shape[:2])
             glow[:] = lamp * ((0.66 + 0.34 * np.sin(rows))[:, None] * (0.7 + 0.3 * np.sin(columns))[None])[:, :, None]
@@ -129,7 +140,7 @@ class Easel:
 
     def text(self, x: float, z: float, w: float, h: float, words: str, colour: Colour) -> None:
         """Lettering fitted into the given area, whatever the size of the font."""
-        face, (wide, high) = cv2.FONT_HERSHEY_DUPLEX, (40 * len(words) + 80, 100)
+        face, (wide, high) = cv2.FONT_HERSHEY_DUPLEX, (52 * len(words) + 80, 100)
         mask = np.zeros((high, wide), np.uint8)
         cv2.putText(mask, words, (30, 75), face, 2.0, 255, 5, cv2.LINE_AA)
         left, top, wide, high = cv2.boundingRect(mask)
@@ -138,11 +149,11 @@ class Easel:
             return
         scale = min(area.shape[1] * 0.92 / wide, area.shape[0] * 0.8 / high)
         size = max(1, round(wide * scale)), max(1, round(high * scale))
-        mask = cv2.resize(mask[top : top + high, left : left + wide], size, interpolation=cv2.INTER_AREA)
+        letters = cv2.resize(mask[top : top + high, left : left + wide], size, interpolation=cv2.INTER_AREA)
         y0, x0 = (area.shape[0] - size[1]) // 2, (area.shape[1] - size[0]) // 2
         target = area[y0 : y0 + size[1], x0 : x0 + size[0]]
-        opacity = mask[:, :, None].astype(np.float32) / 255
-        target[:] = target * (1 - opacity) + np.float32(colour) * opacity
+        opacity = letters[:, :, None].astype(np.float32) / 255
+        target[:] = target * (1 - opacity) + np.array(colour, np.float32) * opacity
 
 
 def bills_and_graffiti(pixels: np.ndarray, rng: np.random.Generator) -> None:
@@ -159,6 +170,6 @@ def bills_and_graffiti(pixels: np.ndarray, rng: np.random.Generator) -> None:
     t, (a, b) = np.linspace(0, 1, 60), rng.uniform(3, 6, 2)
     across, up = x + w * t + 0.2 * np.sin(4 * t * a), z + 0.5 + 0.42 * np.sin(2 * np.pi * a * t) * np.cos(b * t)
     line = np.round(np.stack([across, height - up], axis=1) * PIXELS_PER_METRE).astype(np.int32)
-    colour = tuple(int(c) for c in rng.integers(60, 255, 3))
-    for tint, thickness in (((24, 24, 28), 11), (colour, 7), (tuple(min(255, c + 60) for c in colour), 2)):
+    paint = rng.integers(60, 255, 3).tolist()
+    for tint, thickness in (([24, 24, 28], 11), (paint, 7), ([min(255, c + 60) for c in paint], 2)):
         cv2.polylines(pixels, [line], False, tint, thickness, cv2.LINE_AA)

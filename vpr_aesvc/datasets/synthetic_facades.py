@@ -1,7 +1,6 @@
 """Paints the fronts of houses: walls, windows, doors, shops, as flat pictures in daylight without sun or shade.
 
-A front is painted in metres, x from its left edge and z up from the pavement, RGB. What glows at dusk (lit windows, shop windows)
-is painted on a second picture, so that the same front can be lit by any sun.
+What glows at dusk (lit windows, shop windows) is painted on a second picture, so that any sun can light the same front.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from vpr_aesvc.datasets.synthetic_houses import STYLES, House, Style
 
 @dataclass
 class Front:
-    """A painted front, and what sticks out of it: (kind, x, z, width, height, colour), metres from its lower left corner."""
+    """A painted front, and what sticks out of it: (kind, x, z, width, height, colour), metres from the lower left."""
 
     pixels: np.ndarray
     glow: np.ndarray
@@ -124,7 +123,13 @@ def _curtain_wall(easel: Easel, house: House, style: Style) -> None:
                 0.1,
                 dark=0.15,
             )
-        easel.fill(0, storey * style.storey, house.width, 1.0, np.float32(house.colour) * easel.rng.uniform(0.85, 1.1))
+        easel.fill(
+            0,
+            storey * style.storey,
+            house.width,
+            1.0,
+            np.array(house.colour, np.float32) * easel.rng.uniform(0.85, 1.1),
+        )
         easel.fill(0, storey * style.storey + 1.0, house.width, 0.07, style.trim)
     for bay in range(bays + 1):
         easel.fill(bay * house.width / bays - 0.06, 0, 0.12, house.height, style.trim)

@@ -16,7 +16,7 @@ Tint = tuple[float, float, float]
 class Daylight:
     """Sun and ambient are RGB gains on painted colours; angles in degrees, azimuth counter-clockwise from east.
 
-    `lamps` says whether lamps and windows shine; `zenith`, `horizon` and `cloud` are RGB colours, `cloudiness` runs from 0 to 1.
+    `lamps`: lamps and windows shine. `zenith`, `horizon` and `cloud` are RGB 0..255; `cloudiness` runs from 0 to 1.
     """
 
     azimuth: float
@@ -45,12 +45,12 @@ class Daylight:
 
 
 def paint_sky(light: Daylight, town: np.random.Generator, weather: np.random.Generator) -> np.ndarray:
-    """A panorama for the renderer: gradient, clouds, the sun's halo, and the town's towers far away (the same at any time)."""
+    """A panorama for the renderer: gradient, clouds, the sun's halo, and far towers, which are the town's own."""
     height, width = 420, 1680
     rise = np.linspace(SKY_RISE[1], SKY_RISE[0], height, dtype=np.float32)[:, None]
     azimuth = (-2 * np.pi / width * np.arange(width, dtype=np.float32))[None]
     up = np.clip(rise / 0.9, 0, 1)[:, :, None] ** 0.6
-    sky = np.float32(light.horizon) * (1 - up) + np.float32(light.zenith) * up
+    sky = np.array(light.horizon, np.float32) * (1 - up) + np.array(light.zenith, np.float32) * up
     sky = np.repeat(sky, width, axis=1)
     # clouds lie on a plane overhead, and so shrink towards the horizon
     noise = sum(_endless(weather, 512, 6 * 2**k) / 2**k for k in range(5)) / 1.94
@@ -58,11 +58,11 @@ def paint_sky(light: Daylight, town: np.random.Generator, weather: np.random.Gen
     x, y = (np.mod(256 + reach * f(azimuth), 512).astype(np.float32) for f in (np.cos, np.sin))
     cover = cv2.remap(noise.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
     cover = np.clip((cover - (1 - light.cloudiness)) * 5, 0, 1) * np.clip(rise / 0.12, 0, 1)
-    sky += (np.float32(light.cloud) * (0.86 + 0.14 * cover[:, :, None]) - sky) * (0.85 * cover[:, :, None])
+    sky += (np.array(light.cloud, np.float32) * (0.86 + 0.14 * cover[:, :, None]) - sky) * (0.85 * cover[:, :, None])
     sun = light.to_sun
     cosine = (np.cos(azimuth) * sun[0] + np.sin(azimuth) * sun[1] + rise * sun[2]) / np.sqrt(1 + rise**2)
-    sky += np.float32(light.sun) * (90 * np.clip(cosine, 0, 1) ** 24)[:, :, None]
-    haze = np.float32(light.air.haze_colour)
+    sky += np.array(light.sun, np.float32) * (90 * np.clip(cosine, 0, 1) ** 24)[:, :, None]
+    haze = np.array(light.air.haze_colour, np.float32)
     for _ in range(26):
         middle, wide, top = int(town.integers(width)), int(town.integers(5, 20)), float(town.uniform(0.05, 0.17))
         colour = haze * float(town.uniform(0.72, 0.9))

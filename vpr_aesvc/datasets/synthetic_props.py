@@ -1,17 +1,18 @@
-"""Paints what stands and moves in a street: paving, trees, lamps, bins, cars, people. Daylight colours, without sun or shade.
+"""Paints what stands and moves in a street: paving, trees, lamps, bins, cars, people, without sun or shade.
 
-Cut-outs are RGBA; sizes are given in metres beside each picture. A car is a side view and the strip of panels around it.
+Cut-outs are RGBA; sizes come in metres beside each picture. A car is a side view and the strip of panels around it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_easel import SIGN_COLOURS, clouds
+from vpr_aesvc.datasets.synthetic_easel import SIGN_COLOURS, Colour, clouds
 
 GROUND_PIXELS_PER_METRE = 32
 ROAD_HALF_WIDTH, PAVEMENT_WIDTH, PIECE = 5.0, 2.6, 9.0  # metres; roads and pavements are laid in pieces of this length
@@ -39,7 +40,7 @@ CLOTHES = (
 SKIN = ((232, 190, 160), (198, 148, 112), (146, 98, 68), (96, 64, 46))
 
 
-def _grain(rng: np.random.Generator, height: int, width: int, colour, amount: float = 0.05) -> np.ndarray:
+def _grain(rng: np.random.Generator, height: int, width: int, colour: Colour, amount: float = 0.05) -> np.ndarray:
     tone = 0.9 + 0.2 * clouds(rng, height, width, 6) + rng.normal(0, amount, (height, width)).astype(np.float32)
     return tone[:, :, None] * np.array(colour, np.float32)
 
@@ -59,15 +60,16 @@ def road(rng: np.random.Generator, crossing: bool = False, marked: bool = True) 
         line = np.cumsum(rng.normal(0, 7, (16, 2)) + rng.normal(0, 7, 2), axis=0) + rng.uniform(40, w - 40, 2)
         cv2.polylines(pixels, [line.astype(np.int32)], False, (58, 58, 60), 1, cv2.LINE_AA)
     if rng.random() < 0.4:  # a manhole
-        at = int(rng.integers(60, w - 60)), int(rng.integers(40, h - 40))
-        cv2.circle(pixels, at, 11, (64, 62, 60), -1, cv2.LINE_AA)
-        cv2.circle(pixels, at, 11, (120, 116, 110), 1, cv2.LINE_AA)
+        manhole = int(rng.integers(60, w - 60)), int(rng.integers(40, h - 40))
+        cv2.circle(pixels, manhole, 11, (64, 62, 60), -1, cv2.LINE_AA)
+        cv2.circle(pixels, manhole, 11, (120, 116, 110), 1, cv2.LINE_AA)
     if marked:
-        white, middle = np.float32((206, 206, 200)), w // 2
+        white, middle = np.array((206, 206, 200), np.float32), w // 2
         worn = (0.72 + 0.28 * clouds(rng, h, w, 12))[:, :, None]
         if crossing:
-            for x in range(16, w - 16, 32):
-                pixels[h // 2 - 48 : h // 2 + 48, x : x + 16] = (white * worn)[h // 2 - 48 : h // 2 + 48, x : x + 16]
+            for bar in range(16, w - 16, 32):
+                stripe = np.s_[h // 2 - 48 : h // 2 + 48, bar : bar + 16]
+                pixels[stripe] = (white * worn)[stripe]
         else:
             pixels[h // 6 : h // 2, middle - 2 : middle + 3] = (white * worn)[h // 6 : h // 2, middle - 2 : middle + 3]
         for edge in (-3.0, 3.0):  # the parking lanes
@@ -113,7 +115,7 @@ def tree(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, float, float]
         {"round": (88, 118, 58), "tall": (70, 104, 62), "young": (122, 140, 66)}[kind], float
     ) * rng.uniform(0.85, 1.1, 3)
     middle, radius = np.array([w / 2, h * crown / 2]), np.array([w * 0.46, h * crown * 0.46])
-    clumps = []
+    clumps: list[np.ndarray] = []
     while len(clumps) < 26:
         at = rng.uniform(-1, 1, 2)
         if np.hypot(*at) < 1:
@@ -175,7 +177,7 @@ def furniture(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, float, f
     h, w = pixels.shape[:2]
     shine = np.sin(np.linspace(0.4, 2.9, w))[None, :, None]
 
-    def cylinder(top: int, bottom: int, inset: int, colour) -> None:
+    def cylinder(top: int, bottom: int, inset: int, colour: Colour) -> None:
         part = pixels[top:bottom, inset : w - inset]
         part[:, :, :3], part[:, :, 3] = (
             np.clip(np.array(colour) * (0.45 + 0.7 * shine[:, inset : w - inset]), 0, 255),
@@ -220,7 +222,7 @@ def person(rng: np.random.Generator, cycling: bool = False) -> tuple[np.ndarray,
     )
     middle, away = w // 2, rng.random() < 0.6
 
-    def limb(a, b, thickness: int, colour) -> None:
+    def limb(a: tuple[int, int], b: tuple[int, int], thickness: int, colour: Iterable[float]) -> None:
         cv2.line(pixels, a, b, (*(int(c) for c in colour), 255), thickness, cv2.LINE_AA)
 
     if cycling:
@@ -257,7 +259,11 @@ def person(rng: np.random.Generator, cycling: bool = False) -> tuple[np.ndarray,
 
 @dataclass(frozen=True)
 class Car:
-    """A parked car: side view (RGBA, rear to the left), outline (x forward from the rear, z up, metres) and a panel per outline step."""
+    """A car: its right side (RGBA, rear to the left), and the strip of panels around it.
+
+    `outline` runs from the rear bumper over the roof to the front one, x forward from the rear and z up, metres;
+    `panels` has one RGB picture for each of its steps.
+    """
 
     side: np.ndarray
     outline: np.ndarray
@@ -282,8 +288,7 @@ def car(rng: np.random.Generator) -> Car:
     side = _blank(length, top, scale)
     h = side.shape[0]
 
-    def at(points) -> list[np.ndarray]:
-        points = np.asarray(points)
+    def at(points: np.ndarray) -> list[np.ndarray]:
         return [np.round(np.stack([points[:, 0] * scale, h - points[:, 1] * scale], 1)).astype(np.int32)]
 
     cv2.fillPoly(side, at(outline), (*(int(c) for c in colour), 255), cv2.LINE_AA)

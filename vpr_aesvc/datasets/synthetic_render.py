@@ -1,8 +1,8 @@
 """A small renderer: textured rectangles in metres, seen by a pinhole camera, with a depth buffer.
 
-World frame: x east, y north, z up, metres. Colours are RGB. Pictures are drawn at twice their size and averaged down, and every texture
-is read at the resolution at which it is seen (separately across and down, since walls and roads are seen at a slant), so that
-brick and paving do not turn into noise.
+World frame: x east, y north, z up, metres. Colours are RGB. Pictures are drawn at twice their size and averaged down,
+and every texture is read at the resolution at which it is seen (across and down apart, since walls and roads are seen
+at a slant), so that brick and paving do not turn into noise.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Texture:
 
 @dataclass
 class Surface:
-    """A textured parallelogram: the texture's top left corner is at `corner`, its sides run along `across` and `down` (metres).
+    """A textured parallelogram: the texture's top left is at `corner`, its sides are `across` and `down` (metres).
 
     It is seen from the side from which the texture reads the right way round; `two_sided` ones from both.
     """
@@ -70,7 +70,7 @@ class Surface:
 
 @dataclass
 class Billboard:
-    """An upright cut-out that always turns to the camera: trees, people, posts. `foot` is the middle of its lower edge."""
+    """An upright cut-out that always turns to the camera. `foot` is the middle of its lower edge, metres."""
 
     texture: Texture
     foot: np.ndarray
@@ -142,7 +142,7 @@ def render(world: World, camera: Camera, sky: np.ndarray, air: Air) -> np.ndarra
 
 
 def _in_view(surfaces: list[Surface], camera: Camera) -> list[tuple[Texture, np.ndarray]]:
-    """Texture and corners [4, 3] in the camera frame, clockwise from the top left, of what may be seen, near ones first."""
+    """What may be seen, near ones first: texture and corners [4, 3], camera frame, clockwise from the top left."""
     if not surfaces:
         return []
     corner, across, down = (np.array([getattr(s, name) for s in surfaces]) for name in ("corner", "across", "down"))
@@ -194,8 +194,7 @@ def _paint(texture: Texture, corners: np.ndarray, picture: np.ndarray, inverse_d
         return
     for piece in _pieces(corner, across, down, near, far):
         polygon = _project(piece)
-        window = None if polygon is None else _window(polygon)
-        if window is not None:
+        if polygon is not None and (window := _window(polygon)) is not None:
             _paint_piece(texture, polygon, window, from_image, picture, inverse_depth)
 
 
@@ -257,7 +256,7 @@ def _paint_piece(
     opacity = drawn[:, :, 3]
     through = cv2.merge([255 - opacity] * 3)
     picture[window] = cv2.add(drawn[:, :, :3], cv2.multiply(picture[window], through, scale=1 / 255))
-    cv2.copyTo(depth, cv2.compare(opacity, 127, cv2.CMP_GT), behind)
+    cv2.copyTo(depth, (opacity > 127).view(np.uint8), behind)
 
 
 def _fixed_point(polygon: np.ndarray) -> np.ndarray:
@@ -299,7 +298,7 @@ def _paint_shadows(
         ground = np.s_[rows[0] : rows[-1] + 1]
         mask[inverse_depth <= 0] = 0
         share = cv2.merge([cv2.blur(mask[ground], (5, 3))] * 3)
-        dark = cv2.multiply(picture[ground], (*air.shadow, 1.0))
+        dark = cv2.transform(picture[ground], np.diag(air.shadow))
         lost = cv2.multiply(cv2.subtract(picture[ground], dark), share, scale=1 / 255)
         picture[ground] = cv2.subtract(picture[ground], lost)
 

@@ -1,4 +1,4 @@
-"""Builds the street that `synthetic_town` planned, under the light of one time of day, for `synthetic_render` to draw."""
+"""The planned street in the light of one time of day, with its traffic, ready to be rendered."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ class Scene:
                 for along in np.arange(begin, end, props.PIECE):
                     length = min(props.PIECE, end - along)
                     texture = paving[self.town.paving[index]][int(rng.integers(3))]
-                    offsets = sorted((side * props.ROAD_HALF_WIDTH, side * (HALF_WIDTH + 1.1)))
-                    self.stage.flat(texture, leg, along, length, *offsets, KERB + z)
+                    right, left = sorted((side * props.ROAD_HALF_WIDTH, side * (HALF_WIDTH + 1.1)))
+                    self.stage.flat(texture, leg, along, length, right, left, KERB + z)
                 for along in np.arange(near[0], near[1], props.PIECE):
                     length = min(props.PIECE, near[1] - along)
                     self.stage.world.ground.append(

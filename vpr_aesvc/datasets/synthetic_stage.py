@@ -1,4 +1,4 @@
-"""A stage to build the street on: puts surfaces, ground and shadows into a world, under the light of one time of day."""
+"""A stage to build the street on: puts ground, walls and shadows into a world, in the light of one time of day."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Stage:
     def flat(
         self, texture: Texture, leg: Leg, along: float, length: float, right: float, left: float, z: float
     ) -> None:
-        """Lays a piece of ground, `along` to `along + length` on the leg, between two offsets to the left of its middle."""
+        """Lays a piece of ground from `along` to `along + length`, between two offsets to the left of the middle."""
         corner = leg.point(along + length, left, z)
         self.world.ground.append(Surface(texture, corner, (right - left) * leg.left, -length * leg.ahead))
 

@@ -73,8 +73,10 @@ class Prop:
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody on the move: at time 0 `along` metres into their beat (from `begin`, `length` long), then at `speed` metres a second, over
-    and over."""
+    """Somebody who walks a beat over and over: `length` metres from `begin` on the leg.
+
+    At time 0 they are `along` metres into it; `speed` is in metres a second.
+    """
 
     leg: int
     along: float
@@ -114,11 +116,10 @@ class Town:
 def plan(length: float, seed: int) -> Town:
     """A winding street, at least `length` metres along its middle, that never meets itself."""
     rng = np.random.default_rng([seed, 1])
-    headings, lengths, quarter = [], [], 0
-    while not headings or sum(lengths[:-1]) < length:
-        headings.append(np.deg2rad((0, 90, 0, -90)[quarter % 4] + rng.uniform(-7, 7)))
+    lengths: list[float] = []
+    while not lengths or sum(lengths[:-1]) < length:  # and one leg more, so that a house front closes the last view
         lengths.append(float(rng.uniform(58, 88)))
-        quarter += 1
+    headings = _headings(rng, len(lengths))
     turns = [0.0, *np.diff(headings), 0.0]
     legs, at = [], np.zeros(2)
     for i, (heading, metres) in enumerate(zip(headings, lengths, strict=True)):
@@ -128,6 +129,20 @@ def plan(length: float, seed: int) -> Town:
     props = [prop for i, leg in enumerate(legs) for side in (LEFT, RIGHT) for prop in _props(rng, i, leg, side)]
     paving = [("slabs", "pavers", "asphalt")[int(rng.integers(3))] for _ in legs]
     return Town(tuple(legs), tuple(plots), tuple(props), tuple(paving), seed)
+
+
+def _headings(rng: np.random.Generator, count: int) -> np.ndarray:
+    """East, north, east, south, and so on, each a few degrees off, radians.
+
+    No turn is sharper than a right angle: at a sharper one the end walls of the corner houses would stand in the road.
+    """
+    east = rng.uniform(-6, 6, count + 1)
+    degrees = east.copy()
+    for leg in range(1, count, 2):
+        either = east[leg - 1], east[leg + 1]
+        spare = rng.uniform(0, 6)
+        degrees[leg] = 90 + min(either) - spare if leg % 4 == 1 else -90 + max(either) + spare
+    return np.deg2rad(degrees[:count])
 
 
 def _plots(rng: np.random.Generator, index: int, leg: Leg, side: int) -> list[Plot]:

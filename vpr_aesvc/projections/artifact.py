@@ -1,0 +1,142 @@
+"""The one form that every projection ends in: an affine map plus, where it was trained, one hidden layer.
+
+    y = (x / |x| - mean) @ linear  +  relu((x / |x| - mean) @ hidden_in + hidden_bias) @ hidden_out
+
+The form is closed under what the library does to projections: rotating their output and joining two of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+
+Array = NDArray[np.float32]
+_CHUNK = 8192  # rows projected at once, so that the hidden layer of a large set does not fill the memory
+
+
+def unit(rows: NDArray[np.floating]) -> Array:
+    """Rows scaled to unit length, float32; a zero row stays zero."""
+    rows = np.asarray(rows, np.float32)
+    return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.float32(1e-12))
+
+
+@dataclass(frozen=True)
+class Projection:
+    """Weights of a fitted projection.
+
+    Attributes:
+        mean: float32 [D].
+        linear: float32 [D, d].
+        hidden_in: float32 [D, h]; h is 0 for a purely linear projection.
+        hidden_bias: float32 [h].
+        hidden_out: float32 [h, d].
+    """
+
+    mean: Array
+    linear: Array
+    hidden_in: Array
+    hidden_bias: Array
+    hidden_out: Array
+
+    @classmethod
+    def of(cls, mean: Array, linear: Array) -> Projection:
+        """A purely linear projection."""
+        dim, size = linear.shape
+        return cls(
+            np.ascontiguousarray(mean, np.float32),
+            np.ascontiguousarray(linear, np.float32),
+            np.zeros((dim, 0), np.float32),
+            np.zeros(0, np.float32),
+            np.zeros((0, size), np.float32),
+        )
+
+    @property
+    def dim_in(self) -> int:
+        return self.linear.shape[0]
+
+    @property
+    def dim_out(self) -> int:
+        return self.linear.shape[1]
+
+    def __call__(self, embeddings: NDArray[np.floating]) -> Array:
+        """float32 [n, D] -> descriptors float32 [n, d], unit norm."""
+        parts = [self.raw(embeddings[at : at + _CHUNK]) for at in range(0, len(embeddings), _CHUNK)]
+        return unit(np.concatenate(parts)) if parts else np.empty((0, self.dim_out), np.float32)
+
+    def raw(self, embeddings: NDArray[np.floating]) -> Array:
+        """As a call, but not brought to unit norm."""
+        centred = unit(embeddings) - self.mean
+        projected = centred @ self.linear
+        if len(self.hidden_bias):
+            projected += np.maximum(centred @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out
+        return np.asarray(projected, np.float32)
+
+    def first(self, size: int) -> Projection:
+        """Only the first ``size`` outputs."""
+        return Projection(self.mean, self.linear[:, :size], self.hidden_in, self.hidden_bias, self.hidden_out[:, :size])
+
+    def rotated(self, rotation: Array) -> Projection:
+        """The outputs multiplied by ``rotation`` [d, d']."""
+        return Projection(
+            self.mean, self.linear @ rotation, self.hidden_in, self.hidden_bias, self.hidden_out @ rotation
+        )
+
+    def joined(self, other: Projection) -> Projection:
+        """The outputs of this projection followed by those of ``other``; both must have the same mean."""
+        if not np.array_equal(self.mean, other.mean):
+            raise ValueError("only projections with the same mean can be joined")
+        mine, theirs = len(self.hidden_bias), len(other.hidden_bias)
+        out = np.zeros((mine + theirs, self.dim_out + other.dim_out), np.float32)
+        out[:mine, : self.dim_out] = self.hidden_out
+        out[mine:, self.dim_out :] = other.hidden_out
+        return Projection(
+            self.mean,
+            np.hstack([self.linear, other.linear]),
+            np.hstack([self.hidden_in, other.hidden_in]),
+            np.concatenate([self.hidden_bias, other.hidden_bias]),
+            out,
+        )
+
+    def tensors(self) -> dict[str, Array]:
+        """The arrays by name, as they are stored."""
+        return {
+            "mean": self.mean,
+            "linear": self.linear,
+            "hidden_in": self.hidden_in,
+            "hidden_bias": self.hidden_bias,
+            "hidden_out": self.hidden_out,
+        }
+
+    def save(self, path: Path) -> None:
+        """Writes the arrays as safetensors."""
+        from safetensors.numpy import save_file
+
+        save_file({name: np.ascontiguousarray(array) for name, array in self.tensors().items()}, str(path))
+
+    @classmethod
+    def load(cls, path: Path) -> Projection:
+        """Reads what :meth:`save` wrote.
+
+        Raises:
+            VprError: missing, damaged, or shapes that do not fit together.
+        """
+        from safetensors import SafetensorError
+        from safetensors.numpy import load_file
+
+        try:
+            arrays = load_file(str(path))
+            loaded = cls(**{name: np.asarray(arrays[name], np.float32) for name in cls.__dataclass_fields__})
+        except (OSError, SafetensorError, KeyError, ValueError) as error:
+            raise VprError(f"{path}: the model's weights are missing or damaged ({error})") from error
+        dim, size, hidden = loaded.dim_in, loaded.linear.shape[-1], loaded.hidden_bias.size
+        expected = [(dim,), (dim, size), (dim, hidden), (hidden,), (hidden, size)]
+        if [array.shape for array in loaded.tensors().values()] != expected:
+            raise VprError(f"{path}: the model's weights do not fit together")
+        if not all(np.isfinite(array).all() for array in loaded.tensors().values()):
+            raise VprError(f"{path}: the model's weights hold numbers that are not finite")
+        return loaded

@@ -1,0 +1,62 @@
+"""What projections are fitted on, and the check that it can be fitted on at all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.projections.artifact import unit
+
+MIN_IMAGES = 10
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Embeddings of database images, and of views of some of them as another visit might see them.
+
+    Attributes:
+        embeddings: float32 [n, D], unit norm.
+        views: float32 [m, D], unit norm: embeddings of images shifted, tilted, brightened; m may be 0.
+        view_rows: int [m], the row of ``embeddings`` that each view is of.
+    """
+
+    embeddings: NDArray[np.float32]
+    views: NDArray[np.float32]
+    view_rows: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        embeddings: NDArray[np.floating],
+        views: NDArray[np.floating] | None = None,
+        view_rows: NDArray[np.int64] | None = None,
+    ) -> TrainingData:
+        """Normalises and checks.
+
+        Raises:
+            VprError: fewer than 10 rows, not finite, all rows alike.
+        """
+        rows = np.asarray(embeddings)
+        if len(rows) < MIN_IMAGES:
+            raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(rows)}")
+        if not np.isfinite(rows).all():
+            raise VprError("an embedding holds numbers that are not finite; nothing was trained")
+        rows = unit(rows)
+        distinct = len(np.unique(np.round(rows, 4), axis=0))
+        if distinct == 1:
+            raise VprError("all images have the same embedding: the images are all alike, or the backbone does not see them")
+        if distinct < MIN_IMAGES:
+            raise VprError(f"training needs at least {MIN_IMAGES} different images, found {distinct} among {len(rows)}")
+        if views is None or view_rows is None:
+            return cls(rows, np.empty((0, rows.shape[1]), np.float32), np.empty(0, np.int64))
+        return cls(rows, unit(views), np.asarray(view_rows, np.int64))
+
+    def subset(self, rows: NDArray[np.int64]) -> TrainingData:
+        """Only these rows, in this order, with their views."""
+        new_row = np.full(len(self.embeddings), -1, np.int64)
+        new_row[rows] = np.arange(len(rows))
+        kept = new_row[self.view_rows] >= 0
+        return TrainingData(self.embeddings[rows], self.views[kept], new_row[self.view_rows[kept]])

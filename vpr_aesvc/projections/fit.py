@@ -1,0 +1,191 @@
+"""The whole fit: shrinkage chosen, AE-SVC trained, (SS)2D distilled in its forms, the best form kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.projections import linear, ss2d
+from vpr_aesvc.projections.aesvc import constraint_terms, cosine_sample, train_aesvc
+from vpr_aesvc.projections.artifact import Projection
+from vpr_aesvc.projections.data import TrainingData
+from vpr_aesvc.projections.selection import HeldOut, hold_out, is_harmful
+from vpr_aesvc.types import Frame
+
+_ISOTROPIC = (0.02, 0.05, 0.1, 0.25, 0.5)
+_VIEW = (0.0, 0.3, 1.0, 3.0)
+_DEFAULT_SHRINKAGE = (0.1, 1.0)  # where nothing can be held out
+METHODS = ("auto", "raw", "pca", "whitening", "aesvc", "rotation", "free", "pair")
+Progress = Callable[[str, int, int], None]
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A fitted projection and how it came about. All of it is plain data for ``model.json`` and reports."""
+
+    projection: Projection
+    method: str
+    sizes: tuple[int, ...]
+    why: str
+    isotropic: float
+    view: float
+    scores: dict[str, float]
+    terms: dict[str, dict[str, float]]
+    cosine_variance: dict[str, float]
+
+
+def default_sizes(dim: int) -> tuple[int, ...]:
+    """8, 16, 32, ... below ``dim``, then ``dim``."""
+    return (*(size for size in (8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096) if size < dim), dim)
+
+
+def fit(
+    data: TrainingData,
+    frames: Sequence[Frame],
+    sizes: Sequence[int] | None = None,
+    method: str = "auto",
+    seed: int = 0,
+    progress: Progress | None = None,
+) -> Fit:
+    """Fits every stage that ``method`` needs and, for ``auto``, keeps the form that does best on held-out frames.
+
+    Args:
+        data: embeddings of the database images.
+        frames: one for each row; read only for who is near whom.
+        sizes: sizes the descriptor is trained for; the full size is added. By default powers of two from 8.
+        method: one of ``METHODS``.
+        seed: same data and seed, same bytes.
+        progress: called with (stage, steps done, steps).
+
+    Raises:
+        VprError: an unknown method or a size out of range.
+    """
+    if method not in METHODS:
+        raise VprError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
+    dim = data.embeddings.shape[1] if method == "raw" else min(len(data.embeddings) - 1, data.embeddings.shape[1])
+    sizes = tuple(sorted({*(sizes or default_sizes(dim)), dim}))
+    if sizes[0] < 1 or sizes[-1] > dim:
+        raise VprError(f"size {sizes[-1]} is more than these {len(data.embeddings)} images can fill; choose sizes up to {dim}")
+    if method in ("raw", "pca"):
+        projection = linear.rotated_identity(data) if method == "raw" else linear.pca(data)
+        return _result(data, projection, method, sizes, "asked for", (0.0, 0.0), {}, None)
+    held_out = hold_out(data, frames, seed)
+    if held_out is None:
+        return _without_held_out(data, sizes, method, seed, progress)
+    shrinkage = _choose_shrinkage(held_out, sizes)
+    if method == "whitening":
+        return _result(data, linear.whitening(data, *shrinkage), method, sizes, "asked for", shrinkage, {}, None)
+
+    # The trial: everything on the fitted part alone, scored on the held-out part.
+    within = _within(sizes, held_out.data)
+    start = linear.whitening(held_out.data, *shrinkage)
+    trained = train_aesvc(held_out.data, start, seed, _noise(shrinkage), _tell(progress, "choosing: AE-SVC"))
+    scores = {"whitening": held_out.score(start, within), "aesvc": held_out.score(trained, within)}
+    train_on = scores["aesvc"] > scores["whitening"]
+    why = "asked for"
+    if method == "auto":
+        raw = linear.rotated_identity(held_out.data)
+        teacher = trained if train_on else start
+        forms = _forms(held_out.data, teacher, within, seed, ("rotation", "free", "pair"), progress, "choosing: ")
+        scores |= {"raw": held_out.score(raw, within)} | {name: held_out.score(form, within) for name, form in forms.items()}
+        method, why = _choose(held_out, raw, {"aesvc": teacher, **forms}, scores)
+        if method == "raw":
+            full = data.embeddings.shape[1]
+            sizes = (*(size for size in sizes if size < dim), full)
+            return _result(data, linear.rotated_identity(data), method, sizes, why, shrinkage, scores, None)
+
+    # The real thing: only what was chosen, on all database images.
+    start = linear.whitening(data, *shrinkage)
+    teacher = train_aesvc(data, start, seed, _noise(shrinkage), _tell(progress, "AE-SVC")) if train_on else start
+    if not train_on:
+        why += "; gradient steps did not improve the closed-form start of AE-SVC, which is kept"
+    forms = {"aesvc": teacher} if method == "aesvc" else _forms(data, teacher, sizes, seed, (method,), progress, "")
+    return _result(data, forms[method], method, sizes, why, shrinkage, scores, teacher)
+
+
+def _without_held_out(data: TrainingData, sizes: tuple[int, ...], method: str, seed: int, progress: Progress | None) -> Fit:
+    """Too few images to spare any: what was asked for, or the raw embedding, which cannot do harm."""
+    if method == "auto":
+        full = data.embeddings.shape[1]
+        why = f"{len(data.embeddings)} images are too few to hold any out, and the raw embedding cannot do harm"
+        sizes = (*(size for size in sizes if size < len(data.embeddings) - 1), full)
+        return _result(data, linear.rotated_identity(data), "raw", sizes, why, _DEFAULT_SHRINKAGE, {}, None)
+    teacher = linear.whitening(data, *_DEFAULT_SHRINKAGE)
+    chosen = teacher if method in ("whitening", "aesvc") else _forms(data, teacher, sizes, seed, (method,), progress, "")[method]
+    return _result(data, chosen, method, sizes, "asked for", _DEFAULT_SHRINKAGE, {}, teacher)
+
+
+def _choose_shrinkage(held_out: HeldOut, sizes: Sequence[int]) -> tuple[float, float]:
+    """The (isotropic, view) whose closed form does best on held-out frames."""
+    views = _VIEW if len(held_out.data.views) else (0.0,)
+    grid = [(isotropic, view) for view in views for isotropic in _ISOTROPIC]
+    within = _within(sizes, held_out.data)
+    return max(grid, key=lambda pair: held_out.score(linear.whitening(held_out.data, *pair), within))
+
+
+def _forms(
+    data: TrainingData,
+    teacher: Projection,
+    sizes: Sequence[int],
+    seed: int,
+    wanted: Sequence[str],
+    progress: Progress | None,
+    prefix: str,
+) -> dict[str, Projection]:
+    """(SS)2D in the forms wanted, by name. The pair needs both others, which are then given as well."""
+    forms: dict[str, Projection] = {}
+    if "rotation" in wanted or "pair" in wanted:
+        forms["rotation"] = ss2d.train_rotation(data, teacher, sizes, seed, _tell(progress, f"{prefix}(SS)2D rotation"))
+    if "free" in wanted or "pair" in wanted:
+        forms["free"] = ss2d.train_free(data, teacher, sizes, seed, _tell(progress, f"{prefix}(SS)2D student"))
+    if "pair" in wanted:
+        student = forms["free"].first(min(ss2d.PAIR_STUDENT, teacher.dim_out // 2))
+        forms["pair"] = ss2d.make_pair(data, forms["rotation"], student)
+    return forms
+
+
+def _choose(
+    held_out: HeldOut, raw: Projection, candidates: dict[str, Projection], scores: dict[str, float]
+) -> tuple[str, str]:
+    """The candidate with the best score among those that do no harm at full size, and why in one sentence."""
+    harmless = [name for name, candidate in candidates.items() if not is_harmful(held_out, candidate, raw)]
+    on = f"on {held_out.kind}"
+    if not harmless:
+        return "raw", f"no projection beat the raw embedding by more than the uncertainty {on}, so it is used as it is"
+    best = max(harmless, key=lambda name: scores[name])
+    return best, f"best mean reciprocal rank over the sizes, {scores[best]:.3f} against {scores['raw']:.3f} raw, {on}"
+
+
+def _result(
+    data: TrainingData,
+    projection: Projection,
+    method: str,
+    sizes: tuple[int, ...],
+    why: str,
+    shrinkage: tuple[float, float],
+    scores: dict[str, float],
+    teacher: Projection | None,
+) -> Fit:
+    before = linear.pca(data)
+    terms = {"before": constraint_terms(data, before)}
+    variance = {"before": float(cosine_sample(data.embeddings).var())}
+    if method != "raw":
+        terms["after"] = constraint_terms(data, teacher or projection)
+        variance["after"] = float(cosine_sample(projection(data.embeddings)).var())
+    return Fit(projection, method, sizes, why, shrinkage[0], shrinkage[1], scores, terms, variance)
+
+
+def _noise(shrinkage: tuple[float, float]) -> float:
+    """The isotropic part of the shrinkage as the standard deviation of a noise, in mean spreads of the embeddings."""
+    return shrinkage[0] ** 0.5
+
+
+def _within(sizes: Sequence[int], data: TrainingData) -> tuple[int, ...]:
+    """The sizes that a projection fitted on ``data`` can have."""
+    most = min(len(data.embeddings) - 1, data.embeddings.shape[1])
+    return tuple(sorted({min(size, most) for size in sizes}))
+
+
+def _tell(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    return None if progress is None else lambda done, of: progress(stage, done, of)

@@ -1,0 +1,98 @@
+"""Do no harm: which projection is used is decided on held-out database images, never on queries.
+
+Some database frames are held out and stand in for queries (pseudo-queries). Where the input says which frames are neighbours (poses,
+or sequence and index), a held-out frame must find its neighbours; where it does not, views of a held-out frame must find
+the frame itself. Everything is fitted without the held-out frames. The score is the mean reciprocal rank of the first right
+frame, averaged over the sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.datasets.frameset import METRE_TOLERANCE, positives
+from vpr_aesvc.projections.artifact import Array, Projection, unit
+from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
+from vpr_aesvc.types import Frame
+
+_EVERY = 5  # one frame in five is held out
+_MOST_QUERIES = 500
+_MOST_FITTED = 4096  # a trial fit on more would double the training time and choose the same
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Pseudo-queries against the rest of the database.
+
+    Attributes:
+        data: what trial projections are fitted on; holds none of the held-out frames.
+        queries: float32 [q, D].
+        database: float32 [n', D].
+        right: bool [q, n'], every row with at least one True.
+        kind: how the pseudo-queries were made, in words.
+    """
+
+    data: TrainingData
+    queries: Array
+    database: Array
+    right: NDArray[np.bool_]
+    kind: str
+
+    def reciprocal_ranks(self, projection: Projection, size: int) -> NDArray[np.float64]:
+        """1 / rank of the first right frame for each pseudo-query, float64 [q]."""
+        queries, database = (unit(projection(rows)[:, :size]) for rows in (self.queries, self.database))
+        similarities = queries @ database.T
+        best_right = np.where(self.right, similarities, -np.inf).max(1, keepdims=True)
+        return 1.0 / (1 + ((similarities > best_right) & ~self.right).sum(1))
+
+    def score(self, projection: Projection, sizes: Sequence[int]) -> float:
+        """Mean reciprocal rank, averaged over the sizes."""
+        return float(np.mean([self.reciprocal_ranks(projection, size).mean() for size in sizes]))
+
+
+def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut | None:
+    """Pseudo-queries for these frames, one for each row of ``data``; None where the map is too small to spare any."""
+    rows = np.arange(len(data.embeddings))
+    held = rows[2::_EVERY]
+    if len(rows) - len(held) < MIN_IMAGES + 2:
+        return None
+    random = np.random.default_rng(seed)
+    if len(held) > _MOST_QUERIES:
+        held = np.sort(random.choice(held, _MOST_QUERIES, replace=False))
+    rest = np.setdiff1d(rows, held)
+    fitted = rest if len(rest) <= _MOST_FITTED else np.sort(random.choice(rest, _MOST_FITTED, replace=False))
+    near = _neighbours([frames[row] for row in held], [frames[row] for row in rest], frames)
+    if near is not None and near.any(1).sum() >= min(8, len(held)):
+        known = near.any(1)
+        return HeldOut(
+            data.subset(fitted), data.embeddings[held[known]], data.embeddings[rest], near[known],
+            f"{known.sum()} held-out frames that must find their neighbours",
+        )
+    views = np.flatnonzero(np.isin(data.view_rows, held))
+    if not len(views):
+        return None
+    right = data.view_rows[views][:, None] == rows[None]
+    return HeldOut(
+        data.subset(fitted), data.views[views], data.embeddings, right,
+        f"{len(views)} changed views of held-out frames that must find their original",
+    )
+
+
+def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> NDArray[np.bool_] | None:
+    tolerance = METRE_TOLERANCE
+    if all(frame.pose is not None for frame in frames):
+        # A dense map is asked for the near frames, not for all within the field's 25 m.
+        xy = np.array([[f.pose.x, f.pose.y] for f in frames if f.pose])
+        steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
+        tolerance = float(min(METRE_TOLERANCE, 3 * np.median(steps[steps > 0]))) if (steps > 0).any() else METRE_TOLERANCE
+    return positives(tuple(held), tuple(rest), tolerance)
+
+
+def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> bool:
+    """True unless the candidate at full size beats the raw embedding by more than one standard error of the difference."""
+    gain = held_out.reciprocal_ranks(candidate, candidate.dim_out) - held_out.reciprocal_ranks(raw, raw.dim_out)
+    return bool(gain.mean() <= gain.std(ddof=1) / len(gain) ** 0.5)

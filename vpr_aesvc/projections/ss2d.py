@@ -1,0 +1,121 @@
+"""(SS)2D: one student whose every prefix is a descriptor, distilled from the AE-SVC latent in one shot.
+
+Omama, Li, Chinchali, ICLR 2025, arXiv 2410.07022. For each size m the first m numbers of the student, renormalised, give a
+cosine matrix over the batch; its row-wise softmax is brought close to the teacher's in KL divergence; the sum over sizes is the
+loss. Three forms:
+
+- ``free``: the paper's student, a network of its own on the raw embedding;
+- ``rotation``: an orthogonal turn of the teacher's latent. Cosines at full size stay the teacher's exactly;
+- ``pair``: a short free student, then the teacher's latent. Short prefixes are the student's, which is better there; long ones are
+  mostly the latent's, which is better there.
+
+Beyond the paper, rows are views of the images (another visit) and columns the clean images, so that the student learns to give
+another visit the neighbours of the original.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from vpr_aesvc.projections.artifact import Array, Projection, unit
+from vpr_aesvc.projections.batches import batches, steps_for
+from vpr_aesvc.projections.data import TrainingData
+from vpr_aesvc.projections.network import Network
+
+TEMPERATURE = 0.05
+NOISE = 0.4  # of the mean spread of the embeddings
+PAIR_STUDENT = 32  # numbers of the free student that a pair begins with
+_PAIR_GAIN = 0.5  # length of the student's part against the latent's
+_HIDDEN = 512
+_ROTATED = 256  # the first dimensions of the latent that the rotation mixes; below, order hardly matters and cost is cubic
+Progress = Callable[[int, int], None]
+
+
+def train_free(
+    data: TrainingData, teacher: Projection, sizes: Sequence[int], seed: int, progress: Progress | None = None
+) -> Projection:
+    """The free student with as many numbers as the largest of ``sizes``."""
+    start = teacher.first(max(sizes))
+    network = Network(
+        Projection.of(start.mean, start.linear), _HIDDEN, input_scale=3 * teacher.dim_in**0.5, seed=seed
+    )
+    _distil(network, network.parameters, data, teacher, sizes, seed, 1e-3, steps_for(len(data.embeddings)), progress)
+    return network.projection()
+
+
+def train_rotation(
+    data: TrainingData, teacher: Projection, sizes: Sequence[int], seed: int, progress: Progress | None = None
+) -> Projection:
+    """The orthogonal student: the teacher's latent, turned within its first 256 dimensions."""
+    import torch
+
+    mixed = min(_ROTATED, teacher.dim_out)
+    skew = torch.zeros(mixed, mixed, requires_grad=True)
+    eye = torch.eye(mixed)
+
+    def turn() -> torch.Tensor:  # Cayley's map: orthogonal for every skew-symmetric matrix
+        part = skew.triu(1) - skew.triu(1).T
+        return torch.linalg.solve(eye + part, eye - part)
+
+    tensors = [torch.from_numpy(array) for array in teacher.tensors().values()]
+
+    def student(centred: torch.Tensor) -> torch.Tensor:
+        _, linear, hidden_in, hidden_bias, hidden_out = tensors
+        latent = centred @ linear + (centred @ hidden_in + hidden_bias).relu() @ hidden_out
+        return torch.cat([latent[:, :mixed] @ turn(), latent[:, mixed:]], 1)
+
+    steps = steps_for(len(data.embeddings), floor=100, epochs=10)
+    _distil(student, [skew], data, teacher, [m for m in sizes if m <= mixed], seed, 3e-3, steps, progress)
+    rotation = np.eye(teacher.dim_out, dtype=np.float32)
+    rotation[:mixed, :mixed] = turn().detach().numpy()
+    return teacher.rotated(rotation)
+
+
+def make_pair(data: TrainingData, teacher: Projection, student: Projection) -> Projection:
+    """The student, then as much of the teacher's latent as makes the whole as long as the latent."""
+    latent = teacher.first(teacher.dim_out - student.dim_out)
+    gain = _PAIR_GAIN * _length(latent, data) / _length(student, data)
+    return student.rotated(np.eye(student.dim_out, dtype=np.float32) * np.float32(gain)).joined(latent)
+
+
+def _length(projection: Projection, data: TrainingData) -> float:
+    return float(np.median(np.linalg.norm(projection.raw(data.embeddings[:4096]), axis=1)))
+
+
+def _distil(
+    student: Callable[..., object],
+    parameters: list,  # type: ignore[type-arg]
+    data: TrainingData,
+    teacher: Projection,
+    sizes: Sequence[int],
+    seed: int,
+    rate: float,
+    steps: int,
+    progress: Progress | None,
+) -> None:
+    import torch
+    from torch.nn.functional import normalize
+
+    optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01 if len(parameters) > 1 else 0.0)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
+    for step, (changed, clean) in enumerate(batches(data, teacher.mean, steps, NOISE, seed)):
+        latent = torch.from_numpy(_teach(teacher, clean.numpy()))
+        target = (latent @ latent.T / TEMPERATURE).softmax(1)
+        rows, columns = student(changed), student(clean)
+        loss = torch.zeros(())
+        for size in sizes:
+            cosines = normalize(rows[:, :size]) @ normalize(columns[:, :size]).T  # type: ignore[index]
+            loss = loss - (target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()  # KL up to the target's entropy
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        schedule.step()
+        if progress:
+            progress(step + 1, steps)
+
+
+def _teach(teacher: Projection, centred: Array) -> Array:
+    hidden = np.maximum(centred @ teacher.hidden_in + teacher.hidden_bias, 0) @ teacher.hidden_out
+    return unit(centred @ teacher.linear + hidden)
