@@ -6,13 +6,15 @@ from pathlib import Path
 
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import IMAGE_SUFFIXES
+from vpr_aesvc.types import Frame
 
 __all__ = ["FrameSet", "open_input"]
 
 
 def open_input(path: Path | str) -> FrameSet:
     """Frames of a ``frames.csv``, of a folder that holds one, of a folder of ``@utm_east@utm_north@...`` names, or of any
-    folder of images (searched recursively, natural order). No image is decoded here.
+    folder of images (searched recursively, natural order), or one image file. No image is decoded here.
 
     Raises:
         VprError: the path is missing, holds no images, or its CSV is malformed; the message says which.
@@ -28,4 +30,8 @@ def open_input(path: Path | str) -> FrameSet:
         return read_frames_csv(table) if table.is_file() else read_folder(path)
     if path.suffix.lower() == ".csv":
         return read_frames_csv(path)
-    raise VprError(f"{path}: expected a folder of images or a frames.csv, found a {path.suffix or 'suffixless'} file")
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return FrameSet(path, "image", (Frame(label=path.name, path=path),))
+    raise VprError(
+        f"{path}: expected a folder of images, an image or a frames.csv, found a {path.suffix or 'suffixless'} file"
+    )

@@ -156,10 +156,11 @@ class PlaceMap:
         self._db.execute("INSERT OR IGNORE INTO traverses (name) VALUES (?)", (traverse,))
         pose = frame.pose.as_tuple() if frame.pose else (None,) * 7
         path = None if frame.path is None else str(frame.path.resolve())
+        extra = dict(frame.extra) if frame.index is None else {**frame.extra, "index": f"{frame.index:g}"}
         row = self._db.execute(
             "INSERT INTO places (traverse, label, path, stamp, x, y, z, qx, qy, qz, qw, extra, descriptor) "
             "VALUES ((SELECT id FROM traverses WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (traverse, frame.label, path, frame.stamp, *pose, json.dumps(dict(frame.extra)), descriptor.astype(_DESCRIPTOR).tobytes()),
+            (traverse, frame.label, path, frame.stamp, *pose, json.dumps(extra), descriptor.astype(_DESCRIPTOR).tobytes()),
         )
         place = int(row.lastrowid or 0)
         if image is not None:
@@ -178,9 +179,7 @@ class PlaceMap:
             VprError: an unknown size, or a descriptor of another length.
         """
         queries = np.atleast_2d(np.asarray(descriptors, np.float32))
-        chosen = self.dim if size is None else size
-        if chosen != self.dim and chosen not in self.sizes:
-            raise VprError(f"size {chosen} is not one this map was made for; choose one of {', '.join(map(str, self.sizes))}")
+        chosen = self.check_size(size)
         if queries.shape[1] != self.dim:
             raise VprError(f"{self.path}: holds descriptors of {self.dim} numbers, the query has {queries.shape[1]}")
         if k < 1:
@@ -194,6 +193,17 @@ class PlaceMap:
             [Match(places[int(self._ids[row])], float(similarity)) for similarity, row in zip(near, order, strict=True)]
             for near, order in zip(similarities, rows, strict=True)
         ]
+
+    def check_size(self, size: int | None) -> int:
+        """The size to search at; None is the full size.
+
+        Raises:
+            VprError: the map was not made for this size.
+        """
+        if size is not None and size not in self.sizes:
+            known = ", ".join(map(str, self.sizes))
+            raise VprError(f"{self.path}: size {size} is not one this map was made for; choose one of {known}")
+        return self.dim if size is None else size
 
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
         """Places by id, all of them by default, in the order they were added."""

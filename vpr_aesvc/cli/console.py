@@ -1,0 +1,44 @@
+"""What the commands share: where words go, and progress bars. Results go to standard output, everything else to error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A callback (stage, done, of) that draws one bar a stage, with time gone and time left."""
+    columns = (
+        TextColumn("{task.description:<28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=err) as bars:
+        tasks: dict[str, object] = {}
+
+        def show(stage: str, done: int, of: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=of)
+            bars.update(tasks[stage], completed=done)  # type: ignore[arg-type]
+
+        yield show
+
+
+def say_skipped(skipped: Sequence[str], of: int) -> None:
+    """Names the images that were left out."""
+    if skipped:
+        err.print(f"warning: {len(skipped)} of {of} images skipped:", style="yellow")
+        for line in skipped[:20]:
+            err.print(f"  {line}", markup=False)
+        if len(skipped) > 20:
+            err.print(f"  and {len(skipped) - 20} more")

@@ -1,0 +1,40 @@
+"""The ``vpr`` command: from images to a place match."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from vpr_aesvc.cli import demo, map, query, train
+from vpr_aesvc.errors import VprError
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    help="Visual place recognition: a robot asks its camera, have I been here before, and where is that?\n\n"
+    "Three steps, each a command: [bold]vpr train[/] fits a model to images of the place, without labels; "
+    "[bold]vpr map build[/] makes a map of them; [bold]vpr query[/] finds new images in the map. "
+    "[bold]vpr demo[/] shows all of it on a street it draws itself.",
+)
+app.command("train")(train.train_command)
+app.add_typer(map.app, name="map")
+app.command("query")(query.query_command)
+app.command("demo")(demo.demo_command)
+
+
+def main() -> None:
+    """Runs the command; a user's mistake is one line on standard error and exit code 1, an interrupt 130."""
+    try:
+        app()
+    except VprError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("interrupted; nothing half-written was left", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # `vpr query ... --json | head`
+        sys.stderr.close()
+        sys.exit(0)

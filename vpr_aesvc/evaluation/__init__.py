@@ -1,0 +1,1 @@
+"""Metrics, comparison of methods, and the report."""
