@@ -14,7 +14,7 @@ from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.types import Frame
 
-_VIEWS = 2
+VIEWS = 2  # changed views of each image: what another visit does to an embedding is estimated from them
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
         import torch  # noqa: F401  # said now rather than after an hour of extraction
     except ImportError as error:
         raise VprError("training needs torch: pip install 'vpr_aesvc[train]'") from error
-    found = extract(backbone, frames, _VIEWS, seed, progress and (lambda done, of: progress("embedding images", done, of)))
+    found = extract(backbone, frames, VIEWS, seed, progress and (lambda done, of: progress("embedding images", done, of)))
     data = TrainingData.of(found.embeddings, found.views, found.view_rows)
     result = fit(data, found.frames, sizes, method, seed, progress)
     manifest = Manifest(
