@@ -51,7 +51,9 @@ def test_grey_and_alpha_files(tmp_path):
     assert read_image(tmp_path / "alpha.png")[0, 0].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("bad", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 2), np.uint8)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 2), np.uint8)]
+)
 def test_arrays_that_are_no_images_are_refused(bad):
     with pytest.raises(VprError, match=r"uint8|found shape"):
         as_rgb(bad)

@@ -50,7 +50,9 @@ class Manifest(BaseModel):
     version: int = FORMAT_VERSION
     backbone: BackboneInfo
     method: str
-    sizes: list[int] = Field(min_length=1, description="descriptor sizes it was trained for, ascending; the last is the full size")
+    sizes: list[int] = Field(
+        min_length=1, description="descriptor sizes it was trained for, ascending; the last is the full size"
+    )
     fingerprint: str = Field(description="over the backbone and the weights: what changes a descriptor")
     training: TrainingInfo
 
@@ -105,7 +107,9 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
         content = json.loads(manifest_path.read_bytes())
         version = content.get("version") if isinstance(content, dict) else None
         if isinstance(version, int) and version > FORMAT_VERSION:
-            raise VprError(f"{manifest_path}: has format version {version}, this version reads {FORMAT_VERSION}; update vpr_aesvc")
+            raise VprError(
+                f"{manifest_path}: has format version {version}, this version reads {FORMAT_VERSION}; update vpr_aesvc"
+            )
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
@@ -116,5 +120,7 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:
         raise VprError(f"{path}: model.json and the weights do not agree on the sizes")
     if model_fingerprint(manifest.backbone.fingerprint, projection) != manifest.fingerprint:
-        raise VprError(f"{path}: the model is damaged or was changed by hand (its fingerprint does not match its weights)")
+        raise VprError(
+            f"{path}: the model is damaged or was changed by hand (its fingerprint does not match its weights)"
+        )
     return manifest, projection

@@ -51,7 +51,9 @@ def train(
         import torch  # noqa: F401  # said now rather than after an hour of extraction
     except ImportError as error:
         raise VprError("training needs torch: pip install 'vpr_aesvc[train]'") from error
-    found = extract(backbone, frames, VIEWS, seed, progress and (lambda done, of: progress("embedding images", done, of)))
+    found = extract(
+        backbone, frames, VIEWS, seed, progress and (lambda done, of: progress("embedding images", done, of))
+    )
     data = TrainingData.of(found.embeddings, found.views, found.view_rows)
     result = fit(data, found.frames, sizes, method, seed, progress)
     manifest = Manifest(

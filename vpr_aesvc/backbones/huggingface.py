@@ -18,7 +18,12 @@ if TYPE_CHECKING:
     import torch
 
 POOLINGS = ("cls", "mean", "gem")
-_RESAMPLE: dict[int, Literal["nearest", "lanczos", "linear", "cubic"]] = {0: "nearest", 1: "lanczos", 2: "linear", 3: "cubic"}
+_RESAMPLE: dict[int, Literal["nearest", "lanczos", "linear", "cubic"]] = {
+    0: "nearest",
+    1: "lanczos",
+    2: "linear",
+    3: "cubic",
+}
 _GEM_POWER = 3.0  # Radenovic et al., 2018, https://arxiv.org/abs/1711.02512
 
 
@@ -48,13 +53,19 @@ class HuggingFaceBackbone:
             config = json.loads((folder / "config.json").read_text())
             processor = json.loads((folder / "preprocessor_config.json").read_text())
         except (OSError, json.JSONDecodeError) as error:
-            raise VprError(f"{folder}: {error}; a Hugging Face folder needs config.json and preprocessor_config.json") from error
+            raise VprError(
+                f"{folder}: {error}; a Hugging Face folder needs config.json and preprocessor_config.json"
+            ) from error
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        kind = transformers.CLIPVisionModel if config.get("model_type", "").startswith("clip") else transformers.AutoModel
+        kind = (
+            transformers.CLIPVisionModel if config.get("model_type", "").startswith("clip") else transformers.AutoModel
+        )
         try:
             model = kind.from_pretrained(str(folder), local_files_only=True)
-        except Exception as error:  # transformers raises OSError, ValueError, SafetensorError, ... for a folder it cannot read
+        except (
+            Exception
+        ) as error:  # transformers raises OSError, ValueError, SafetensorError, ... for a folder it cannot read
             raise VprError(f"{folder}: transformers cannot load it ({str(error).strip().splitlines()[0]})") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._tower = getattr(model, "vision_model", model).float().eval().to(self._device)

@@ -62,7 +62,9 @@ class OnnxBackbone:
         try:
             self._file = PreprocessFile.model_validate_json(self.preprocess_path.read_text())
         except OSError as error:
-            raise VprError(f"{self.preprocess_path}: an ONNX encoder needs this file beside it ({error.strerror})") from error
+            raise VprError(
+                f"{self.preprocess_path}: an ONNX encoder needs this file beside it ({error.strerror})"
+            ) from error
         except (ValidationError, UnicodeDecodeError) as error:
             raise VprError(f"{self.preprocess_path}: {_first_line(error)}") from error
         settings = self._file.input
@@ -96,9 +98,14 @@ class OnnxBackbone:
     def _check_names(self) -> None:
         inputs = [tensor.name for tensor in self._session.get_inputs()]
         outputs = [tensor.name for tensor in self._session.get_outputs()]
-        for wanted, found, what in ((self._file.input.name, inputs, "input"), (self._file.output.name, outputs, "output")):
+        for wanted, found, what in (
+            (self._file.input.name, inputs, "input"),
+            (self._file.output.name, outputs, "output"),
+        ):
             if wanted not in found:
-                raise VprError(f"{self.preprocess_path}: {what} {wanted!r} is not in {self.path.name}, which has {found}")
+                raise VprError(
+                    f"{self.preprocess_path}: {what} {wanted!r} is not in {self.path.name}, which has {found}"
+                )
         batch = self._session.get_inputs()[inputs.index(self._file.input.name)].shape[0]
         self._batch = batch if isinstance(batch, int) else None
 
@@ -122,7 +129,9 @@ class OnnxBackbone:
         if embeddings.shape[1] != self.dim:
             raise VprError(f"{self.path}: gave {embeddings.shape[1]} numbers an image, preprocess.json says {self.dim}")
         if not np.isfinite(embeddings).all():
-            raise VprError(f"{self.path}: gave numbers that are not finite; check scale, mean and std in preprocess.json")
+            raise VprError(
+                f"{self.path}: gave numbers that are not finite; check scale, mean and std in preprocess.json"
+            )
         return embeddings
 
     def _ordered(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -30,7 +30,10 @@ def demo_command(
 
     Nothing is downloaded. Takes a minute or two.
     """
+    from vpr_aesvc.evaluation.report import check_installed
+
     check_free(output, "demo")
+    check_installed()
     partial = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.absolute().parent))
     try:
         with progress_bars() as progress:
@@ -44,7 +47,9 @@ def demo_command(
     for sentence in summary:
         out.print(sentence)
     out.print(f"\n[bold]look at {output / 'report.html'}[/] in a browser; the images are in {output / 'route'}")
-    err.print(f"try: vpr query {output / 'place.vprmap'} {output / 'route'} -m {output / 'model'} --top 3", markup=False)
+    err.print(
+        f"try: vpr query {output / 'place.vprmap'} {output / 'route'} -m {output / 'model'} --top 3", markup=False
+    )
 
 
 def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> tuple[Describer, Table, list[str]]:
@@ -67,7 +72,10 @@ def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> 
     backbone = open_backbone("hog")
     model = train(database.frames, backbone, folder / "model", seed=seed, progress=progress)
     build_map(
-        database.frames, model, folder / "place.vprmap", progress=lambda done, of: progress("building the map", done, of)
+        database.frames,
+        model,
+        folder / "place.vprmap",
+        progress=lambda done, of: progress("building the map", done, of),
     )
 
     seen = extract(backbone, database.frames, VIEWS, seed)
@@ -101,7 +109,9 @@ def _findings(results: list) -> list[str]:  # type: ignore[type-arg]
     """What the numbers say, also where they disappoint."""
     raw = next(result for result in results if result.method == "raw")
     best = max((result for result in results if result.method != "raw"), key=lambda result: result.recall[1])
-    sentences = [f"The raw embedding finds {raw.recall[1]:.0%} at the first place, with {raw.bytes_per_place} bytes a place."]
+    sentences = [
+        f"The raw embedding finds {raw.recall[1]:.0%} at the first place, with {raw.bytes_per_place} bytes a place."
+    ]
     if best.recall[1] > raw.recall[1]:
         sentences.append(f"{best.method} finds {best.recall[1]:.0%} with {best.bytes_per_place} bytes.")
     else:
@@ -109,7 +119,9 @@ def _findings(results: list) -> list[str]:  # type: ignore[type-arg]
     small = [r for r in results if r.method != "raw" and r.recall[1] >= raw.recall[1]]
     if small:
         least = min(small, key=lambda result: result.bytes_per_place)
-        sentences.append(f"{least.method} is as good as raw from {least.size} numbers: {least.bytes_per_place} bytes a place.")
+        sentences.append(
+            f"{least.method} is as good as raw from {least.size} numbers: {least.bytes_per_place} bytes a place."
+        )
     return sentences
 
 
@@ -162,7 +174,9 @@ def _notes(model: Describer, database: FrameSet, queries: FrameSet, seed: int) -
 
 
 def _table(results: list) -> Table:  # type: ignore[type-arg]
-    table = Table("method", "size", "R@1", "R@5", "bytes a place", title="the evening's drive found in the morning's map")
+    table = Table(
+        "method", "size", "R@1", "R@5", "bytes a place", title="the evening's drive found in the morning's map"
+    )
     last = ""
     for result in results:
         table.add_row(

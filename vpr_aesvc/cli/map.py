@@ -19,7 +19,9 @@ app = typer.Typer(no_args_is_help=True, help="Make a place map, or look into one
 
 @app.command("build")
 def build_command(
-    input: Annotated[Path, typer.Argument(help="A folder of images, or a frames.csv (its rows with split `database`).")],
+    input: Annotated[
+        Path, typer.Argument(help="A folder of images, or a frames.csv (its rows with split `database`).")
+    ],
     model: Annotated[Path, typer.Option("-m", "--model", help="A model folder made by `vpr train`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The map file to make, such as office.vprmap.")],
 ) -> None:
@@ -30,9 +32,13 @@ def build_command(
     describer = Describer.open(model)
     frames = open_input(input).split("database").frames
     with progress_bars() as progress:
-        skipped = build_map(frames, describer, output, progress=lambda done, of: progress("describing images", done, of))
+        skipped = build_map(
+            frames, describer, output, progress=lambda done, of: progress("describing images", done, of)
+        )
     say_skipped(skipped, len(frames))
-    out.print(f"map {output} holds {len(frames) - len(skipped)} places; next: vpr query {output} NEW_IMAGES", markup=False)
+    out.print(
+        f"map {output} holds {len(frames) - len(skipped)} places; next: vpr query {output} NEW_IMAGES", markup=False
+    )
 
 
 @app.command("info")
@@ -61,4 +67,3 @@ def info_command(
     sizes = ", ".join(str(size) for size in info.sizes)
     out.print(f"  descriptors: {info.dim} numbers, {2 * info.dim} bytes a place; sizes for search: {sizes}")
     out.print(f"  model {info.model_fingerprint}, then at {info.model_path}", markup=False)
-

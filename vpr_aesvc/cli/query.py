@@ -26,11 +26,19 @@ _SHOWN = 40  # rows of the table; --json gives all
 
 def query_command(
     map: Annotated[Path, typer.Argument(help="A .vprmap file.")],
-    input: Annotated[Path, typer.Argument(help="An image, a folder of images, or a frames.csv (its rows with split `query`).")],
-    model: Annotated[Path | None, typer.Option("-m", "--model", help="The model folder, where it has moved since.")] = None,
+    input: Annotated[
+        Path, typer.Argument(help="An image, a folder of images, or a frames.csv (its rows with split `query`).")
+    ],
+    model: Annotated[
+        Path | None, typer.Option("-m", "--model", help="The model folder, where it has moved since.")
+    ] = None,
     top: Annotated[int, typer.Option(min=1, help="How many places for each image.")] = 5,
-    size: Annotated[int | None, typer.Option(min=1, help="Compare only the first SIZE numbers of each descriptor.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line for each image, on standard output.")] = False,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Compare only the first SIZE numbers of each descriptor.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object a line for each image, on standard output.")
+    ] = False,
 ) -> None:
     """Find new images in a map.
 
@@ -61,13 +69,20 @@ def query_command(
 
 def _describer(place_map: PlaceMap, model: Path | None) -> Describer:
     if model is None and not place_map.model_path.is_dir():
-        raise VprError(f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL")
+        raise VprError(
+            f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL"
+        )
     return Describer.open(model or place_map.model_path)
 
 
 def _as_dict(match: Match) -> dict[str, Any]:
     place = match.place
-    found: dict[str, Any] = {"place": place.id, "path": place.label, "similarity": round(match.similarity, 6), "traverse": place.traverse}
+    found: dict[str, Any] = {
+        "place": place.id,
+        "path": place.label,
+        "similarity": round(match.similarity, 6),
+        "traverse": place.traverse,
+    }
     if place.pose:
         found["pose"] = place.pose.as_tuple()
     return found
@@ -104,4 +119,6 @@ def _say_recall(answers: Sequence[tuple[Frame, list[Match]]], places: Sequence[P
 
 def _as_frame(place: Place) -> Frame:
     index = place.extra.get("index")
-    return Frame(label=place.label, pose=place.pose, sequence=place.traverse, index=None if index is None else float(index))
+    return Frame(
+        label=place.label, pose=place.pose, sequence=place.traverse, index=None if index is None else float(index)
+    )

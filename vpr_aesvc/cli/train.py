@@ -15,12 +15,17 @@ from vpr_aesvc.model import Manifest, check_free
 
 
 def train_command(
-    input: Annotated[Path, typer.Argument(help="A folder of images of the place, or a frames.csv (its rows with split `database`).")],
+    input: Annotated[
+        Path, typer.Argument(help="A folder of images of the place, or a frames.csv (its rows with split `database`).")
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The model folder to make.")],
     backbone: Annotated[str, typer.Option(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
-    sizes: Annotated[str, typer.Option(help="Descriptor sizes to train for, e.g. 16,32,64; powers of two by default.")] = "",
+    sizes: Annotated[
+        str, typer.Option(help="Descriptor sizes to train for, e.g. 16,32,64; powers of two by default.")
+    ] = "",
     method: Annotated[
-        str, typer.Option(help="auto chooses on held-out frames | raw | pca | whitening | aesvc | rotation | free | pair.")
+        str,
+        typer.Option(help="auto chooses on held-out frames | raw | pca | whitening | aesvc | rotation | free | pair."),
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Same images and seed give the same bytes.")] = 0,
 ) -> None:
@@ -49,7 +54,9 @@ def describe_model(manifest: Manifest) -> None:
     if info.held_out_scores:
         scores = sorted(info.held_out_scores.items(), key=lambda item: -item[1])
         out.print("  held-out score: " + ", ".join(f"{name} {score:.3f}" for name, score in scores))
-        out.print(f"  covariance enlarged by {info.isotropic:g} of its mean eigenvalue and {info.view:g} of the covariance of views")
+        out.print(
+            f"  covariance enlarged by {info.isotropic:g} of its mean eigenvalue and {info.view:g} of the covariance of views"
+        )
     if "after" in info.terms:
         out.print("  AE-SVC term      before (PCA)  after")
         for name, before in info.terms["before"].items():

@@ -33,7 +33,9 @@ def read_frames_csv(table: Path) -> FrameSet:
                 if one in columns and other not in columns:
                     missing.append(other)
             if missing:
-                raise VprError(f"{table}: column {', '.join(missing)} is missing; found {', '.join(sorted(columns)) or 'none'}")
+                raise VprError(
+                    f"{table}: column {', '.join(missing)} is missing; found {', '.join(sorted(columns)) or 'none'}"
+                )
             frames = tuple(_frame(row, table, reader.line_num) for row in reader)
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise VprError(f"{table}: cannot be read as CSV ({error})") from error

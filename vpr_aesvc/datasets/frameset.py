@@ -43,7 +43,9 @@ class FrameSet:
         return replace(self, frames=chosen)
 
 
-def positives(queries: tuple[Frame, ...], database: tuple[Frame, ...], metres: float = METRE_TOLERANCE) -> NDArray[np.bool_] | None:
+def positives(
+    queries: tuple[Frame, ...], database: tuple[Frame, ...], metres: float = METRE_TOLERANCE
+) -> NDArray[np.bool_] | None:
     """Which database frames show the place of which query: bool [q, n], or None where the frames do not say.
 
     Poses decide where every frame has one (within ``metres`` on the plane), else ``sequence`` and ``index``
@@ -51,7 +53,10 @@ def positives(queries: tuple[Frame, ...], database: tuple[Frame, ...], metres: f
     """
     every = (*queries, *database)
     if all(frame.pose is not None for frame in every):
-        xy = [np.array([[f.pose.x, f.pose.y] for f in part if f.pose], np.float64).reshape(-1, 2) for part in (queries, database)]
+        xy = [
+            np.array([[f.pose.x, f.pose.y] for f in part if f.pose], np.float64).reshape(-1, 2)
+            for part in (queries, database)
+        ]
         return np.asarray(np.linalg.norm(xy[0][:, None] - xy[1][None], axis=2) <= metres)
     if all(frame.sequence is not None and frame.index is not None for frame in every):
         names = [np.array([f.sequence for f in part], dtype=object) for part in (queries, database)]

@@ -36,7 +36,12 @@ def fit_methods(
         return fit(data, frames, kept, method, seed, progress).projection
 
     student = model_method if model_method in STUDENTS else "rotation"
-    return {"raw": fitted("raw"), "PCA": fitted("pca"), "AE-SVC": fitted("aesvc"), f"(SS)2D, {student}": fitted(student)}
+    return {
+        "raw": fitted("raw"),
+        "PCA": fitted("pca"),
+        "AE-SVC": fitted("aesvc"),
+        f"(SS)2D, {student}": fitted(student),
+    }
 
 
 def evaluate(

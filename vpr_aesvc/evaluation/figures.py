@@ -1,14 +1,14 @@
 """The figures of the report, as SVG to put into a page. matplotlib is imported where it is used.
 
-The ink is the page's text colour, so a figure follows a dark page; the colours of the methods are legible on both. Every
-method has its own marker and line style besides, so nothing is lost in grey.
+The ink is the page's text colour, so a figure follows a dark page; the colours of the methods are legible on both.
+Every method has its own marker and line style besides, so nothing is lost in grey.
 """
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
     from vpr_aesvc.evaluation.report import MethodResult
 
 _INK = "#010203"  # stands for the page's text colour, put in after drawing
-# Okabe & Ito's colours that stand out on white and on black, told apart by the colour-blind.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#8a8a8a", "#b8860b")
+# After Okabe & Ito: told apart by the colour-blind. The blue is lighter than theirs, to stand out on black too.
+_COLOURS = ("#2a86c8", "#d55e00", "#009e73", "#cc79a7", "#8a8a8a", "#b8860b")
 _MARKERS = ("s", "^", "o", "D", "v", "P", "X")
 _LINES: tuple[Any, ...] = (":", "-.", "-", (0, (7, 1.5, 1.5, 1.5, 1.5, 1.5)), (0, (1, 2.5)))
 _DASHES: tuple[Any, ...] = ((0, (5, 2.5)), (0, (2, 1.2)), (0, (9, 4)))  # for methods of a single size
@@ -42,7 +43,8 @@ _STYLE = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
     "legend.frameon": False,
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color", "grid.color"), _INK),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "grid.color"), _INK),
+    **dict.fromkeys(("xtick.color", "ytick.color"), _INK),
 }
 
 
@@ -73,8 +75,8 @@ def method_styles(results: Sequence[MethodResult], more: Sequence[str] = ()) -> 
 
 
 def recall_figure(results: Sequence[MethodResult], styles: dict[str, LineStyle]) -> str:
-    """Recall at 1 against descriptor size, one line a method. A method of a single size is a level dashed line when others
-    have more (what they are held against), and a marker where none has."""
+    """Recall at 1 against descriptor size, one line a method. A method of a single size is a level dashed line when
+    others have more (what they are held against), and a marker where none has."""
     curves: dict[str, list[tuple[int, float]]] = {}
     for result in results:
         curves.setdefault(result.method, []).append((result.size, result.recall.get(1, float("nan"))))
@@ -89,8 +91,8 @@ def recall_figure(results: Sequence[MethodResult], styles: dict[str, LineStyle])
                 axes.axhline(value, linestyle=style.line, label=_plain(f"{name} ({size} numbers)"), **look)
             else:
                 line = style.line if name in swept else "none"
-                at, values = zip(*sorted(points), strict=True)
-                axes.plot(at, values, linestyle=line, marker=style.marker, markersize=6, label=_plain(name), **look)
+                at, recalls = zip(*sorted(points), strict=True)
+                axes.plot(at, recalls, linestyle=line, marker=style.marker, markersize=6, label=_plain(name), **look)
         axes.set_xscale("log", base=2)
         drawn = [size for points in (swept or curves).values() for size, _ in points]
         low, high = np.log2(min(drawn)), np.log2(max(drawn))
@@ -118,7 +120,7 @@ def cosine_figure(cosines: dict[str, NDArray[np.float32]], styles: dict[str, Lin
     def draw(axes: Axes) -> None:
         low = min((float(values.min()) for values in kept.values()), default=-1.0)
         high = max((float(values.max()) for values in kept.values()), default=1.0)
-        bins = np.linspace(low - 0.01, high + 0.01, 71)
+        bins = np.linspace(low - 0.01, high + 0.01, 71).tolist()
         for name, values in kept.items():
             style = styles[name]
             label = _plain(f"{name}, σ = {values.std():.3f}")
@@ -131,11 +133,10 @@ def cosine_figure(cosines: dict[str, NDArray[np.float32]], styles: dict[str, Lin
     return _figure("histograms of the cosine similarity of two database images", draw)
 
 
-def _figure(name: str, draw: Any) -> str:
-    """Draws on fresh axes with a legend above them, and gives ``<svg>`` for an HTML page. pyplot's state is not touched."""
+def _figure(name: str, draw: Callable[[Axes], None]) -> str:
+    """Draws on fresh axes with a legend above them, and gives ``<svg>`` for an HTML page. pyplot stays out of it."""
     import matplotlib.style
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
     # "default" first: the look must not depend on the settings of whoever runs it.
     with matplotlib.style.context(["default", {**_STYLE, "svg.hashsalt": name}]):
@@ -145,19 +146,22 @@ def _figure(name: str, draw: Any) -> str:
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             # A histogram's own handle is an empty box, in which a line style cannot be seen.
-            lines = [
-                handle
-                if isinstance(handle, Line2D)
-                else Line2D([], [], color=handle.get_edgecolor(), linestyle=handle.get_linestyle(), linewidth=1.9)
-                for handle in handles
-            ]
+            lines = [_as_line(handle) for handle in handles]
             figure.legend(lines, labels, loc="outside upper center", ncols=2, handlelength=3.6, columnspacing=1.6)
         return _inline(figure, name)
 
 
+def _as_line(handle: Any) -> Line2D:
+    from matplotlib.lines import Line2D
+
+    if isinstance(handle, Line2D):
+        return handle
+    return Line2D([], [], color=handle.get_edgecolor(), linestyle=handle.get_linestyle(), linewidth=1.9)
+
+
 def _inline(figure: Figure, name: str) -> str:
-    """The figure as an element for a page: no prolog, no metadata (it holds a date), no fixed size, no ids of groups (they
-    would be the same in two figures); the ink becomes the page's."""
+    """The figure as an element for a page: no prolog, no metadata (it holds a date), no fixed size, no ids of groups
+    (they would be the same in two figures); the ink becomes the page's."""
     file = io.StringIO()
     figure.savefig(file, format="svg", metadata={"Date": None})
     text = file.getvalue()
@@ -185,5 +189,6 @@ def _spaced(ticks: Sequence[int], span: float) -> list[str]:
 
 
 def _plain(label: str) -> str:
-    """Text as it is: matplotlib would set what stands between dollar signs as a formula, and skip a leading underscore."""
-    return label.replace("$", r"\$") if not label.startswith("_") else " " + label.replace("$", r"\$")
+    """Text as it is: matplotlib sets what stands between dollar signs as a formula, and hides a leading underscore."""
+    text = label.replace("$", r"\$")
+    return " " + text if text.startswith("_") else text

@@ -118,10 +118,8 @@ def render(report: Report) -> str:
 
     styles = method_styles(report.results, list(report.cosines))
     source = resources.files("vpr_aesvc.evaluation").joinpath("report.html").read_text("utf-8")
-    template = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True).from_string(
-        source
-    )
-    return template.render(
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    return environment.from_string(source).render(
         report=report,
         table=_table(report.results),
         recall_svg=recall_figure(report.results, styles) if report.results else "",
@@ -147,8 +145,9 @@ def _table(results: Sequence[MethodResult]) -> _Table:
             best = max((text for text in texts.values() if text), default="") if len(texts) > 1 else ""
             for method in methods:
                 text = texts.get(method, "")
-                differs = here[method].bytes_per_place if method in here and columns[-1][1] is None else None
-                cells[method].append(_Cell(text, best=bool(text) and text == best, bytes=differs if k == _KS[0] else None))
+                said = method in here and columns[-1][1] is None and k == _KS[0]
+                stored = here[method].bytes_per_place if said else None
+                cells[method].append(_Cell(text, best=bool(text) and text == best, bytes=stored))
     return _Table(_KS, columns, list(cells.items()))
 
 

@@ -152,7 +152,9 @@ class PlaceMap:
         self._index = None
         return ids
 
-    def _insert(self, frame: Frame, descriptor: NDArray[np.float32], image: NDArray[np.uint8] | None, traverse: str) -> int:
+    def _insert(
+        self, frame: Frame, descriptor: NDArray[np.float32], image: NDArray[np.uint8] | None, traverse: str
+    ) -> int:
         self._db.execute("INSERT OR IGNORE INTO traverses (name) VALUES (?)", (traverse,))
         pose = frame.pose.as_tuple() if frame.pose else (None,) * 7
         path = None if frame.path is None else str(frame.path.resolve())
@@ -160,7 +162,15 @@ class PlaceMap:
         row = self._db.execute(
             "INSERT INTO places (traverse, label, path, stamp, x, y, z, qx, qy, qz, qw, extra, descriptor) "
             "VALUES ((SELECT id FROM traverses WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (traverse, frame.label, path, frame.stamp, *pose, json.dumps(extra), descriptor.astype(_DESCRIPTOR).tobytes()),
+            (
+                traverse,
+                frame.label,
+                path,
+                frame.stamp,
+                *pose,
+                json.dumps(extra),
+                descriptor.astype(_DESCRIPTOR).tobytes(),
+            ),
         )
         place = int(row.lastrowid or 0)
         if image is not None:
@@ -213,7 +223,9 @@ class PlaceMap:
             if wanted is None:
                 rows = self._db.execute(f"{query} ORDER BY p.id").fetchall()
             else:  # one bound parameter, however many ids there are
-                rows = self._db.execute(f"{query} WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY p.id", (wanted,)).fetchall()
+                rows = self._db.execute(
+                    f"{query} WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY p.id", (wanted,)
+                ).fetchall()
             return {row[0]: _place(row) for row in rows}
 
     def descriptors(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
@@ -223,7 +235,9 @@ class PlaceMap:
             VprError: a stored descriptor is damaged.
         """
         with self._guard():
-            rows: Sequence[tuple[int, bytes]] = self._db.execute("SELECT id, descriptor FROM places ORDER BY id").fetchall()
+            rows: Sequence[tuple[int, bytes]] = self._db.execute(
+                "SELECT id, descriptor FROM places ORDER BY id"
+            ).fetchall()
         for place, blob in rows:
             if len(blob) != self.dim * _DESCRIPTOR.itemsize:
                 raise VprError(f"{self.path}: the map is damaged (place {place} has a descriptor of {len(blob)} bytes)")
@@ -242,7 +256,9 @@ class PlaceMap:
         """Counts, bounds and origin of the map."""
         with self._guard():
             traverses = dict(
-                self._db.execute("SELECT t.name, count(*) FROM places p JOIN traverses t ON t.id = p.traverse GROUP BY t.id")
+                self._db.execute(
+                    "SELECT t.name, count(*) FROM places p JOIN traverses t ON t.id = p.traverse GROUP BY t.id"
+                )
             )
             count, posed, *bounds = self._db.execute(
                 "SELECT count(*), count(x), min(x), min(y), max(x), max(y) FROM places"
@@ -272,7 +288,9 @@ class PlaceMap:
     def __enter__(self) -> PlaceMap:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def _load(self) -> SizedIndex:
@@ -301,4 +319,6 @@ class PlaceMap:
 
 def _place(row: tuple) -> Place:  # type: ignore[type-arg]
     pose = None if row[5] is None else Pose(*row[5:12])
-    return Place(id=row[0], label=row[1], traverse=row[2], path=row[3], stamp=row[4], pose=pose, extra=json.loads(row[12]))
+    return Place(
+        id=row[0], label=row[1], traverse=row[2], path=row[3], stamp=row[4], pose=pose, extra=json.loads(row[12])
+    )

@@ -47,7 +47,9 @@ class TrainingData:
         rows = unit(rows)
         distinct = len(np.unique(np.round(rows, 4), axis=0))
         if distinct == 1:
-            raise VprError("all images have the same embedding: the images are all alike, or the backbone does not see them")
+            raise VprError(
+                "all images have the same embedding: the images are all alike, or the backbone does not see them"
+            )
         if distinct < MIN_IMAGES:
             raise VprError(f"training needs at least {MIN_IMAGES} different images, found {distinct} among {len(rows)}")
         if views is None or view_rows is None:

@@ -16,6 +16,7 @@ from vpr_aesvc.types import Frame
 _ISOTROPIC = (0.02, 0.05, 0.1, 0.25, 0.5)
 _VIEW = (0.0, 0.3, 1.0, 3.0)
 _DEFAULT_SHRINKAGE = (0.1, 1.0)  # where nothing can be held out
+_FAITHFUL = ("rotation", "pair", "aesvc", "free")
 METHODS = ("auto", "raw", "pca", "whitening", "aesvc", "rotation", "free", "pair")
 Progress = Callable[[str, int, int], None]
 
@@ -66,7 +67,9 @@ def fit(
     dim = data.embeddings.shape[1] if method == "raw" else min(len(data.embeddings) - 1, data.embeddings.shape[1])
     sizes = tuple(sorted({*(sizes or default_sizes(dim)), dim}))
     if sizes[0] < 1 or sizes[-1] > dim:
-        raise VprError(f"size {sizes[-1]} is more than these {len(data.embeddings)} images can fill; choose sizes up to {dim}")
+        raise VprError(
+            f"size {sizes[-1]} is more than these {len(data.embeddings)} images can fill; choose sizes up to {dim}"
+        )
     if method in ("raw", "pca"):
         projection = linear.rotated_identity(data) if method == "raw" else linear.pca(data)
         return _result(data, projection, method, sizes, "asked for", (0.0, 0.0), {}, None)
@@ -88,8 +91,10 @@ def fit(
         raw = linear.rotated_identity(held_out.data)
         teacher = trained if train_on else start
         forms = _forms(held_out.data, teacher, within, seed, ("rotation", "free", "pair"), progress, "choosing: ")
-        scores |= {"raw": held_out.score(raw, within)} | {name: held_out.score(form, within) for name, form in forms.items()}
-        method, why = _choose(held_out, raw, {"aesvc": teacher, **forms}, scores)
+        scores |= {"raw": held_out.score(raw, within)} | {
+            name: held_out.score(form, within) for name, form in forms.items()
+        }
+        method, why = _choose(held_out, raw, {"aesvc": teacher, **forms}, scores, within)
         if method == "raw":
             full = data.embeddings.shape[1]
             sizes = (*(size for size in sizes if size < dim), full)
@@ -104,7 +109,9 @@ def fit(
     return _result(data, forms[method], method, sizes, why, shrinkage, scores, teacher)
 
 
-def _without_held_out(data: TrainingData, sizes: tuple[int, ...], method: str, seed: int, progress: Progress | None) -> Fit:
+def _without_held_out(
+    data: TrainingData, sizes: tuple[int, ...], method: str, seed: int, progress: Progress | None
+) -> Fit:
     """Too few images to spare any: what was asked for, or the raw embedding, which cannot do harm."""
     if method == "auto":
         full = data.embeddings.shape[1]
@@ -112,7 +119,11 @@ def _without_held_out(data: TrainingData, sizes: tuple[int, ...], method: str, s
         sizes = (*(size for size in sizes if size < len(data.embeddings) - 1), full)
         return _result(data, linear.rotated_identity(data), "raw", sizes, why, _DEFAULT_SHRINKAGE, {}, None)
     teacher = linear.whitening(data, *_DEFAULT_SHRINKAGE)
-    chosen = teacher if method in ("whitening", "aesvc") else _forms(data, teacher, sizes, seed, (method,), progress, "")[method]
+    chosen = (
+        teacher
+        if method in ("whitening", "aesvc")
+        else _forms(data, teacher, sizes, seed, (method,), progress, "")[method]
+    )
     return _result(data, chosen, method, sizes, "asked for", _DEFAULT_SHRINKAGE, {}, teacher)
 
 
@@ -146,15 +157,24 @@ def _forms(
 
 
 def _choose(
-    held_out: HeldOut, raw: Projection, candidates: dict[str, Projection], scores: dict[str, float]
+    held_out: HeldOut,
+    raw: Projection,
+    candidates: dict[str, Projection],
+    scores: dict[str, float],
+    sizes: Sequence[int],
 ) -> tuple[str, str]:
-    """The candidate with the best score among those that do no harm at full size, and why in one sentence."""
+    """Which candidate, and why in one sentence: among those that do no harm at full size, the most faithful to the AE-SVC
+    latent that is as good as the best. A rotation cannot lose what the latent knows; a free student can, on what was not held out."""
     harmless = [name for name, candidate in candidates.items() if not is_harmful(held_out, candidate, raw)]
     on = f"on {held_out.kind}"
     if not harmless:
         return "raw", f"no projection beat the raw embedding by more than the uncertainty {on}, so it is used as it is"
     best = max(harmless, key=lambda name: scores[name])
-    return best, f"best mean reciprocal rank over the sizes, {scores[best]:.3f} against {scores['raw']:.3f} raw, {on}"
+    good = [name for name in harmless if is_as_good(held_out, candidates[name], candidates[best], sizes)]
+    chosen = min(good, key=_FAITHFUL.index)
+    also = "" if chosen == best else f" (as good as {best} within the uncertainty, and closer to the AE-SVC latent)"
+    score = f"{scores[chosen]:.3f} against {scores['raw']:.3f} raw"
+    return chosen, f"best mean reciprocal rank over the sizes, {score}, {on}{also}"
 
 
 def _result(

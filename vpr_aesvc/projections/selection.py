@@ -69,7 +69,10 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
     if near is not None and near.any(1).sum() >= min(8, len(held)):
         known = near.any(1)
         return HeldOut(
-            data.subset(fitted), data.embeddings[held[known]], data.embeddings[rest], near[known],
+            data.subset(fitted),
+            data.embeddings[held[known]],
+            data.embeddings[rest],
+            near[known],
             f"{known.sum()} held-out frames that must find their neighbours",
         )
     views = np.flatnonzero(np.isin(data.view_rows, held))
@@ -77,7 +80,10 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
         return None
     right = data.view_rows[views][:, None] == rows[None]
     return HeldOut(
-        data.subset(fitted), data.views[views], data.embeddings, right,
+        data.subset(fitted),
+        data.views[views],
+        data.embeddings,
+        right,
         f"{len(views)} changed views of held-out frames that must find their original",
     )
 
@@ -88,11 +94,26 @@ def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -
         # A dense map is asked for the near frames, not for all within the field's 25 m.
         xy = np.array([[f.pose.x, f.pose.y] for f in frames if f.pose])
         steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-        tolerance = float(min(METRE_TOLERANCE, 3 * np.median(steps[steps > 0]))) if (steps > 0).any() else METRE_TOLERANCE
+        tolerance = (
+            float(min(METRE_TOLERANCE, 3 * np.median(steps[steps > 0]))) if (steps > 0).any() else METRE_TOLERANCE
+        )
     return positives(tuple(held), tuple(rest), tolerance)
 
 
 def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> bool:
-    """True unless the candidate at full size beats the raw embedding by more than one standard error of the difference."""
+    """True unless the candidate at full size beats the raw embedding by more than two standard errors of the difference: with
+    a few held-out frames and several candidates, one of them would often be ahead by one."""
     gain = held_out.reciprocal_ranks(candidate, candidate.dim_out) - held_out.reciprocal_ranks(raw, raw.dim_out)
-    return bool(gain.mean() <= gain.std(ddof=1) / len(gain) ** 0.5)
+    return bool(gain.mean() <= 2 * _standard_error(gain))
+
+
+def is_as_good(held_out: HeldOut, candidate: Projection, best: Projection, sizes: Sequence[int]) -> bool:
+    """True where the candidate is within one standard error of the best, averaged over the sizes."""
+    behind = np.mean(
+        [held_out.reciprocal_ranks(best, size) - held_out.reciprocal_ranks(candidate, size) for size in sizes], axis=0
+    )
+    return bool(behind.mean() <= _standard_error(behind))
+
+
+def _standard_error(differences: NDArray[np.float64]) -> float:
+    return float(differences.std(ddof=1) / len(differences) ** 0.5)

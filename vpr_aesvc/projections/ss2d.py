@@ -29,7 +29,9 @@ NOISE = 0.4  # of the mean spread of the embeddings
 PAIR_STUDENT = 32  # numbers of the free student that a pair begins with
 _PAIR_GAIN = 0.5  # length of the student's part against the latent's
 _HIDDEN = 512
-_ROTATED = 256  # the first dimensions of the latent that the rotation mixes; below, order hardly matters and cost is cubic
+_ROTATED = (
+    256  # the first dimensions of the latent that the rotation mixes; below, order hardly matters and cost is cubic
+)
 Progress = Callable[[int, int], None]
 
 
@@ -38,9 +40,7 @@ def train_free(
 ) -> Projection:
     """The free student with as many numbers as the largest of ``sizes``."""
     start = teacher.first(max(sizes))
-    network = Network(
-        Projection.of(start.mean, start.linear), _HIDDEN, input_scale=3 * teacher.dim_in**0.5, seed=seed
-    )
+    network = Network(Projection.of(start.mean, start.linear), _HIDDEN, input_scale=3 * teacher.dim_in**0.5, seed=seed)
     _distil(network, network.parameters, data, teacher, sizes, seed, 1e-3, steps_for(len(data.embeddings)), progress)
     return network.projection()
 
@@ -107,7 +107,9 @@ def _distil(
         loss = torch.zeros(())
         for size in sizes:
             cosines = normalize(rows[:, :size]) @ normalize(columns[:, :size]).T  # type: ignore[index]
-            loss = loss - (target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()  # KL up to the target's entropy
+            loss = (
+                loss - (target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()
+            )  # KL up to the target's entropy
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

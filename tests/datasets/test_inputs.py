@@ -1,0 +1,104 @@
+import cv2
+import numpy as np
+import pytest
+
+from vpr_aesvc.datasets import open_input
+from vpr_aesvc.datasets.folder import utm_pose
+from vpr_aesvc.datasets.frameset import positives
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Frame, Pose
+
+
+def image(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.zeros((4, 4, 3), np.uint8))
+
+
+def test_a_folder_is_read_in_natural_order_and_recursively(tmp_path):
+    for name in ("b/img10.png", "b/img2.png", "a.JPG", ".hidden.png", "notes.txt"):
+        image(tmp_path / name) if not name.endswith("txt") else (tmp_path / name).write_text("x")
+    assert [frame.label for frame in open_input(tmp_path).frames] == ["a.JPG", "b/img2.png", "b/img10.png"]
+
+
+def test_one_image_is_an_input(tmp_path):
+    image(tmp_path / "x.png")
+    assert [frame.label for frame in open_input(tmp_path / "x.png").frames] == ["x.png"]
+
+
+def test_utm_names(utm_names):
+    frames = open_input(utm_names)
+    assert frames.kind == "UTM folder" and len(frames) == 17
+    hong_kong = [frame for frame in frames.frames if "hkust" in frame.label]
+    assert len(hong_kong) == 5
+    assert (hong_kong[0].pose.x, hong_kong[0].pose.y) == (218047.08, 2472431.44)
+    near = positives(frames.frames, frames.frames)
+    sites = [frame.label.split("@")[3] + frame.label.split("@")[4] for frame in frames.frames]
+    assert near.diagonal().all() and near.sum() > len(frames)
+    assert all(sites[a] == sites[b] for a, b in zip(*np.nonzero(near), strict=True))
+
+
+@pytest.mark.parametrize("name", ["a@1@2@.jpg", "@x@2@.jpg", "@nan@2@x.jpg", "@1.jpg"])
+def test_other_names_carry_no_pose(name):
+    assert utm_pose(name) is None
+
+
+def test_the_real_csv(ie_tower):
+    frames = open_input(ie_tower)
+    assert len(frames.split("database")) == 1253 and len(frames.split("query")) == 265
+    first = frames.frames[0]
+    assert first.sequence == "b0_basement_lift_c030" and first.index == 1
+    assert first.extra == {"floor": "basement0", "area": "basement_lift"}
+    right = positives(frames.split("query").frames, frames.split("database").frames)
+    assert right.shape == (265, 1253) and right.any(1).all()
+
+
+def test_poses_decide_before_sequences():
+    here = Frame("q", pose=Pose(0, 0), sequence="s", index=0)
+    there = Frame("d", pose=Pose(100, 0), sequence="s", index=0)
+    assert not positives((here,), (there,))[0, 0]
+    assert positives((Frame("q", sequence="s", index=3),), (Frame("d", sequence="s", index=0),))[0, 0]
+    assert not positives((Frame("q", sequence="s", index=4),), (Frame("d", sequence="s", index=0),))[0, 0]
+    assert positives((Frame("q"),), (there,)) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("file,split\na.png,database\n", "column path is missing; found file, split"),
+        ("path\na.png\n", "column split is missing"),
+        ("path,split,easting\na.png,database,1\n", "column northing is missing"),
+        ("path,split,index\na.png,database,first\n", "line 2: index must be a number, found 'first'"),
+        ("path,split,easting,northing\na.png,database,nan,1\n", "line 2: a pose must be finite"),
+        ("path,split\na.png,train\n", "line 2: split must be database or query, found 'train'"),
+        ("path,split\na.png,database,more\n", "line 2: more fields than columns"),
+        ("path,split\n,query\n", "line 2: path is empty"),
+        ("path,split\n", "no rows"),
+        ("", "column path, split is missing; found none"),
+    ],
+)
+def test_csv_mistakes_are_named_with_their_line(tmp_path, text, words):
+    (tmp_path / "frames.csv").write_text(text)
+    with pytest.raises(VprError, match=words):
+        open_input(tmp_path)
+
+
+def test_a_csv_that_is_binary(tmp_path):
+    (tmp_path / "frames.csv").write_bytes(b"\xff\xfe\x00\x80path")
+    with pytest.raises(VprError, match="cannot be read as CSV"):
+        open_input(tmp_path / "frames.csv")
+
+
+def test_missing_empty_and_strange_inputs(tmp_path):
+    with pytest.raises(VprError, match="no such file or folder"):
+        open_input(tmp_path / "nothing")
+    with pytest.raises(VprError, match="no images in this folder"):
+        open_input(tmp_path)
+    (tmp_path / "a.bag").write_text("x")
+    with pytest.raises(VprError, match=r"found a \.bag file"):
+        open_input(tmp_path / "a.bag")
+
+
+def test_a_missing_split_is_named(tmp_path):
+    (tmp_path / "frames.csv").write_text("path,split\na.png,database\n")
+    with pytest.raises(VprError, match="no row has split 'query'; found database"):
+        open_input(tmp_path).split("query")
