@@ -10,7 +10,7 @@ from vpr_aesvc.projections import linear, ss2d
 from vpr_aesvc.projections.aesvc import constraint_terms, cosine_sample, train_aesvc
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
-from vpr_aesvc.projections.selection import HeldOut, hold_out, is_harmful
+from vpr_aesvc.projections.selection import HeldOut, hold_out, is_as_good, is_harmful
 from vpr_aesvc.types import Frame
 
 _ISOTROPIC = (0.02, 0.05, 0.1, 0.25, 0.5)
