@@ -13,8 +13,8 @@ from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.selection import HeldOut, hold_out, is_as_good, is_harmful
 from vpr_aesvc.types import Frame
 
-_ISOTROPIC = (0.02, 0.05, 0.1, 0.25, 0.5)
-_VIEW = (0.0, 0.3, 1.0, 3.0)
+_ISOTROPIC = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
+_VIEW = (0.0, 0.3, 1.0, 3.0, 10.0)
 _DEFAULT_SHRINKAGE = (0.1, 1.0)  # where nothing can be held out
 _FAITHFUL = ("rotation", "pair", "aesvc", "free")
 METHODS = ("auto", "raw", "pca", "whitening", "aesvc", "rotation", "free", "pair")

@@ -1,8 +1,8 @@
 """Do no harm: which projection is used is decided on held-out database images, never on queries.
 
 Some database frames are held out and stand in for queries (pseudo-queries). Where the input says which frames are neighbours (poses,
-or sequence and index), a held-out frame must find its neighbours; where it does not, views of a held-out frame must find
-the frame itself. Everything is fitted without the held-out frames. The score is the mean reciprocal rank of the first right
+or sequence and index), a held-out frame and a changed view of it must find its neighbours; where it does not, changed views must
+find the frame itself. Everything is fitted without the held-out frames. The score is the mean reciprocal rank of the first right
 frame, averaged over the sizes.
 """
 
@@ -65,27 +65,22 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
         held = np.sort(random.choice(held, _MOST_QUERIES, replace=False))
     rest = np.setdiff1d(rows, held)
     fitted = rest if len(rest) <= _MOST_FITTED else np.sort(random.choice(rest, _MOST_FITTED, replace=False))
+    subset = data.subset(fitted)
+    views = np.flatnonzero(np.isin(data.view_rows, held))
     near = _neighbours([frames[row] for row in held], [frames[row] for row in rest], frames)
     if near is not None and near.any(1).sum() >= min(8, len(held)):
-        known = near.any(1)
-        return HeldOut(
-            data.subset(fitted),
-            data.embeddings[held[known]],
-            data.embeddings[rest],
-            near[known],
-            f"{known.sum()} held-out frames that must find their neighbours",
-        )
-    views = np.flatnonzero(np.isin(data.view_rows, held))
+        # Another visit may be much like the first or in quite another light: both kinds are asked for, evenly.
+        first_view = views[np.unique(data.view_rows[views], return_index=True)[1]]
+        right = np.concatenate([near, near[np.searchsorted(held, data.view_rows[first_view])]])
+        queries = np.concatenate([data.embeddings[held], data.views[first_view]])
+        what = "held-out frames" + (" and changed views of them" if len(views) else "") + " that must find their neighbours"
+        known = right.any(1)
+        return HeldOut(subset, queries[known], data.embeddings[rest], right[known], f"{known.sum()} {what}")
     if not len(views):
         return None
     right = data.view_rows[views][:, None] == rows[None]
-    return HeldOut(
-        data.subset(fitted),
-        data.views[views],
-        data.embeddings,
-        right,
-        f"{len(views)} changed views of held-out frames that must find their original",
-    )
+    what = "changed views of held-out frames that must find their original"
+    return HeldOut(subset, data.views[views], data.embeddings, right, f"{len(views)} {what}")
 
 
 def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> NDArray[np.bool_] | None:
