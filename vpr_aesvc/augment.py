@@ -8,17 +8,19 @@ from numpy.typing import NDArray
 
 _CORNER = 0.12  # how far a corner may move in, as part of the side: about a metre to the side in a corridor
 _LIGHT_GRID = (3, 4)  # the light changes smoothly over the image, as where the sun or a lamp has moved
-_LIGHT = 0.35  # standard deviation of the log of the light, part common to the image and part local
+_LIGHT = 0.4  # standard deviation of the log of the light, part common to the image and part local
 _TINT = 0.1  # of the log gain of each colour
 _PASSERS_BY = 3  # at the most
 _PASSER_BY = (0.06, 0.2), (0.15, 0.5)  # width and height, parts of the image's
 
 
 def view_of(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """One view of an RGB uint8 image [H, W, 3], of the same shape. ``random`` decides everything."""
+    """One view of an RGB uint8 image [H, W, 3], of the same shape. ``random`` decides everything, and first of all how much
+    another visit differs: from hardly to very much, evenly."""
+    strength = random.uniform()
     view = _moved(image, random).astype(np.float32)
-    view *= _light(view.shape[:2], random)
-    _put_passers_by(view, random)
+    view *= _light(view.shape[:2], strength, random)
+    _put_passers_by(view, round(strength * random.uniform(0, _PASSERS_BY)), random)
     return np.clip(view, 0, 255).astype(np.uint8)
 
 
@@ -33,18 +35,18 @@ def _moved(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     return np.asarray(moved, np.uint8)
 
 
-def _light(shape: tuple[int, int], random: np.random.Generator) -> NDArray[np.float32]:
+def _light(shape: tuple[int, int], strength: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Gains float32 [H, W, 3]."""
-    field = _LIGHT * (0.7 * random.standard_normal() + 0.7 * random.standard_normal(_LIGHT_GRID))
+    field = strength * _LIGHT * (0.7 * random.standard_normal() + 0.7 * random.standard_normal(_LIGHT_GRID))
     smooth = cv2.resize(field.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
-    tint = _TINT * random.standard_normal(3)
+    tint = strength * _TINT * random.standard_normal(3)
     return np.exp(smooth[:, :, None] + tint[None, None]).astype(np.float32)
 
 
-def _put_passers_by(view: NDArray[np.float32], random: np.random.Generator) -> None:
+def _put_passers_by(view: NDArray[np.float32], count: int, random: np.random.Generator) -> None:
     """Upright ellipses of one colour, standing in the lower part of the image."""
     rows, columns = view.shape[:2]
-    for _ in range(random.integers(0, _PASSERS_BY + 1)):
+    for _ in range(count):
         width, height = (random.uniform(*span) * side for span, side in zip(_PASSER_BY, (columns, rows), strict=True))
         centre = int(random.uniform(0, columns)), int(random.uniform(0.45, 0.85) * rows)
         colour = random.uniform(20, 200, 3).tolist()

@@ -143,7 +143,9 @@ def test_maps_and_models_that_are_none_or_do_not_fit(images, drawn, drawn_map, d
     (tmp_path / "text.vprmap").write_text("words")
     refused(vpr("map", "info", tmp_path / "text.vprmap"), "not a place map")
     refused(vpr("query", tmp_path / "none.vprmap", images), "no such map")
-    refused(vpr("query", drawn_map, drawn, "--size", "17"), "size 17 is not one this map was made for; choose one of 8,")
+    refused(
+        vpr("query", drawn_map, drawn, "--size", "17"), "size 17 is not one this map was made for; choose one of 8,"
+    )
     refused(vpr("map", "build", images, "-m", tmp_path, "-o", tmp_path / "m.vprmap"), "not a model folder")
     assert vpr("train", images, "-o", tmp_path / "other", "--method", "pca").returncode == 0
     refused(vpr("query", drawn_map, drawn, "-m", tmp_path / "other"), "use that model or build the map again")

@@ -49,9 +49,13 @@ class HeldOut:
         best_right = np.where(self.right, similarities, -np.inf).max(1, keepdims=True)
         return 1.0 / (1 + ((similarities > best_right) & ~self.right).sum(1))
 
+    def mean_ranks(self, projection: Projection, sizes: Sequence[int]) -> NDArray[np.float64]:
+        """The same, averaged over the sizes, float64 [q]."""
+        return np.mean([self.reciprocal_ranks(projection, size) for size in sizes], axis=0)  # type: ignore[no-any-return]
+
     def score(self, projection: Projection, sizes: Sequence[int]) -> float:
         """Mean reciprocal rank, averaged over the sizes."""
-        return float(np.mean([self.reciprocal_ranks(projection, size).mean() for size in sizes]))
+        return float(self.mean_ranks(projection, sizes).mean())
 
 
 def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut | None:
@@ -69,11 +73,14 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
     views = np.flatnonzero(np.isin(data.view_rows, held))
     near = _neighbours([frames[row] for row in held], [frames[row] for row in rest], frames)
     if near is not None and near.any(1).sum() >= min(8, len(held)):
-        # Another visit may be much like the first or in quite another light: both kinds are asked for, evenly.
-        first_view = views[np.unique(data.view_rows[views], return_index=True)[1]]
-        right = np.concatenate([near, near[np.searchsorted(held, data.view_rows[first_view])]])
-        queries = np.concatenate([data.embeddings[held], data.views[first_view]])
-        what = "held-out frames" + (" and changed views of them" if len(views) else "") + " that must find their neighbours"
+        # Another visit may be much like the first or in quite another light: both are asked for.
+        right = np.concatenate([near, near[np.searchsorted(held, data.view_rows[views])]])
+        queries = np.concatenate([data.embeddings[held], data.views[views]])
+        what = (
+            "held-out frames"
+            + (" and changed views of them" if len(views) else "")
+            + " that must find their neighbours"
+        )
         known = right.any(1)
         return HeldOut(subset, queries[known], data.embeddings[rest], right[known], f"{known.sum()} {what}")
     if not len(views):
@@ -104,9 +111,7 @@ def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> boo
 
 def is_as_good(held_out: HeldOut, candidate: Projection, best: Projection, sizes: Sequence[int]) -> bool:
     """True where the candidate is within one standard error of the best, averaged over the sizes."""
-    behind = np.mean(
-        [held_out.reciprocal_ranks(best, size) - held_out.reciprocal_ranks(candidate, size) for size in sizes], axis=0
-    )
+    behind = held_out.mean_ranks(best, sizes) - held_out.mean_ranks(candidate, sizes)
     return bool(behind.mean() <= _standard_error(behind))
 
 
