@@ -68,7 +68,8 @@ def drawn_embeddings(rows: int, dim: int) -> TrainingData:
     spread = (1 + np.arange(dim)) ** -0.5
     embeddings = (random.standard_normal((rows, dim), np.float32) * spread + 0.2).astype(np.float32)
     chosen = np.arange(0, rows, max(1, rows // 2000))
-    views = embeddings[chosen] + 0.3 * random.standard_normal((len(chosen), dim), np.float32) * spread
+    change = np.where(np.arange(dim) < 20, 1.0, 0.1) * spread  # another visit moves a few directions most
+    views = embeddings[chosen] + random.standard_normal((len(chosen), dim), np.float32) * change
     return TrainingData.of(embeddings, views, chosen)
 
 

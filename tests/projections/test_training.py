@@ -96,11 +96,19 @@ def test_held_out_frames_are_not_fitted_on():
     assert unlabelled.right.sum(1).min() == 1 and len(unlabelled.data.views) == 80
 
 
+def test_where_few_rows_have_views_those_are_held_out():
+    every, _ = clustered(rows=200)
+    chosen = np.arange(0, 200, 5)
+    data = TrainingData.of(every.embeddings, every.views[chosen], chosen)
+    held = hold_out(data, [Frame(str(i)) for i in range(200)], 0)
+    assert len(held.queries) == 8 and held.right.any(1).all()
+
+
 def test_reciprocal_rank_by_hand():
     data, frames = clustered(rows=100)
     held = hold_out(data, frames, 0)
     identity = linear.identity(data)
-    ranks = held.reciprocal_ranks(identity, 48)
+    ranks = held.reciprocal_ranks(identity, [48])
     cosines = held.queries @ held.database.T
     for row in (0, 5, 11):
         order = np.argsort(-cosines[row])

@@ -77,16 +77,18 @@ def _terms(rows: torch.Tensor, latent: torch.Tensor, rebuilt: torch.Tensor) -> d
 
 def _decoder(data: TrainingData, encoder: Projection) -> Array:
     """The best linear decoder: ridge regression of the centred embeddings on the latent, float32 [d, D]."""
-    latent = encoder.raw(data.embeddings).astype(np.float64)
+    rows = data.sample()
+    latent = encoder.raw(rows).astype(np.float64)
     gram = latent.T @ latent
     gram += 1e-6 * np.trace(gram) / len(gram) * np.eye(len(gram))
-    return np.linalg.solve(gram, latent.T @ (data.embeddings - encoder.mean)).astype(np.float32)
+    return np.linalg.solve(gram, latent.T @ (rows - encoder.mean)).astype(np.float32)
 
 
 def constraint_terms(data: TrainingData, encoder: Projection) -> dict[str, float]:
     """The paper's four unweighted terms on the database embeddings as they are, with the best linear decoder."""
-    centred = (data.embeddings - encoder.mean).astype(np.float64)
-    latent = encoder.raw(data.embeddings).astype(np.float64)
+    rows = data.sample()
+    centred = (rows - encoder.mean).astype(np.float64)
+    latent = encoder.raw(rows).astype(np.float64)
     rebuilt = latent @ _decoder(data, encoder)
     covariance = np.cov(latent.T, bias=True)
     diagonal = np.diag(covariance)

@@ -45,7 +45,7 @@ class TrainingData:
         if not np.isfinite(rows).all():
             raise VprError("an embedding holds numbers that are not finite; nothing was trained")
         rows = unit(rows)
-        distinct = len(np.unique(np.round(rows, 4), axis=0))
+        distinct = len(np.unique(np.round(_even(rows), 4), axis=0))
         if distinct == 1:
             raise VprError(
                 "all images have the same embedding: the images are all alike, or the backbone does not see them"
@@ -56,9 +56,17 @@ class TrainingData:
             return cls(rows, np.empty((0, rows.shape[1]), np.float32), np.empty(0, np.int64))
         return cls(rows, unit(views), np.asarray(view_rows, np.int64))
 
+    def sample(self) -> NDArray[np.float32]:
+        """At most 4,096 rows, evenly chosen: enough to measure on, and memory does not grow with the map."""
+        return _even(self.embeddings)
+
     def subset(self, rows: NDArray[np.int64]) -> TrainingData:
         """Only these rows, in this order, with their views."""
         new_row = np.full(len(self.embeddings), -1, np.int64)
         new_row[rows] = np.arange(len(rows))
         kept = new_row[self.view_rows] >= 0
         return TrainingData(self.embeddings[rows], self.views[kept], new_row[self.view_rows[kept]])
+
+
+def _even(rows: NDArray[np.float32], most: int = 4096) -> NDArray[np.float32]:
+    return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

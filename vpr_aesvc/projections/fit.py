@@ -139,7 +139,7 @@ def _choose_shrinkage(held_out: HeldOut, sizes: Sequence[int]) -> tuple[float, f
     if not len(held_out.data.views):
         grid = np.array([(isotropic, _VIEW[0]) for isotropic in _ISOTROPIC])
     within = _within(sizes, held_out.data)
-    ranks = np.stack([held_out.mean_ranks(linear.whitening(held_out.data, *pair), within) for pair in grid])
+    ranks = np.stack([held_out.reciprocal_ranks(linear.whitening(held_out.data, *pair), within) for pair in grid])
     behind = ranks[ranks.mean(1).argmax()] - ranks
     error = behind.std(1, ddof=1) / behind.shape[1] ** 0.5
     weights = np.exp(-0.5 * np.square(behind.mean(1) / np.maximum(error, 1e-9)))
@@ -201,10 +201,10 @@ def _result(
 ) -> Fit:
     before = linear.pca(data)
     terms = {"before": constraint_terms(data, before)}
-    variance = {"before": float(cosine_sample(data.embeddings).var())}
+    variance = {"before": float(cosine_sample(data.sample()).var())}
     if method != "raw":
         terms["after"] = constraint_terms(data, teacher or projection)
-        variance["after"] = float(cosine_sample(projection(data.embeddings)).var())
+        variance["after"] = float(cosine_sample(projection(data.sample())).var())
     return Fit(projection, method, sizes, why, shrinkage[0], shrinkage[1], scores, terms, variance)
 
 

@@ -27,9 +27,9 @@ def identity(data: TrainingData) -> Projection:
 
 def rotated_identity(data: TrainingData) -> Projection:
     """The embedding turned so that its first components matter most: cosines at full size are the raw embedding's."""
-    rows = data.embeddings.astype(np.float64)
-    _, vectors = _eigen(rows.T @ rows / len(rows))
-    return Projection.of(np.zeros(rows.shape[1], np.float32), vectors.astype(np.float32))
+    dim = data.embeddings.shape[1]
+    _, vectors = _eigen(_second_moment(data.embeddings, np.zeros(dim)))
+    return Projection.of(np.zeros(dim, np.float32), vectors.astype(np.float32))
 
 
 def pca(data: TrainingData) -> Projection:
@@ -64,8 +64,16 @@ def view_covariance(data: TrainingData) -> np.ndarray:
 
 def _moments(data: TrainingData) -> tuple[Array, np.ndarray]:
     mean = data.embeddings.mean(0, dtype=np.float64)
-    centred = data.embeddings - mean
-    return mean.astype(np.float32), centred.T @ centred / len(centred)
+    return mean.astype(np.float32), _second_moment(data.embeddings, mean)
+
+
+def _second_moment(rows: Array, mean: np.ndarray) -> np.ndarray:
+    """About ``mean``, in float64, a piece at a time: no second copy of a large map."""
+    total = np.zeros((rows.shape[1], rows.shape[1]))
+    for at in range(0, len(rows), 4096):
+        centred = rows[at : at + 4096] - mean
+        total += centred.T @ centred
+    return total / len(rows)
 
 
 def _rank(data: TrainingData) -> int:

@@ -42,26 +42,27 @@ class HeldOut:
     right: NDArray[np.bool_]
     kind: str
 
-    def reciprocal_ranks(self, projection: Projection, size: int) -> NDArray[np.float64]:
-        """1 / rank of the first right frame for each pseudo-query, float64 [q]."""
-        queries, database = (unit(projection(rows)[:, :size]) for rows in (self.queries, self.database))
-        similarities = queries @ database.T
-        best_right = np.where(self.right, similarities, -np.inf).max(1, keepdims=True)
-        return 1.0 / (1 + ((similarities > best_right) & ~self.right).sum(1))
-
-    def mean_ranks(self, projection: Projection, sizes: Sequence[int]) -> NDArray[np.float64]:
-        """The same, averaged over the sizes, float64 [q]."""
-        return np.mean([self.reciprocal_ranks(projection, size) for size in sizes], axis=0)  # type: ignore[no-any-return]
+    def reciprocal_ranks(self, projection: Projection, sizes: Sequence[int]) -> NDArray[np.float64]:
+        """1 / rank of the first right frame for each pseudo-query, averaged over the sizes, float64 [q]."""
+        described = projection(self.queries), projection(self.database)
+        ranks = np.zeros(len(self.queries))
+        for size in sizes:
+            queries, database = (unit(rows[:, :size]) for rows in described)
+            similarities = queries @ database.T
+            best_right = np.where(self.right, similarities, -np.inf).max(1, keepdims=True)
+            ranks += 1.0 / (1 + ((similarities > best_right) & ~self.right).sum(1))
+        return ranks / len(sizes)
 
     def score(self, projection: Projection, sizes: Sequence[int]) -> float:
         """Mean reciprocal rank, averaged over the sizes."""
-        return float(self.mean_ranks(projection, sizes).mean())
+        return float(self.reciprocal_ranks(projection, sizes).mean())
 
 
 def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut | None:
     """Pseudo-queries for these frames, one for each row of ``data``; None where the map is too small to spare any."""
     rows = np.arange(len(data.embeddings))
-    held = rows[2::_EVERY]
+    # Where only some rows have views (a large map), the held-out frames are among them: their views are asked for too.
+    held = (np.unique(data.view_rows) if len(data.views) else rows)[2::_EVERY]
     if len(rows) - len(held) < MIN_IMAGES + 2:
         return None
     random = np.random.default_rng(seed)
@@ -105,13 +106,13 @@ def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -
 def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> bool:
     """True unless the candidate at full size beats the raw embedding by more than two standard errors of the difference: with
     a few held-out frames and several candidates, one of them would often be ahead by one."""
-    gain = held_out.reciprocal_ranks(candidate, candidate.dim_out) - held_out.reciprocal_ranks(raw, raw.dim_out)
+    gain = held_out.reciprocal_ranks(candidate, [candidate.dim_out]) - held_out.reciprocal_ranks(raw, [raw.dim_out])
     return bool(gain.mean() <= 2 * _standard_error(gain))
 
 
 def is_as_good(held_out: HeldOut, candidate: Projection, best: Projection, sizes: Sequence[int]) -> bool:
     """True where the candidate is within one standard error of the best, averaged over the sizes."""
-    behind = held_out.mean_ranks(best, sizes) - held_out.mean_ranks(candidate, sizes)
+    behind = held_out.reciprocal_ranks(best, sizes) - held_out.reciprocal_ranks(candidate, sizes)
     return bool(behind.mean() <= _standard_error(behind))
 
 

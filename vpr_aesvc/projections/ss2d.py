@@ -81,7 +81,7 @@ def make_pair(data: TrainingData, teacher: Projection, student: Projection) -> P
 
 
 def _length(projection: Projection, data: TrainingData) -> float:
-    return float(np.median(np.linalg.norm(projection.raw(data.embeddings[:4096]), axis=1)))
+    return float(np.median(np.linalg.norm(projection.raw(data.sample()), axis=1)))
 
 
 def _distil(
