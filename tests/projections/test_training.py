@@ -55,6 +55,16 @@ def test_the_rotation_keeps_full_size_cosines_and_improves_prefixes():
     assert error(other) < error(one) * 1.05
 
 
+def test_sizes_beyond_what_a_rotation_mixes():
+    """Only long sizes asked for: no prefix for a rotation to improve, and training goes on all the same."""
+    random = np.random.default_rng(0)
+    data = TrainingData.of(random.standard_normal((320, 300)))
+    teacher = linear.whitening(data)
+    assert ss2d.train_rotation(data, teacher, [280, 300], 0) is teacher
+    frames = [Frame(str(i), sequence=f"{i // 2}", index=i % 2) for i in range(320)]
+    assert fit(data, frames, [280], "rotation").sizes == (280, 300)
+
+
 def test_the_free_student_and_the_pair_have_their_shapes():
     data, _ = clustered()
     teacher = linear.whitening(data, 0.1, 1.0)

@@ -86,18 +86,12 @@ def _decoder(data: TrainingData, encoder: Projection) -> Array:
 
 def constraint_terms(data: TrainingData, encoder: Projection) -> dict[str, float]:
     """The paper's four unweighted terms on the database embeddings as they are, with the best linear decoder."""
-    rows = data.sample()
-    centred = (rows - encoder.mean).astype(np.float64)
-    latent = encoder.raw(rows).astype(np.float64)
-    rebuilt = latent @ _decoder(data, encoder)
-    covariance = np.cov(latent.T, bias=True)
-    diagonal = np.diag(covariance)
-    return {
-        "reconstruction": float(np.square(centred - rebuilt).sum(1).mean()),
-        "orthogonality": float((np.square(covariance).sum() - np.square(diagonal).sum()) / len(covariance)),
-        "variance": float(np.square(diagonal - 1).mean()),
-        "mean": float(np.square(latent.mean(0)).mean()),
-    }
+    import torch
+
+    centred = torch.from_numpy(data.sample() - encoder.mean).double()
+    latent = torch.from_numpy(encoder.raw(data.sample())).double()
+    rebuilt = latent @ torch.from_numpy(_decoder(data, encoder)).double()
+    return {name: float(term) for name, term in _terms(centred, latent, rebuilt).items()}
 
 
 def cosine_sample(rows: Array, most: int = 1000, seed: int = 0) -> Array:

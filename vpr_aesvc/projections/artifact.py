@@ -25,6 +25,11 @@ def unit(rows: NDArray[np.floating]) -> Array:
     return rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), np.float32(1e-12))
 
 
+def prefix(descriptors: NDArray[np.floating], size: int) -> Array:
+    """The first ``size`` components of descriptors [n, d], renormalised: float32 [n, size]."""
+    return unit(descriptors[:, :size])
+
+
 @dataclass(frozen=True)
 class Projection:
     """Weights of a fitted projection.
@@ -70,7 +75,10 @@ class Projection:
 
     def raw(self, embeddings: NDArray[np.floating]) -> Array:
         """As a call, but not brought to unit norm."""
-        centred = unit(embeddings) - self.mean
+        return self.of_centred(unit(embeddings) - self.mean)
+
+    def of_centred(self, centred: Array) -> Array:
+        """The same for embeddings that are unit norm and have the mean taken off already."""
         projected = centred @ self.linear
         if len(self.hidden_bias):
             projected += np.maximum(centred @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out

@@ -50,9 +50,7 @@ def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> 
         enlarged += view * view_covariance(data)
     values, vectors = _eigen(enlarged)
     white = vectors / np.sqrt(np.maximum(values, values[0] * 1e-9))
-    _, order = _eigen(
-        white.T @ covariance @ white
-    )  # what is left of the signal in each direction of the whitened space
+    _, order = _eigen(white.T @ covariance @ white)  # by what is left of the signal in the whitened space
     return Projection.of(mean, (white @ order)[:, : _rank(data)].astype(np.float32))
 
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from vpr_aesvc.projections.artifact import Array, Projection, unit
+from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.projections.batches import batches, steps_for
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.network import Network
@@ -29,9 +29,7 @@ NOISE = 0.4  # of the mean spread of the embeddings
 PAIR_STUDENT = 32  # numbers of the free student that a pair begins with
 _PAIR_GAIN = 0.5  # length of the student's part against the latent's
 _HIDDEN = 512
-_ROTATED = (
-    256  # the first dimensions of the latent that the rotation mixes; below, order hardly matters and cost is cubic
-)
+_ROTATED = 256  # dimensions of the latent that the rotation mixes; after them order hardly matters, and cost is cubic
 Progress = Callable[[int, int], None]
 
 
@@ -48,10 +46,14 @@ def train_free(
 def train_rotation(
     data: TrainingData, teacher: Projection, sizes: Sequence[int], seed: int, progress: Progress | None = None
 ) -> Projection:
-    """The orthogonal student: the teacher's latent, turned within its first 256 dimensions."""
+    """The orthogonal student: the teacher's latent, turned within its first 256 dimensions. Where no size is within those,
+    there is no prefix to improve, and the latent is returned as it is."""
     import torch
 
     mixed = min(_ROTATED, teacher.dim_out)
+    within = [size for size in sizes if size <= mixed]
+    if not within:
+        return teacher
     skew = torch.zeros(mixed, mixed, requires_grad=True)
     eye = torch.eye(mixed)
 
@@ -59,15 +61,11 @@ def train_rotation(
         part = skew.triu(1) - skew.triu(1).T
         return torch.linalg.solve(eye + part, eye - part)
 
-    tensors = [torch.from_numpy(array) for array in teacher.tensors().values()]
-
     def student(centred: torch.Tensor) -> torch.Tensor:
-        _, linear, hidden_in, hidden_bias, hidden_out = tensors
-        latent = centred @ linear + (centred @ hidden_in + hidden_bias).relu() @ hidden_out
-        return torch.cat([latent[:, :mixed] @ turn(), latent[:, mixed:]], 1)
+        return torch.from_numpy(teacher.of_centred(centred.numpy())[:, :mixed]) @ turn()
 
     steps = steps_for(len(data.embeddings), floor=100, epochs=10)
-    _distil(student, [skew], data, teacher, [m for m in sizes if m <= mixed], seed, 3e-3, steps, progress)
+    _distil(student, [skew], data, teacher, within, seed, 3e-3, steps, progress)
     rotation = np.eye(teacher.dim_out, dtype=np.float32)
     rotation[:mixed, :mixed] = turn().detach().numpy()
     return teacher.rotated(rotation)
@@ -101,15 +99,14 @@ def _distil(
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01 if len(parameters) > 1 else 0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step, (changed, clean) in enumerate(batches(data, teacher.mean, steps, NOISE, seed)):
-        latent = torch.from_numpy(_teach(teacher, clean.numpy()))
+        latent = torch.from_numpy(unit(teacher.of_centred(clean.numpy())))
         target = (latent @ latent.T / TEMPERATURE).softmax(1)
         rows, columns = student(changed), student(clean)
         loss = torch.zeros(())
         for size in sizes:
             cosines = normalize(rows[:, :size]) @ normalize(columns[:, :size]).T  # type: ignore[index]
-            loss = (
-                loss - (target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()
-            )  # KL up to the target's entropy
+            # The KL divergence, up to the target's entropy, which no student can change.
+            loss = loss - (target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -117,7 +114,3 @@ def _distil(
         if progress:
             progress(step + 1, steps)
 
-
-def _teach(teacher: Projection, centred: Array) -> Array:
-    hidden = np.maximum(centred @ teacher.hidden_in + teacher.hidden_bias, 0) @ teacher.hidden_out
-    return unit(centred @ teacher.linear + hidden)
