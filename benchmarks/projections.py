@@ -21,7 +21,7 @@ import numpy as np
 
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets import open_input
-from vpr_aesvc.datasets.frameset import positives
+from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.evaluation.compare import evaluate
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.projections import linear
@@ -38,7 +38,7 @@ def measure_recall(source: Path, backbone_spec: str) -> None:
     asked = extract(backbone, inputs.split("query").frames)
     data = TrainingData.of(seen.embeddings, seen.views, seen.view_rows)
     plain = TrainingData.of(seen.embeddings)  # without views: what the closed form is without that knowledge
-    right = positives(tuple(asked.frames), tuple(seen.frames))
+    right = positives(asked.frames, seen.frames)
     if right is None:
         sys.exit(f"{source}: the frames do not say who is near whom")
     methods = {

@@ -71,19 +71,28 @@ def test_damaged_and_missing_models(model, tmp_path):
         Describer.open(tmp_path)
 
 
-def test_a_robot_never_imports_torch(drawn, drawn_map, mobilenet):
-    """A fresh interpreter opens the map and the model, answers a query, and runs the ONNX encoder."""
+def assert_runs_without_torch(code):
+    """In a fresh interpreter."""
+    code += 'import sys; print(sorted({"torch", "transformers", "matplotlib", "scipy"} & set(sys.modules)))'
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_a_robot_never_imports_torch(drawn, drawn_map):
     image = open_input(drawn).frames[0].path
-    code = f"""
-import sys
-from vpr_aesvc import Describer, PlaceMap, open_backbone, read_image
+    assert_runs_without_torch(f"""
+from vpr_aesvc import Describer, PlaceMap, read_image
 with PlaceMap.open({str(drawn_map)!r}) as place_map:
     describer = Describer.open(place_map.model_path)
     place_map.require(describer)
     assert place_map.search(describer.describe(read_image({str(image)!r})))[0][0].place.id == 1
+""")
+
+
+def test_nor_does_the_onnx_encoder(drawn, mobilenet):
+    image = open_input(drawn).frames[0].path
+    assert_runs_without_torch(f"""
+from vpr_aesvc import open_backbone, read_image
 assert open_backbone({str(mobilenet)!r}).embed([read_image({str(image)!r})]).shape == (1, 576)
-print(sorted({{"torch", "transformers", "matplotlib"}} & set(sys.modules)))
-"""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+""")

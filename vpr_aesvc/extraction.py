@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -35,11 +36,11 @@ class Reader:
         """(position in ``frames``, RGB uint8 image), without the frames that could not be read."""
         ahead = 2 * _BATCH
         with ThreadPoolExecutor(_DECODERS) as pool:
-            todo = iter(enumerate(self.frames))
-            waiting = [(at, pool.submit(_decode, frame)) for at, frame in islice(todo, ahead)]
+            numbered = iter(enumerate(self.frames))
+            waiting = deque((at, pool.submit(_decode, frame)) for at, frame in islice(numbered, ahead))
             while waiting:
-                at, result = waiting.pop(0)
-                waiting += [(next_at, pool.submit(_decode, frame)) for next_at, frame in islice(todo, 1)]
+                at, result = waiting.popleft()
+                waiting.extend((later, pool.submit(_decode, frame)) for later, frame in islice(numbered, 1))
                 try:
                     yield at, result.result()
                 except VprError as error:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.projections.artifact import Projection
 
@@ -62,18 +61,6 @@ def model_fingerprint(backbone: str, projection: Projection) -> str:
     return fingerprint("model", backbone, *projection.tensors().values())
 
 
-def check_free(path: Path, what: str) -> None:
-    """Refuses an output path that exists or whose folder does not.
-
-    Raises:
-        VprError: so.
-    """
-    if path.exists():
-        raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
-    if not path.absolute().parent.is_dir():
-        raise VprError(f"{path}: the folder {path.absolute().parent} does not exist")
-
-
 def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
     """Writes the folder beside its final name and renames it: it is there whole or not at all.
 
@@ -81,17 +68,9 @@ def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
         VprError: the path exists or cannot be written.
     """
     check_free(path, "model")
-    try:
-        partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.absolute().parent))
-        try:
-            projection.save(partial / _WEIGHTS)
-            (partial / _MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=1) + "\n")
-            partial.chmod(0o755)
-            partial.rename(path)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise VprError(f"{path}: the model cannot be written ({error.strerror or error})") from error
+    with new_folder(path, "model") as folder:
+        projection.save(folder / _WEIGHTS)
+        (folder / _MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=1) + "\n")
 
 
 def load_model(path: Path) -> tuple[Manifest, Projection]:

@@ -9,7 +9,8 @@ from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import extract
-from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, check_free, model_fingerprint, save_model
+from vpr_aesvc.files import check_free
+from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerprint, save_model
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.types import Frame

@@ -46,6 +46,7 @@ class Frame:
     """One image with what is known of it. Either ``image`` (RGB uint8 [H, W, 3]) or ``path`` is set.
 
     ``stamp`` is in seconds; ``sequence`` names the clip or traverse and ``index`` is the position along it;
+    ``category`` is what the image shows, in sets where positives share one;
     ``label`` is how the input names the frame (its path relative to the input); ``extra`` keeps unread CSV columns.
     """
 
@@ -56,6 +57,7 @@ class Frame:
     pose: Pose | None = None
     sequence: str | None = None
     index: float | None = None
+    category: str | None = None
     split: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.datasets.synthetic import COLUMNS, SPACING, draw_route
-from vpr_aesvc.datasets.synthetic_render import Air, Camera, Surface, Texture, World, render
-from vpr_aesvc.datasets.synthetic_town import HALF_WIDTH, plan
+from vpr_aesvc.datasets.synthetic.render import Air, Camera, Surface, Texture, World, render
+from vpr_aesvc.datasets.synthetic.town import HALF_WIDTH, plan
 
 PLACES, QUERIES = 24, 8
 

@@ -14,12 +14,13 @@ Histograms are power-normalised so that a few strong edges do not outvote the re
 Zisserman, CVPR 2012). Dalal and Triggs' contrast normalisation of blocks is left out: it did not help here.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
+
+from vpr_aesvc.fingerprint import fingerprint
 
 _VERSION = 1  # raise it with any change to this file that changes a number
 _LEVELS = 4  # pyramid levels, each half the size of the one before
@@ -60,7 +61,7 @@ class HogBackbone:
         self.dim = grids + _PAIR_LEVELS * len(_PAIR_OFFSETS) * orientations**2
         constants = [_LEVELS, _CELLS, _CELL_REACH, _PAIR_LEVELS, _PAIR_OFFSETS, _PAIR_WEIGHT, _POWER]
         settings = json.dumps(["hog", _VERSION, side, orientations, *constants])
-        self.fingerprint = hashlib.sha256(settings.encode()).hexdigest()[:16]
+        self.fingerprint = fingerprint(settings)
         self._cell_weights = [_cell_weights(side >> level) for level in range(_LEVELS)]
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
@@ -16,7 +14,7 @@ from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.cli.train import describe_model
 from vpr_aesvc.datasets import FrameSet
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.model import check_free
+from vpr_aesvc.files import check_free, new_folder
 
 _TOLERANCE = 5.0  # metres; the street is drawn every 1.75 m, so the field's 25 m would be too easy
 _GALLERY = 24
@@ -34,14 +32,8 @@ def demo_command(
 
     check_free(output, "demo")
     check_installed()
-    partial = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.absolute().parent))
-    try:
-        with progress_bars() as progress:
-            model, table, summary = _run(partial, seed, progress)
-        partial.chmod(0o755)
-        partial.rename(output)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with new_folder(output, "demo") as folder, progress_bars() as progress:
+        model, table, summary = _run(folder, seed, progress)
     describe_model(model.manifest)
     out.print(table)
     for sentence in summary:
@@ -55,7 +47,7 @@ def demo_command(
 def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> tuple[Describer, Table, list[str]]:
     from vpr_aesvc.backbones import open_backbone
     from vpr_aesvc.datasets import open_input
-    from vpr_aesvc.datasets.frameset import positives
+    from vpr_aesvc.datasets.positives import Tolerance, positives
     from vpr_aesvc.datasets.synthetic import draw_route
     from vpr_aesvc.evaluation.compare import evaluate, fit_methods
     from vpr_aesvc.evaluation.report import Report, write_report
@@ -81,7 +73,7 @@ def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> 
     seen = extract(backbone, database.frames, VIEWS, seed)
     asked = extract(backbone, queries.frames)
     data = TrainingData.of(seen.embeddings, seen.views, seen.view_rows)
-    right = positives(tuple(asked.frames), tuple(seen.frames), _TOLERANCE)
+    right = positives(asked.frames, seen.frames, Tolerance("metres", _TOLERANCE))
     assert right is not None  # the street has poses
     methods = fit_methods(data, seen.frames, model.projection, model.manifest.method, model.sizes, seed, progress)
     results = evaluate(methods, seen.embeddings, asked.embeddings, right, model.sizes)

@@ -12,7 +12,7 @@ import typer
 from vpr_aesvc.cli.console import out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.model import check_free
+from vpr_aesvc.files import check_free
 
 app = typer.Typer(no_args_is_help=True, help="Make a place map, or look into one.")
 

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
-from vpr_aesvc.datasets.frameset import positives
+from vpr_aesvc.datasets.positives import guess_tolerance, positives
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.metrics import recall
@@ -103,7 +103,9 @@ def _table(answers: Sequence[tuple[Frame, list[Match]]]) -> Table:
 
 def _say_recall(answers: Sequence[tuple[Frame, list[Match]]], places: Sequence[Place], top: int) -> None:
     """Recall, where the queries and the places say who is near whom; on standard error, to leave --json alone."""
-    right = positives(tuple(frame for frame, _ in answers), tuple(_as_frame(place) for place in places))
+    asked, there = [frame for frame, _ in answers], [_as_frame(place) for place in places]
+    tolerance = guess_tolerance([*asked, *there])
+    right = positives(asked, there, tolerance)
     if right is None or not places:
         return
     row_of = {place.id: row for row, place in enumerate(places)}
@@ -114,7 +116,7 @@ def _say_recall(answers: Sequence[tuple[Frame, list[Match]]], places: Sequence[P
         return
     numbers = ", ".join(f"R@{k} {value:.3f}" for k, value in found.at.items())
     without = f" ({found.without} without a right place left out)" if found.without else ""
-    err.print(f"{numbers} over {found.queries} queries{without}")
+    err.print(f"{numbers} over {found.queries} queries, right {tolerance}{without}")
 
 
 def _as_frame(place: Place) -> Frame:

@@ -11,7 +11,8 @@ from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.cli.console import out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.model import Manifest, check_free
+from vpr_aesvc.files import check_free
+from vpr_aesvc.model import Manifest
 
 
 def train_command(

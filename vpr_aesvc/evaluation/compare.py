@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.evaluation.metrics import rank, recall
+from vpr_aesvc.datasets.positives import Positives
+from vpr_aesvc.evaluation.metrics import recall
 from vpr_aesvc.evaluation.report import MethodResult
-from vpr_aesvc.projections.artifact import Projection, unit
+from vpr_aesvc.placemap.index import SizedIndex
+from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.types import Frame
@@ -48,20 +50,19 @@ def evaluate(
     projections: dict[str, Projection],
     database: NDArray[np.float32],
     queries: NDArray[np.float32],
-    right: NDArray[np.bool_],
+    right: Positives,
     sizes: Sequence[int],
 ) -> list[MethodResult]:
     """Recall of each method at each size it can have; the raw embedding has only its full size.
 
     Args:
         database, queries: embeddings float32 [n, D], [q, D].
-        right: bool [q, n].
     """
     results = []
     for name, projection in projections.items():
         full = projection.dim_out
-        described = projection(database), projection(queries)
+        asked, index = projection(queries), SizedIndex(projection(database))
         for size in [full] if name == "raw" else sorted({*(size for size in sizes if size < full), full}):
-            ranked = rank(unit(described[1][:, :size]), unit(described[0][:, :size]), 10)
+            _, ranked = index.search(asked, 10, size)
             results.append(MethodResult(name, size, recall(ranked, right).at, size * _BYTES))
     return results

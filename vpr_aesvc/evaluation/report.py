@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import math
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
 _KS = (1, 5)  # the recalls in the table
@@ -82,18 +82,7 @@ def write_report(report: Report, path: Path) -> None:
         VprError: matplotlib or jinja2 is not installed, or the file cannot be written.
     """
     page = render(report).encode()
-    path = Path(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(page)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut after the rename could leave an empty file under the final name
-        partial.replace(path)
-    except OSError as error:
-        raise VprError(f"{path}: the report cannot be written ({error.strerror})") from error
-    finally:
-        partial.unlink(missing_ok=True)
+    write_file(Path(path), page, "report")
 
 
 def check_installed() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import Reader
-from vpr_aesvc.model import check_free
+from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.types import Frame
 

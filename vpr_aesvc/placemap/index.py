@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.projections.artifact import prefix
+
 
 class SizedIndex:
     """Exact cosine search over prefixes of descriptors.
@@ -39,9 +41,3 @@ class SizedIndex:
         for start in range(0, len(self._descriptors), 65536):  # in pieces: no second full copy in memory
             index.add(prefix(self._descriptors[start : start + 65536], size))
         return index
-
-
-def prefix(descriptors: NDArray[np.floating[Any]], size: int) -> NDArray[np.float32]:
-    """The first ``size`` components, renormalised: float32 [n, size]. A zero row stays zero."""
-    part = np.ascontiguousarray(descriptors[:, :size], np.float32)
-    return part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), np.float32(1e-12))

@@ -11,7 +11,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections import linear, ss2d
 from vpr_aesvc.projections.aesvc import constraint_terms, cosine_sample, train_aesvc
 from vpr_aesvc.projections.artifact import Projection
-from vpr_aesvc.projections.data import TrainingData
+from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.selection import HeldOut, hold_out, is_as_good, is_harmful
 from vpr_aesvc.types import Frame
 
@@ -114,10 +114,14 @@ def fit(
 def _without_held_out(
     data: TrainingData, sizes: tuple[int, ...], method: str, seed: int, progress: Progress | None
 ) -> Fit:
-    """Too few images to spare any: what was asked for, or the raw embedding, which cannot do harm."""
+    """Nothing to choose by: what was asked for in its closed form, or the raw embedding, which cannot do harm."""
+    count = len(data.embeddings)
+    lacking = f"{count} images are too few to hold any out"
+    if len(data.views) == 0 and count > 2 * MIN_IMAGES:
+        lacking = "nothing says which images show the same place (no poses, no sequences, no changed views)"
     if method == "auto":
         full = data.embeddings.shape[1]
-        why = f"{len(data.embeddings)} images are too few to hold any out, and the raw embedding cannot do harm"
+        why = f"{lacking}, and the raw embedding cannot do harm"
         sizes = (*(size for size in sizes if size < len(data.embeddings) - 1), full)
         return _result(data, linear.rotated_identity(data), "raw", sizes, why, _DEFAULT_SHRINKAGE, {}, None)
     teacher = linear.whitening(data, *_DEFAULT_SHRINKAGE)
@@ -126,7 +130,8 @@ def _without_held_out(
         if method in ("whitening", "aesvc")
         else _forms(data, teacher, sizes, seed, (method,), progress, "")[method]
     )
-    return _result(data, chosen, method, sizes, "asked for", _DEFAULT_SHRINKAGE, {}, teacher)
+    why = f"asked for; {lacking}, so AE-SVC is its closed form with the usual shrinkage"
+    return _result(data, chosen, method, sizes, why, _DEFAULT_SHRINKAGE, {}, teacher)
 
 
 def _choose_shrinkage(held_out: HeldOut, sizes: Sequence[int]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.datasets.frameset import METRE_TOLERANCE, positives
+from vpr_aesvc.datasets.positives import METRES, Tolerance, positives
 from vpr_aesvc.projections.artifact import Array, Projection, unit
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.types import Frame
@@ -33,6 +33,8 @@ class HeldOut:
         queries: float32 [q, D].
         database: float32 [n', D].
         right: bool [q, n'], every row with at least one True.
+        frame: int [q], which held-out frame each query shows. A frame and its views rise and fall together, so uncertainty is
+            counted over frames.
         kind: how the pseudo-queries were made, in words.
     """
 
@@ -40,10 +42,11 @@ class HeldOut:
     queries: Array
     database: Array
     right: NDArray[np.bool_]
+    frame: NDArray[np.int64]
     kind: str
 
     def reciprocal_ranks(self, projection: Projection, sizes: Sequence[int]) -> NDArray[np.float64]:
-        """1 / rank of the first right frame for each pseudo-query, averaged over the sizes, float64 [q]."""
+        """1 / rank of the first right frame, averaged over the sizes and a held-out frame's queries: float64 [held-out frames]."""
         described = projection(self.queries), projection(self.database)
         ranks = np.zeros(len(self.queries))
         for size in sizes:
@@ -51,7 +54,8 @@ class HeldOut:
             similarities = queries @ database.T
             best_right = np.where(self.right, similarities, -np.inf).max(1, keepdims=True)
             ranks += 1.0 / (1 + ((similarities > best_right) & ~self.right).sum(1))
-        return ranks / len(sizes)
+        _, frame = np.unique(self.frame, return_inverse=True)
+        return np.bincount(frame, ranks) / np.bincount(frame) / len(sizes)
 
     def score(self, projection: Projection, sizes: Sequence[int]) -> float:
         """Mean reciprocal rank, averaged over the sizes."""
@@ -83,24 +87,27 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
             + " that must find their neighbours"
         )
         known = right.any(1)
-        return HeldOut(subset, queries[known], data.embeddings[rest], right[known], f"{known.sum()} {what}")
+        frame = np.concatenate([held, data.view_rows[views]])[known]
+        kind = f"{len(np.unique(frame))} {what}"
+        return HeldOut(subset, queries[known], data.embeddings[rest], right[known], frame, kind)
     if not len(views):
         return None
     right = data.view_rows[views][:, None] == rows[None]
-    what = "changed views of held-out frames that must find their original"
-    return HeldOut(subset, data.views[views], data.embeddings, right, f"{len(views)} {what}")
+    frame = data.view_rows[views]
+    kind = f"{len(np.unique(frame))} held-out frames, changed views of which must find their original"
+    return HeldOut(subset, data.views[views], data.embeddings, right, frame, kind)
 
 
 def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> NDArray[np.bool_] | None:
-    tolerance = METRE_TOLERANCE
+    tolerance = None
     if all(frame.pose is not None for frame in frames):
         # A dense map is asked for the near frames, not for all within the field's 25 m.
         xy = np.array([[f.pose.x, f.pose.y] for f in frames if f.pose])
         steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-        tolerance = (
-            float(min(METRE_TOLERANCE, 3 * np.median(steps[steps > 0]))) if (steps > 0).any() else METRE_TOLERANCE
-        )
-    return positives(tuple(held), tuple(rest), tolerance)
+        near = 3 * float(np.median(steps[steps > 0])) if (steps > 0).any() else METRES.value
+        tolerance = Tolerance("metres", min(METRES.value, near))
+    found = positives(held, rest, tolerance)
+    return None if found is None else found.table(len(rest))
 
 
 def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> bool:

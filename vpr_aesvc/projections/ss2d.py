@@ -113,4 +113,3 @@ def _distil(
         schedule.step()
         if progress:
             progress(step + 1, steps)
-

@@ -6,12 +6,12 @@ from functools import lru_cache
 
 import numpy as np
 
-from vpr_aesvc.datasets import synthetic_props as props
-from vpr_aesvc.datasets.synthetic_buildings import build_gap, build_house
-from vpr_aesvc.datasets.synthetic_light import Daylight, paint_sky
-from vpr_aesvc.datasets.synthetic_render import Billboard, Surface, Texture, World
-from vpr_aesvc.datasets.synthetic_stage import KERB, UP, Stage
-from vpr_aesvc.datasets.synthetic_town import HALF_WIDTH, LEFT, RIGHT, Town, Walker, park, walkers
+from vpr_aesvc.datasets.synthetic import props
+from vpr_aesvc.datasets.synthetic.buildings import build_gap, build_house
+from vpr_aesvc.datasets.synthetic.light import Daylight, paint_sky
+from vpr_aesvc.datasets.synthetic.render import Billboard, Surface, Texture, World
+from vpr_aesvc.datasets.synthetic.stage import KERB, UP, Stage
+from vpr_aesvc.datasets.synthetic.town import HALF_WIDTH, LEFT, RIGHT, Town, Walker, park, walkers
 
 
 class Scene:

@@ -12,7 +12,7 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_easel import SIGN_COLOURS, Colour, clouds
+from vpr_aesvc.datasets.synthetic.easel import SIGN_COLOURS, Colour, clouds
 
 GROUND_PIXELS_PER_METRE = 32
 ROAD_HALF_WIDTH, PAVEMENT_WIDTH, PIECE = 5.0, 2.6, 9.0  # metres; roads and pavements are laid in pieces of this length

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_easel import SIGN_COLOURS, Colour, pick
+from vpr_aesvc.datasets.synthetic.easel import SIGN_COLOURS, Colour, pick
 
 SHOP_NAMES = (
     "CAFE ROMA",

@@ -7,13 +7,13 @@ from functools import lru_cache
 import cv2
 import numpy as np
 
-from vpr_aesvc.datasets import synthetic_props as props
-from vpr_aesvc.datasets.synthetic_easel import PIXELS_PER_METRE, SIGN_COLOURS, Colour, bills_and_graffiti, clouds, wall
-from vpr_aesvc.datasets.synthetic_facades import paint_front
-from vpr_aesvc.datasets.synthetic_houses import STYLES
-from vpr_aesvc.datasets.synthetic_render import Billboard, Surface
-from vpr_aesvc.datasets.synthetic_stage import KERB, UP, Stage
-from vpr_aesvc.datasets.synthetic_town import HALF_WIDTH, RIGHT, Leg, Plot
+from vpr_aesvc.datasets.synthetic import props
+from vpr_aesvc.datasets.synthetic.easel import PIXELS_PER_METRE, SIGN_COLOURS, Colour, bills_and_graffiti, clouds, wall
+from vpr_aesvc.datasets.synthetic.facades import paint_front
+from vpr_aesvc.datasets.synthetic.houses import STYLES
+from vpr_aesvc.datasets.synthetic.render import Billboard, Surface
+from vpr_aesvc.datasets.synthetic.stage import KERB, UP, Stage
+from vpr_aesvc.datasets.synthetic.town import HALF_WIDTH, RIGHT, Leg, Plot
 
 DEPTH = 9.0  # of a house, metres
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_easel import SIGN_COLOURS, Colour, Easel, bills_and_graffiti, pick, wall
-from vpr_aesvc.datasets.synthetic_houses import STYLES, House, Style
+from vpr_aesvc.datasets.synthetic.easel import SIGN_COLOURS, Colour, Easel, bills_and_graffiti, pick, wall
+from vpr_aesvc.datasets.synthetic.houses import STYLES, House, Style
 
 
 @dataclass

@@ -8,8 +8,6 @@ The same seed gives the same pictures.
 from __future__ import annotations
 
 import csv
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +15,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_light import Daylight
-from vpr_aesvc.datasets.synthetic_render import Air, Camera, render
-from vpr_aesvc.datasets.synthetic_scene import Scene
-from vpr_aesvc.datasets.synthetic_town import Leg, Town, plan
+from vpr_aesvc.datasets.synthetic.light import Daylight
+from vpr_aesvc.datasets.synthetic.render import Air, Camera, render
+from vpr_aesvc.datasets.synthetic.scene import Scene
+from vpr_aesvc.datasets.synthetic.town import Leg, Town, plan
+from vpr_aesvc.files import new_folder
 
 COLUMNS = ("path", "split", "sequence", "index", "easting", "northing", "heading", "stamp")
 SPACING = 1.75  # between database frames along the middle of the road, metres
@@ -28,11 +27,9 @@ SPEED = 1.5  # of the robot, metres a second
 CAMERA_HEIGHT, CAMERA_PITCH = 1.2, np.deg2rad(4.0)  # metres above the road, radians upwards
 LANE = -0.9  # where the robot drives, metres to the left of the middle of the road
 MIN_PLACES = 10
-_LEAD_IN, _LOOK_AHEAD, _CORNER = (
-    14.0,
-    12.0,
-    9.0,
-)  # metres: street before the first frame and after the last, and a corner's cut
+_LEAD_IN = 14.0  # metres of street before the first frame
+_LOOK_AHEAD = 12.0  # metres of street after the last frame
+_CORNER = 9.0  # metres that the way cuts off a corner
 _JPEG_QUALITY = 92
 
 # Evening: the sun has gone round to the south-west and sunk, the street's shades have changed sides.
@@ -156,16 +153,8 @@ def draw_route(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise FileExistsError(f"{out} exists and is not an empty folder; give a new folder, or empty this one")
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
-    try:
-        draft.chmod(0o755)  # mkdtemp makes folders that only their owner can read
+    with new_folder(out, "route") as draft:  # an empty folder of that name gives way
         _draw(draft, places, queries, seed, progress)
-        if out.exists():
-            out.rmdir()
-        draft.rename(out)
-    except BaseException:  # Ctrl-C too
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     return out / "frames.csv"
 
 

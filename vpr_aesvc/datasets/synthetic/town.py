@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_houses import STYLES, House
-from vpr_aesvc.datasets.synthetic_props import PAVEMENT_WIDTH, ROAD_HALF_WIDTH
+from vpr_aesvc.datasets.synthetic.houses import STYLES, House
+from vpr_aesvc.datasets.synthetic.props import PAVEMENT_WIDTH, ROAD_HALF_WIDTH
 
 HALF_WIDTH = ROAD_HALF_WIDTH + PAVEMENT_WIDTH  # of the street between house fronts, metres
 LEFT, RIGHT = 1, -1

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_light import Daylight
-from vpr_aesvc.datasets.synthetic_render import Surface, Texture, World
-from vpr_aesvc.datasets.synthetic_town import HALF_WIDTH, LEFT, RIGHT, Leg, Town
+from vpr_aesvc.datasets.synthetic.light import Daylight
+from vpr_aesvc.datasets.synthetic.render import Surface, Texture, World
+from vpr_aesvc.datasets.synthetic.town import HALF_WIDTH, LEFT, RIGHT, Leg, Town
 
 UP = np.array([0.0, 0.0, 1.0])
 KERB = 0.13  # height of pavements above the road, metres

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from vpr_aesvc.datasets.synthetic_render import SKY_RISE, Air
+from vpr_aesvc.datasets.synthetic.render import SKY_RISE, Air
 
 Tint = tuple[float, float, float]
 

@@ -1,0 +1,179 @@
+"""Who is near whom: the database frames that are a right answer for each query."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.types import Frame
+
+Rows = NDArray[np.int64]
+_AT_ONCE = 4_000_000  # distances computed at once, so that memory does not grow with the data set
+
+
+@dataclass(frozen=True)
+class Tolerance:
+    """When a database frame is a right answer: within ``value`` metres on the plane, within ``value`` of the ``index`` in the
+    same ``sequence``, or of the same ``category`` (where ``value`` says nothing)."""
+
+    by: Literal["metres", "frames", "category"]
+    value: float = 0.0
+
+    def __str__(self) -> str:
+        if self.by == "category":
+            return "of the same category"
+        return f"within {self.value:g} {'m' if self.by == 'metres' else 'frames of the same sequence'}"
+
+
+METRES = Tolerance("metres", 25.0)
+"""The field's usual tolerance (NetVLAD, Arandjelovic et al., CVPR 2016)."""
+FRAMES = Tolerance("frames", 3.0)
+
+
+@dataclass(frozen=True)
+class Positives:
+    """The right rows of the database for each of q queries, stored without a q x n table.
+
+    Attributes:
+        rows: int64 [total], ascending within a query.
+        offsets: int64 [q + 1]: those of query i are ``rows[offsets[i]:offsets[i + 1]]``.
+    """
+
+    rows: Rows
+    offsets: Rows
+
+    @classmethod
+    def of_pairs(cls, queries: Rows, rows: Rows, count: int) -> Positives:
+        """From pairs (query, right row) in any order; ``count`` is the number of queries."""
+        order = np.lexsort((rows, queries))
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(queries, minlength=count))])
+        return cls(np.asarray(rows, np.int64)[order], offsets.astype(np.int64))
+
+    @classmethod
+    def of_table(cls, right: NDArray[np.bool_]) -> Positives:
+        """From bool [q, n]."""
+        queries, rows = np.nonzero(right)
+        return cls.of_pairs(queries, rows, len(right))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, query: int) -> Rows:
+        return self.rows[self.offsets[query] : self.offsets[query + 1]]
+
+    @property
+    def counts(self) -> Rows:
+        """Right rows of each query, int64 [q]."""
+        return np.diff(self.offsets)
+
+    def hits(self, ranked: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """Which of the proposed rows [q, k] are right: bool [q, k]. A row of -1, where FAISS found none, never is."""
+        span = int(max(self.rows.max(initial=0), np.max(ranked, initial=0))) + 2
+        keys = np.repeat(np.arange(len(self)), self.counts) * span + self.rows + 1
+        asked = np.arange(len(ranked))[:, None] * span + np.asarray(ranked, np.int64) + 1
+        if not len(keys):
+            return np.zeros(asked.shape, np.bool_)
+        at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+        return np.asarray((keys[at] == asked) & (np.asarray(ranked) >= 0))
+
+    def table(self, database: int) -> NDArray[np.bool_]:
+        """bool [q, database]; only for small sets."""
+        right = np.zeros((len(self), database), np.bool_)
+        right[np.repeat(np.arange(len(self)), self.counts), self.rows] = True
+        return right
+
+    def of_queries(self, chosen: NDArray[np.integer]) -> Positives:
+        """Only these queries, in this order."""
+        parts = [self[int(query)] for query in chosen]
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        return Positives(np.concatenate([np.empty(0, np.int64), *parts]), offsets)
+
+
+def positives(
+    queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance | None = None
+) -> Positives | None:
+    """The right answers, or None where the frames do not say.
+
+    A frame is never a right answer for its own image file. Where no tolerance is given, poses decide if every frame has one
+    (25 m on the plane), else ``sequence`` and ``index`` (3 frames), else ``category``.
+    """
+    tolerance = tolerance or guess_tolerance([*queries, *database])
+    if tolerance is None or not _says((*queries, *database), tolerance):
+        return None
+    own_row = own_rows(queries, database)
+    found: list[tuple[Rows, Rows]] = []
+    blocks = _near_in_metres if tolerance.by == "metres" else _near_in_groups
+    for asked, rows, near in blocks(queries, database, tolerance):
+        near &= own_row[asked][:, None] != rows[None]
+        first, second = np.nonzero(near)
+        found.append((asked[first], rows[second]))
+    pairs = [np.concatenate([np.empty(0, np.int64), *part]) for part in zip(*found, strict=True)] or [
+        np.empty(0, np.int64)
+    ] * 2
+    return Positives.of_pairs(pairs[0], pairs[1], len(queries))
+
+
+def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
+    """The usual tolerance for what these frames say about themselves; None where they say nothing."""
+    for tolerance in (METRES, FRAMES, Tolerance("category")):
+        if _says(frames, tolerance):
+            return tolerance
+    return None
+
+
+def own_rows(queries: Sequence[Frame], database: Sequence[Frame]) -> Rows:
+    """For each query the database row that is the same image file, or -1: int64 [q]. Such a row is no answer."""
+    row_of = {frame.path: row for row, frame in enumerate(database) if frame.path is not None}
+    return np.array([-1 if frame.path is None else row_of.get(frame.path, -1) for frame in queries], np.int64)
+
+
+def _says(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
+    if tolerance.by == "metres":
+        return all(frame.pose is not None for frame in frames)
+    if tolerance.by == "frames":
+        return all(frame.sequence is not None and frame.index is not None for frame in frames)
+    return all(frame.category is not None for frame in frames)
+
+
+def _near_in_metres(
+    queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance
+) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
+    there, here = _plane(database), _plane(queries)
+    rows = np.arange(len(database))
+    step = max(1, _AT_ONCE // max(1, len(database)))
+    for start in range(0, len(queries), step):
+        part = here[start : start + step]
+        squared = np.square(part[:, :1] - there[:, 0]) + np.square(part[:, 1:] - there[:, 1])
+        yield np.arange(start, start + len(part)), rows, squared <= tolerance.value**2
+
+
+def _near_in_groups(
+    queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance
+) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
+    by_index = tolerance.by == "frames"
+    groups = [_grouped([f.sequence if by_index else f.category for f in part]) for part in (queries, database)]
+    for name, asked in groups[0].items():
+        rows = groups[1].get(name)
+        if rows is None:
+            continue
+        if not by_index:
+            yield asked, rows, np.ones((len(asked), len(rows)), np.bool_)
+            continue
+        here = np.array([queries[row].index for row in asked], np.float64)
+        there = np.array([database[row].index for row in rows], np.float64)
+        yield asked, rows, np.abs(here[:, None] - there[None]) <= tolerance.value
+
+
+def _grouped(names: Sequence[Hashable]) -> dict[Hashable, Rows]:
+    groups: dict[Hashable, list[int]] = {}
+    for row, name in enumerate(names):
+        groups.setdefault(name, []).append(row)
+    return {name: np.array(rows, np.int64) for name, rows in groups.items()}
+
+
+def _plane(frames: Sequence[Frame]) -> NDArray[np.float64]:
+    return np.array([[f.pose.x, f.pose.y] for f in frames if f.pose], np.float64).reshape(-1, 2)
