@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.report import MethodResult, Prediction, Report, write_report
+from vpr_aesvc.evaluation.report import Prediction, Report, write_report
+from vpr_aesvc.evaluation.results import MethodResult
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.positives import Positives
 from vpr_aesvc.evaluation.metrics import recall
-from vpr_aesvc.evaluation.report import MethodResult
+from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData

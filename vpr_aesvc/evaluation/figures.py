@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    from vpr_aesvc.evaluation.report import MethodResult
+    from vpr_aesvc.evaluation.results import MethodResult
 
 _INK = "#010203"  # stands for the page's text colour, put in after drawing
 # After Okabe & Ito: told apart by the colour-blind. The blue is lighter than theirs, to stand out on black too.

@@ -16,21 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
 _KS = (1, 5)  # the recalls in the table
 _LONGEST = 320  # pixels, of a picture in the gallery: twice as many as it covers on a wide page, for fine screens
-
-
-@dataclass(frozen=True)
-class MethodResult:
-    """One method at one descriptor size."""
-
-    method: str  # "raw", "PCA", "AE-SVC", "(SS)2D, rotation"
-    size: int  # numbers a descriptor
-    recall: dict[int, float]  # k -> recall at k, 0 to 1; nan when no query has a right place
-    bytes_per_place: int
 
 
 @dataclass(frozen=True)
