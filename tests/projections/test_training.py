@@ -134,7 +134,7 @@ def test_too_few_to_hold_out_any():
     random = np.random.default_rng(0)
     data = TrainingData.of(random.standard_normal((12, 30)))
     found = fit(data, [Frame(str(i)) for i in range(12)])
-    assert found.method == "raw" and "too few" in found.why and found.sizes == (8, 30)
+    assert found.method == "raw" and "too few" in found.why and found.sizes == (8, 16, 30)
 
 
 def test_nothing_says_which_images_show_the_same_place():

@@ -94,6 +94,12 @@ class Projection:
             self.mean, self.linear @ rotation, self.hidden_in, self.hidden_bias, self.hidden_out @ rotation
         )
 
+    def lifted(self, basis: Array) -> Projection:
+        """The same for embeddings [D] whose coordinates in ``basis`` [D, r], orthonormal columns, this projection takes."""
+        return Projection(
+            basis @ self.mean, basis @ self.linear, basis @ self.hidden_in, self.hidden_bias, self.hidden_out
+        )
+
     def joined(self, other: Projection) -> Projection:
         """The outputs of this projection followed by those of ``other``; both must have the same mean."""
         if not np.array_equal(self.mean, other.mean):

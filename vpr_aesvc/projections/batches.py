@@ -28,13 +28,13 @@ def batches(
     """``steps`` pairs (changed, clean) of centred rows, each float32 [b, D] with b at most 1,024.
 
     A changed row is one of the views of its original where there is one, else the original, plus Gaussian noise of
-    ``noise`` times the mean spread of the embeddings. Every row is met once an epoch.
+    ``noise`` times the spread of the embeddings. Every row is met once an epoch.
     """
     import torch
 
     random = np.random.default_rng(seed)
     rows = len(data.embeddings)
-    spread = noise * float(data.embeddings.std(0).mean())
+    spread = noise * data.mean_variance**0.5
     order_of_views = np.argsort(data.view_rows, kind="stable")
     first = np.searchsorted(data.view_rows[order_of_views], np.arange(rows))
     count = np.searchsorted(data.view_rows[order_of_views], np.arange(rows), side="right") - first

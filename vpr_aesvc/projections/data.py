@@ -21,11 +21,13 @@ class TrainingData:
         embeddings: float32 [n, D], unit norm.
         views: float32 [m, D], unit norm: embeddings of images shifted, tilted, brightened; m may be 0.
         view_rows: int [m], the row of ``embeddings`` that each view is of.
+        ambient: dimensions of the embedding itself, where ``embeddings`` are coordinates in a part of its space; else 0.
     """
 
     embeddings: NDArray[np.float32]
     views: NDArray[np.float32]
     view_rows: NDArray[np.int64]
+    ambient: int = 0
 
     @classmethod
     def of(
@@ -45,7 +47,7 @@ class TrainingData:
         if not np.isfinite(rows).all():
             raise VprError("an embedding holds numbers that are not finite; nothing was trained")
         rows = unit(rows)
-        distinct = len(np.unique(np.round(_even(rows), 4), axis=0))
+        distinct = len(np.unique(np.round(even(rows), 4), axis=0))
         if distinct == 1:
             raise VprError(
                 "all images have the same embedding: the images are all alike, or the backbone does not see them"
@@ -56,17 +58,29 @@ class TrainingData:
             return cls(rows, np.empty((0, rows.shape[1]), np.float32), np.empty(0, np.int64))
         return cls(rows, unit(views), np.asarray(view_rows, np.int64))
 
+    @property
+    def rank(self) -> int:
+        """The most directions that centred rows can have."""
+        return min(len(self.embeddings) - 1, self.embeddings.shape[1])
+
+    @property
+    def mean_variance(self) -> float:
+        """Variance of the embeddings, averaged over all dimensions of their space."""
+        total = float(np.square(self.embeddings.std(0, dtype=np.float64)).sum())
+        return total / (self.ambient or self.embeddings.shape[1])
+
     def sample(self) -> NDArray[np.float32]:
         """At most 4,096 rows, evenly chosen: enough to measure on, and memory does not grow with the map."""
-        return _even(self.embeddings)
+        return even(self.embeddings)
 
     def subset(self, rows: NDArray[np.int64]) -> TrainingData:
         """Only these rows, in this order, with their views."""
         new_row = np.full(len(self.embeddings), -1, np.int64)
         new_row[rows] = np.arange(len(rows))
         kept = new_row[self.view_rows] >= 0
-        return TrainingData(self.embeddings[rows], self.views[kept], new_row[self.view_rows[kept]])
+        return TrainingData(self.embeddings[rows], self.views[kept], new_row[self.view_rows[kept]], self.ambient)
 
 
-def _even(rows: NDArray[np.float32], most: int = 4096) -> NDArray[np.float32]:
+def even(rows: NDArray[np.float32], most: int = 4096) -> NDArray[np.float32]:
+    """At most ``most`` of the rows, evenly chosen, in order."""
     return rows if len(rows) <= most else rows[np.linspace(0, len(rows) - 1, most).astype(np.int64)]

@@ -36,7 +36,7 @@ def pca(data: TrainingData) -> Projection:
     """Principal components of the centred embeddings, by falling variance; at most n - 1 of them."""
     mean, covariance = _moments(data)
     _, vectors = _eigen(covariance)
-    return Projection.of(mean, vectors[:, : _rank(data)].astype(np.float32))
+    return Projection.of(mean, vectors[:, : data.rank].astype(np.float32))
 
 
 def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> Projection:
@@ -45,13 +45,13 @@ def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> 
     With ``isotropic`` = a / (1 - a) and ``view`` = 0 the covariance is shrunk by a toward its mean eigenvalue.
     """
     mean, covariance = _moments(data)
-    enlarged = covariance + isotropic * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    enlarged = covariance + isotropic * data.mean_variance * np.eye(len(covariance))
     if view and len(data.views):
         enlarged += view * view_covariance(data)
     values, vectors = _eigen(enlarged)
     white = vectors / np.sqrt(np.maximum(values, values[0] * 1e-9))
     _, order = _eigen(white.T @ covariance @ white)  # by what is left of the signal in the whitened space
-    return Projection.of(mean, (white @ order)[:, : _rank(data)].astype(np.float32))
+    return Projection.of(mean, (white @ order)[:, : data.rank].astype(np.float32))
 
 
 def view_covariance(data: TrainingData) -> np.ndarray:
@@ -72,10 +72,6 @@ def _second_moment(rows: Array, mean: np.ndarray) -> np.ndarray:
         centred = rows[at : at + 4096] - mean
         total += centred.T @ centred
     return total / len(rows)
-
-
-def _rank(data: TrainingData) -> int:
-    return min(len(data.embeddings) - 1, data.embeddings.shape[1])
 
 
 def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
