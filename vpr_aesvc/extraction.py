@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.augment import view_of
 from vpr_aesvc.backbones import Backbone
+from vpr_aesvc.backbones.given import GivenEmbeddings
+from vpr_aesvc.embedding_cache import EmbeddingCache, InMemory, frame_key
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 from vpr_aesvc.types import Frame
@@ -51,17 +53,21 @@ class Reader:
         rows = iter(self)
         while batch := list(islice(rows, _BATCH)):
             yield [at for at, _ in batch], [image for _, image in batch]
+
+    def require_one(self) -> None:
+        """Raises VprError if no frame at all could be read."""
         if len(self.skipped) == len(self.frames):
             raise VprError(f"none of the {len(self.frames)} images could be read; the first: {self.skipped[0]}")
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """Embeddings of the frames that could be read: ``embeddings[i]`` float32 [D] is of ``frames[i]``."""
+    """Embeddings of the frames that could be read: ``embeddings[i]`` [D] is of ``frames[i]``; float32, or unit-norm float16 in the
+    cache's file. ``views[j]`` is of a changed view of ``frames[view_rows[j]]``."""
 
     frames: list[Frame]
-    embeddings: NDArray[np.float32]
-    views: NDArray[np.float32]
+    embeddings: NDArray[np.floating]
+    views: NDArray[np.floating]
     view_rows: NDArray[np.int64]
     skipped: list[str]
 
@@ -72,40 +78,56 @@ def extract(
     views: int = 0,
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> Extraction:
     """Embeds every frame and, for training, ``views`` changed views of it.
 
     Args:
         views: changed views of each image; for more than 2,000 frames, of an even choice of 2,000 of them.
-        progress: called with (frames done, frames).
+        progress: called with (frames done, frames to do); what the cache holds is not to do.
+        cache: where embeddings are looked for first and kept. The batches are the same whether or not a run was cut short, so
+            the numbers are too.
 
     Raises:
-        VprError: no image could be read.
+        VprError: no image could be read, or the cache's disk refuses.
     """
-    reader = Reader(frames)
+    if isinstance(backbone, GivenEmbeddings):
+        given = backbone.look_up(frames)
+        return Extraction(list(frames), given, given[:0], np.empty(0, np.int64), [])
+    store = InMemory(backbone.dim) if cache is None else cache
     every = max(1, -(-len(frames) // 2000))
-    kept: list[Frame] = []
-    parts, view_parts, view_rows = [], [], []
-    for positions, images in reader.batches():
-        parts.append(backbone.embed(images))
+    keys = [frame_key(frame) for frame in frames]
+    view_keys = {at: [frame_key(frames[at], seed, at, k) for k in range(views)] for at in range(0, len(frames), every)}
+    known = store.rows(keys) >= 0
+    every_view = [key for wanted in view_keys.values() for key in wanted]
+    if every_view:
+        known[list(view_keys)] &= (store.rows(every_view).reshape(-1, views) >= 0).all(1)
+    missing = np.flatnonzero(~known)
+    reader = Reader([frames[int(at)] for at in missing])
+    for batch, images in reader.batches():
+        positions = [int(missing[at]) for at in batch]
+        store.append([keys[at] for at in positions], backbone.embed(images))
         changed = [
-            (len(kept) + i, view_of(image, np.random.default_rng((seed, at, k))))
-            for i, (at, image) in enumerate(zip(positions, images, strict=True))
+            (view_keys[at][k], view_of(image, np.random.default_rng((seed, at, k))))
+            for at, image in zip(positions, images, strict=True)
+            if at in view_keys
             for k in range(views)
-            if at % every == 0
         ]
         if changed:
-            view_parts.append(backbone.embed([image for _, image in changed]))
-            view_rows += [row for row, _ in changed]
-        kept += [frames[at] for at in positions]
+            store.append([key for key, _ in changed], backbone.embed([image for _, image in changed]))
         if progress:
-            progress(positions[-1] + 1, len(frames))
-    empty = np.empty((0, backbone.dim), np.float32)
+            progress(batch[-1] + 1, len(missing))
+    rows = store.rows(keys)
+    kept = np.flatnonzero(rows >= 0)
+    if not len(kept):
+        reader.require_one()
+    row_of = {int(at): row for row, at in enumerate(kept)}
+    of_views = [(row_of[at], key) for at, wanted in view_keys.items() if at in row_of for key in wanted]
     return Extraction(
-        kept,
-        np.concatenate(parts),
-        np.concatenate(view_parts) if view_parts else empty,
-        np.asarray(view_rows, np.int64),
+        [frames[int(at)] for at in kept],
+        store.read(rows[kept]),
+        store.read(store.rows([key for _, key in of_views])),
+        np.array([row for row, _ in of_views], np.int64),
         reader.skipped,
     )
 

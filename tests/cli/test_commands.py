@@ -4,29 +4,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-VPR = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()"]
-
-
-def vpr(*words, cwd=None):
-    environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
-    return subprocess.run(
-        [*VPR, *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=300
-    )
-
-
-def refused(done, words, code=1):
-    """Exit code, exactly one line that starts with `error:`, and no traceback."""
-    assert done.returncode == code, (done.returncode, done.stdout, done.stderr)
-    assert "Traceback" not in done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error:")]
-    assert len(errors) == 1 and words in errors[0], done.stderr
+from tests.command import VPR, refused, vpr
 
 
 @pytest.fixture(scope="module")

@@ -49,6 +49,10 @@ def open_backbone(spec: str) -> Backbone:
         from vpr_aesvc.backbones.hog import HogBackbone
 
         return HogBackbone()
+    if kind == "embeddings" and rest.isdigit():
+        from vpr_aesvc.backbones.given import GivenEmbeddings
+
+        return GivenEmbeddings(int(rest))
     if kind == "onnx":
         return _onnx(rest)
     if kind == "hf":

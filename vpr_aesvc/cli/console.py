@@ -10,6 +10,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+EMBEDDINGS_HELP = (
+    "Embeddings computed elsewhere, in place of a backbone: .npy [images, D] in the order of the input, .npz with names, "
+    "or .h5 as hloc writes it."
+)
 
 
 @contextmanager

@@ -9,7 +9,8 @@ from typing import Annotated
 
 import typer
 
-from vpr_aesvc.cli.console import out, progress_bars, say_skipped
+from vpr_aesvc.backbones.given import read_embeddings
+from vpr_aesvc.cli.console import EMBEDDINGS_HELP, out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.files import check_free
@@ -24,13 +25,15 @@ def build_command(
     ],
     model: Annotated[Path, typer.Option("-m", "--model", help="A model folder made by `vpr train`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The map file to make, such as office.vprmap.")],
+    embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
 ) -> None:
     """Make a map of the images of a place."""
     from vpr_aesvc.placemap.build import build_map
 
     check_free(output, "map")
-    describer = Describer.open(model)
-    frames = open_input(input).split("database").frames
+    inputs = open_input(input)
+    frames = inputs.split("database").frames
+    describer = Describer.open(model, None if embeddings is None else read_embeddings(embeddings, inputs.frames))
     with progress_bars() as progress:
         skipped = build_map(
             frames, describer, output, progress=lambda done, of: progress("describing images", done, of)

@@ -11,13 +11,14 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped
+from vpr_aesvc.backbones import Backbone
+from vpr_aesvc.backbones.given import read_embeddings
+from vpr_aesvc.cli.console import EMBEDDINGS_HELP, err, out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import guess_tolerance, positives
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.metrics import recall
-from vpr_aesvc.extraction import Reader
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Match, Place
 
@@ -36,6 +37,7 @@ def query_command(
     size: Annotated[
         int | None, typer.Option(min=1, help="Compare only the first SIZE numbers of each descriptor.")
     ] = None,
+    embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line for each image, on standard output.")
     ] = False,
@@ -44,19 +46,21 @@ def query_command(
 
     Where the images and the map both say where they are (poses, or sequence and index), recall is printed as well.
     """
-    frames = open_input(input).split("query").frames
+    inputs = open_input(input)
+    frames = inputs.split("query").frames
+    given = None if embeddings is None else read_embeddings(embeddings, inputs.frames)
     with PlaceMap.open(map) as place_map:
-        describer = _describer(place_map, model)
+        describer = _describer(place_map, model, given)
         place_map.require(describer)
         place_map.check_size(size)
         answers: list[tuple[Frame, list[Match]]] = []
-        reader = Reader(frames)
+        skipped: list[str] = []
         with progress_bars() as progress:
-            for positions, images in reader.batches():
-                found = place_map.search(describer.describe_batch(images), top, size)
+            for positions, descriptors, _ in describer.describe_frames(frames, skipped):
+                found = place_map.search(descriptors, top, size)
                 answers += zip((frames[at] for at in positions), found, strict=True)
                 progress("querying", positions[-1] + 1, len(frames))
-        say_skipped(reader.skipped, len(frames))
+        say_skipped(skipped, len(frames))
         if as_json:
             for frame, matches in answers:
                 typer.echo(json.dumps({"query": frame.label, "matches": [_as_dict(match) for match in matches]}))
@@ -67,12 +71,12 @@ def query_command(
         _say_recall(answers, list(place_map.places().values()), top)
 
 
-def _describer(place_map: PlaceMap, model: Path | None) -> Describer:
+def _describer(place_map: PlaceMap, model: Path | None, backbone: Backbone | None) -> Describer:
     if model is None and not place_map.model_path.is_dir():
         raise VprError(
             f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL"
         )
-    return Describer.open(model or place_map.model_path)
+    return Describer.open(model or place_map.model_path, backbone)
 
 
 def _as_dict(match: Match) -> dict[str, Any]:

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
-from vpr_aesvc.cli.console import out, progress_bars, say_skipped
+from vpr_aesvc.backbones.given import read_embeddings
+from vpr_aesvc.cli.console import EMBEDDINGS_HELP, out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
@@ -21,6 +22,7 @@ def train_command(
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The model folder to make.")],
     backbone: Annotated[str, typer.Option(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
+    embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
     sizes: Annotated[
         str, typer.Option(help="Descriptor sizes to train for, e.g. 16,32,64; powers of two by default.")
     ] = "",
@@ -39,10 +41,12 @@ def train_command(
     from vpr_aesvc.training import train
 
     check_free(output, "model")
-    frames = open_input(input).split("database").frames
-    wanted = _sizes(sizes)
+    inputs = open_input(input)
+    frames = inputs.split("database").frames
+    wanted = parse_sizes(sizes)
+    opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, inputs.frames)
     with progress_bars() as progress:
-        model = train(frames, open_backbone(backbone), output, wanted, method, seed, progress)
+        model = train(frames, opened, output, wanted, method, seed, progress)
     say_skipped(model.manifest.training.skipped, len(frames))
     describe_model(model.manifest)
     out.print(f"model {output} is ready; next: vpr map build {input} -m {output} -o place.vprmap", markup=False)
@@ -67,7 +71,7 @@ def describe_model(manifest: Manifest) -> None:
     out.print(f"  sizes: {', '.join(map(str, manifest.sizes))}")
 
 
-def _sizes(text: str) -> list[int] | None:
+def parse_sizes(text: str) -> list[int] | None:
     if not text:
         return None
     try:

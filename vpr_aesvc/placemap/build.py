@@ -8,7 +8,6 @@ from pathlib import Path
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.extraction import Reader
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.types import Frame
@@ -36,11 +35,11 @@ def build_map(
     output = Path(output)
     check_free(output, "map")
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    reader = Reader(frames)
+    skipped: list[str] = []
     try:
         with PlaceMap.create(partial, describer) as place_map:
-            for positions, images in reader.batches():
-                place_map.add([frames[at] for at in positions], describer.describe_batch(images), images, traverse)
+            for positions, descriptors, images in describer.describe_frames(frames, skipped):
+                place_map.add([frames[at] for at in positions], descriptors, images, traverse)
                 if progress:
                     progress(positions[-1] + 1, len(frames))
         try:
@@ -54,4 +53,4 @@ def build_map(
     finally:
         for suffix in ("", "-wal", "-shm"):
             partial.with_name(partial.name + suffix).unlink(missing_ok=True)
-    return reader.skipped
+    return skipped

@@ -1,0 +1,102 @@
+"""Embeddings computed elsewhere, in every form, through the whole command."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.command import refused, vpr
+from vpr_aesvc.backbones import open_backbone
+from vpr_aesvc.backbones.given import read_embeddings
+from vpr_aesvc.datasets import open_input
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.extraction import extract
+from vpr_aesvc.types import Frame
+
+
+@pytest.fixture(scope="module")
+def hog(drawn):
+    """The drawn street's frames and real embeddings of them, as another tool would have written them."""
+    frames = open_input(drawn).frames
+    return frames, extract(open_backbone("hog"), frames).embeddings
+
+
+def write(path, frames, table):
+    """One file of each kind; all but .npy in another order than the frames."""
+    shuffled = np.random.default_rng(0).permutation(len(frames))
+    names = np.array([frames[row].label for row in shuffled])
+    if path.suffix == ".npy":
+        np.save(path, table)
+    elif path.suffix == ".npz":
+        np.savez(path, descriptors=table[shuffled], names=names)
+    else:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(path, "w") as file:
+            for name, row in zip(names, shuffled, strict=True):
+                file.create_group(name).create_dataset("global_descriptor", data=table[row].astype(np.float16))
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
+def test_every_kind_gives_each_frame_its_own(tmp_path, hog, suffix):
+    frames, table = hog
+    given = read_embeddings(write(tmp_path / f"e{suffix}", frames, table), frames)
+    assert given.dim == 1056 and given.spec == "embeddings:1056"
+    chosen = [frames[at] for at in (41, 3, 7)]
+    assert np.allclose(given.look_up(chosen), table[[41, 3, 7]], atol=1e-3)
+    found = extract(given, chosen, views=2)
+    assert found.frames == chosen and len(found.views) == 0
+
+
+def test_names_without_folders(tmp_path):
+    frames = [Frame("db/a.jpg"), Frame("db/b.jpg")]
+    np.savez(tmp_path / "e.npz", e=np.eye(2), n=np.array(["elsewhere/b.jpg", "elsewhere/a.jpg"]))
+    assert np.array_equal(read_embeddings(tmp_path / "e.npz", frames).look_up(frames), np.eye(2)[::-1])
+
+
+def test_the_whole_way_by_command(tmp_path, drawn, hog):
+    frames, table = hog
+    file = write(tmp_path / "e.npz", frames, table)
+
+    model, place_map = tmp_path / "model", tmp_path / "a.vprmap"
+    trained = vpr("train", drawn, "-o", model, "--embeddings", file, "--method", "whitening")
+    assert trained.returncode == 0, trained.stderr
+    assert vpr("map", "build", drawn, "-m", model, "-o", place_map, "--embeddings", file).returncode == 0
+    asked = vpr("query", place_map, drawn, "--embeddings", file, "--json")
+    assert asked.returncode == 0 and len(asked.stdout.splitlines()) == 12
+    assert json.loads(asked.stdout.splitlines()[0])["matches"][0]["similarity"] > 0.3
+    without = vpr("query", place_map, drawn)
+    refused(without, "--embeddings FILE")
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "words"),
+    [
+        ("none.npy", None, "no such file"),
+        ("e.txt", lambda path: path.write_text("x"), "expected embeddings as .npy"),
+        ("e.npy", lambda path: path.write_bytes(b"x"), "cannot be read"),
+        ("e.npy", lambda path: np.save(path, np.zeros((3, 4))), "has 3 rows without names, the input has 2 frames"),
+        ("e.npy", lambda path: np.save(path, np.zeros(2)), r"expected numbers of shape \[images, D\]"),
+        ("e.npy", lambda path: np.save(path, np.array([{}, {}], object), allow_pickle=True), "cannot be read"),
+        ("e.npz", lambda path: np.savez(path, a=np.eye(2), b=np.eye(2)), "expected one array"),
+        ("e.npz", lambda path: np.savez(path, a=np.eye(2), n=np.array(["a"])), "1 names for 2 embeddings"),
+        ("e.h5", lambda path: path.write_bytes(b"x"), "cannot be read"),
+    ],
+)
+def test_files_that_cannot_be_used(tmp_path, name, make, words):
+    if name.endswith(".h5"):
+        pytest.importorskip("h5py")
+    if make:
+        make(tmp_path / name)
+    with pytest.raises(VprError, match=words):
+        read_embeddings(tmp_path / name, [Frame("a"), Frame("b")])
+
+
+def test_frames_that_are_not_there_or_not_finite(tmp_path):
+    np.savez(tmp_path / "e.npz", e=np.array([[1.0, np.nan], [1, 2]]), n=np.array(["a", "b"]))
+    frames = [Frame("a"), Frame("b"), Frame("c")]
+    given = read_embeddings(tmp_path / "e.npz", frames)
+    with pytest.raises(VprError, match="no embedding for 1 of 3 images, such as c"):
+        given.look_up(frames)
+    with pytest.raises(VprError, match="embedding of a holds numbers that are not finite"):
+        given.look_up(frames[:2])

@@ -1,0 +1,160 @@
+"""Embeddings computed elsewhere: another method's 4,096 or 8,448 numbers, to be made small like our own.
+
+- ``.npy`` [n, D]: in the order of the frames of the input (all its splits);
+- ``.npz``: an array [n, D] and, optionally, an array of n image names;
+- HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py.
+
+Nothing in such a file says which network made it, so a model or a map made from it only checks the number of dimensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.fingerprint import fingerprint
+from vpr_aesvc.types import Frame
+
+SPEC = "embeddings:"
+
+
+class GivenEmbeddings:
+    """Stands where a backbone stands, for frames whose embeddings are known already.
+
+    Args:
+        dim: length D of an embedding.
+        table: [n, D]; None for a model that is opened without its embeddings at hand.
+        rows: the row of each image name.
+    """
+
+    def __init__(
+        self, dim: int, table: NDArray[np.floating] | None = None, rows: dict[str, int] | None = None, source: str = ""
+    ) -> None:
+        self.spec = f"{SPEC}{dim}"
+        self.dim = dim
+        self.fingerprint = fingerprint("given embeddings", str(dim))
+        self._table = table
+        self._rows = rows or {}
+        self._source = source
+
+    def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Cannot be done here.
+
+        Raises:
+            VprError: always.
+        """
+        raise VprError(
+            "this model was trained on embeddings that were computed elsewhere, so an image alone cannot be described; "
+            "give the images' embeddings with --embeddings FILE"
+        )
+
+    def look_up(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
+        """The embeddings of these frames, float32 [n, D].
+
+        Raises:
+            VprError: one is not in the file, or holds numbers that are not finite.
+        """
+        if self._table is None:
+            self.embed([])
+        assert self._table is not None
+        missing = [frame.label for frame in frames if frame.label not in self._rows]
+        if missing:
+            raise VprError(
+                f"{self._source}: has no embedding for {len(missing)} of {len(frames)} images, such as {missing[0]}"
+            )
+        found = np.asarray(self._table[[self._rows[frame.label] for frame in frames]], np.float32)
+        bad = np.flatnonzero(~np.isfinite(found).all(1))
+        if len(bad):
+            raise VprError(f"{self._source}: the embedding of {frames[bad[0]].label} holds numbers that are not finite")
+        return found
+
+
+def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
+    """Opens a file of embeddings for all ``frames`` of an input.
+
+    Names are compared whole, then without folders where that is unambiguous.
+
+    Raises:
+        VprError: missing, damaged, of an unknown kind, or not of these frames.
+    """
+    path = path.expanduser()
+    if not path.is_file():
+        raise VprError(f"{path}: no such file; expected embeddings as .npy, .npz or .h5")
+    try:
+        if path.suffix == ".npy":
+            table, names = np.load(path, mmap_mode="r", allow_pickle=False), None
+        elif path.suffix == ".npz":
+            table, names = _read_npz(path)
+        elif path.suffix in (".h5", ".hdf5"):
+            table, names = _read_hdf5(path)
+        else:
+            raise VprError(f"{path}: expected embeddings as .npy, .npz or .h5, found {path.suffix or 'no suffix'}")
+    except (OSError, ValueError, EOFError, KeyError) as error:
+        raise VprError(f"{path}: the embeddings cannot be read ({error})") from error
+    if table.ndim != 2 or not np.issubdtype(table.dtype, np.floating):
+        raise VprError(f"{path}: expected numbers of shape [images, D], found {table.dtype} {list(table.shape)}")
+    if names is None and len(table) != len(frames):
+        raise VprError(
+            f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; they must be as many, "
+            "in the same order, or carry names (.npz with an array of names, or .h5)"
+        )
+    in_order = {frame.label: row for row, frame in enumerate(frames)}
+    return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
+
+
+def _read_npz(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {name: file[name] for name in file.files}
+    tables = [name for name, array in arrays.items() if array.ndim == 2 and np.issubdtype(array.dtype, np.floating)]
+    names = [name for name, array in arrays.items() if array.ndim == 1 and array.dtype.kind in "US"]
+    if len(tables) != 1 or len(names) > 1:
+        found = ", ".join(f"{name} {list(array.shape)}" for name, array in arrays.items())
+        raise VprError(f"{path}: expected one array [images, D] and at most one of names, found {found or 'nothing'}")
+    table = arrays[tables[0]]
+    if not names:
+        return table, None
+    if len(arrays[names[0]]) != len(table):
+        raise VprError(f"{path}: has {len(arrays[names[0]])} names for {len(table)} embeddings")
+    return table, [name.decode() if isinstance(name, bytes) else str(name) for name in arrays[names[0]]]
+
+
+def _read_hdf5(path: Path) -> tuple[NDArray[np.floating], list[str]]:
+    try:
+        import h5py
+    except ImportError as error:
+        raise VprError(f"{path}: reading HDF5 needs h5py: pip install 'vpr_aesvc[bench]'") from error
+    names: list[str] = []
+
+    with h5py.File(path, "r") as file:
+
+        def visit(name: str, item: object) -> None:
+            if name.endswith("/global_descriptor") and isinstance(item, h5py.Dataset):
+                names.append(name.removesuffix("/global_descriptor"))
+
+        file.visititems(visit)
+        if not names:
+            raise VprError(f"{path}: holds no dataset called global_descriptor, which hloc writes for each image")
+        rows = [np.asarray(file[name]["global_descriptor"], np.float32).ravel() for name in names]
+    if len({len(row) for row in rows}) != 1:
+        raise VprError(f"{path}: its descriptors have different lengths")
+    return np.stack(rows), names
+
+
+def _match(names: list[str], frames: Sequence[Frame]) -> dict[str, int]:
+    """The row of each frame's label: by the whole name, else by the file name where only one image has it."""
+    whole = {name: row for row, name in enumerate(names)}
+    short: dict[str, list[int]] = {}
+    for row, name in enumerate(names):
+        short.setdefault(Path(name).name, []).append(row)
+    rows = {}
+    for frame in frames:
+        alike = short.get(Path(frame.label).name, [])
+        if frame.label in whole:
+            rows[frame.label] = whole[frame.label]
+        elif len(alike) == 1:
+            rows[frame.label] = alike[0]
+    return rows
