@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vpr_aesvc.cli import demo, map, query, train
+from vpr_aesvc.cli import data, demo, map, query, train
 from vpr_aesvc.errors import VprError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 app.command("train")(train.train_command)
 app.add_typer(map.app, name="map")
 app.command("query")(query.query_command)
+app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo_command)
 
 

@@ -27,7 +27,7 @@ def read_folder(folder: Path) -> FrameSet:
     ]
     if not paths:
         raise VprError(f"{folder}: no images in this folder; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
-    paths.sort(key=lambda path: _natural(str(path.relative_to(folder))))
+    paths.sort(key=lambda path: natural(str(path.relative_to(folder))))
     poses = [utm_pose(path.name) for path in paths]
     has_poses = all(pose is not None for pose in poses)
     frames = tuple(
@@ -49,5 +49,6 @@ def utm_pose(name: str) -> Pose | None:
     return Pose(east, north) if math.isfinite(east) and math.isfinite(north) else None
 
 
-def _natural(text: str) -> list[tuple[int, int, str]]:
+def natural(text: str) -> list[tuple[int, int, str]]:
+    """A sort key under which ``img2`` comes before ``img10``."""
     return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]

@@ -2,7 +2,8 @@
 
 Columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``) are needed. Understood as well:
 ``easting`` with ``northing`` (metres) and ``heading`` (radians, counter-clockwise from east), ``sequence`` with ``index``,
-``stamp`` (seconds). Other columns are kept with the frame, unread.
+``stamp`` (seconds), ``category`` (what the image shows: where nothing else says, frames that share one are right answers).
+Other columns are kept with the frame, unread.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame, Pose
 
 _SPLITS = ("database", "query")
-_KNOWN = {"path", "split", "easting", "northing", "heading", "sequence", "index", "stamp"}
+_KNOWN = {"path", "split", "easting", "northing", "heading", "sequence", "index", "stamp", "category"}
 
 
 def read_frames_csv(table: Path) -> FrameSet:
@@ -68,6 +69,7 @@ def _frame(row: dict[str, str], table: Path, line: int) -> Frame:
         pose=pose,
         sequence=row.get("sequence") or None,
         index=number("index"),
+        category=row.get("category") or None,
         split=row["split"],
         extra={name: value or "" for name, value in row.items() if name not in _KNOWN},
     )

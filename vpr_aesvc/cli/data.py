@@ -1,0 +1,92 @@
+"""``vpr data list`` and ``vpr data check``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from vpr_aesvc.cli.console import out
+from vpr_aesvc.datasets.positives import Tolerance
+
+app = typer.Typer(no_args_is_help=True, help="Benchmark data sets: which are known, and is one whole?")
+_SHOWN = 10
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the known sets."""
+    from vpr_aesvc.datasets.catalogue import BENCHMARKS
+
+    table = Table(box=None, pad_edge=False)
+    for column, justify in (("set", "left"), ("title", "left"), ("database", "right"), ("queries", "right")):
+        table.add_column(column, justify=justify, no_wrap=column != "title")  # type: ignore[arg-type]
+    table.add_column("right answer", no_wrap=True)
+    for one in BENCHMARKS.values():
+        table.add_row(
+            one.name,
+            one.title,
+            _count(one.database),
+            _count(one.queries),
+            _short(one.tolerance),
+        )
+    out.print(table)
+    out.print("next: vpr data check SET --data FOLDER says what a set wants, and what of it is there", markup=False)
+
+
+@app.command("check")
+def check_command(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A set of `vpr data list`, or a path of your own data.")],
+    data: Annotated[Path | None, typer.Option("--data", help="The root folder of a named set.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, every file named.")] = False,
+) -> None:
+    """Say what of a set is there; exit code 0 when it is whole, 1 when something is wrong."""
+    from vpr_aesvc.datasets.check import check_dataset
+
+    check = check_dataset(name, data)
+    if as_json:
+        typer.echo(json.dumps({**asdict(check), "whole": check.whole}))
+        raise typer.Exit(0 if check.whole else 1)
+    out.print(f"{check.title}: {check.root}", markup=False)
+    out.print(f"  read as {check.kind}", markup=False)
+    for what, found, expected in (
+        ("database", check.database, check.expected_database),
+        ("queries", check.queries, check.expected_queries),
+    ):
+        out.print(f"  {what}: {found} found" + ("" if expected is None else f", {expected} expected"), markup=False)
+    out.print(f"  right answer: {check.tolerance or 'nothing says'}", markup=False)
+    for note in check.notes:
+        out.print(f"  note: {note}", markup=False)
+    for problem in check.problems:
+        out.print(f"  wrong: {problem}", markup=False, style="red")
+    for what, names in (
+        ("missing", check.missing),
+        ("empty", check.empty),
+        ("without a right answer", check.without_positives),
+    ):
+        _names(what, names)
+    out.print("whole" if check.whole else "not whole", markup=False, style="green" if check.whole else "red")
+    raise typer.Exit(0 if check.whole else 1)
+
+
+def _names(what: str, names: tuple[str, ...]) -> None:
+    for name in names[:_SHOWN]:
+        out.print(f"    {what}: {name}", markup=False, soft_wrap=True)
+    if len(names) > _SHOWN:
+        out.print(f"    and {len(names) - _SHOWN} more {what}; --json names all", markup=False)
+
+
+def _count(value: int | None) -> str:
+    return "any" if value is None else f"{value:,}"
+
+
+def _short(tolerance: Tolerance | None) -> str:
+    if tolerance is None:
+        return "as the frames say"
+    if tolerance.by == "category":
+        return "same category"
+    return f"{tolerance.value:g} m" if tolerance.by == "metres" else f"{tolerance.value:g} frames"

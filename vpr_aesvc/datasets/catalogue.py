@@ -1,0 +1,263 @@
+"""The named benchmark sets: what each holds, where it is described, and how to open it, in whatever layout it lies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from vpr_aesvc.datasets.canonical import canonical
+from vpr_aesvc.datasets.dbstruct import DbStruct, load_dbstruct, read_dbstruct
+from vpr_aesvc.datasets.frames_csv import read_frames_csv
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.labelled import CATEGORY, IN_SHOP_LISTS, SOP_LISTS, read_in_shop, read_sop
+from vpr_aesvc.datasets.pairs import pair_folders, read_pairs
+from vpr_aesvc.datasets.positives import METRES, Tolerance
+from vpr_aesvc.datasets.published_splits import Area, refuse_another_set
+from vpr_aesvc.datasets.tokyo import with_times_and_panoramas
+from vpr_aesvc.datasets.vpr_layout import read_utm_folders, utm_folders
+from vpr_aesvc.errors import VprError
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """A set by name.
+
+    Attributes:
+        database: number of database images, or None for a kind of set of the user's own.
+        queries: number of query images, likewise.
+        categories: number of different things shown, where right answers go by category.
+        tolerance: when a database image is a right answer; None where the frames say.
+        url: where it is described and how to get it; None where it is this project's own.
+        wants: the files and folders that are looked for below its root, one line a layout.
+        read: opens it below a root; returns None where nothing of it is there.
+    """
+
+    name: str
+    title: str
+    database: int | None
+    queries: int | None
+    tolerance: Tolerance | None
+    url: str | None
+    wants: tuple[str, ...]
+    read: Callable[[Path], FrameSet | None]
+    categories: int | None = None
+
+    def open(self, root: Path) -> FrameSet:
+        """Its test split: database, then queries.
+
+        Raises:
+            VprError: it is not there, or what is there is damaged or another set; the message says which.
+        """
+        for folder in (root, root / self.name):
+            found = self.read(folder) if folder.exists() else None
+            if found is not None:
+                return found
+        raise VprError(f"{root}: {'no such folder' if not root.exists() else 'does not hold this set'}. {self.how}")
+
+    @property
+    def how(self) -> str:
+        """What it wants and where it is described, in words."""
+        described = f". It is described at {self.url}" if self.url else ""
+        return f"{self.title} wants {'; or '.join(self.wants)}{described}"
+
+
+def open_dataset(name_or_path: str, data: Path | None = None) -> FrameSet:
+    """The frames of a named set whose root folder is ``data``, or of the user's own data at a path.
+
+    Frames carry the split ``database`` or ``query``; in Stanford Online Products they carry none, as each is both. Of a set
+    with several splits only the test split is read. Pitts30k and Tokyo 24/7 have the same labels in the same order
+    in either of their two layouts. No image is decoded here, nor looked for; ``check_dataset`` does that.
+
+    Raises:
+        VprError: the set is not there, is damaged, is another one than asked for, or the path holds nothing that is known.
+    """
+    benchmark = BENCHMARKS.get(name_or_path)
+    if benchmark is None:
+        if data is not None:
+            raise VprError(f"{name_or_path}: no such set; choose one of {', '.join(BENCHMARKS)}, or give a path alone")
+        return open_own(Path(name_or_path).expanduser())
+    if data is None:
+        raise VprError(f"{name_or_path}: say where it is, with --data FOLDER. {benchmark.how}")
+    return benchmark.open(data.expanduser())
+
+
+def open_own(path: Path) -> FrameSet:
+    """The frames of the user's own data: the kind is found from what is in the folder or file.
+
+    Raises:
+        VprError: there is nothing of a known kind.
+    """
+    if not path.exists():
+        raise VprError(f"{path}: no such file or folder, and no such set; the sets are {', '.join(BENCHMARKS)}")
+    if path.suffix.lower() == ".mat":
+        return read_dbstruct(path)
+    if path.suffix.lower() == ".csv":
+        return read_frames_csv(path)
+    for name in (
+        "frames",
+        "sop",
+        "inshop",
+        "pairs",
+        "utm",
+    ):  # pairs pass over UTM names, UTM folders do not pass over others
+        found = BENCHMARKS[name].read(path)
+        if found is not None:
+            return found
+    structs = sorted(path.glob("*.mat"))
+    if len(structs) == 1:
+        return read_dbstruct(structs[0])
+    raise VprError(
+        f"{path}: expected a frames.csv, one dbStruct .mat, database and queries (UTM in the names), query and ref (equal "
+        f"names), Ebay_test.txt or Eval/list_eval_partition.txt; found {_found(path)}"
+    )
+
+
+def _in_two_layouts(title: str, mat: str, area: Area, counts: tuple[int, int]) -> Callable[[Path], FrameSet | None]:
+    """A reader for a NetVLAD set: as published with its ``dbStruct``, or as VPR-datasets-downloader lays it out."""
+
+    def read(root: Path) -> FrameSet | None:
+        struct = _struct(root, mat, title)
+        # A .mat without images does not hide the folders of the other layout.
+        renamed = utm_folders(root) if root.is_dir() else None
+        if struct is not None:
+            frames = struct.frames()
+            if renamed is None or any(frame.path and frame.path.is_file() for frame in frames.frames):
+                refuse_another_set(frames, title, area, counts, struct.which)
+                return canonical(frames)
+        if renamed is None:
+            return None
+        frames = read_utm_folders(root)
+        refuse_another_set(frames, title, area, counts)
+        return canonical(frames)
+
+    return read
+
+
+def _struct(root: Path, pattern: str, title: str) -> DbStruct | None:
+    """The dbStruct file below ``root``, or ``root`` itself where it is one."""
+    if root.is_file():
+        return load_dbstruct(root) if root.suffix.lower() == ".mat" else None
+    folders = [root / name for name in ("", "datasets", "raw_data", "raw_data/datasets")]
+    for name in (pattern.replace("*", ""), pattern):
+        for folder in folders:
+            found = sorted(folder.glob(name))
+            if found:
+                return load_dbstruct(found[0])
+    others = sorted(path for folder in folders for path in folder.glob("*.mat"))
+    if others and utm_folders(root) is None:
+        names = ", ".join(path.name for path in others[:10])
+        raise VprError(f"{others[0].parent}: {title} wants {pattern.replace('*', '')}, found only {names}")
+    return None
+
+
+def _tokyo(root: Path) -> FrameSet | None:
+    frames = _read_tokyo(root)
+    return None if frames is None else with_times_and_panoramas(frames, root if root.is_dir() else root.parent)
+
+
+def _listed(lists: tuple[str, ...], folder: str, read: Callable[[Path], FrameSet]) -> Callable[[Path], FrameSet | None]:
+    def open_list(root: Path) -> FrameSet | None:
+        tables = [base / name for base in (root, root / folder) for name in lists]
+        return next((read(table) for table in tables if table.is_file()), None)
+
+    return open_list
+
+
+def _own_frames(root: Path) -> FrameSet | None:
+    table = root if root.suffix.lower() == ".csv" else root / "frames.csv"
+    return read_frames_csv(table) if table.is_file() else None
+
+
+def _found(path: Path) -> str:
+    if path.is_file():
+        return f"a {path.suffix or 'suffixless'} file"
+    names = sorted(entry.name for entry in path.iterdir())
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "") or "nothing"
+
+
+_PITTS, _TOKYO = (10_000, 6_816), (75_984, 315)
+_read_tokyo = _in_two_layouts("Tokyo 24/7", "tokyo247*.mat", Area(370_000, 395_000, 3_935_000, 3_960_000), _TOKYO)
+_RENAMED = "images/test/database and images/test/queries (as VPR-datasets-downloader makes them)"
+
+BENCHMARKS: dict[str, Benchmark] = {
+    one.name: one
+    for one in (
+        Benchmark(
+            "pitts30k",
+            "Pitts30k (test)",
+            *_PITTS,
+            METRES,
+            "https://www.di.ens.fr/willow/research/netvlad/",
+            ("datasets/pitts30k_test.mat, the folders 000 to 006 and queries_real (as published)", _RENAMED),
+            _in_two_layouts(
+                "Pitts30k (test)", "pitts30k_test*.mat", Area(570_000, 600_000, 4_460_000, 4_495_000), _PITTS
+            ),
+        ),
+        Benchmark(
+            "tokyo247",
+            "Tokyo 24/7",
+            *_TOKYO,
+            METRES,
+            "http://www.ok.ctrl.titech.ac.jp/~torii/project/247/",
+            (
+                "tokyo247.mat (in datasets or not), the folders 03814 to 03829 (in tokyo247, images or not) and "
+                "247query_subset_v2 (as published)",
+                _RENAMED,
+            ),
+            _tokyo,
+        ),
+        Benchmark(
+            "sop",
+            "Stanford Online Products (test)",
+            60_502,
+            60_502,
+            CATEGORY,
+            "https://cvgl.stanford.edu/projects/lifted_struct/",
+            ("Ebay_test.txt and the folders bicycle_final to toaster_final",),
+            _listed(SOP_LISTS, "Stanford_Online_Products", read_sop),
+            categories=11_316,
+        ),
+        Benchmark(
+            "inshop",
+            "In-Shop Clothes Retrieval (DeepFashion)",
+            12_612,
+            14_218,
+            CATEGORY,
+            "https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html",
+            ("Eval/list_eval_partition.txt and the folder img (or Img/img)",),
+            _listed(IN_SHOP_LISTS, "In-shop Clothes Retrieval Benchmark", read_in_shop),
+        ),
+        Benchmark(
+            "pairs",
+            "Aligned pairs (Nordland, SPED and others)",
+            None,
+            None,
+            Tolerance("frames", 0),
+            "https://github.com/MubarizZaffar/VPR-Bench",
+            ("the folders query and ref, with images of equal names",),
+            lambda root: read_pairs(root) if pair_folders(root) else None,
+        ),
+        Benchmark(
+            "utm",
+            "Folders with UTM in the names",
+            None,
+            None,
+            METRES,
+            "https://github.com/gmberton/VPR-datasets-downloader",
+            ("images/test/database and images/test/queries", "database and queries"),
+            lambda root: read_utm_folders(root) if utm_folders(root) else None,
+        ),
+        Benchmark(
+            "frames",
+            "A frames.csv",
+            None,
+            None,
+            None,
+            None,
+            ("frames.csv with the columns path and split",),
+            _own_frames,
+        ),
+    )
+}
+"""The sets by name."""

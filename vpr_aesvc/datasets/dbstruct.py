@@ -1,0 +1,164 @@
+"""The NetVLAD ``dbStruct``: a MATLAB file that lists the images of a place recognition set and where each was taken.
+
+Written by R. Arandjelovic (NetVLAD, CVPR 2016) for Pitts30k, Pitts250k, Tokyo 24/7 and Tokyo Time Machine. The images lie
+in folders beside it, laid out differently by everyone who unpacked them; see :data:`DATABASE_FOLDERS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.image_roots import find_images
+from vpr_aesvc.datasets.positives import Tolerance
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Frame, Pose
+
+DATABASE_FOLDERS = ("", "images", "database", "tokyo247", "tokyo247/images", "database_gsv_vga", "Pittsburgh250k")
+QUERY_FOLDERS = (
+    "queries_real",
+    "queries",
+    "query",
+    "247query_subset_v2",
+    "247query_subset_v2/247query_subset_v2",
+    "queries/247query_subset_v2",
+    "query/247query_subset_v2",
+    "tokyo247/247query_subset_v2",
+    "247query_v3",
+    "Pittsburgh250k/queries_real",
+)
+_FIELDS = ("whichSet", "dbImageFns", "utmDb", "qImageFns", "utmQ", "numImages", "numQueries", "posDistThr")
+
+
+@dataclass(frozen=True)
+class DbStruct:
+    """What the file says.
+
+    Attributes:
+        path: the file.
+        which: ``train``, ``val`` or ``test``.
+        names: image names of the database, then of the queries.
+        utm: float64 [n, 2] east and north in metres, of the database, then of the queries.
+        tolerance: metres within which a database image is a right answer.
+    """
+
+    path: Path
+    which: str
+    names: tuple[tuple[str, ...], tuple[str, ...]]
+    utm: tuple[NDArray[np.float64], NDArray[np.float64]]
+    tolerance: float
+
+    def frames(self, images: Path | None = None) -> FrameSet:
+        """The frames, database first, each in the file's order; see :func:`read_dbstruct`."""
+        bases = [images] if images else [self.path.parent, self.path.parent.parent]
+        folders = [base / name for name in DATABASE_FOLDERS for base in bases]
+        database, database_paths = find_images(self.names[0], folders, (".png", ".jpg"))
+        folders = [base / name for name in QUERY_FOLDERS for base in bases]
+        if _tops(self.names[0]).isdisjoint(_tops(self.names[1])):
+            # Only then: Pitts250k has a database image of the same name for many a query of Pitts30k.
+            folders += bases
+        queries, query_paths = find_images(self.names[1], folders, (".png", ".jpg"))
+        frames = [
+            Frame(label=name, path=path, pose=self._pose(east, north, name), split=split)
+            for split, names, paths, utm in zip(
+                ("database", "query"), self.names, (database_paths, query_paths), self.utm, strict=True
+            )
+            for name, path, (east, north) in zip(names, paths, utm.tolist(), strict=True)
+        ]
+        kind = f"dbStruct, database images in {database}, query images in {queries}"
+        return FrameSet(self.path, kind, tuple(frames), Tolerance("metres", self.tolerance))
+
+    def _pose(self, east: float, north: float, name: str) -> Pose:
+        try:
+            return Pose(east, north)
+        except ValueError as error:
+            raise VprError(f"{self.path}: the coordinates of {name}: {error}") from None
+
+
+def read_dbstruct(mat: Path, images: Path | None = None) -> FrameSet:
+    """The frames of a ``dbStruct`` file with their poses, whether or not their images are there.
+
+    The images are looked for below ``images``, or, where it is None, below the folder of the file and the one above;
+    ``kind`` of the result says where they were found.
+
+    Raises:
+        VprError: scipy is missing, or the file is not a MATLAB file with a whole ``dbStruct`` in it, or lists no queries.
+    """
+    return load_dbstruct(mat).frames(images)
+
+
+def load_dbstruct(mat: Path) -> DbStruct:
+    """Reads the file alone, without looking for its images; raises as :func:`read_dbstruct`."""
+    struct = _load(mat)
+    missing = [name for name in _FIELDS if not hasattr(struct, name)]
+    if missing:
+        raise VprError(
+            f"{mat}: dbStruct has no field {', '.join(missing)}; found {', '.join(struct._fieldnames)}; "
+            "expected the file published with NetVLAD"
+        )
+    names = _names(struct.dbImageFns), _names(struct.qImageFns)
+    utm = _utm(struct.utmDb, len(names[0]), mat, "utmDb"), _utm(struct.utmQ, len(names[1]), mat, "utmQ")
+    for field, found in (("numImages", len(names[0])), ("numQueries", len(names[1]))):
+        said = _number(getattr(struct, field), mat, field)
+        if said != found:
+            raise VprError(f"{mat}: {field} says {said:g} images, but {found} are listed; the file is damaged")
+        if not found:
+            raise VprError(f"{mat}: {field} is 0; expected at least one database image and one query")
+    return DbStruct(mat, str(struct.whichSet), names, utm, _number(struct.posDistThr, mat, "posDistThr"))
+
+
+def _load(mat: Path) -> Any:
+    try:
+        from scipy.io import loadmat
+    except ImportError:
+        raise VprError(f"{mat}: reading a .mat file needs scipy: pip install 'vpr_aesvc[bench]'") from None
+    if not mat.is_file():
+        raise VprError(f"{mat}: no such file; expected a NetVLAD dbStruct (.mat)")
+    try:
+        content = loadmat(str(mat), struct_as_record=False, squeeze_me=True)
+    except NotImplementedError:
+        raise VprError(f"{mat}: is a MATLAB 7.3 file; save it again in MATLAB with `save(..., '-v7')`") from None
+    except Exception as error:  # scipy raises a dozen kinds for damaged files, and documents none of them
+        raise VprError(
+            f"{mat}: cannot be read as a MATLAB file ({error or type(error).__name__}); it is truncated or not a .mat, "
+            "get it again"
+        ) from error
+    struct = content.get("dbStruct")
+    if not hasattr(struct, "_fieldnames"):
+        found = ", ".join(sorted(name for name in content if not name.startswith("__"))) or "nothing"
+        raise VprError(f"{mat}: expected a struct named dbStruct (NetVLAD), found {found}")
+    return struct
+
+
+def _names(cell: Any) -> tuple[str, ...]:
+    return tuple(str(name).strip() for name in np.atleast_1d(cell))
+
+
+def _utm(values: Any, count: int, mat: Path, field: str) -> NDArray[np.float64]:
+    try:
+        utm = np.asarray(values, np.float64)
+    except (TypeError, ValueError):
+        raise VprError(f"{mat}: {field} must be numbers, found {type(values).__name__}") from None
+    if utm.ndim == 1 and utm.size == 2:
+        utm = utm.reshape(2, 1)
+    if utm.shape == (2, count):  # as published; tried first, so that 2 x 2 is read as published too
+        return utm.T
+    if utm.shape == (count, 2):
+        return utm
+    raise VprError(f"{mat}: {field} must be 2 x {count}, one column an image, found {' x '.join(map(str, utm.shape))}")
+
+
+def _number(value: Any, mat: Path, field: str) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise VprError(f"{mat}: {field} must be one number, found {type(value).__name__}") from None
+
+
+def _tops(names: tuple[str, ...]) -> set[str]:
+    return {name.split("/")[0] for name in names}

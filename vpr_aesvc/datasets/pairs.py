@@ -1,0 +1,66 @@
+"""Aligned pairs: ``query/0001.jpg`` shows the place of ``ref/0001.jpg`` (Nordland, SPED, Gardens Point and others)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vpr_aesvc.datasets.folder import read_folder, utm_pose
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.positives import Tolerance
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Frame
+
+_QUERIES, _DATABASES = ("query", "queries"), ("ref", "reference", "references", "database")
+
+
+def pair_folders(root: Path) -> tuple[Path, Path] | None:
+    """The reference folder and the query folder below ``root``, or None where they are not there or hold UTM names."""
+    for reference in _DATABASES:
+        for query in _QUERIES:
+            folders = root / reference, root / query
+            if all(folder.is_dir() for folder in folders):
+                return None if any(utm_pose(path.name) for path in folders[1].iterdir()) else folders
+    return None
+
+
+def read_pairs(root: Path, frames: float = 0.0) -> FrameSet:
+    """Reference frames, then query frames. ``index`` is the position of the reference image in natural order, and the
+    ``sequence`` is the same for all.
+
+    Args:
+        frames: how far from its own reference image a right answer may be. The default, 0, is the one tolerance that is
+            right for every such set: neighbours in SPED are different places, and only in a set that is one drive, as
+            Nordland, does the field allow 1 to 10 frames.
+
+    Raises:
+        VprError: a folder is missing or holds no image, two reference images share a name, or a query has no partner.
+    """
+    folders = pair_folders(root)
+    if folders is None:
+        raise VprError(f"{root}: expected the folders query and ref in it, with images of equal names")
+    reference, queries = (read_folder(folder).frames for folder in folders)
+    position: dict[str, int] = {}
+    for frame in reference:
+        if _stem(frame) in position:
+            raise VprError(f"{frame.path}: another image in {folders[0]} has this name; expected one of each")
+        position[_stem(frame)] = len(position)
+    alone = [frame.label for frame in queries if _stem(frame) not in position]
+    if alone:
+        more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
+        raise VprError(f"{folders[1]}: {alone[0]}{more} has no image of the same name in {folders[0]}")
+    made = tuple(
+        Frame(
+            label=f"{folder.name}/{frame.label}",
+            path=frame.path,
+            sequence=root.name,
+            index=float(position[_stem(frame)]),
+            split=split,
+        )
+        for split, folder, part in (("database", folders[0], reference), ("query", folders[1], queries))
+        for frame in part
+    )
+    return FrameSet(root, f"aligned pairs in {folders[0]} and {folders[1]}", made, Tolerance("frames", frames))
+
+
+def _stem(frame: Frame) -> str:
+    return str(Path(frame.label).with_suffix(""))
