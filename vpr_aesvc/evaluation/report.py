@@ -1,4 +1,5 @@
-"""The report: one HTML file that opens anywhere, with no script and nothing to fetch.
+"""The report of a demo or a benchmark: one HTML file that opens anywhere, with no script and nothing to fetch; its
+figures also as files of their own.
 
 matplotlib and jinja2 are imported only when a report is written; the data classes here need neither.
 """
@@ -6,21 +7,20 @@ matplotlib and jinja2 are imported only when a report is written; the data class
 from __future__ import annotations
 
 import base64
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published
+from vpr_aesvc.evaluation.tables import cost_table, groups_table, published_table, results_table
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
-_KS = (1, 5)  # the recalls in the table
 _LONGEST = 320  # pixels, of a picture in the gallery: twice as many as it covers on a wide page, for fine screens
 
 
@@ -39,7 +39,8 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a report shows. Every prediction given is shown, so the caller chooses them, wrong ones included."""
+    """All that a report shows. Every prediction given is shown, so the caller chooses them, wrong ones included. What is
+    empty or None is not shown."""
 
     title: str
     summary: list[str]  # sentences for the top
@@ -47,22 +48,12 @@ class Report:
     predictions: list[Prediction]
     cosines: dict[str, NDArray[np.float32]]  # method -> cosines of pairs of database images [n]
     notes: list[tuple[str, str]]  # how it was made, by row
-
-
-@dataclass(frozen=True)
-class _Cell:
-    """A number of the table as text; ``best`` when no method does better in this column and there is more than one."""
-
-    text: str
-    best: bool = False
-    bytes: int | None = None  # said in the cell only where methods of one size differ
-
-
-@dataclass(frozen=True)
-class _Table:
-    ks: tuple[int, ...]
-    columns: list[tuple[int, int | None]]  # size, and the bytes a place where all its methods agree
-    rows: list[tuple[str, list[_Cell]]]  # method, cells: one per size and k
+    groups: list[GroupResult] = field(default_factory=list)
+    published: list[Published] = field(default_factory=list)
+    upper_bound: tuple[str, str] | None = None  # (SS)2D and SSD, as ``results`` call them
+    metric: Literal["R@1", "mAP@4"] = "R@1"  # the headline: first in the tables, and the accuracy in the figures
+    # method -> cosines of pairs of images of the same place [n], and of different places [m]
+    pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -74,6 +65,31 @@ def write_report(report: Report, path: Path) -> None:
     """
     page = render(report).encode()
     write_file(Path(path), page, "report")
+
+
+def save_figures(report: Report, folder: Path) -> list[Path]:
+    """Writes each figure as PNG and as SVG, black on white, such as ``recall_against_size.png``. The folder is made where
+    it is missing; files of the same names in it are replaced. The same report gives the same bytes, as above.
+
+    Returns:
+        The files, in the order in which the page shows the figures.
+
+    Raises:
+        VprError: matplotlib is not installed, or a file cannot be written.
+    """
+    check_installed()
+    from vpr_aesvc.evaluation.figures import drawings
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise VprError(f"{folder}: the folder of figures cannot be made ({error.strerror or error})") from error
+    paths = []
+    for drawing in drawings(report):
+        for suffix, content in ((".png", drawing.png()), (".svg", drawing.svg())):
+            paths.append(folder / f"{drawing.name}{suffix}")
+            write_file(paths[-1], content, "figure")
+    return paths
 
 
 def check_installed() -> None:
@@ -94,45 +110,23 @@ def render(report: Report) -> str:
     check_installed()
     from jinja2 import Environment, StrictUndefined
 
-    from vpr_aesvc.evaluation.figures import cosine_figure, method_styles, recall_figure
+    from vpr_aesvc.evaluation.figures import drawings
 
-    styles = method_styles(report.results, list(report.cosines))
+    tables = [
+        results_table(report.results, report.metric),
+        cost_table(report.results),
+        groups_table(report.groups),
+        published_table(report.published),
+    ]
     source = resources.files("vpr_aesvc.evaluation").joinpath("report.html").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     return environment.from_string(source).render(
         report=report,
-        table=_table(report.results),
-        recall_svg=recall_figure(report.results, styles) if report.results else "",
-        cosine_svg=cosine_figure(report.cosines, styles) if any(c.size for c in report.cosines.values()) else "",
+        tables=[table for table in tables if table is not None],
+        drawings=drawings(report),
         cards=[_card(prediction) for prediction in report.predictions],
         right=sum(prediction.right for prediction in report.predictions),
     )
-
-
-def _table(results: Sequence[MethodResult]) -> _Table:
-    sizes = sorted({result.size for result in results})
-    found = {(result.method, result.size): result for result in results}
-    methods = list(dict.fromkeys(result.method for result in results))
-    columns: list[tuple[int, int | None]] = []
-    cells: dict[str, list[_Cell]] = {method: [] for method in methods}
-    for size in sizes:
-        here = {method: found[method, size] for method in methods if (method, size) in found}
-        agreed = {result.bytes_per_place for result in here.values()}
-        columns.append((size, agreed.pop() if len(agreed) == 1 else None))
-        for k in _KS:
-            texts = {method: _number(result.recall.get(k)) for method, result in here.items()}
-            # Compared as printed, so that equal numbers on the page are bold together. "0.123" sorts as 0.123 does.
-            best = max((text for text in texts.values() if text), default="") if len(texts) > 1 else ""
-            for method in methods:
-                text = texts.get(method, "")
-                said = method in here and columns[-1][1] is None and k == _KS[0]
-                stored = here[method].bytes_per_place if said else None
-                cells[method].append(_Cell(text, best=bool(text) and text == best, bytes=stored))
-    return _Table(_KS, columns, list(cells.items()))
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None or math.isnan(value) else f"{value:.3f}"
 
 
 def _card(prediction: Prediction) -> dict[str, object]:

@@ -1,0 +1,234 @@
+"""The report of a benchmark: intervals, costs, groups, published figures, and every figure as a file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.evaluation.report import Report, render, save_figures
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, PrecisionRecall, Published
+
+pytest.importorskip("matplotlib")
+pytest.importorskip("jinja2")
+
+_METHODS = ("PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D, rotation", "(SS)2D, free", "(SS)2D, pair")
+_SIZES = (16, 32, 64, 128, 256)
+_FIGURES = (
+    "recall_against_size",
+    "map_against_size",
+    "recall_against_cost",
+    "distillation_against_upper_bound",
+    "precision_recall",
+    "similarity_histograms",
+    "matching_pairs",
+)
+
+
+def _curve(area: float) -> PrecisionRecall:
+    recall = np.linspace(0, area, 900)
+    return PrecisionRecall(1 - recall**4, recall, area, 0.2)
+
+
+def _result(method: str, size: int, value: float) -> MethodResult:
+    return MethodResult(
+        method,
+        size,
+        {1: value, 5: value + 0.1},
+        2 * size,
+        {1: (value - 0.0211, value + 0.0232)},
+        {4: value - 0.1},
+        _curve(value),
+        size * 10000,
+        size / 300,
+        12.5 + size if method == "SSD" else 321.0,
+    )
+
+
+def _report() -> Report:
+    rng = np.random.default_rng(0)
+    results = [replace(_result("raw", 768, 0.602), seconds=None)]
+    for at, method in enumerate(_METHODS):
+        results += [_result(method, size, 0.4 + 0.06 * step + 0.013 * at) for step, size in enumerate(_SIZES)]
+
+    def cosines(mean: float, spread: float) -> np.ndarray:
+        return rng.normal(mean, spread, 400).clip(-1, 1).astype(np.float32)
+
+    return Report(
+        title="A set",
+        summary=["Raw is better here."],
+        results=results,
+        predictions=[],
+        cosines={"raw": cosines(0.4, 0.1), "AE-SVC": cosines(0, 0.05)},
+        notes=[("seed", "0")],
+        groups=[
+            GroupResult("raw", 768, "day", 105, {1: 0.8, 5: 0.9}),
+            GroupResult("raw", 768, "night", 104, {1: 0.31, 5: 0.5}),
+            GroupResult("AE-SVC", 256, "night", 104, {1: 0.456, 5: 0.5}),
+        ],
+        published=[Published("mAP@4, AE-SVC, 768 numbers", 0.75, 0.731, "read off <Figure 4>")],
+        upper_bound=("(SS)2D, rotation", "SSD"),
+        pairs={name: (cosines(0.7, 0.1), cosines(0.4, 0.1)) for name in ("raw", "AE-SVC")},
+    )
+
+
+@pytest.fixture(scope="module")
+def page() -> str:
+    return render(_report())
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bench") / "made" / "figures"
+    save_figures(_report(), folder)
+    return folder
+
+
+def _texts(svg: Path) -> list[str]:
+    return ["".join(element.itertext()) for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
+
+
+def _rows(page: str, title: str) -> dict[str, list[str]]:
+    """The cells of the table under a heading, by the first cell of the row."""
+    body = page.split(f"<h2>{title}</h2>")[1].split("<tbody>")[1].split("</tbody>")[0]
+    rows = {}
+    for row in body.split("<tr>")[1:]:
+        cells = [re.sub(r"<[^>]*>", " ", cell).split() for cell in re.findall(r"<t[hd].*?</t[hd]>", row, re.DOTALL)]
+        rows[" ".join(cells[0])] = [" ".join(cell) for cell in cells[1:]]
+    return rows
+
+
+def test_figures_are_files(figures: Path) -> None:
+    assert sorted(file.name for file in figures.iterdir()) == sorted(
+        f"{name}.{suffix}" for name in _FIGURES for suffix in ("png", "svg")
+    )
+    for file in figures.glob("*.png"):
+        image = cv2.imread(str(file))
+        assert image.shape[1] == 1120  # 5.6 inches of 200 dots
+        assert (image[:3] == 255).all() and image.min() < 20  # white to the edge, ink black
+    for file in figures.glob("*.svg"):
+        text = file.read_text("utf-8")
+        assert "fill: #ffffff" in text and "currentColor" not in text and "#010203" not in text
+        assert not re.search(r'(?:href|src)="(?!#)', text)
+
+
+def test_axes_and_methods_are_named(figures: Path) -> None:
+    said = {name: _texts(figures / f"{name}.svg") for name in _FIGURES}
+    axes = {
+        "recall_against_size": ("descriptor size [numbers]", "recall at 1 [0 to 1]"),
+        "map_against_size": ("descriptor size [numbers]", "mAP at 4 [0 to 1]"),
+        "recall_against_cost": ("search time of a query [ms]", "recall at 1 [0 to 1]", "16", "256"),
+        "distillation_against_upper_bound": ("difference in recall at 1", "(SS)2D, rotation minus SSD", "+0.013"),
+        "precision_recall": ("recall [0 to 1]", "precision [0 to 1]", "raw (768): 0.602"),
+        "similarity_histograms": ("cosine similarity of two database images", "density"),
+        "matching_pairs": ("cosine similarity of two images", "same place", "different places", "raw", "AE-SVC"),
+    }
+    for name, labels in axes.items():
+        assert set(labels) <= set(said[name]), name
+    for method in _METHODS:
+        assert method in said["recall_against_size"] and method in said["recall_against_cost"]
+        assert any(text.startswith(f"{method} (256): ") for text in said["precision_recall"])
+    assert "raw (768 numbers)" in said["recall_against_size"]
+
+
+def test_page_has_every_figure_and_refers_to_nothing_else(page: str) -> None:
+    assert page.count("<svg") == len(_FIGURES)
+    assert "<script" not in page and "<link" not in page and "@import" not in page
+    assert not re.search(r'(?:src|href)="(?!#|data:)', page)
+    ids = re.findall(r'\bid="([^"]*)"', page)
+    assert len(ids) == len(set(ids))  # else one figure would be clipped by another's frame
+
+
+def test_results_with_intervals(page: str) -> None:
+    rows = _rows(page, "Results")
+    assert len(rows) == 9
+    assert rows["PCA"][:3] == ["0.400 0.38–0.42", "0.500", "0.300"]
+    assert rows["raw"] == ["·"] * 15 + ["0.602 0.58–0.63", "0.702", "0.502"]
+    assert 'title="95 % interval 0.379 to 0.423"' in page
+
+
+def test_costs(page: str) -> None:
+    rows = _rows(page, "Cost")
+    assert rows["PCA"][:4] == ["0.160", "0.0533", "0.320", "0.107"]
+    assert rows["PCA"][8:] == ["2.56", "0.853", "·", "·", "321"]
+    assert rows["SSD"][-1] == "28.5 to 268 a size"
+    assert rows["raw"][-3:] == ["7.68", "2.56", "·"]
+
+
+def test_groups_and_published(page: str) -> None:
+    groups = _rows(page, "By group of queries")
+    assert groups == {
+        "raw 768 numbers": ["0.800", "0.900", "0.310", "0.500"],
+        "AE-SVC 256 numbers": ["·", "·", "0.456", "0.500"],
+    }
+    assert "105 queries" in page and "<strong>0.456</strong>" in page
+    published = _rows(page, "Beside the published figures")
+    assert published == {"mAP@4, AE-SVC, 768 numbers": ["0.750", "0.731", "−0.019", "read off &lt;Figure 4&gt;"]}
+
+
+def test_the_headline_can_be_map(tmp_path: Path) -> None:
+    report = replace(_report(), metric="mAP@4")
+    names = [path.stem for path in save_figures(report, tmp_path) if path.suffix == ".svg"]
+    assert names[:3] == ["map_against_size", "recall_against_size", "map_against_cost"]
+    assert "difference in mAP at 4" in _texts(tmp_path / "distillation_against_upper_bound.svg")
+    assert _rows(render(report), "Results")["PCA"][:3] == ["0.300", "0.400", "0.500"]
+
+
+def test_cost_without_times_is_multiply_adds(tmp_path: Path) -> None:
+    results = [replace(result, search_ms=None) for result in _report().results]
+    save_figures(replace(_report(), results=results), tmp_path)
+    assert "multiply-adds of a query [millions]" in _texts(tmp_path / "recall_against_cost.svg")
+
+
+def test_same_report_same_bytes(page: str, figures: Path, tmp_path: Path) -> None:
+    assert render(_report()) == page
+    for path in save_figures(_report(), tmp_path):
+        assert path.read_bytes() == (figures / path.name).read_bytes()
+
+
+_NAN = float("nan")
+_BARE = MethodResult("PCA", 64, {1: 0.5}, 128)
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ([], set()),
+        ([_BARE], {"recall_against_size"}),
+        ([replace(_BARE, recall={1: _NAN, 5: _NAN}, search_ms=1.0)], set()),
+        ([replace(_BARE, recall={}, map_at={4: 0.5})], {"map_against_size"}),
+        ([replace(_BARE, interval={1: (_NAN, _NAN)})], {"recall_against_size"}),
+        ([replace(_BARE, search_ms=0.25)], {"recall_against_size", "recall_against_cost"}),
+        ([replace(_BARE, search_ms=0.0, multiply_adds=0)], {"recall_against_size"}),
+        ([replace(_BARE, curve=_curve(0.5))], {"recall_against_size", "precision_recall"}),
+        ([replace(_BARE, curve=PrecisionRecall(np.zeros(0), np.zeros(0), _NAN, _NAN))], {"recall_against_size"}),
+        ([_BARE, replace(_BARE, size=128, recall={1: _NAN})], {"recall_against_size"}),
+        (
+            [replace(_BARE, method="SSD"), replace(_BARE, method="(SS)2D, rotation")],
+            {"recall_against_size", "distillation_against_upper_bound"},
+        ),
+        (
+            [replace(_BARE, method="SSD"), replace(_BARE, method="(SS)2D, rotation", size=32)],
+            {"recall_against_size"},
+        ),
+    ],
+)
+def test_missing_data_is_not_shown(tmp_path: Path, results: list[MethodResult], expected: set[str]) -> None:
+    report = Report("T", [], results, [], {}, [], upper_bound=("(SS)2D, rotation", "SSD"))
+    paths = save_figures(report, tmp_path)
+    assert {path.stem for path in paths} == expected
+    page = render(report)
+    assert page.count("<svg") == len(expected)
+    assert "nan" not in re.sub(r"data:[^\"]*", "", page).lower().replace("font-variant-numeric", "")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(VprError, match=re.escape(str(tmp_path / "file"))):
+        save_figures(_report(), tmp_path / "file")
