@@ -6,15 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpr_aesvc.datasets.canonical import canonical
-from vpr_aesvc.datasets.dbstruct import DbStruct, load_dbstruct, read_dbstruct
+from vpr_aesvc.datasets.dbstruct import read_dbstruct
 from vpr_aesvc.datasets.frames_csv import read_frames_csv
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.labelled import CATEGORY, IN_SHOP_LISTS, SOP_LISTS, read_in_shop, read_sop
 from vpr_aesvc.datasets.pairs import pair_folders, read_pairs
 from vpr_aesvc.datasets.positives import METRES, Tolerance
-from vpr_aesvc.datasets.published_splits import Area, refuse_another_set
+from vpr_aesvc.datasets.published_splits import Area
 from vpr_aesvc.datasets.tokyo import with_times_and_panoramas
+from vpr_aesvc.datasets.two_layouts import in_two_layouts
 from vpr_aesvc.datasets.vpr_layout import read_utm_folders, utm_folders
 from vpr_aesvc.errors import VprError
 
@@ -113,44 +113,6 @@ def open_own(path: Path) -> FrameSet:
     )
 
 
-def _in_two_layouts(title: str, mat: str, area: Area, counts: tuple[int, int]) -> Callable[[Path], FrameSet | None]:
-    """A reader for a NetVLAD set: as published with its ``dbStruct``, or as VPR-datasets-downloader lays it out."""
-
-    def read(root: Path) -> FrameSet | None:
-        struct = _struct(root, mat, title)
-        # A .mat without images does not hide the folders of the other layout.
-        renamed = utm_folders(root) if root.is_dir() else None
-        if struct is not None:
-            frames = struct.frames()
-            if renamed is None or any(frame.path and frame.path.is_file() for frame in frames.frames):
-                refuse_another_set(frames, title, area, counts, struct.which)
-                return canonical(frames)
-        if renamed is None:
-            return None
-        frames = read_utm_folders(root)
-        refuse_another_set(frames, title, area, counts)
-        return canonical(frames)
-
-    return read
-
-
-def _struct(root: Path, pattern: str, title: str) -> DbStruct | None:
-    """The dbStruct file below ``root``, or ``root`` itself where it is one."""
-    if root.is_file():
-        return load_dbstruct(root) if root.suffix.lower() == ".mat" else None
-    folders = [root / name for name in ("", "datasets", "raw_data", "raw_data/datasets")]
-    for name in (pattern.replace("*", ""), pattern):
-        for folder in folders:
-            found = sorted(folder.glob(name))
-            if found:
-                return load_dbstruct(found[0])
-    others = sorted(path for folder in folders for path in folder.glob("*.mat"))
-    if others and utm_folders(root) is None:
-        names = ", ".join(path.name for path in others[:10])
-        raise VprError(f"{others[0].parent}: {title} wants {pattern.replace('*', '')}, found only {names}")
-    return None
-
-
 def _tokyo(root: Path) -> FrameSet | None:
     frames = _read_tokyo(root)
     return None if frames is None else with_times_and_panoramas(frames, root if root.is_dir() else root.parent)
@@ -177,7 +139,7 @@ def _found(path: Path) -> str:
 
 
 _PITTS, _TOKYO = (10_000, 6_816), (75_984, 315)
-_read_tokyo = _in_two_layouts("Tokyo 24/7", "tokyo247*.mat", Area(370_000, 395_000, 3_935_000, 3_960_000), _TOKYO)
+_read_tokyo = in_two_layouts("Tokyo 24/7", "tokyo247*.mat", Area(370_000, 395_000, 3_935_000, 3_960_000), _TOKYO)
 _RENAMED = "images/test/database and images/test/queries (as VPR-datasets-downloader makes them)"
 
 BENCHMARKS: dict[str, Benchmark] = {
@@ -190,7 +152,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             METRES,
             "https://www.di.ens.fr/willow/research/netvlad/",
             ("datasets/pitts30k_test.mat, the folders 000 to 006 and queries_real (as published)", _RENAMED),
-            _in_two_layouts(
+            in_two_layouts(
                 "Pitts30k (test)", "pitts30k_test*.mat", Area(570_000, 600_000, 4_460_000, 4_495_000), _PITTS
             ),
         ),

@@ -56,6 +56,8 @@ class DbStruct:
     def frames(self, images: Path | None = None) -> FrameSet:
         """The frames, database first, each in the file's order; see :func:`read_dbstruct`."""
         bases = [images] if images else [self.path.parent, self.path.parent.parent]
+        if self.path.parent.name == "datasets":  # as published: the images are beside this folder, not in it
+            bases.reverse()
         folders = [base / name for name in DATABASE_FOLDERS for base in bases]
         database, database_paths = find_images(self.names[0], folders, (".png", ".jpg"))
         folders = [base / name for name in QUERY_FOLDERS for base in bases]
@@ -102,13 +104,13 @@ def load_dbstruct(mat: Path) -> DbStruct:
             "expected the file published with NetVLAD"
         )
     names = _names(struct.dbImageFns), _names(struct.qImageFns)
-    utm = _utm(struct.utmDb, len(names[0]), mat, "utmDb"), _utm(struct.utmQ, len(names[1]), mat, "utmQ")
     for field, found in (("numImages", len(names[0])), ("numQueries", len(names[1]))):
         said = _number(getattr(struct, field), mat, field)
         if said != found:
             raise VprError(f"{mat}: {field} says {said:g} images, but {found} are listed; the file is damaged")
         if not found:
             raise VprError(f"{mat}: {field} is 0; expected at least one database image and one query")
+    utm = _utm(struct.utmDb, len(names[0]), mat, "utmDb"), _utm(struct.utmQ, len(names[1]), mat, "utmQ")
     return DbStruct(mat, str(struct.whichSet), names, utm, _number(struct.posDistThr, mat, "posDistThr"))
 
 

@@ -1,0 +1,94 @@
+"""`vpr data` as a user runs it: a process, its exit code and its words."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.conftest import DATA
+from tests.datasets.pitts_shaped import make_pitts_shaped
+
+
+def vpr(*words):
+    return subprocess.run(
+        [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()", "data", *map(str, words)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+        timeout=300,
+    )
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    for folder in ("query", "ref"):
+        (tmp_path / folder).mkdir()
+        for n in range(30):
+            cv2.imwrite(str(tmp_path / folder / f"{n}.png"), np.zeros((4, 4, 3), np.uint8))
+    return tmp_path
+
+
+def test_the_list_names_every_set():
+    done = vpr("list")
+    assert done.returncode == 0, done.stderr
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    assert {"pitts30k", "tokyo247", "sop", "inshop", "pairs", "utm", "frames"} <= set(lines)
+    assert all(words in lines["pitts30k"] for words in ("10,000", "6,816", "25 m"))
+
+
+def test_a_whole_set(pairs):
+    for words in (("pairs", "--data", pairs), (pairs,)):
+        done = vpr("check", *words)
+        assert done.returncode == 0, done.stderr
+        assert "30 found" in done.stdout and "within 0 frames" in done.stdout
+        assert done.stdout.splitlines()[-1] == "whole"
+
+
+def test_what_is_wrong_is_named(pairs):
+    (pairs / "ref" / "3.png").write_bytes(b"")
+    done = vpr("check", "pairs", "--data", pairs)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert f"empty: {pairs / 'ref' / '3.png'}" in done.stdout and done.stdout.splitlines()[-1] == "not whole"
+
+
+def test_missing_files_are_ten_and_how_many_more_and_all_with_json(tmp_path):
+    root = make_pitts_shaped(tmp_path / "pitts", 60, 20, "published")
+    shutil.rmtree(root / "queries_real")
+    done = vpr("check", "pitts30k", "--data", root)
+    assert done.returncode == 1
+    assert "10000 database images expected, 60 found" in done.stdout and "20 image files are missing" in done.stdout
+    assert done.stdout.count("    missing: ") == 10 and "and 10 more missing" in done.stdout
+    done = vpr("check", "pitts30k", "--data", root, "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and found["whole"] is False and len(found["missing"]) == 20
+    assert (found["database"], found["expected_database"], found["queries"]) == (60, 10_000, 20)
+
+
+def test_the_real_list_without_its_images():
+    if not (DATA / "pitts30k").is_dir():
+        pytest.skip(f"real data is absent: {DATA / 'pitts30k'}")
+    done = vpr("check", "pitts30k", "--data", DATA / "pitts30k", "--json")
+    found = json.loads(done.stdout)
+    assert done.returncode == 1 and found["problems"] == ["16816 image files are missing"]
+    assert len(found["missing"]) == 16_816 and found["without_positives"] == []
+    assert "queries_real" in found["notes"][0] and "https://" in found["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["tokyo247", "--data", "."], "247query_subset_v2"),
+        (["sop"], "say where it is, with --data"),
+        (["nosuch"], "no such set; the sets are pitts30k"),
+    ],
+)
+def test_a_set_that_is_not_there(words, said, tmp_path):
+    done = vpr("check", *(str(tmp_path) if word == "." else word for word in words))
+    assert done.returncode == 1 and "Traceback" not in done.stderr and done.stdout == ""
+    assert done.stderr.startswith("error: ") and said in done.stderr and done.stderr.count("\n") == 1
