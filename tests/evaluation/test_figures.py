@@ -11,7 +11,7 @@ from vpr_aesvc.evaluation.figures.styles import method_styles
 
 pytest.importorskip("matplotlib")
 
-_METHODS = ["raw", "PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D, rotation", "(SS)2D, free", "(SS)2D, pair"]
+_METHODS = ["raw", "PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D rotation", "(SS)2D free", "(SS)2D pair"]
 
 
 def test_no_two_methods_look_alike_in_grey() -> None:
@@ -23,9 +23,13 @@ def test_no_two_methods_look_alike_in_grey() -> None:
 def test_a_method_looks_the_same_in_every_report() -> None:
     alone = {method: method_styles(["another", method])[method] for method in _METHODS}
     assert alone == {method: method_styles(_METHODS)[method] for method in _METHODS}
-    assert method_styles(["(SS)2D"])["(SS)2D"] == alone["(SS)2D, rotation"]
-    both = method_styles(["(SS)2D", "(SS)2D, rotation"])
-    assert both["(SS)2D"] != both["(SS)2D, rotation"]
+    assert (
+        method_styles(["(SS)2D"])["(SS)2D"]
+        == alone["(SS)2D rotation"]
+        == method_styles(["(SS)2D, rotation"])["(SS)2D, rotation"]
+    )
+    both = method_styles(["(SS)2D", "(SS)2D rotation"])
+    assert both["(SS)2D"] != both["(SS)2D rotation"]
 
 
 def test_more_methods_than_styles() -> None:
@@ -67,6 +71,7 @@ def test_tick_labels_keep_apart() -> None:
     from vpr_aesvc.evaluation.figures.kit import spaced
 
     assert spaced([16, 32, 64, 128, 250, 256]) == ["16", "32", "64", "128", "", "256"]
+    assert spaced([8, 192, 256, 768, 1024]) == ["8", "", "256", "", "1024"]
     assert spaced([64]) == ["64"]
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published
-from vpr_aesvc.evaluation.tables import cost_table, groups_table, published_table, results_table
+from vpr_aesvc.evaluation.tables import cost_table, groups_tables, published_table, results_table
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
@@ -115,7 +115,7 @@ def render(report: Report) -> str:
     tables = [
         results_table(report.results, report.metric),
         cost_table(report.results),
-        groups_table(report.groups),
+        *groups_tables(report.groups),
         published_table(report.published),
     ]
     source = resources.files("vpr_aesvc.evaluation").joinpath("report.html").read_text("utf-8")

@@ -44,6 +44,7 @@ class Table:
     corner: str  # what the rows are
     heads: list[Head]
     rows: list[Row]
+    folded: bool = False  # opened by whoever wants it
 
 
 def results_table(results: Sequence[MethodResult], headline: str) -> Table | None:
@@ -121,10 +122,20 @@ def cost_table(results: Sequence[MethodResult]) -> Table | None:
     return Table("Cost", reading, "method", heads, _rows(methods, heads, columns))
 
 
-def groups_table(groups: Sequence[GroupResult]) -> Table | None:
-    """Methods by groups of queries, or by protocols: recall at 1 and 5. None without groups."""
-    if not groups:
-        return None
+def groups_tables(groups: Sequence[GroupResult]) -> list[Table]:
+    """Methods by groups of queries, or by protocols: each at its largest size, and, folded, at every size."""
+    largest: dict[str, int] = {}
+    for result in groups:
+        largest[result.method] = max(result.size, largest.get(result.method, 0))
+    shown = [result for result in groups if result.size == largest[result.method]]
+    tables = [_groups_table(shown)] if shown else []
+    if len(shown) < len(groups):
+        title = "By group of queries, every size"
+        tables.append(replace(_groups_table(groups), title=title, reading="", folded=True))
+    return tables
+
+
+def _groups_table(groups: Sequence[GroupResult]) -> Table:
     names = list(dict.fromkeys(result.group for result in groups))
     rows = list(dict.fromkeys((result.method, result.size) for result in groups))
     found = {(result.method, result.size, result.group): result for result in groups}
@@ -139,9 +150,7 @@ def groups_table(groups: Sequence[GroupResult]) -> Table | None:
             columns.append(_marked([Cell(_number(result.recall.get(k)) if result else "") for result in here]))
     made = _rows([method for method, _ in rows], heads, columns)
     made = [replace(row, small=f"{size} numbers") for row, (_, size) in zip(made, rows, strict=True)]
-    reading = (
-        "The same measurement over a part of the queries, or under another protocol. The best of each column is bold."
-    )
+    reading = "The same measurement over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
     return Table("By group of queries", reading, "method", heads, made)
 
 
@@ -165,9 +174,11 @@ def published_table(published: Sequence[Published]) -> Table | None:
 def _by_method_and_size(
     results: Sequence[MethodResult],
 ) -> tuple[list[str], list[int], dict[tuple[str, int], MethodResult]]:
-    """Methods in the order given, sizes rising, and the result of each pair that has one."""
+    """Methods in the order given, sizes falling, and the result of each pair that has one. The largest size comes first
+    because it is the one that the raw embedding has: what the others are held against is seen without scrolling."""
     found = {(result.method, result.size): result for result in results}
-    return list(dict.fromkeys(result.method for result in results)), sorted({size for _, size in found}), found
+    sizes = sorted({size for _, size in found}, reverse=True)
+    return list(dict.fromkeys(result.method for result in results)), sizes, found
 
 
 def _agreed_bytes(results: Sequence[MethodResult | None]) -> str:

@@ -50,7 +50,7 @@ def cost_drawing(results: Sequence[MethodResult], styles: Mapping[str, LineStyle
 
 def _one_a_size(labels: Sequence[PointLabel]) -> list[PointLabel]:
     """The labels from the top of the figure down, without those of a size that a label above says at that cost."""
-    width = max(label.x for label in labels) / min(label.x for label in labels)
+    width = max(max(label.x for label in labels) / min(label.x for label in labels), 3.0)  # of the axis, as a factor
     kept: list[PointLabel] = []
     for label in sorted(labels, key=lambda label: -label.y):
         said = [other.x for other in kept if other.text == label.text]

@@ -24,7 +24,7 @@ INK = "#010203"  # a black that nothing else in a figure has, so that it can be 
 _WIDTH, _HEIGHT = 5.6, 4.0  # inches; narrow enough to be read on a phone
 _DPI = 200
 _LEGEND = 58  # letters that two columns of a legend have room for
-_NEAREST = 0.05  # of the axis: two labelled sizes stand at least so far apart
+_DIGIT = 0.02  # of the axis: the width of a digit of a tick label
 _STYLE = {
     "svg.fonttype": "none",  # text stays text: it takes the page's font and can be searched
     "font.size": 10,
@@ -134,10 +134,11 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
 def spaced(sizes: Sequence[int]) -> list[str]:
     """A label for each size, rising, empty where it would run into its neighbour. The largest always has one."""
     span = float(np.log2(sizes[-1] / sizes[0]))
-    labels: list[str] = []
-    after = np.inf
-    for size in reversed(sizes):
-        clear = np.log2(after) - np.log2(size) >= _NEAREST * span
+    labels = [str(sizes[-1])]
+    after = sizes[-1]
+    for size in reversed(sizes[:-1]):
+        digits = (len(str(size)) + len(str(after))) / 2 + 1
+        clear = np.log2(after / size) >= _DIGIT * digits * span
         labels.append(str(size) if clear else "")
         after = size if clear else after
     return labels[::-1]

@@ -28,11 +28,11 @@ _STYLES = {
     "VAE": LineStyle("#d0679d", "D", (0, (2.6, 1.4))),
     "AE-SVC": LineStyle("#2a86c8", "s", (0, (5, 1.6)), 2.0),
     "SSD": LineStyle("#0f9b77", "P", (0, (7, 1.8, 1.4, 1.8))),
-    "(SS)2D, rotation": LineStyle("#d55e00", "o", "-", 2.2),
-    "(SS)2D, free": LineStyle("#8a63d2", "<", (0, (4, 1.2, 1, 1.2)), 2.0),
-    "(SS)2D, pair": LineStyle("#c2373f", ">", (0, (12, 1.8)), 2.0),
+    "(SS)2D rotation": LineStyle("#d55e00", "o", "-", 2.2),
+    "(SS)2D free": LineStyle("#8a63d2", "<", (0, (4, 1.2, 1, 1.2)), 2.0),
+    "(SS)2D pair": LineStyle("#c2373f", ">", (0, (12, 1.8)), 2.0),
 }
-_SAME = {"(SS)2D": "(SS)2D, rotation"}  # looks like, unless that one is there too
+_SAME = {"(SS)2D": "(SS)2D rotation"}  # looks like that, unless that one is there too
 _MORE = (
     LineStyle("#5b8c00", "p", (0, (10, 1.5, 3, 1.5))),
     LineStyle("#00929e", "*", (0, (1, 2.6))),
@@ -47,8 +47,11 @@ def method_styles(names: Iterable[str]) -> dict[str, LineStyle]:
     wanted = list(dict.fromkeys(names))
     styles: dict[str, LineStyle] = {}
     for name in wanted:
-        known = name if name in _STYLES else _SAME.get(name)
-        if known is not None and (known == name or known not in wanted):
+        known = name.replace(",", "")  # "(SS)2D, rotation" too
+        if known not in _STYLES:
+            known = _SAME.get(name, "")
+            known = "" if known in wanted else known
+        if known:
             styles[name] = _STYLES[known]
     taken = {style.marker for style in styles.values()}
     every = [*_MORE, *_STYLES.values()]
