@@ -25,6 +25,7 @@ class Counted:
     def __init__(self):
         self._inner = open_backbone("hog")
         self.spec, self.dim, self.fingerprint = self._inner.spec, self._inner.dim, self._inner.fingerprint
+        self.preprocessing = self._inner.preprocessing
         self.images = 0
 
     def embed(self, images):

@@ -39,10 +39,10 @@ class Reader:
         ahead = 2 * _BATCH
         with ThreadPoolExecutor(_DECODERS) as pool:
             numbered = iter(enumerate(self.frames))
-            waiting = deque((at, pool.submit(_decode, frame)) for at, frame in islice(numbered, ahead))
+            waiting = deque((at, pool.submit(image_of, frame)) for at, frame in islice(numbered, ahead))
             while waiting:
                 at, result = waiting.popleft()
-                waiting.extend((later, pool.submit(_decode, frame)) for later, frame in islice(numbered, 1))
+                waiting.extend((later, pool.submit(image_of, frame)) for later, frame in islice(numbered, 1))
                 try:
                     yield at, result.result()
                 except VprError as error:
@@ -132,7 +132,12 @@ def extract(
     )
 
 
-def _decode(frame: Frame) -> Image:
+def image_of(frame: Frame) -> Image:
+    """The frame's image, RGB uint8 [H, W, 3].
+
+    Raises:
+        VprError: it cannot be read.
+    """
     if frame.image is not None:
         return frame.image
     if frame.path is None:

@@ -43,6 +43,11 @@ class Preprocess(BaseModel):
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    def __str__(self) -> str:
+        rule = "stretched" if self.resize == "square" else f"short side to {self.short_side}, centre cut out"
+        scaled = f"(p * {self.scale:.6g} - {list(self.mean)}) / {list(self.std)}"
+        return f"{self.width} x {self.height} pixels, {rule}, {self.interpolation} (area where it shrinks twofold), {scaled}"
+
     def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """RGB uint8 [H, W, 3] -> float32 [3, height, width]."""
         pixels = self.resized(image).astype(np.float32)

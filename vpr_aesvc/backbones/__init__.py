@@ -13,7 +13,7 @@ from vpr_aesvc.errors import VprError
 
 
 class Backbone(Protocol):
-    """What every backbone offers. There is nothing to inherit: a new kind is one file with these four names."""
+    """What every backbone offers. There is nothing to inherit: a new kind is one file with these five names."""
 
     spec: str
     """The string that opens this backbone again."""
@@ -21,6 +21,8 @@ class Backbone(Protocol):
     """Length D of an embedding."""
     fingerprint: str
     """Sixteen hex digits over everything that changes an embedding: weights, preprocessing, pooling."""
+    preprocessing: str
+    """What is done to an image first, in words: its size, the resize rule, the normalisation."""
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] of any sizes -> float32 [n, D]."""

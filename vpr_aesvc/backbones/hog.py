@@ -42,6 +42,7 @@ class HogBackbone:
     Attributes:
         spec: the string that opens the backbone with its default parameters.
         dim: length of an embedding: 1,056 with the defaults.
+        preprocessing: what is done to an image first, in words.
         fingerprint: 16 hex digits that change whenever the same image would give other numbers.
 
     Raises:
@@ -62,6 +63,7 @@ class HogBackbone:
         constants = [_LEVELS, _CELLS, _CELL_REACH, _PAIR_LEVELS, _PAIR_OFFSETS, _PAIR_WEIGHT, _POWER]
         settings = json.dumps(["hog", _VERSION, side, orientations, *constants])
         self.fingerprint = fingerprint(settings)
+        self.preprocessing = f"{side} x {side} pixels, stretched, area, grey"
         self._cell_weights = [_cell_weights(side >> level) for level in range(_LEVELS)]
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:

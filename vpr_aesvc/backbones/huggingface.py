@@ -74,6 +74,7 @@ class HuggingFaceBackbone:
         self._preprocess = _preprocess_of(processor, folder)
         self._pooling = pooling
         self.dim = int(settings.hidden_size)
+        self.preprocessing = str(self._preprocess)
         is_local = Path(name).expanduser().is_dir()
         self.spec = f"hf:{folder.resolve() if is_local else name}?pooling={pooling}"
         weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])

@@ -82,6 +82,7 @@ class OnnxBackbone:
         self._check_names()
         self.spec = f"onnx:{self.path.resolve()}"
         self.dim = self._file.output.size
+        self.preprocessing = str(self._preprocess)
         self.fingerprint = fingerprint("onnx", self._file.model_dump_json(), self.path)
 
     @staticmethod

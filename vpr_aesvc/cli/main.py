@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vpr_aesvc.cli import data, demo, map, query, train
+from vpr_aesvc.cli import bench, data, demo, map, query, train
 from vpr_aesvc.errors import VprError
 
 app = typer.Typer(
@@ -17,11 +17,13 @@ app = typer.Typer(
     help="Visual place recognition: a robot asks its camera, have I been here before, and where is that?\n\n"
     "Three steps, each a command: [bold]vpr train[/] fits a model to images of the place, without labels; "
     "[bold]vpr map build[/] makes a map of them; [bold]vpr query[/] finds new images in the map. "
-    "[bold]vpr demo[/] shows all of it on a street it draws itself.",
+    "[bold]vpr demo[/] shows all of it on a street it draws itself; [bold]vpr bench[/] compares methods and sizes on a benchmark "
+    "or on your own data, which [bold]vpr data check[/] looks over first.",
 )
 app.command("train")(train.train_command)
 app.add_typer(map.app, name="map")
 app.command("query")(query.query_command)
+app.command("bench")(bench.bench_command)
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo_command)
 

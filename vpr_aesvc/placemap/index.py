@@ -21,11 +21,11 @@ class SizedIndex:
         self._descriptors = descriptors
         self._flat: dict[int, Any] = {}
 
-    def search(self, queries: NDArray[np.float32], k: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries: NDArray[np.floating[Any]], k: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The ``k`` most similar rows by the cosine of the first ``size`` components.
 
         Args:
-            queries: float32 [q, d_max].
+            queries: float32 or float16 [q, d_max].
 
         Returns:
             similarities float32 [q, k], descending, and rows int64 [q, k]; ``k`` is at most the number of rows.
@@ -33,6 +33,10 @@ class SizedIndex:
         if size not in self._flat:
             self._flat[size] = self._build(size)
         return self._flat[size].search(prefix(queries, size), min(k, len(self._descriptors)))  # type: ignore[no-any-return]
+
+    def forget(self, size: int) -> None:
+        """Frees the index of one size; it is built again when asked for."""
+        self._flat.pop(size, None)
 
     def _build(self, size: int) -> Any:
         import faiss

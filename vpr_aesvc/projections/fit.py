@@ -69,7 +69,8 @@ def fit(
             if wrong > most
             else f"sizes must be at least 1, found {wrong}"
         )
-    wanted = tuple(sizes or default_sizes(most))
+    full = min(data.rank, MOST_DIRECTIONS)
+    wanted = (*(size for size in sizes or default_sizes(full) if size < full), full)
     stages = Stages(data, frames, wanted, seed, progress)
     if method == "raw":
         return _raw(data, stages, sizes, "asked for", {})

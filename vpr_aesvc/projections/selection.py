@@ -14,14 +14,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.datasets.positives import METRES, Tolerance, positives
-from vpr_aesvc.projections.artifact import Array, Projection, unit
+from vpr_aesvc.datasets.positives import METRES, Positives, Tolerance, positives
+from vpr_aesvc.projections.artifact import Array, Projection, prefix
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.types import Frame
 
 _EVERY = 5  # one frame in five is held out
 _MOST_QUERIES = 500
 _MOST_FITTED = 4096  # a trial fit on more would double the training time and choose the same
+_MOST_SHOWN = 8192  # database rows that a held-out frame must be told from
+_AT_ONCE = 256  # queries compared at once, so that memory does not grow with their number
 
 
 @dataclass(frozen=True)
@@ -50,10 +52,12 @@ class HeldOut:
         described = projection(self.queries), projection(self.database)
         ranks = np.zeros(len(self.queries))
         for size in sizes:
-            queries, database = (unit(rows[:, :size]) for rows in described)
-            similarities = queries @ database.T
-            best_right = np.where(self.right, similarities, -np.inf).max(1, keepdims=True)
-            ranks += 1.0 / (1 + ((similarities > best_right) & ~self.right).sum(1))
+            queries, database = (prefix(rows, size) for rows in described)
+            for at in range(0, len(queries), _AT_ONCE):
+                here = slice(at, at + _AT_ONCE)
+                similarities, right = queries[here] @ database.T, self.right[here]
+                best_right = np.where(right, similarities, -np.inf).max(1, keepdims=True)
+                ranks[here] += 1.0 / (1 + ((similarities > best_right) & ~right).sum(1))
         _, frame = np.unique(self.frame, return_inverse=True)
         return np.bincount(frame, ranks) / np.bincount(frame) / len(sizes)
 
@@ -77,9 +81,11 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
     subset = data.subset(fitted)
     views = np.flatnonzero(np.isin(data.view_rows, held))
     near = _neighbours([frames[row] for row in held], [frames[row] for row in rest], frames)
-    if near is not None and near.any(1).sum() >= min(8, len(held)):
+    if near is not None and (near.counts > 0).sum() >= min(8, len(held)):
         # Another visit may be much like the first or in quite another light: both are asked for.
-        right = np.concatenate([near, near[np.searchsorted(held, data.view_rows[views])]])
+        shown = _some(len(rest), near.rows, random)
+        table = near.table(len(rest))[:, shown]
+        right = np.concatenate([table, table[np.searchsorted(held, data.view_rows[views])]])
         queries = np.concatenate([data.embeddings[held], data.views[views]])
         what = (
             "held-out frames"
@@ -89,16 +95,26 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
         known = right.any(1)
         frame = np.concatenate([held, data.view_rows[views]])[known]
         kind = f"{len(np.unique(frame))} {what}"
-        return HeldOut(subset, queries[known], data.embeddings[rest], right[known], frame, kind)
+        return HeldOut(subset, queries[known], data.embeddings[rest[shown]], right[known], frame, kind)
     if not len(views):
         return None
-    right = data.view_rows[views][:, None] == rows[None]
     frame = data.view_rows[views]
+    shown = _some(len(rows), frame, random)
+    right = frame[:, None] == shown[None]
     kind = f"{len(np.unique(frame))} held-out frames, changed views of which must find their original"
-    return HeldOut(subset, data.views[views], data.embeddings, right, frame, kind)
+    return HeldOut(subset, data.views[views], data.embeddings[shown], right, frame, kind)
 
 
-def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> NDArray[np.bool_] | None:
+def _some(count: int, needed: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
+    """All of ``count`` rows, or of a large map the ``needed`` ones and as many others as make 8,192."""
+    if count <= _MOST_SHOWN:
+        return np.arange(count)
+    others = np.setdiff1d(np.arange(count), needed)
+    spare = max(0, _MOST_SHOWN - len(np.unique(needed)))
+    return np.union1d(needed, random.choice(others, min(spare, len(others)), replace=False))
+
+
+def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> Positives | None:
     tolerance = None
     if all(frame.pose is not None for frame in frames):
         # A dense map is asked for the near frames, not for all within the field's 25 m.
@@ -106,8 +122,7 @@ def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -
         steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
         near = 3 * float(np.median(steps[steps > 0])) if (steps > 0).any() else METRES.value
         tolerance = Tolerance("metres", min(METRES.value, near))
-    found = positives(held, rest, tolerance)
-    return None if found is None else found.table(len(rest))
+    return positives(held, rest, tolerance)
 
 
 def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> bool:

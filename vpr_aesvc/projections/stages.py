@@ -31,7 +31,7 @@ class Stages:
 
     Attributes:
         data: what is fitted on: the embeddings, or their coordinates in the span of the images where those are fewer.
-        sizes: sizes the descriptor is trained for, ascending; the last is the full size of a fitted projection.
+        sizes: sizes the descriptor is trained for, ascending, at most ``data.rank``.
 
     The projections that methods and properties give are for ``data``; :meth:`lift` turns one into one for embeddings.
     """
@@ -46,8 +46,9 @@ class Stages:
     ) -> None:
         self._basis = basis_of(data)
         self.data = data if self._basis is None else reduced(data, self._basis)
-        self.sizes = tuple(sorted({*(size for size in sizes if size < self.data.rank), self.data.rank}))
-        self._frames, self._seed, self._progress = frames, seed, progress
+        self.sizes = tuple(sorted(set(sizes)))
+        self.seed = seed
+        self._frames, self._progress = frames, progress
         self._forms: dict[str, Projection] = {}
 
     def lift(self, projection: Projection) -> Projection:
@@ -56,7 +57,7 @@ class Stages:
 
     @cached_property
     def held_out(self) -> HeldOut | None:
-        return hold_out(self.data, self._frames, self._seed)
+        return hold_out(self.data, self._frames, self.seed)
 
     @property
     def lacking(self) -> str:
@@ -123,7 +124,7 @@ class Stages:
 
     def student_of(self, size: int) -> Projection:
         """SSD: a student for this one size, the upper bound of (SS)2D."""
-        return ss2d.train_free(self.data, self.teacher, [size], self._seed, self.tell(f"SSD {size}"))
+        return ss2d.train_free(self.data, self.teacher, [size], self.seed, self.tell(f"SSD {size}"))
 
     def tell(self, stage: str) -> Callable[[int, int], None] | None:
         """A progress callback for one stage."""
@@ -132,7 +133,7 @@ class Stages:
 
     def _train(self, data: TrainingData, start: Projection, stage: str) -> Projection:
         noise = self.shrinkage[0] ** 0.5  # the isotropic part of the shrinkage as a standard deviation
-        return train_aesvc(data, start, self._seed, noise, self.tell(stage))
+        return train_aesvc(data, start, self.seed, noise, self.tell(stage))
 
     def _make_forms(
         self,
@@ -147,9 +148,9 @@ class Stages:
         needed = {*wanted, *(("rotation", "free") if "pair" in wanted else ())}
         if "rotation" in needed and "rotation" not in forms:
             tell = self.tell(f"{prefix}(SS)2D rotation")
-            forms["rotation"] = ss2d.train_rotation(data, teacher, sizes, self._seed, tell)
+            forms["rotation"] = ss2d.train_rotation(data, teacher, sizes, self.seed, tell)
         if "free" in needed and "free" not in forms:
-            forms["free"] = ss2d.train_free(data, teacher, sizes, self._seed, self.tell(f"{prefix}(SS)2D student"))
+            forms["free"] = ss2d.train_free(data, teacher, sizes, self.seed, self.tell(f"{prefix}(SS)2D student"))
         if "pair" in needed:
             student = forms["free"].first(min(ss2d.PAIR_STUDENT, teacher.dim_out // 2))
             forms["pair"] = ss2d.make_pair(data, forms["rotation"], student)

@@ -1,0 +1,95 @@
+"""``vpr bench``."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
+from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
+from vpr_aesvc.cli.console import EMBEDDINGS_HELP, err, out, progress_bars, say_skipped
+from vpr_aesvc.cli.train import parse_sizes
+from vpr_aesvc.datasets.catalogue import BENCHMARKS, open_dataset
+from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
+from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, NAMES, check_methods
+from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.files import check_free
+
+
+def bench_command(
+    dataset: Annotated[
+        str, typer.Argument(metavar="SET", help=f"{', '.join(BENCHMARKS)}, or the folder of your own data.")
+    ],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of results to make.")],
+    data: Annotated[Path | None, typer.Option(help="Where a named set lies; see `vpr data check SET`.")] = None,
+    backbone: Annotated[str, typer.Option(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
+    embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
+    methods: Annotated[str, typer.Option(help=f"Among {', '.join(NAMES)}; ss2d is its best form.")] = ",".join(
+        DEFAULT_METHODS
+    ),
+    sizes: Annotated[str, typer.Option(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
+    seed: Annotated[int, typer.Option(help="Same images and seed give the same numbers.")] = 0,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where embeddings are kept between runs.", show_default=str(default_cache()))
+    ] = None,
+) -> None:
+    """Compare descriptors by size on a benchmark or on your own data; write numbers, figures and a report.
+
+    Every method is fitted on the database images alone, from the same embeddings and seed. Images are embedded once and kept: a run
+    that was cut short goes on where it was.
+
+    Examples:  vpr bench pitts30k --data pitts30k/ --backbone facebook/dinov2-base -o results/
+
+               vpr bench my_building/ --backbone facebook/dinov2-small --sizes 32,64,128 -o results/
+    """
+    from vpr_aesvc.evaluation.bench import bench
+    from vpr_aesvc.evaluation.outcome import write_run
+    from vpr_aesvc.evaluation.report import check_installed
+
+    check_free(output, "results")
+    check_installed()
+    wanted = [name.strip() for name in methods.split(",")]
+    check_methods(wanted)
+    chosen = parse_sizes(sizes)
+    frames = open_dataset(dataset, data)
+    title = BENCHMARKS[dataset].title if dataset in BENCHMARKS else Path(dataset).resolve().name
+    opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, frames.frames)
+    with ExitStack() as stack:
+        kept = None
+        if not isinstance(opened, GivenEmbeddings):
+            kept = stack.enter_context(EmbeddingCache(cache or default_cache(), opened.fingerprint, opened.dim))
+        progress = stack.enter_context(progress_bars())
+        run = bench(frames, title, opened, wanted, chosen, seed, kept, progress)
+        progress("writing the report", 0, 1)
+        sentences = write_run(run, dataset if dataset in BENCHMARKS else title, output)
+        progress("writing the report", 1, 1)
+    say_skipped(run.protocol["skipped"], len(frames))
+    for size in run.protocol["sizes_left_out"]:
+        err.print(f"warning: size {size} is more than these images can fill; left out", style="yellow")
+    out.print(results_table(run.findings.results))
+    for sentence in sentences:
+        out.print(sentence, markup=False)
+    out.print(f"\n[bold]look at {output / 'report.html'}[/] in a browser; the numbers are in {output / 'results.json'}")
+
+
+def results_table(results: list[MethodResult], ks: tuple[int, ...] = (1, 5, 10)) -> Table:
+    """One row for each method and size."""
+    table = Table("method", "size", *(f"R@{k}" for k in ks), "95 %", "mAP@4", "bytes a place", "search [ms]")
+    last = ""
+    for one in results:
+        low, high = one.interval.get(1, (float("nan"), float("nan")))
+        table.add_row(
+            one.method if one.method != last else "",
+            str(one.size),
+            *(f"{one.recall[k]:.3f}" if k in one.recall else "" for k in ks),
+            f"{low:.3f}-{high:.3f}",
+            f"{one.map_at[4]:.3f}" if 4 in one.map_at else "",
+            str(one.bytes_per_place),
+            "" if one.search_ms is None else f"{one.search_ms:.2f}",
+        )
+        last = one.method
+    return table
