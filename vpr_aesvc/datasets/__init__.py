@@ -13,23 +13,24 @@ __all__ = ["FrameSet", "open_input"]
 
 
 def open_input(path: Path | str) -> FrameSet:
-    """Frames of a ``frames.csv``, of a folder that holds one, of a folder of ``@utm_east@utm_north@...`` names, or of any
-    folder of images (searched recursively, natural order), or one image file. No image is decoded here.
+    """Frames of whatever ``path`` is: a ``frames.csv`` or a folder that holds one; a folder with database and queries, as
+    benchmarks are laid out; a folder of ``@utm_east@utm_north@...`` names; any folder of images (searched recursively, natural
+    order); one image file. No image is decoded here.
 
     Raises:
         VprError: the path is missing, holds no images, or its CSV is malformed; the message says which.
     """
+    from vpr_aesvc.datasets.catalogue import with_splits
     from vpr_aesvc.datasets.folder import read_folder
-    from vpr_aesvc.datasets.frames_csv import read_frames_csv
 
     path = Path(path).expanduser()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected a folder of images or a frames.csv")
+    found = with_splits(path)
+    if found is not None:
+        return found
     if path.is_dir():
-        table = path / "frames.csv"
-        return read_frames_csv(table) if table.is_file() else read_folder(path)
-    if path.suffix.lower() == ".csv":
-        return read_frames_csv(path)
+        return read_folder(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return FrameSet(path, "image", (Frame(label=path.name, path=path),))
     raise VprError(

@@ -90,27 +90,33 @@ def open_own(path: Path) -> FrameSet:
     """
     if not path.exists():
         raise VprError(f"{path}: no such file or folder, and no such set; the sets are {', '.join(BENCHMARKS)}")
-    if path.suffix.lower() == ".mat":
-        return read_dbstruct(path)
-    if path.suffix.lower() == ".csv":
-        return read_frames_csv(path)
-    for name in (
-        "frames",
-        "sop",
-        "inshop",
-        "pairs",
-        "utm",
-    ):  # pairs pass over UTM names, UTM folders do not pass over others
-        found = BENCHMARKS[name].read(path)
-        if found is not None:
-            return found
-    structs = sorted(path.glob("*.mat"))
-    if len(structs) == 1:
-        return read_dbstruct(structs[0])
+    found = with_splits(path)
+    if found is not None:
+        return found
     raise VprError(
         f"{path}: expected a frames.csv, one dbStruct .mat, database and queries (UTM in the names), query and ref (equal "
         f"names), Ebay_test.txt or Eval/list_eval_partition.txt; found {_found(path)}"
     )
+
+
+def with_splits(path: Path) -> FrameSet | None:
+    """The frames of a folder or file that says what is database and what is query; None where it does not.
+
+    Raises:
+        VprError: it does, but is damaged.
+    """
+    if path.suffix.lower() == ".mat":
+        return read_dbstruct(path)
+    if path.suffix.lower() == ".csv":
+        return read_frames_csv(path)
+    if not path.is_dir():
+        return None
+    for name in ("frames", "sop", "inshop", "pairs", "utm"):  # pairs pass over UTM names, not the other way round
+        found = BENCHMARKS[name].read(path)
+        if found is not None:
+            return found
+    structs = sorted(path.glob("*.mat"))
+    return read_dbstruct(structs[0]) if len(structs) == 1 else None
 
 
 def _tokyo(root: Path) -> FrameSet | None:

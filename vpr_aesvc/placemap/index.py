@@ -21,7 +21,9 @@ class SizedIndex:
         self._descriptors = descriptors
         self._flat: dict[int, Any] = {}
 
-    def search(self, queries: NDArray[np.floating[Any]], k: int, size: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(
+        self, queries: NDArray[np.floating[Any]], k: int, size: int
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """The ``k`` most similar rows by the cosine of the first ``size`` components.
 
         Args:
