@@ -1,10 +1,10 @@
 """What each projection is worth, and what training costs.
 
-    python benchmarks/projections.py recall INPUT --backbone SPEC   # R@1 by method and size on a frames.csv with queries
+    python benchmarks/projections.py recall INPUT --backbone SPEC   # what changed views and the choice are worth
     python benchmarks/projections.py cost                           # time and memory of training, n and 2 n images
 
-`recall` prints every method beside its peers (raw, PCA, whitening with the covariance shrunk toward a sphere only) from the same
-embeddings in one run; the projections are fitted on the database images alone. `cost` runs each size in a process of its own.
+`recall` prints R@1 of what `vpr train` does beside its peers (raw, and whitening with the covariance shrunk toward a sphere only) from
+the same embeddings in one run, fitted on the database images alone; `vpr bench` compares the methods themselves. `cost` runs each size in a process of its own.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import numpy as np
 
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets import open_input
-from vpr_aesvc.datasets.positives import positives
-from vpr_aesvc.evaluation.compare import evaluate
+from vpr_aesvc.datasets.positives import own_rows, positives
+from vpr_aesvc.evaluation.evaluate import Task, evaluate
+from vpr_aesvc.evaluation.methods import Method
 from vpr_aesvc.extraction import extract
-from vpr_aesvc.projections import linear
 from vpr_aesvc.projections.data import TrainingData
-from vpr_aesvc.projections.fit import default_sizes, fit
+from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.types import Frame
 
 VIEWS = 2
@@ -38,26 +38,27 @@ def measure_recall(source: Path, backbone_spec: str) -> None:
     asked = extract(backbone, inputs.split("query").frames)
     data = TrainingData.of(seen.embeddings, seen.views, seen.view_rows)
     plain = TrainingData.of(seen.embeddings)  # without views: what the closed form is without that knowledge
-    right = positives(asked.frames, seen.frames)
+    right = positives(asked.frames, seen.frames, inputs.tolerance)
     if right is None:
         sys.exit(f"{source}: the frames do not say who is near whom")
-    methods = {
-        "raw": linear.rotated_identity(data),
-        "PCA": linear.pca(data),
-        "whitening, sphere only": fit(plain, seen.frames, method="whitening").projection,
-        "whitening, with views": fit(data, seen.frames, method="whitening").projection,
-        "AE-SVC": fit(data, seen.frames, method="aesvc").projection,
-    }
-    for form in ("free", "rotation", "pair"):
-        methods[f"(SS)2D {form}"] = fit(data, seen.frames, method=form).projection
     chosen = fit(data, seen.frames)
-    methods[f"default: {chosen.method}"] = chosen.projection
-    sizes = default_sizes(linear.pca(data).dim_out)
+    fitted = {
+        "raw": fit(data, seen.frames, method="raw"),
+        "whitening, sphere only": fit(plain, seen.frames, method="whitening"),
+        "whitening, with views": fit(data, seen.frames, method="whitening"),
+        f"default: {chosen.method}": chosen,
+    }
+    methods = [
+        Method(name, name, dict.fromkeys(one.sizes if name != "raw" else one.sizes[-1:], one.projection), 0.0)
+        for name, one in fitted.items()
+    ]
+    task = Task(seen.embeddings, asked.embeddings, right, own_rows(asked.frames, seen.frames))
+    results = evaluate(task, methods).results
+    sizes = sorted({one.size for one in results})
     print(f"R@1, {len(seen.frames)} database and {len(asked.frames)} query images, backbone {backbone_spec}")
     print(f"{'':<24}" + "".join(f"{size:>8}" for size in sizes))
-    results = evaluate(methods, seen.embeddings, asked.embeddings, right, sizes)
-    for name in methods:
-        at = {result.size: result.recall[1] for result in results if result.method == name}
+    for name in fitted:
+        at = {one.size: one.recall[1] for one in results if one.method == name}
         print(f"{name:<24}" + "".join(f"{at[size]:8.3f}" if size in at else f"{'':>8}" for size in sizes))
     print(f"default {chosen.method}: {chosen.why}")
 

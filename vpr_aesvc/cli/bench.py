@@ -28,9 +28,7 @@ def bench_command(
     data: Annotated[Path | None, typer.Option(help="Where a named set lies; see `vpr data check SET`.")] = None,
     backbone: Annotated[str, typer.Option(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
     embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
-    methods: Annotated[str, typer.Option(help=f"Among {', '.join(NAMES)}; ss2d is its best form.")] = ",".join(
-        DEFAULT_METHODS
-    ),
+    methods: Annotated[str, typer.Option(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),
     sizes: Annotated[str, typer.Option(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
     seed: Annotated[int, typer.Option(help="Same images and seed give the same numbers.")] = 0,
     cache: Annotated[

@@ -16,7 +16,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.files import check_free, new_folder
 
 _TOLERANCE = 5.0  # metres; the street is drawn every 1.75 m, so the field's 25 m would be too easy
-_METHODS = ("raw", "pca", "aesvc", "ss2d")
+_METHODS = ("raw", "pca", "aesvc", "ss2d", "rotation")
 
 
 def demo_command(

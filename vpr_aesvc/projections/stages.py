@@ -115,13 +115,6 @@ class Stages:
             self._make_forms(self.data, self.teacher, self.sizes, missing, self._forms, "")
         return {name: self._forms[name] for name in wanted}
 
-    def best_form(self) -> str:
-        """The form of (SS)2D that does best on held-out frames; of those as good, the most faithful. The rotation where nothing
-        is held out."""
-        if self.held_out is None:
-            return "rotation"
-        return most_faithful(self.held_out, self.trial_forms, self.tried_sizes)
-
     def student_of(self, size: int) -> Projection:
         """SSD: a student for this one size, the upper bound of (SS)2D."""
         return ss2d.train_free(self.data, self.teacher, [size], self.seed, self.tell(f"SSD {size}"))

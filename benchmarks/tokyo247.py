@@ -1,0 +1,11 @@
+"""Tokyo 24/7: every method at every size; day, sunset and night apart; cutouts of one panorama apart and collapsed.
+
+    python benchmarks/tokyo247.py DATA -o OUT [--backbone facebook/dino-vitb16]
+
+`vpr data check tokyo247 --data DATA` says what DATA must hold. OUT gets results.json, results.csv, figures and report.html.
+"""
+
+from set_run import run_set
+
+if __name__ == "__main__":
+    run_set("tokyo247", __doc__)
