@@ -37,8 +37,9 @@ def bench_command(
 ) -> None:
     """Compare descriptors by size on a benchmark or on your own data; write numbers, figures and a report.
 
-    Every method is fitted on the database images alone, from the same embeddings and seed. Images are embedded once and kept: a run
-    that was cut short goes on where it was.
+    Every method is fitted on the database images alone, from the same embeddings and seed.
+
+    Images are embedded once and kept: a run that was cut short goes on where it was.
 
     Examples:  vpr bench pitts30k --data pitts30k/ --backbone facebook/dinov2-base -o results/
 
