@@ -199,7 +199,7 @@ def test_embeddings_from_elsewhere(tmp_path, drawn):
         (["nowhere"], "no such file or folder, and no such set; the sets are pitts30k"),
         (["pitts30k"], "say where it is, with --data FOLDER"),
         (["pitts30k", "--data", "."], "does not hold this set"),
-        (["{drawn}", "--methods", "raw,magic"], "method magic is not known"),
+        (["{drawn}", "--methods", "raw,magic"], "method 'magic' is not known"),
         (["{drawn}", "--methods", "raw,raw"], "named twice"),
         (["{drawn}", "--sizes", "4000"], "none of the sizes asked for can be filled"),
         (["{drawn}", "--sizes", "a"], "--sizes must be numbers"),

@@ -69,7 +69,8 @@ def fit_methods(stages: Stages, dim: int, methods: Sequence[str]) -> list[Method
     for key in methods:
         start = time.perf_counter()
         by_size, note = _fit(stages, dim, key)
-        fitted.append(Method(key, NAMES[key], by_size, time.perf_counter() - start, note))
+        seconds = 0.0 if key == "raw" else time.perf_counter() - start
+        fitted.append(Method(key, NAMES[key], by_size, seconds, note))
     return fitted
 
 

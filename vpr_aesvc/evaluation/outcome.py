@@ -18,6 +18,7 @@ from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.published import published_beside
 from vpr_aesvc.evaluation.report import Report, save_figures, write_report
 from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.summary import summary
 from vpr_aesvc.files import new_folder, write_file
 from vpr_aesvc.projections.aesvc import cosine_sample
 from vpr_aesvc.projections.artifact import unit
@@ -97,62 +98,6 @@ def report_of(run: Run, dataset: str) -> Report:
         metric=metric,
         pairs=_pairs(run),
     )
-
-
-def summary(run: Run, metric: str) -> list[str]:
-    """What was found, in sentences, also where it disappoints."""
-
-    def value(one: MethodResult) -> float:
-        return one.recall.get(1, math.nan) if metric == "R@1" else one.map_at.get(4, math.nan)
-
-    results, protocol = run.findings.results, run.protocol
-    sentences = [
-        f"{protocol['database_images']} database and {protocol['query_images']} query images; a match is right "
-        f"{protocol['positives']}; {protocol['queries_without_positives']} queries have no right place and are left out. "
-        "Every method was fitted on the database images alone."
-    ]
-    raw = next((one for one in results if one.method == "raw"), None)
-    fitted = [one for one in results if one.method != "raw"]
-    if raw is None or not fitted:
-        return sentences
-    best = max(fitted, key=value)
-    compared = f"{metric} {value(best):.3f} with {best.size} numbers, against {value(raw):.3f} for the raw {raw.size}"
-    gained = value(best) > value(raw)
-    sentences.append(
-        f"{best.method} does best: {compared}."
-        if gained
-        else f"No method beats raw: the best, {best.method}, has {compared}."
-    )
-    without = [
-        name
-        for name in dict.fromkeys(one.method for one in fitted)
-        if max(value(one) for one in fitted if one.method == name) <= value(raw)
-    ]
-    if without and gained:
-        sentences.append(f"No gain over raw at any size: {', '.join(without)}.")
-    as_good = [one for one in fitted if value(one) >= value(raw)]
-    if as_good:
-        least = min(as_good, key=lambda one: one.size)
-        sentences.append(
-            f"{least.method} is as good as raw from {least.size} numbers, {least.bytes_per_place} bytes a place."
-        )
-    return [*sentences, *_against_upper_bound(run, value)]
-
-
-def _against_upper_bound(run: Run, value: Any) -> list[str]:
-    table = {(one.method, one.size): value(one) for one in run.findings.results}
-    behind = {
-        size: table["(SS)2D", size] - best
-        for (name, size), best in table.items()
-        if name == "SSD" and ("(SS)2D", size) in table
-    }
-    if not behind:
-        return []
-    worst = min(behind, key=lambda size: behind[size])
-    return [
-        f"(SS)2D, one descriptor for all sizes, is between {min(behind.values()):+.3f} and {max(behind.values()):+.3f} of SSD, one "
-        f"network a size; the least at {worst} numbers."
-    ]
 
 
 def _shown_distributions(run: Run) -> dict[str, Describe]:
