@@ -35,7 +35,7 @@ def _moved(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.
     return np.asarray(moved, np.uint8)
 
 
-def _light(shape: tuple[int, int], strength: float, random: np.random.Generator) -> NDArray[np.float32]:
+def _light(shape: tuple[int, ...], strength: float, random: np.random.Generator) -> NDArray[np.float32]:
     """Gains float32 [H, W, 3]."""
     field = strength * _LIGHT * (0.7 * random.standard_normal() + 0.7 * random.standard_normal(_LIGHT_GRID))
     smooth = cv2.resize(field.astype(np.float32), (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.projections.artifact import Array
 from vpr_aesvc.projections.data import TrainingData
@@ -38,7 +39,8 @@ def batches(
     order_of_views = np.argsort(data.view_rows, kind="stable")
     first = np.searchsorted(data.view_rows[order_of_views], np.arange(rows))
     count = np.searchsorted(data.view_rows[order_of_views], np.arange(rows), side="right") - first
-    order = np.empty(0, np.int64)
+    order: NDArray[np.int64] = np.empty(0, np.int64)
+    chosen: NDArray[np.int64]
     for _ in range(steps):
         if len(order) < min(BATCH, rows):
             order = np.concatenate([order, random.permutation(rows)])

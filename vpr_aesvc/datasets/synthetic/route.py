@@ -215,7 +215,9 @@ def _drive(town: Town, along: np.ndarray, traverse: Traverse, rng: np.random.Gen
 
 def _centre_line(legs: tuple[Leg, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Fine points [n, 2] along the middle of the road, corners rounded by arcs, and the heading at each."""
-    points, headings, begin = [], [], 0.0
+    points: list[np.ndarray] = []
+    headings: list[np.ndarray] = []
+    begin = 0.0
     for leg in legs:
         turn = leg.turn_after
         cut = _CORNER if abs(turn) > 1e-6 else 0.0

@@ -77,12 +77,12 @@ class Scene:
                 near, outer = leg.extent(side * props.ROAD_HALF_WIDTH), leg.extent(side * HALF_WIDTH)
                 face = self.stage.lit(self.light.gain(-side * leg.left, 0.5), kerb)
                 begin, end = min(near[0], outer[0]), max(near[1], outer[1])
-                for along in np.arange(begin, end, props.PIECE):
+                for along in np.arange(begin, end, props.PIECE).tolist():
                     length = min(props.PIECE, end - along)
                     texture = paving[self.town.paving[index]][int(rng.integers(3))]
                     right, left = sorted((side * props.ROAD_HALF_WIDTH, side * (HALF_WIDTH + 1.1)))
                     self.stage.flat(texture, leg, along, length, right, left, KERB + z)
-                for along in np.arange(near[0], near[1], props.PIECE):
+                for along in np.arange(near[0], near[1], props.PIECE).tolist():
                     length = min(props.PIECE, near[1] - along)
                     self.stage.world.ground.append(
                         self.stage.upright(face, leg, side, along, length, props.ROAD_HALF_WIDTH, 0, KERB + z)

@@ -121,7 +121,8 @@ def plan(length: float, seed: int) -> Town:
         lengths.append(float(rng.uniform(58, 88)))
     headings = _headings(rng, len(lengths))
     turns = [0.0, *np.diff(headings), 0.0]
-    legs, at = [], np.zeros(2)
+    legs: list[Leg] = []
+    at: np.ndarray = np.zeros(2)
     for i, (heading, metres) in enumerate(zip(headings, lengths, strict=True)):
         legs.append(Leg(at, float(heading), metres, float(turns[i]), float(turns[i + 1])))
         at = at + metres * legs[-1].ahead[:2]
