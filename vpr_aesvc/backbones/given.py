@@ -1,6 +1,6 @@
 """Embeddings computed elsewhere: another method's 4,096 or 8,448 numbers, to be made small like our own.
 
-- ``.npy`` [n, D]: in the order of the frames of the input (all its splits);
+- ``.npy`` [n, D]: in the order of the frames of the input, all its splits, which ``vpr data frames`` prints;
 - ``.npz``: an array [n, D] and, optionally, an array of n image names;
 - HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py.
 
@@ -9,8 +9,11 @@ Nothing in such a file says which network made it, so a model or a map made from
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +97,7 @@ def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
             table, names = _read_hdf5(path)
         else:
             raise VprError(f"{path}: expected embeddings as .npy, .npz or .h5, found {path.suffix or 'no suffix'}")
-    except (OSError, ValueError, EOFError, KeyError) as error:
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
         raise VprError(f"{path}: the embeddings cannot be read ({error})") from error
     if table.ndim != 2 or not np.issubdtype(table.dtype, np.floating):
         raise VprError(f"{path}: expected numbers of shape [images, D], found {table.dtype} {list(table.shape)}")
@@ -108,7 +111,10 @@ def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
 
 
 def _read_npz(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
-    with np.load(path, allow_pickle=False) as file:
+    file = np.load(path, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise VprError(f"{path}: is one array, not an .npz archive; call it .npy")
+    with file:
         arrays = {name: file[name] for name in file.files}
     tables = [name for name, array in arrays.items() if array.ndim == 2 and np.issubdtype(array.dtype, np.floating)]
     names = [name for name, array in arrays.items() if array.ndim == 1 and array.dtype.kind in "US"]
@@ -146,16 +152,30 @@ def _read_hdf5(path: Path) -> tuple[NDArray[np.floating], list[str]]:
 
 
 def _match(names: list[str], frames: Sequence[Frame]) -> dict[str, int]:
-    """The row of each frame's label: by the whole name, else by the file name where only one image has it."""
-    whole = {name: row for row, name in enumerate(names)}
+    """The row of each frame's label: a name that is the label or the end of the image's path, whole folders and with or without its
+    suffix; else by the file name, where only one name and only one frame have it."""
+    whole = {_parts(name): row for row, name in enumerate(names)}
     short: dict[str, list[int]] = {}
-    for row, name in enumerate(names):
-        short.setdefault(Path(name).name, []).append(row)
+    for parts, row in whole.items():
+        short.setdefault(parts[-1], []).append(row)
+    bare = Counter(_parts(frame.label)[-1] for frame in frames)
     rows = {}
     for frame in frames:
-        alike = short.get(Path(frame.label).name, [])
-        if frame.label in whole:
-            rows[frame.label] = whole[frame.label]
-        elif len(alike) == 1:
-            rows[frame.label] = alike[0]
+        label = _parts(frame.label)
+        ends = [label, *_ends(_parts(str(frame.path)) if frame.path else ())]
+        found = next((whole[end] for end in ends if end in whole), None)
+        alike = short.get(label[-1], [])
+        if found is None and len(alike) == 1 and bare[label[-1]] == 1:
+            found = alike[0]
+        if found is not None:
+            rows[frame.label] = found
     return rows
+
+
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name).with_suffix("").parts if name else ("",)
+
+
+def _ends(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The ends of a path that have a folder, longest first."""
+    return (parts[at:] for at in range(len(parts) - 1))

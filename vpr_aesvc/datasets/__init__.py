@@ -13,8 +13,8 @@ __all__ = ["FrameSet", "open_input"]
 
 
 def open_input(path: Path | str) -> FrameSet:
-    """Frames of whatever ``path`` is: a ``frames.csv`` or a folder that holds one; a folder with database and queries, as
-    benchmarks are laid out; a folder of ``@utm_east@utm_north@...`` names; any folder of images (searched recursively, natural
+    """Frames of whatever ``path`` is: a ``frames.csv`` or a folder that holds one; a folder with folders of database and query
+    images; a ``dbStruct`` file; a folder of ``@utm_east@utm_north@...`` names; any folder of images (searched recursively, natural
     order); one image file. No image is decoded here.
 
     Raises:
@@ -22,15 +22,17 @@ def open_input(path: Path | str) -> FrameSet:
     """
     from vpr_aesvc.datasets.catalogue import with_splits
     from vpr_aesvc.datasets.folder import read_folder
+    from vpr_aesvc.datasets.split_folders import read_any_split, split_folders
 
     path = Path(path).expanduser()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected a folder of images or a frames.csv")
+    if path.is_dir() and not (path / "frames.csv").is_file():
+        folders = split_folders(path)
+        return read_folder(path) if folders is None else read_any_split(path, *folders)
     found = with_splits(path)
     if found is not None:
         return found
-    if path.is_dir():
-        return read_folder(path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         return FrameSet(path, "image", (Frame(label=path.name, path=path),))
     raise VprError(

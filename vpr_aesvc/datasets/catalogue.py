@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpr_aesvc.datasets.dbstruct import read_dbstruct
+from vpr_aesvc.datasets.folder import read_folder
 from vpr_aesvc.datasets.frames_csv import read_frames_csv
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.labelled import CATEGORY, IN_SHOP_LISTS, SOP_LISTS, read_in_shop, read_sop
 from vpr_aesvc.datasets.pairs import pair_folders, read_pairs
 from vpr_aesvc.datasets.positives import METRES, Tolerance
 from vpr_aesvc.datasets.published_splits import Area
+from vpr_aesvc.datasets.split_folders import split_folders
 from vpr_aesvc.datasets.tokyo import with_times_and_panoramas
 from vpr_aesvc.datasets.two_layouts import in_two_layouts
 from vpr_aesvc.datasets.vpr_layout import read_utm_folders, utm_folders
@@ -93,6 +95,13 @@ def open_own(path: Path) -> FrameSet:
     found = with_splits(path)
     if found is not None:
         return found
+    if path.is_dir() and split_folders(path) is None:  # one folder of UTM names: each image asked for among the others
+        try:
+            alone = read_folder(path)
+        except VprError:
+            alone = None
+        if alone is not None and alone.tolerance is not None:
+            return alone
     raise VprError(
         f"{path}: expected a frames.csv, one dbStruct .mat, database and queries (UTM in the names), query and ref (equal "
         f"names), Ebay_test.txt or Eval/list_eval_partition.txt; found {_found(path)}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 
@@ -23,18 +24,27 @@ def read_folder(folder: Path) -> FrameSet:
     paths = [
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not _hidden(path.relative_to(folder))
     ]
     if not paths:
         raise VprError(f"{folder}: no images in this folder; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
-    paths.sort(key=lambda path: natural(str(path.relative_to(folder))))
+    paths.sort(key=lambda path: (natural(str(path.relative_to(folder))), str(path)))
     poses = [utm_pose(path.name) for path in paths]
     has_poses = all(pose is not None for pose in poses)
     frames = tuple(
-        Frame(label=str(path.relative_to(folder)), path=path, pose=pose if has_poses else None)
+        Frame(label=_text(path.relative_to(folder)), path=path, pose=pose if has_poses else None)
         for path, pose in zip(paths, poses, strict=True)
     )
     return FrameSet(folder, "UTM folder" if has_poses else "folder", frames)
+
+
+def _hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def _text(path: Path) -> str:
+    """A name that can be written anywhere, also where the file system holds bytes that are no text."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def utm_pose(name: str) -> Pose | None:
@@ -51,4 +61,4 @@ def utm_pose(name: str) -> Pose | None:
 
 def natural(text: str) -> list[tuple[int, int, str]]:
     """A sort key under which ``img2`` comes before ``img10``."""
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in re.split(r"(\d+)", text)]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", text)]

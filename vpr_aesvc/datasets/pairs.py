@@ -7,30 +7,23 @@ from pathlib import Path
 from vpr_aesvc.datasets.folder import read_folder, utm_pose
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positives import Tolerance
+from vpr_aesvc.datasets.split_folders import split_folders
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
-
-_QUERIES, _DATABASES = ("query", "queries"), ("ref", "reference", "references", "database")
 
 
 def pair_folders(root: Path) -> tuple[Path, Path] | None:
     """The reference folder and the query folder below ``root``, or None where they are not there or hold UTM names."""
-    for reference in _DATABASES:
-        for query in _QUERIES:
-            folders = root / reference, root / query
-            if all(folder.is_dir() for folder in folders):
-                return None if any(utm_pose(path.name) for path in folders[1].iterdir()) else folders
-    return None
+    folders = split_folders(root)
+    return None if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")) else folders
 
 
-def read_pairs(root: Path, frames: float = 0.0) -> FrameSet:
+def read_pairs(root: Path) -> FrameSet:
     """Reference frames, then query frames. ``index`` is the position of the reference image in natural order, and the
     ``sequence`` is the same for all.
 
-    Args:
-        frames: how far from its own reference image a right answer may be. The default, 0, is the one tolerance that is
-            right for every such set: neighbours in SPED are different places, and only in a set that is one drive, as
-            Nordland, does the field allow 1 to 10 frames.
+    Only a query's own reference image is right: neighbours in SPED are different places. For one drive, as Nordland, where the
+    field allows 1 to 10 frames, give the tolerance with a ``frames.csv``.
 
     Raises:
         VprError: a folder is missing or holds no image, two reference images share a name, or a query has no partner.
@@ -59,7 +52,7 @@ def read_pairs(root: Path, frames: float = 0.0) -> FrameSet:
         for split, folder, part in (("database", folders[0], reference), ("query", folders[1], queries))
         for frame in part
     )
-    return FrameSet(root, f"aligned pairs in {folders[0]} and {folders[1]}", made, Tolerance("frames", frames))
+    return FrameSet(root, f"aligned pairs in {folders[0]} and {folders[1]}", made, Tolerance("frames", 0.0))
 
 
 def _stem(frame: Frame) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -104,11 +105,11 @@ def positives(
     tolerance = tolerance or guess_tolerance([*queries, *database])
     if tolerance is None or not _says((*queries, *database), tolerance):
         return None
-    own_row = own_rows(queries, database)
+    image = image_codes([*queries, *database])
     found: list[tuple[Rows, Rows]] = []
     blocks = _near_in_metres if tolerance.by == "metres" else _near_in_groups
     for asked, rows, near in blocks(queries, database, tolerance):
-        near &= own_row[asked][:, None] != rows[None]
+        near &= image[asked][:, None] != image[len(queries) + rows][None]
         first, second = np.nonzero(near)
         found.append((asked[first], rows[second]))
     pairs = [np.concatenate([np.empty(0, np.int64), *part]) for part in zip(*found, strict=True)] or [
@@ -125,10 +126,13 @@ def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
     return None
 
 
-def own_rows(queries: Sequence[Frame], database: Sequence[Frame]) -> Rows:
-    """For each query the database row that is the same image file, or -1: int64 [q]. Such a row is no answer."""
-    row_of = {frame.path: row for row, frame in enumerate(database) if frame.path is not None}
-    return np.array([-1 if frame.path is None else row_of.get(frame.path, -1) for frame in queries], np.int64)
+def image_codes(frames: Sequence[Frame]) -> Rows:
+    """A number for each image file, int64 [n]: frames with the same number are the same image, which is no answer for itself."""
+    codes: dict[str, int] = {}
+    return np.array(
+        [codes.setdefault(f"#{at}" if f.path is None else os.path.abspath(f.path), at) for at, f in enumerate(frames)],  # noqa: PTH100
+        np.int64,
+    )
 
 
 def _says(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
