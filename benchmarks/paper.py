@@ -42,7 +42,7 @@ def main() -> None:
                 run = measure(name, data, backbone, folder)
             except VprError as error:
                 sys.exit(f"error: {error}")
-            beside += [(name, backbone, one) for one in published_beside(name, backbone, run.findings.results)]
+            beside += [(name, backbone, one) for one in published_beside(name, run.protocol, run.findings.results)]
     for name, backbone, one in beside:
         difference = one.ours - one.theirs
         out.print(

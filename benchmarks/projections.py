@@ -21,7 +21,7 @@ import numpy as np
 
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets import open_input
-from vpr_aesvc.datasets.positives import own_rows, positives
+from vpr_aesvc.datasets.positives import image_codes, positives
 from vpr_aesvc.evaluation.evaluate import Task, evaluate
 from vpr_aesvc.evaluation.methods import Method
 from vpr_aesvc.extraction import extract
@@ -52,7 +52,7 @@ def measure_recall(source: Path, backbone_spec: str) -> None:
         Method(name, name, dict.fromkeys(one.sizes if name != "raw" else one.sizes[-1:], one.projection), 0.0)
         for name, one in fitted.items()
     ]
-    task = Task(seen.embeddings, asked.embeddings, right, own_rows(asked.frames, seen.frames))
+    task = Task(seen.embeddings, asked.embeddings, right, image_codes([*asked.frames, *seen.frames]))
     results = evaluate(task, methods).results
     sizes = sorted({one.size for one in results})
     print(f"R@1, {len(seen.frames)} database and {len(asked.frames)} query images, backbone {backbone_spec}")

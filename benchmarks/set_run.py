@@ -16,7 +16,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import Run, bench
 from vpr_aesvc.evaluation.outcome import write_run
 
-SIZES = (8, 16, 32, 64, 128, 256, 512, 768)
+SIZES = (8, 16, 32, 64, 128, 256, 512, 768, 1024)  # those beyond an embedding are left out
 
 
 def measure(name: str, data: Path, backbone: str, folder: Path, sizes: Sequence[int] = SIZES) -> Run:

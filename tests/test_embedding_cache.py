@@ -54,8 +54,26 @@ def test_the_second_run_embeds_nothing(tmp_path, frames):
     assert np.array_equal(runs[0].view_rows, plain.view_rows)
     with EmbeddingCache(tmp_path, backbone.fingerprint, backbone.dim) as cache:
         assert isinstance(extract(backbone, frames, cache=cache).embeddings.base, np.ndarray | type(None))
-        extract(backbone, frames, views=2, seed=1, cache=cache)  # another seed: other views
-    assert backbone.images == 3 * len(frames) + 3 * len(frames)
+        extract(backbone, frames, views=2, seed=1, cache=cache)  # another seed: other views, the same images
+        assert backbone.images == (3 + 2) * len(frames)
+        extract(backbone, frames[3:], views=2, cache=cache)  # wherever an image stands, its views are the same
+    assert backbone.images == (3 + 2) * len(frames)
+
+
+def test_numbers_that_are_not_finite_are_named_and_not_kept(tmp_path, frames):
+    class Failing(Counted):
+        def embed(self, images):
+            found = super().embed(images)
+            found[[np.array_equal(image, bad) for image in images], 0] = np.nan
+            return found
+
+    bad = _images(frames[4:5])[0]
+    backbone = Failing()
+    with EmbeddingCache(tmp_path, backbone.fingerprint, backbone.dim) as cache:
+        found = extract(backbone, frames[:10], views=1, cache=cache)
+        assert len(cache) == 9 + 10 and len(found.frames) == 9 and len(found.views) == 9
+    assert found.skipped == [f"{frames[4].label}: the backbone gave numbers that are not finite"]
+    assert np.isfinite(found.embeddings).all()
 
 
 def test_a_changed_file_is_another_image(tmp_path, random_image):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +14,14 @@ _LIGHT = 0.4  # standard deviation of the log of the light, part common to the i
 _TINT = 0.1  # of the log gain of each colour
 _PASSERS_BY = 3  # at the most
 _PASSER_BY = (0.06, 0.2), (0.15, 0.5)  # width and height, parts of the image's
+
+
+_VERSION = 1  # raise it with any change to this file that changes a view
+
+
+def view_seed(label: str, seed: int, k: int) -> tuple[int, int, int, int]:
+    """What the random numbers of the ``k``-th view of an image start from: its name, not its place in a list."""
+    return _VERSION, seed, zlib.crc32(label.encode("utf-8", "replace")), k
 
 
 def view_of(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

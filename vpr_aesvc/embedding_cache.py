@@ -22,7 +22,11 @@ from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
 
 Rows = NDArray[np.int64]
-_SCHEMA = "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID"
+_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS by_row ON rows (row)",
+)
+_ASKED_AT_ONCE = 500  # keys in one question; SQLite allows 999 values
 _HALF = np.dtype("<f2")
 
 
@@ -31,7 +35,7 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpr_aesvc"
 
 
-def frame_key(frame: Frame, *change: int) -> bytes:
+def frame_key(frame: Frame, *change: int | str) -> bytes:
     """What identifies an image: path, size and time of change of its file, or its pixels; ``change`` names a changed view."""
     digest = hashlib.blake2b(repr(change).encode(), digest_size=16)
     if frame.image is not None:
@@ -39,9 +43,9 @@ def frame_key(frame: Frame, *change: int) -> bytes:
     elif frame.path is not None:
         try:
             state = frame.path.stat()
-            digest.update(f"{frame.path.resolve()}\0{state.st_size}\0{state.st_mtime_ns}".encode())
+            digest.update(os.fsencode(frame.path.resolve()) + f"\0{state.st_size}\0{state.st_mtime_ns}".encode())
         except OSError:  # no such file: said when it is read
-            digest.update(str(frame.path).encode())
+            digest.update(os.fsencode(frame.path))
     return digest.digest()
 
 
@@ -81,16 +85,16 @@ class EmbeddingCache:
     """
 
     def __init__(self, folder: Path, fingerprint: str, dim: int) -> None:
-        self.folder = folder / fingerprint
+        self.folder = folder.expanduser() / fingerprint
         self._dim = dim
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.folder / "index.sqlite", timeout=60, isolation_level=None)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute(_SCHEMA)
             self._data.touch()
             self._file = self._data.open("r+b")
             self._db.execute("BEGIN IMMEDIATE")  # no other process appends meanwhile
+            for statement in _SCHEMA:
+                self._db.execute(statement)
             # Rows beyond the file's end were lost with it: they are embedded again.
             whole = os.fstat(self._file.fileno()).st_size // (dim * _HALF.itemsize)
             self._db.execute("DELETE FROM rows WHERE row >= ?", (whole,))
@@ -107,7 +111,11 @@ class EmbeddingCache:
 
     def rows(self, keys: Sequence[bytes]) -> Rows:
         """The row of each key, int64 [n]; -1 where it is not there."""
-        known = dict(self._guarded("SELECT key, row FROM rows").fetchall())
+        known: dict[bytes, int] = {}
+        for at in range(0, len(keys), _ASKED_AT_ONCE):
+            part = keys[at : at + _ASKED_AT_ONCE]
+            asked = ", ".join("?" * len(part))
+            known.update(self._guarded(f"SELECT key, row FROM rows WHERE key IN ({asked})", part).fetchall())
         return np.array([known.get(key, -1) for key in keys], np.int64)
 
     def append(self, keys: Sequence[bytes], embeddings: NDArray[np.float32]) -> None:
@@ -161,7 +169,7 @@ class EmbeddingCache:
     ) -> None:
         self.close()
 
-    def _guarded(self, query: str, values: tuple[object, ...] = ()) -> sqlite3.Cursor:
+    def _guarded(self, query: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(query, values)
         except sqlite3.Error as error:

@@ -11,7 +11,7 @@ from itertools import islice
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.augment import view_of
+from vpr_aesvc.augment import view_of, view_seed
 from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.embedding_cache import EmbeddingCache, InMemory, frame_key
@@ -21,6 +21,7 @@ from vpr_aesvc.types import Frame
 
 _BATCH = 16
 _DECODERS = 2
+_MOST_VIEWED = 2000
 Image = NDArray[np.uint8]
 
 
@@ -56,7 +57,7 @@ class Reader:
 
     def require_one(self) -> None:
         """Raises VprError if no frame at all could be read."""
-        if len(self.skipped) == len(self.frames):
+        if self.skipped and len(self.skipped) >= len(self.frames):
             raise VprError(f"none of the {len(self.frames)} images could be read; the first: {self.skipped[0]}")
 
 
@@ -95,26 +96,47 @@ def extract(
         given = backbone.look_up(frames)
         return Extraction(list(frames), given, given[:0], np.empty(0, np.int64), [])
     store = InMemory(backbone.dim) if cache is None else cache
-    every = max(1, -(-len(frames) // 2000))
+    viewed = range(len(frames)) if views else range(0)
+    if len(viewed) > _MOST_VIEWED:
+        viewed = np.linspace(0, len(frames) - 1, _MOST_VIEWED).astype(np.int64).tolist()
     keys = [frame_key(frame) for frame in frames]
-    view_keys = {at: [frame_key(frames[at], seed, at, k) for k in range(views)] for at in range(0, len(frames), every)}
-    known = store.rows(keys) >= 0
+    # A view is the same wherever its image stands in the input.
+    view_keys = {
+        at: [frame_key(frames[at], *view_seed(frames[at].label, seed, k)) for k in range(views)] for at in viewed
+    }
+    new_originals = store.rows(keys) < 0
+    new_views = np.zeros(len(frames), bool)
     every_view = [key for wanted in view_keys.values() for key in wanted]
     if every_view:
-        known[list(view_keys)] &= (store.rows(every_view).reshape(-1, views) >= 0).all(1)
-    missing = np.flatnonzero(~known)
+        new_views[list(view_keys)] = (store.rows(every_view).reshape(-1, views) < 0).any(1)
+    missing = np.flatnonzero(new_originals | new_views)
     reader = Reader([frames[int(at)] for at in missing])
-    for batch, images in reader.batches():
-        positions = [int(missing[at]) for at in batch]
-        store.append([keys[at] for at in positions], backbone.embed(images))
-        changed = [
-            (view_keys[at][k], view_of(image, np.random.default_rng((seed, at, k))))
-            for at, image in zip(positions, images, strict=True)
-            if at in view_keys
-            for k in range(views)
+
+    def embed(found: list[tuple[bytes, Image, str]]) -> None:
+        if not found:
+            return
+        embeddings = backbone.embed([image for _, image, _ in found])
+        whole = np.isfinite(embeddings).all(1)
+        reader.skipped += [
+            f"{found[at][2]}: the backbone gave numbers that are not finite" for at in np.flatnonzero(~whole)
         ]
-        if changed:
-            store.append([key for key, _ in changed], backbone.embed([image for _, image in changed]))
+        store.append([found[at][0] for at in np.flatnonzero(whole)], embeddings[whole])
+
+    for batch, images in reader.batches():
+        of_batch = [(int(missing[at]), image) for at, image in zip(batch, images, strict=True)]
+        embed([(keys[at], image, frames[at].label) for at, image in of_batch if new_originals[at]])
+        embed(
+            [
+                (
+                    view_keys[at][k],
+                    view_of(image, np.random.default_rng(view_seed(frames[at].label, seed, k))),
+                    frames[at].label,
+                )
+                for at, image in of_batch
+                if new_views[at]
+                for k in range(views)
+            ]
+        )
         if progress:
             progress(batch[-1] + 1, len(missing))
     rows = store.rows(keys)
@@ -123,6 +145,8 @@ def extract(
         reader.require_one()
     row_of = {int(at): row for row, at in enumerate(kept)}
     of_views = [(row_of[at], key) for at, wanted in view_keys.items() if at in row_of for key in wanted]
+    here = store.rows([key for _, key in of_views]) >= 0
+    of_views = [found for found, known in zip(of_views, here, strict=True) if known]
     return Extraction(
         [frames[int(at)] for at in kept],
         store.read(rows[kept]),

@@ -13,15 +13,20 @@ from vpr_aesvc.errors import VprError
 
 
 def check_free(path: Path, what: str) -> None:
-    """Refuses an output path that exists or whose folder does not.
+    """Refuses an output path that exists, or whose folder does not or cannot be written: before a long run, not after it.
 
     Raises:
         VprError: so.
     """
-    if path.exists():
-        raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
-    if not path.absolute().parent.is_dir():
-        raise VprError(f"{path}: the folder {path.absolute().parent} does not exist")
+    try:
+        if path.exists():
+            raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
+        if not path.absolute().parent.is_dir():
+            raise VprError(f"{path}: the folder {path.absolute().parent} does not exist")
+        with tempfile.TemporaryFile(dir=path.absolute().parent):
+            pass
+    except OSError as error:
+        raise VprError(f"{path}: the {what} cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager

@@ -54,6 +54,25 @@ def test_names_without_folders(tmp_path):
     assert np.array_equal(read_embeddings(tmp_path / "e.npz", frames).look_up(frames), np.eye(2)[::-1])
 
 
+def test_a_name_never_stands_for_two_images(tmp_path):
+    """Embeddings of the reference images alone are not those of queries that have the same file names."""
+    frames = [
+        Frame(f"{folder}/{n}.png", path=tmp_path / folder / f"{n}.png") for folder in ("ref", "query") for n in "ab"
+    ]
+    np.savez(tmp_path / "e.npz", e=np.eye(2), n=np.array(["ref/a.png", "ref/b.png"]))
+    given = read_embeddings(tmp_path / "e.npz", frames)
+    assert np.array_equal(given.look_up(frames[:2]), np.eye(2))
+    with pytest.raises(VprError, match=r"no embedding for 1 of 1 images, such as query/a\.png"):
+        given.look_up(frames[2:3])
+
+
+def test_names_of_a_set_that_renames_its_images(tmp_path):
+    frames = [Frame("database/000829_pitch1_yaw1", path=tmp_path / "000" / "000829_pitch1_yaw1.jpg")]
+    for name in ("000/000829_pitch1_yaw1.jpg", "database/000829_pitch1_yaw1", "000829_pitch1_yaw1.png"):
+        np.savez(tmp_path / "e.npz", e=np.eye(2)[:1], n=np.array([name]))
+        assert read_embeddings(tmp_path / "e.npz", frames).look_up(frames).tolist() == [[1, 0]]
+
+
 def test_the_whole_way_by_command(tmp_path, drawn, hog):
     frames, table = hog
     file = write(tmp_path / "e.npz", frames, table)
@@ -81,6 +100,8 @@ def test_the_whole_way_by_command(tmp_path, drawn, hog):
         ("e.npz", lambda path: np.savez(path, a=np.eye(2), b=np.eye(2)), "expected one array"),
         ("e.npz", lambda path: np.savez(path, a=np.eye(2), n=np.array(["a"])), "1 names for 2 embeddings"),
         ("e.h5", lambda path: path.write_bytes(b"x"), "cannot be read"),
+        ("e.npz", lambda path: path.write_bytes(b"PK\x03\x04" + b"x" * 50), "cannot be read"),
+        ("e.npz", lambda path: np.save(path.open("wb"), np.eye(2)), "not an .npz archive"),
     ],
 )
 def test_files_that_cannot_be_used(tmp_path, name, make, words):

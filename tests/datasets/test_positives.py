@@ -50,3 +50,11 @@ def test_categories_and_ones_own_image():
         [0, 0, 0, 0, 0],
     ]
     assert positives(items, items, Tolerance("metres", 3)) is None  # they do not say where they are
+
+
+def test_ones_own_image_by_any_path_and_more_than_once():
+    def seen(*paths):
+        return [Frame(path, path=Path(path), category="c") for path in paths]
+
+    right = positives(seen("x/a", "x/../x/b"), seen("x/a", "x/b", "x/a", "x/c"))
+    assert right[0].tolist() == [1, 3] and right[1].tolist() == [0, 2, 3]

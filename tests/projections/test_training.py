@@ -141,7 +141,7 @@ def test_nothing_says_which_images_show_the_same_place():
     random = np.random.default_rng(0)
     data = TrainingData.of(random.standard_normal((60, 30)))
     found = fit(data, [Frame(str(i)) for i in range(60)])
-    assert found.method == "raw" and "nothing says which images show the same place" in found.why
+    assert found.method == "raw" and "too few images are said to show the same place" in found.why
     asked = fit(data, [Frame(str(i)) for i in range(60)], method="aesvc")
     assert asked.method == "aesvc" and "closed form" in asked.why
 

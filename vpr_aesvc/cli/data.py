@@ -73,6 +73,21 @@ def check_command(
     raise typer.Exit(0 if check.whole else 1)
 
 
+@app.command("frames")
+def frames_command(
+    name: Annotated[str, typer.Argument(metavar="SET", help="A set of `vpr data list`, or a path of your own data.")],
+    data: Annotated[Path | None, typer.Option("--data", help="The root folder of a named set.")] = None,
+) -> None:
+    """Print the frames of a set in the order in which they are read, as a frames.csv with absolute paths.
+
+    Embeddings without names (--embeddings FILE.npy) must have this order.
+    """
+    from vpr_aesvc.datasets.catalogue import open_dataset
+    from vpr_aesvc.datasets.frames_csv import frames_as_csv
+
+    typer.echo(frames_as_csv(open_dataset(name, data)), nl=False)
+
+
 def _names(what: str, names: tuple[str, ...]) -> None:
     for name in names[:_SHOWN]:
         out.print(f"    {what}: {name}", markup=False, soft_wrap=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from vpr_aesvc.cli.console import err, out, progress_bars
@@ -36,8 +37,9 @@ def demo_command(
     describe_model(model.manifest)
     out.print(table)
     for sentence in summary:
-        out.print(sentence)
-    out.print(f"\n[bold]look at {output / 'report.html'}[/] in a browser; the images are in {output / 'route'}")
+        out.print(sentence, markup=False)
+    look = f"look at {output / 'report.html'}"
+    out.print(f"\n[bold]{escape(look)}[/] in a browser; the images are in {escape(str(output / 'route'))}")
     err.print(
         f"try: vpr query {output / 'place.vprmap'} {output / 'route'} -m {output / 'model'} --top 3", markup=False
     )

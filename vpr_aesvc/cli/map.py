@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.cli.console import EMBEDDINGS_HELP, out, progress_bars, say_skipped
@@ -57,7 +58,9 @@ def info_command(
     if as_json:
         typer.echo(json.dumps(asdict(info)))
         return
-    out.print(f"[bold]{info.path}[/]: {info.places} places, {info.size_bytes / 1e6:.2f} MB, made {info.created}")
+    out.print(
+        f"[bold]{escape(info.path)}[/]: {info.places} places, {info.size_bytes / 1e6:.2f} MB, made {info.created}"
+    )
     for name, count in list(info.traverses.items())[:20]:
         out.print(f"  traverse {name}: {count} places", markup=False)
     if len(info.traverses) > 20:

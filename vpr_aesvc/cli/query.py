@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from vpr_aesvc.backbones import Backbone
@@ -96,12 +97,14 @@ def _table(answers: Sequence[tuple[Frame, list[Match]]]) -> Table:
     table = Table("query", "best match", "similarity", "traverse", "x, y [m]", "next best")
     for frame, matches in answers[:_SHOWN]:
         if not matches:
-            table.add_row(frame.label, "the map is empty")
+            table.add_row(escape(frame.label), "the map is empty")
             continue
         best = matches[0]
         where = f"{best.place.pose.x:.1f}, {best.place.pose.y:.1f}" if best.place.pose else ""
         others = ", ".join(f"{match.similarity:.2f}" for match in matches[1:])
-        table.add_row(frame.label, best.place.label, f"{best.similarity:.3f}", best.place.traverse, where, others)
+        names = (escape(name) for name in (frame.label, best.place.label, best.place.traverse))
+        query, match, traverse = names
+        table.add_row(query, match, f"{best.similarity:.3f}", traverse, where, others)
     return table
 
 

@@ -9,6 +9,8 @@ Other columns are kept with the frame, unread.
 from __future__ import annotations
 
 import csv
+import io
+import math
 from pathlib import Path
 
 from vpr_aesvc.datasets.frameset import FrameSet
@@ -73,3 +75,27 @@ def _frame(row: dict[str, str], table: Path, line: int) -> Frame:
         split=row["split"],
         extra={name: value or "" for name, value in row.items() if name not in _KNOWN},
     )
+
+
+def frames_as_csv(frames: FrameSet) -> str:
+    """The frames as such a table, paths absolute, with the columns that any of them fills."""
+    rows = [
+        {
+            "path": None if frame.path is None else frame.path.absolute(),
+            "split": frame.split,
+            "easting": frame.pose and repr(frame.pose.x),
+            "northing": frame.pose and repr(frame.pose.y),
+            "heading": frame.pose and repr(2 * math.atan2(frame.pose.qz, frame.pose.qw)),
+            "sequence": frame.sequence,
+            "index": None if frame.index is None else f"{frame.index:g}",
+            "stamp": None if frame.stamp is None else repr(frame.stamp),
+            "category": frame.category,
+        }
+        for frame in frames.frames
+    ]
+    columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()

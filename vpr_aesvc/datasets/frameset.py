@@ -17,6 +17,8 @@ class FrameSet:
     Attributes:
         root: the folder or file they came from.
         kind: which reader read it, in words.
+        has_times_and_panoramas: whether ``extra`` of queries holds a ``time`` of day and that of database frames the ``panorama`` they
+            were cut from, as in Tokyo 24/7; a user's own columns of these names mean nothing here.
         stated: when a database frame is a right answer, where the set says so itself.
     """
 
@@ -24,6 +26,7 @@ class FrameSet:
     kind: str
     frames: tuple[Frame, ...]
     stated: Tolerance | None = None
+    has_times_and_panoramas: bool = False
 
     def __len__(self) -> int:
         return len(self.frames)

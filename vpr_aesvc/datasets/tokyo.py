@@ -29,7 +29,8 @@ def with_times_and_panoramas(frames: FrameSet, root: Path) -> FrameSet:
     published with each query, and nowhere else: not in an image's name, and VPR-datasets-downloader does not keep it. Where
     the ``.csv`` is not there, or says something else, the time is left out rather than guessed.
     """
-    return replace(frames, frames=tuple(_described(frame, root) for frame in frames.frames))
+    described = tuple(_described(frame, root) for frame in frames.frames)
+    return replace(frames, frames=described, has_times_and_panoramas=True)
 
 
 def _described(frame: Frame, root: Path) -> Frame:

@@ -14,7 +14,7 @@ import numpy as np
 from vpr_aesvc import __version__
 from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.positives import own_rows, positives
+from vpr_aesvc.datasets.positives import image_codes, positives
 from vpr_aesvc.embedding_cache import EmbeddingCache
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.evaluate import Findings, Task, evaluate
@@ -90,15 +90,16 @@ def bench(
     wanted, left_out = _sizes(sizes, data)
     stages = Stages(data, seen.frames, wanted, seed, progress)
     fitted = fit_methods(stages, backbone.dim, methods)
-    times = [frame.extra.get("time", "") for frame in asked.frames]
-    cut_from = [frame.extra.get("panorama", "") for frame in seen.frames]
+    told = dataset.has_times_and_panoramas
+    times = [frame.extra.get("time", "") for frame in asked.frames if told]
+    cut_from = [frame.extra.get("panorama", "") for frame in seen.frames if told]
     task = Task(
         seen.embeddings,
         asked.embeddings,
         right,
-        own_rows(asked.frames, seen.frames),
+        image_codes([*asked.frames, *seen.frames]),
         times if all(times) else [],
-        np.unique(cut_from, return_inverse=True)[1] if all(cut_from) else None,
+        np.unique(cut_from, return_inverse=True)[1] if cut_from and all(cut_from) else None,
     )
     findings = evaluate(task, fitted, progress)
     protocol = {
@@ -106,7 +107,7 @@ def bench(
         "query_images": len(asked.frames),
         "queries_without_positives": int((right.counts == 0).sum()),
         "positives": str(tolerance),
-        "own_image_is_no_answer": bool((task.own >= 0).any()),
+        "own_image_is_no_answer": task.own_images > 0,
         "skipped": [*seen.skipped, *asked.skipped],
         "backbone": backbone.spec,
         "backbone_fingerprint": backbone.fingerprint,

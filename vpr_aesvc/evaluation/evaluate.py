@@ -19,7 +19,6 @@ KS = (1, 5, 10, 20)
 _MAP_AT = (1, 4, 5, 10, 20)
 _CHUNK = 8192
 _TIMED = 50  # single queries whose search is timed
-_CUTOUTS = 12  # of a panorama, in Tokyo 24/7
 _HALF = np.float16
 
 
@@ -30,7 +29,7 @@ class Task:
     Attributes:
         database, queries: embeddings [n, D], [q, D].
         right: the right rows of each query.
-        own: int64 [q], the database row that is the query's own image, or -1; it is no answer.
+        image: int64 [q + n], a number for each image file, queries first: a database row with the query's own number is no answer.
         times: what time of day each query was taken, where the set says so; else empty.
         panoramas: int64 [n], which panorama each database image was cut from, where the set says so.
     """
@@ -38,9 +37,16 @@ class Task:
     database: NDArray[np.floating]
     queries: NDArray[np.floating]
     right: Positives
-    own: NDArray[np.int64]
+    image: NDArray[np.int64]
     times: list[str] = field(default_factory=list)
     panoramas: NDArray[np.int64] | None = None
+
+    @property
+    def own_images(self) -> int:
+        """The most database rows that are some query's own image."""
+        asked, there = self.image[: len(self.queries)], self.image[len(self.queries) :]
+        codes, counts = np.unique(there, return_counts=True)
+        return int(counts[np.isin(codes, asked)].max(initial=0))
 
 
 @dataclass(frozen=True)
@@ -99,8 +105,8 @@ def _describe(describe: Describe, embeddings: NDArray[np.floating]) -> NDArray[n
 def _measure(
     task: Task, method: Method, size: int, index: SizedIndex, asked: NDArray[np.float16], findings: Findings
 ) -> None:
-    depth = max(KS) * (1 if task.panoramas is None else _CUTOUTS)
-    similarities, ranked = _without_own(*index.search(asked, depth + bool((task.own >= 0).any()), size), task.own)
+    depth = max(KS) * (1 if task.panoramas is None else int(np.bincount(task.panoramas).max()))
+    similarities, ranked = _without_own(*index.search(asked, depth + task.own_images, size), task.image)
     if size not in findings.search_ms:
         findings.search_ms[size] = _search_ms(index, asked, size)
     ks = [k for k in KS if k <= ranked.shape[1]]
@@ -132,15 +138,15 @@ def _measure(
 
 
 def _without_own(
-    similarities: NDArray[np.float32], ranked: NDArray[np.int64], own: NDArray[np.int64]
+    similarities: NDArray[np.float32], ranked: NDArray[np.int64], image: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Without the query's own image; where any query has one, a column fewer for all."""
-    if not (own >= 0).any():
+    """Without the query's own image; as many columns fewer for all as the most that any query had."""
+    mine = image[len(ranked) + ranked] == image[: len(ranked), None]
+    most = int(mine.sum(1).max(initial=0))
+    if not most:
         return similarities, ranked
-    mine = ranked == own[:, None]
-    mine[~mine.any(1), -1] = True
-    shape = len(ranked), ranked.shape[1] - 1
-    return similarities[~mine].reshape(shape), ranked[~mine].reshape(shape)
+    order = np.argsort(mine, axis=1, kind="stable")[:, : ranked.shape[1] - most]
+    return np.take_along_axis(similarities, order, 1), np.take_along_axis(ranked, order, 1)
 
 
 def _search_ms(index: SizedIndex, asked: NDArray[np.float16], size: int) -> float:

@@ -78,7 +78,7 @@ def check_methods(methods: Sequence[str]) -> None:
     """Raises VprError for an unknown or a repeated method."""
     unknown = [key for key in methods if key not in NAMES]
     if unknown or not methods:
-        raise VprError(f"method {', '.join(unknown) or 'list'!r} is not known; choose among {', '.join(NAMES)}")
+        raise VprError(f"method {', '.join(unknown)!r} is not known; choose among {', '.join(NAMES)}")
     if len(set(methods)) != len(methods):
         raise VprError(f"methods are named twice: {', '.join(methods)}")
 

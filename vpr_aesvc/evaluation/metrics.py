@@ -36,14 +36,14 @@ def recall(ranked: Ranked, right: Positives, ks: Sequence[int] = (1, 5, 10)) -> 
     return Recall(at, int(known.sum()), int((~known).sum()))
 
 
-def recall_interval(recall: float, queries: int, level: float = 0.95) -> tuple[float, float]:
-    """The bootstrap interval of a recall over ``queries`` queries. Hits drawn again with replacement are binomial, so the
+def recall_interval(recall: float, queries: int) -> tuple[float, float]:
+    """The 95 % bootstrap interval of a recall over ``queries`` queries. Hits drawn again with replacement are binomial, so the
     percentiles are given exactly rather than by drawing. Neighbouring queries of one drive are alike, so the truth is somewhat wider."""
     from scipy.stats import binom
 
     if not queries or np.isnan(recall):
         return float("nan"), float("nan")
-    low, high = binom.ppf([(1 - level) / 2, (1 + level) / 2], queries, recall) / queries
+    low, high = binom.ppf([0.025, 0.975], queries, recall) / queries
     return float(low), float(high)
 
 

@@ -93,7 +93,7 @@ def report_of(run: Run, dataset: str) -> Report:
         cosines=_cosines(run),
         notes=_notes(run.protocol),
         groups=run.findings.groups,
-        published=published_beside(dataset, run.protocol["backbone"], results),
+        published=published_beside(dataset, run.protocol, results),
         upper_bound=(names[0], names[1]) if len(names) == 2 else None,
         metric=metric,
         pairs=_pairs(run),

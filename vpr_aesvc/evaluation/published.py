@@ -6,6 +6,7 @@ Read off the plots of arXiv 2410.07022 (mAP@4): accurate to about .01.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from vpr_aesvc.evaluation.results import MethodResult, Published
 
@@ -38,15 +39,17 @@ _FIGURES = {
 }
 
 
-def published_beside(dataset: str, backbone: str, results: Sequence[MethodResult]) -> list[Published]:
-    """The authors' figures that have a figure of ours beside them; none for another set or backbone."""
+def published_beside(dataset: str, protocol: dict[str, Any], results: Sequence[MethodResult]) -> list[Published]:
+    """The authors' figures that have a figure of ours beside them: same set, all of its images, same backbone, same size."""
+    backbone, full = str(protocol["backbone"]), protocol["embedding_size"]
+    if protocol["skipped"]:
+        return []
     theirs = next((name for name, parts in _BACKBONES.items() if any(part in backbone for part in parts)), None)
     found = []
     for (name, model, method, size), value in _FIGURES.items():
-        ours = [one for one in results if one.method == method and (one.size == size or not size)]
+        ours = [one for one in results if one.method == method and one.size == (size or full)]
         if name != dataset or model != theirs or not ours:
             continue
-        best = max(ours, key=lambda one: one.size)
-        if 4 in best.map_at:
-            found.append(Published(f"mAP@4, {method}, {best.size} numbers", value, best.map_at[4], _SOURCE))
+        if 4 in ours[0].map_at:
+            found.append(Published(f"mAP@4, {method}, {ours[0].size} numbers", value, ours[0].map_at[4], _SOURCE))
     return found

@@ -97,8 +97,12 @@ def check_installed() -> None:
     try:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
+        import scipy  # noqa: F401
+        import sklearn  # noqa: F401
     except ImportError as error:
-        raise VprError("a report needs matplotlib and jinja2: pip install 'vpr_aesvc[bench]'") from error
+        raise VprError(
+            "a report needs matplotlib, jinja2, scipy and scikit-learn: pip install 'vpr_aesvc[bench]'"
+        ) from error
 
 
 def render(report: Report) -> str:

@@ -20,9 +20,13 @@ def summary(run: Run, metric: str) -> list[str]:
     results, protocol = run.findings.results, run.protocol
     sentences = [
         f"{protocol['database_images']} database and {protocol['query_images']} query images; a match is right "
-        f"{protocol['positives']}; {protocol['queries_without_positives']} queries have no right place and are left out. "
+        f"{protocol['positives']}; {protocol['queries_without_positives']} queries have no right place among them and are left out. "
         "Every method was fitted on the database images alone."
     ]
+    if protocol["skipped"]:
+        sentences.append(
+            f"{len(protocol['skipped'])} images could not be read: these are numbers for a part of the set, not for the set."
+        )
     raw = next((one for one in results if one.method == "raw"), None)
     fitted = [one for one in results if one.method != "raw"]
     if raw is None or not fitted:

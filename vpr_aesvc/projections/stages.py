@@ -63,7 +63,7 @@ class Stages:
     def lacking(self) -> str:
         """Why nothing is held out, in words."""
         if not len(self.data.views) and len(self.data.embeddings) > 2 * MIN_IMAGES:
-            return "nothing says which images show the same place (no poses, no sequences, no changed views)"
+            return "too few images are said to show the same place as another (by poses or sequences), and there are no changed views"
         return f"{len(self.data.embeddings)} images are too few to hold any out"
 
     @cached_property
