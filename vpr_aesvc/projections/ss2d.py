@@ -9,7 +9,8 @@ loss. Three forms:
 - ``pair``: a short free student, then the teacher's latent. Short prefixes are the student's, which is better there; long ones are
   mostly the latent's, which is better there.
 
-Beyond the paper, rows are views of the images (another visit) and columns the clean images, so that the student learns to give
+Beyond the paper, a size counts in the sum by its inverse: every size shares the first numbers, and with equal weights the many long
+prefixes decide what the short ones are. Rows are views of the images (another visit) and columns the clean images, so that the student learns to give
 another visit the neighbours of the original.
 """
 
@@ -106,7 +107,8 @@ def _distil(
         for size in sizes:
             cosines = normalize(rows[:, :size]) @ normalize(columns[:, :size]).T  # type: ignore[index]
             # The KL divergence, up to the target's entropy, which no student can change.
-            loss = loss - (target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()
+            divergence = -(target * (cosines / TEMPERATURE).log_softmax(1)).sum(1).mean()
+            loss = loss + divergence * (max(sizes) / size)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
