@@ -8,6 +8,7 @@ PACKAGE = "vpr_aesvc"
 setup(
     name=PACKAGE,
     version="0.1.0",
+    python_requires=">=3.10",
     packages=find_packages(include=[PACKAGE, f"{PACKAGE}.*"]),
     package_data={PACKAGE: ["py.typed", "evaluation/*.html"]},
     data_files=[
