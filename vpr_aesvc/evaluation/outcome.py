@@ -58,12 +58,7 @@ def as_json(run: Run, dataset: str) -> dict[str, Any]:
             "recall": {str(k): _number(value) for k, value in one.recall.items()},
             "recall_interval_95": {str(k): [_number(v) for v in pair] for k, pair in one.interval.items()},
             **{f"map_at_{k}": _number(value) for k, value in one.map_at.items()},
-            "precision_recall_area": one.curve and one.curve.area,
-            "recall_at_full_precision": one.curve and one.curve.recall_at_full_precision,
-            "bytes_per_place": one.bytes_per_place,
-            "multiply_adds_per_query": one.multiply_adds,
-            "search_ms": one.search_ms,
-            "seconds": one.seconds,
+            **_single(one),
         }
         row["groups"] = [
             {"group": g.group, "queries": g.queries, "recall": {str(k): _number(v) for k, v in g.recall.items()}}
@@ -72,6 +67,18 @@ def as_json(run: Run, dataset: str) -> dict[str, Any]:
         ]
         results.append(row)
     return {"dataset": dataset, "title": run.title, "protocol": run.protocol, "results": results}
+
+
+def _single(one: MethodResult) -> dict[str, float | None]:
+    """What a method has one of at each size, by the names that both files use."""
+    return {
+        "precision_recall_area": one.curve.area if one.curve else None,
+        "recall_at_full_precision": one.curve.recall_at_full_precision if one.curve else None,
+        "bytes_per_place": one.bytes_per_place,
+        "multiply_adds_per_query": one.multiply_adds,
+        "search_ms": one.search_ms,
+        "seconds": one.seconds,
+    }
 
 
 def report_of(run: Run, dataset: str) -> Report:
@@ -144,22 +151,16 @@ def _notes(protocol: dict[str, Any]) -> list[tuple[str, str]]:
 def _as_csv(results: list[MethodResult]) -> str:
     ks = sorted({k for one in results for k in one.recall})
     maps = sorted({k for one in results for k in one.map_at})
-    rows = []
-    for one in results:
-        rows.append(
-            {
-                "method": one.method,
-                "size": one.size,
-                **{f"recall_at_{k}": one.recall.get(k) for k in ks},
-                **{f"map_at_{k}": one.map_at.get(k) for k in maps},
-                "precision_recall_area": one.curve and one.curve.area,
-                "recall_at_full_precision": one.curve and one.curve.recall_at_full_precision,
-                "bytes_per_place": one.bytes_per_place,
-                "multiply_adds_per_query": one.multiply_adds,
-                "search_ms": one.search_ms,
-                "seconds": one.seconds,
-            }
-        )
+    rows = [
+        {
+            "method": one.method,
+            "size": one.size,
+            **{f"recall_at_{k}": one.recall.get(k) for k in ks},
+            **{f"map_at_{k}": one.map_at.get(k) for k in maps},
+            **_single(one),
+        }
+        for one in results
+    ]
     file = io.StringIO()
     writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
     writer.writeheader()
