@@ -14,7 +14,7 @@ from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.projections.artifact import Projection
 
 FORMAT_VERSION = 1
-_MANIFEST, _WEIGHTS = "model.json", "projection.safetensors"
+MANIFEST, _WEIGHTS = "model.json", "projection.safetensors"
 
 
 class BackboneInfo(BaseModel):
@@ -54,6 +54,24 @@ class Manifest(BaseModel):
     )
     fingerprint: str = Field(description="over the backbone and the weights: what changes a descriptor")
     training: TrainingInfo
+    checksum: str | None = Field(
+        default=None, description="over all of this file but backbone.spec, which may be corrected"
+    )
+
+    @property
+    def family(self) -> str:
+        """Models of one family share maps; a trained model is the first of its own."""
+        return self.fingerprint
+
+    @property
+    def precision(self) -> str:
+        """Trained models compute in single precision."""
+        return "fp32"
+
+    def expected_checksum(self) -> str:
+        """What ``checksum`` must be."""
+        said = self.model_dump(exclude={"backbone": {"spec"}, "checksum": True})
+        return fingerprint("manifest", json.dumps(said, sort_keys=True))
 
 
 def model_fingerprint(backbone: str, projection: Projection) -> str:
@@ -68,9 +86,41 @@ def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
         VprError: the path exists or cannot be written.
     """
     check_free(path, "model")
+    manifest = manifest.model_copy(update={"checksum": manifest.expected_checksum()})
     with new_folder(path, "model") as folder:
         projection.save(folder / _WEIGHTS)
-        (folder / _MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=1) + "\n")
+        (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=1) + "\n")
+
+
+def read_manifest(path: Path) -> dict[str, object]:
+    """The content of ``model.json``, not validated yet but for being a JSON object.
+
+    Raises:
+        VprError: not a model folder, or it cannot be read.
+    """
+    manifest_path = path / MANIFEST
+    if not manifest_path.is_file():
+        raise VprError(f"{path}: not a model folder (no {MANIFEST}); make one with `vpr train INPUT -o {path.name}`")
+    try:
+        content = json.loads(manifest_path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise VprError(f"{manifest_path}: cannot be read ({error})") from error
+    if not isinstance(content, dict):
+        raise VprError(f"{manifest_path}: cannot be read (expected a JSON object)")
+    return content
+
+
+def check_version(path: Path, content: dict[str, object], newest: int) -> None:
+    """Refuses a format that only a later version of this library knows.
+
+    Raises:
+        VprError: so.
+    """
+    version = content.get("version")
+    if isinstance(version, int) and version > newest:
+        raise VprError(
+            f"{path / MANIFEST}: has format version {version}, this version reads {newest}; update vpr_aesvc"
+        )
 
 
 def load_model(path: Path) -> tuple[Manifest, Projection]:
@@ -79,22 +129,13 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
     Raises:
         VprError: not a model folder, a newer format, or damaged.
     """
-    manifest_path = path / _MANIFEST
-    if not manifest_path.is_file():
-        raise VprError(f"{path}: not a model folder (no {_MANIFEST}); make one with `vpr train INPUT -o {path.name}`")
+    content = read_manifest(path)
+    check_version(path, content, FORMAT_VERSION)
     try:
-        content = json.loads(manifest_path.read_bytes())
-        version = content.get("version") if isinstance(content, dict) else None
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise VprError(
-                f"{manifest_path}: has format version {version}, this version reads {FORMAT_VERSION}; update vpr_aesvc"
-            )
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
-        raise VprError(f"{manifest_path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise VprError(f"{manifest_path}: cannot be read ({error})") from error
+        raise VprError(f"{path / MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     projection = Projection.load(path / _WEIGHTS)
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:
         raise VprError(f"{path}: model.json and the weights do not agree on the sizes")
@@ -102,4 +143,6 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
         raise VprError(
             f"{path}: the model is damaged or was changed by hand (its fingerprint does not match its weights)"
         )
+    if manifest.checksum not in (None, manifest.expected_checksum()):  # models of version 0.1 have none
+        raise VprError(f"{path / MANIFEST}: is damaged or was changed by hand (its checksum does not match)")
     return manifest, projection

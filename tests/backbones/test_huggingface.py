@@ -72,7 +72,7 @@ def test_poolings_of_random_models(kind, pooling, request, random_image):
 def test_clip_gives_its_vision_towers_own_class_token(clip, random_image):
     backbone = open_backbone(str(clip))
     model = transformers.CLIPVisionModel.from_pretrained(clip).eval()
-    pixels = torch.from_numpy(backbone._preprocess(random_image))[None]
+    pixels = torch.from_numpy(backbone.preprocess(random_image))[None]
     with torch.inference_mode():
         expected = model(pixel_values=pixels).pooler_output.numpy()
     assert np.allclose(backbone.embed([random_image]), expected, atol=1e-5)
@@ -90,7 +90,7 @@ def test_the_fingerprint_knows_weights_and_pooling(dinov2, tmp_path):
 def test_preprocessing_is_the_models_own(vit_tiny, ie_tower):
     """Against transformers' own processor, which resizes with Pillow: close, as resizing kernels differ, and RGB in RGB's place."""
     image = read_image(sorted(ie_tower.rglob("*.jpg"))[0])
-    ours = open_backbone(str(vit_tiny))._preprocess(image)
+    ours = open_backbone(str(vit_tiny)).preprocess(image)
     processor = transformers.ViTImageProcessor.from_pretrained(str(vit_tiny))
     theirs = processor(image, return_tensors="np")["pixel_values"][0]
     assert ours.shape == theirs.shape == (3, 224, 224)

@@ -9,6 +9,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.build import build_map
+from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.types import Frame, Pose
 
 
@@ -39,7 +40,7 @@ def test_what_was_added_comes_back(tmp_path, describer, random_image):
         assert (second.traverse, second.pose, second.stamp) == ("traverse-1", None, None)
         assert np.abs(place_map.descriptors()[1] - rows).max() < 1e-3
         assert place_map.thumbnail(ids[0]).shape == random_image.shape and place_map.thumbnail(ids[1]) is None
-        info = place_map.info()
+        info = map_info(place_map)
         assert (info.places, info.with_pose, info.bounds) == (2, 1, (1, 2, 1, 2))
     assert [path.name for path in tmp_path.iterdir()] == ["m.vprmap"]  # one file, the log folded in
 

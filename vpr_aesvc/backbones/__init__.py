@@ -35,7 +35,9 @@ BACKBONE_HELP = (
 )
 
 
-def open_backbone(spec: str) -> Backbone:
+def open_backbone(
+    spec: str, provider: str = "cpu", threads: int | None = None, expected: str | None = None
+) -> Backbone:
     """Opens a backbone from one string.
 
     - ``hog``: histograms of oriented gradients, no weights;
@@ -43,8 +45,12 @@ def open_backbone(spec: str) -> Backbone:
     - ``hf:NAME`` or a folder with ``config.json`` or a hub id such as ``facebook/dinov2-small``; ``?pooling=mean`` or
       ``?pooling=gem`` may follow.
 
+    Args:
+        provider, threads: where an ONNX encoder runs, see :func:`vpr_aesvc.runtime.open_session`; nothing to the other kinds.
+        expected: the fingerprint it must have, checked before a file of weights is parsed.
+
     Raises:
-        VprError: nothing of that name is there, or it is of no known kind.
+        VprError: nothing of that name is there, it is of no known kind, or not the expected one.
     """
     kind, _, rest = spec.partition(":")
     if spec == "hog":
@@ -56,28 +62,28 @@ def open_backbone(spec: str) -> Backbone:
 
         return GivenEmbeddings(int(rest))
     if kind == "onnx":
-        return _onnx(rest)
+        return _onnx(rest, provider, threads, expected)
     if kind == "hf":
-        return _huggingface(rest)
+        return _huggingface(rest, expected)
     path = Path(spec.partition("?")[0]).expanduser()
     if path.suffix == ".onnx" or (path.is_dir() and any(path.glob("*.onnx")) and not (path / "config.json").exists()):
-        return _onnx(spec)
+        return _onnx(spec, provider, threads, expected)
     if path.is_dir() or spec.count("/") == 1:
-        return _huggingface(spec)
+        return _huggingface(spec, expected)
     raise VprError(f"backbone {spec!r}: no such file or folder, and not a hub id; expected {BACKBONE_HELP}")
 
 
-def _onnx(path: str) -> Backbone:
+def _onnx(path: str, provider: str, threads: int | None, expected: str | None) -> Backbone:
     from vpr_aesvc.backbones.onnx import OnnxBackbone
 
-    return OnnxBackbone(path)
+    return OnnxBackbone(path, provider, threads, expected)
 
 
-def _huggingface(name: str) -> Backbone:
+def _huggingface(name: str, expected: str | None) -> Backbone:
     from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
 
     name, _, options = name.partition("?")
     key, _, pooling = options.partition("=")
     if options and key != "pooling":
         raise VprError(f"backbone option {options!r} is not known; expected ?pooling=cls, mean or gem")
-    return HuggingFaceBackbone(name, pooling=pooling or "cls")
+    return HuggingFaceBackbone(name, pooling=pooling or "cls", expected=expected)

@@ -33,12 +33,17 @@ class HuggingFaceBackbone:
     Args:
         name: a folder with ``config.json``, or a hub id whose files are in the local Hugging Face cache.
         pooling: ``cls`` token, ``mean`` of the patch tokens, or ``gem`` (generalised mean, power 3) of them.
+        expected: the fingerprint it must have. A damaged folder is then refused before its weights are loaded.
+
+    Attributes:
+        tower: the vision transformer, a torch module in evaluation mode: ``pixel_values`` -> ``last_hidden_state``.
+        preprocess: what is done to an image first.
 
     Raises:
-        VprError: torch or transformers is missing, or the weights are not on this machine.
+        VprError: torch or transformers is missing, or the weights are not on this machine or not the expected ones.
     """
 
-    def __init__(self, name: str, pooling: str = "cls") -> None:
+    def __init__(self, name: str, pooling: str = "cls", expected: str | None = None) -> None:
         if pooling not in POOLINGS:
             raise VprError(f"pooling {pooling!r} is not known; expected one of {', '.join(POOLINGS)}")
         try:
@@ -56,6 +61,15 @@ class HuggingFaceBackbone:
             raise VprError(
                 f"{folder}: {error}; a Hugging Face folder needs config.json and preprocessor_config.json"
             ) from error
+        self.preprocess = _preprocess_of(processor, folder)
+        weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
+        self.fingerprint = fingerprint(
+            "hf", json.dumps(config, sort_keys=True), self.preprocess.model_dump_json(), pooling, *weights
+        )
+        if expected not in (None, self.fingerprint):
+            raise VprError(
+                f"{folder}: has fingerprint {self.fingerprint}, expected {expected}; it was changed or damaged"
+            )
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         kind = (
@@ -68,19 +82,14 @@ class HuggingFaceBackbone:
         ) as error:  # transformers raises OSError, ValueError, SafetensorError, ... for a folder it cannot read
             raise VprError(f"{folder}: transformers cannot load it ({str(error).strip().splitlines()[0]})") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        self._tower = getattr(model, "vision_model", model).float().eval().to(self._device)
+        self.tower = getattr(model, "vision_model", model).float().eval().to(self._device)
         settings = getattr(model.config, "vision_config", model.config)
         self._prefix = 1 + int(getattr(settings, "num_register_tokens", 0) or 0)
-        self._preprocess = _preprocess_of(processor, folder)
         self._pooling = pooling
         self.dim = int(settings.hidden_size)
-        self.preprocessing = str(self._preprocess)
+        self.preprocessing = str(self.preprocess)
         is_local = Path(name).expanduser().is_dir()
         self.spec = f"hf:{folder.resolve() if is_local else name}?pooling={pooling}"
-        weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
-        self.fingerprint = fingerprint(
-            "hf", json.dumps(config, sort_keys=True), self._preprocess.model_dump_json(), pooling, *weights
-        )
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] -> float32 [n, D], as one batch.
@@ -92,17 +101,17 @@ class HuggingFaceBackbone:
 
         if not images:
             return np.empty((0, self.dim), np.float32)
-        pixels = torch.from_numpy(np.stack([self._preprocess(image) for image in images])).to(self._device)
+        pixels = torch.from_numpy(np.stack([self.preprocess(image) for image in images])).to(self._device)
         with torch.inference_mode():
-            embeddings = self._pool(self._tower(pixel_values=pixels).last_hidden_state).float().cpu().numpy()
+            embeddings = self.pool(self.tower(pixel_values=pixels).last_hidden_state).float().cpu().numpy()
         if not np.isfinite(embeddings).all():
             raise VprError(f"{self.spec}: gave numbers that are not finite; the weights may be damaged")
         return np.asarray(embeddings, np.float32)
 
-    def _pool(self, tokens: torch.Tensor) -> torch.Tensor:
-        """Tokens [n, 1 + registers + patches, D] -> [n, D]."""
+    def pool(self, tokens: torch.Tensor) -> torch.Tensor:
+        """``last_hidden_state`` [n, 1 + registers + patches, D] -> embeddings [n, D]."""
         # CLIP normalises only the class token, outside last_hidden_state; the other models have normalised all of them.
-        norm = getattr(self._tower, "post_layernorm", None)
+        norm = getattr(self.tower, "post_layernorm", None)
         tokens = tokens if norm is None else norm(tokens)
         if self._pooling == "cls":
             return tokens[:, 0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,9 +14,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.images import Preprocess
+from vpr_aesvc.runtime import PROVIDERS, open_session
 
 
-class _Input(BaseModel):
+class GraphInput(BaseModel):
+    """``size`` is [height, width] in pixels; pixels become ``(p * scale - mean) / std``."""
+
     model_config = ConfigDict(extra="forbid")
     name: str
     layout: Literal["NCHW", "NHWC"] = "NCHW"
@@ -28,20 +32,91 @@ class _Input(BaseModel):
     short_side: int | None = None
     interpolation: Literal["nearest", "linear", "cubic", "lanczos", "area"] = "cubic"
 
+    def preprocess(self) -> Preprocess:
+        """The same as a rule for images."""
+        named = self.model_dump(include={"resize", "short_side", "interpolation", "scale", "mean", "std"})
+        return Preprocess(height=self.size[0], width=self.size[1], **named)
 
-class _Output(BaseModel):
+
+class GraphOutput(BaseModel):
+    """The tensor that is wanted, [n, size]."""
+
     model_config = ConfigDict(extra="forbid")
     name: str
     size: int = Field(ge=1)
 
 
 class PreprocessFile(BaseModel):
-    """``preprocess.json``: ``input.size`` is [height, width] in pixels; pixels become ``(p * scale - mean) / std``;
-    ``output`` names the tensor that is the embedding, [n, size]."""
+    """``preprocess.json``: what a graph takes and gives."""
 
     model_config = ConfigDict(extra="forbid")
-    input: _Input
-    output: _Output
+    input: GraphInput
+    output: GraphOutput
+
+
+class Graph:
+    """A graph that runs: images -> the numbers of its output.
+
+    Args:
+        data: the bytes of the ONNX file.
+        path: the file, for errors.
+        described: what it takes and gives.
+        provider, threads: as in :func:`vpr_aesvc.runtime.open_session`.
+
+    Raises:
+        VprError: ONNX Runtime cannot load it, or it has no such input or output.
+    """
+
+    def __init__(
+        self, data: bytes, path: Path, described: PreprocessFile, provider: str = "cpu", threads: int | None = None
+    ) -> None:
+        self._path, self._input, self._output = path, described.input, described.output
+        self.preprocess = described.input.preprocess()
+        self._session = open_session(data, str(path), provider, threads)
+        self.provider = {full: word for word, full in PROVIDERS.items()}[self._session.get_providers()[0]]
+        inputs = {tensor.name: tensor.shape for tensor in self._session.get_inputs()}
+        outputs = [tensor.name for tensor in self._session.get_outputs()]
+        for wanted, found, what in (
+            (self._input.name, list(inputs), "input"),
+            (self._output.name, outputs, "output"),
+        ):
+            if wanted not in found:
+                raise VprError(
+                    f"{path.parent / 'preprocess.json'}: {what} {wanted!r} is not in {path.name}, which has {found}"
+                )
+        batch = inputs[self._input.name][0]
+        self._batch = batch if isinstance(batch, int) else None
+
+    def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """RGB uint8 images [H, W, 3] -> float32 [n, size].
+
+        Raises:
+            VprError: the graph gives another shape than was described, or numbers that are not finite.
+        """
+        if not images:
+            return np.empty((0, self._output.size), np.float32)
+        step = self._batch or len(images)  # some graphs have a fixed batch axis
+        parts = [self._run(images[at : at + step]) for at in range(0, len(images), step)]
+        rows = np.concatenate(parts).astype(np.float32, copy=False).reshape(len(images), -1)
+        if rows.shape[1] != self._output.size:
+            raise VprError(
+                f"{self._path}: gave {rows.shape[1]} numbers an image, preprocess.json says {self._output.size}"
+            )
+        if not np.isfinite(rows).all():
+            raise VprError(
+                f"{self._path}: gave numbers that are not finite; check scale, mean and std in preprocess.json"
+            )
+        return rows
+
+    def _run(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        pixels = np.stack([self.tensor(image) for image in images])
+        return np.asarray(self._session.run([self._output.name], {self._input.name: pixels})[0])
+
+    def tensor(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """What the graph sees of an RGB uint8 image [H, W, 3]: float32, [3, height, width] or [height, width, 3]."""
+        ordered = image if self._input.colour == "RGB" else np.ascontiguousarray(image[:, :, ::-1])
+        pixels = self.preprocess(ordered)
+        return pixels if self._input.layout == "NCHW" else np.ascontiguousarray(pixels.transpose(1, 2, 0))
 
 
 class OnnxBackbone:
@@ -49,41 +124,36 @@ class OnnxBackbone:
 
     Args:
         path: the ``.onnx`` file, or a folder that holds exactly one.
+        provider, threads: as in :func:`vpr_aesvc.runtime.open_session`. An encoder computes the same on all of them, up to
+            rounding.
+        expected: the fingerprint it must have. A damaged file is then refused before any parser sees it.
 
     Raises:
         VprError: the file or its ``preprocess.json`` is missing, damaged, or they do not agree.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        import onnxruntime
-
+    def __init__(
+        self, path: str | Path, provider: str = "cpu", threads: int | None = None, expected: str | None = None
+    ) -> None:
         self.path = self._find(Path(path).expanduser())
         self.preprocess_path = self.path.parent / "preprocess.json"
         try:
-            self._file = PreprocessFile.model_validate_json(self.preprocess_path.read_text())
+            self.described = PreprocessFile.model_validate_json(self.preprocess_path.read_text())
+            self.described.input.preprocess()
+            graph = self.path.read_bytes()
         except OSError as error:
-            raise VprError(
-                f"{self.preprocess_path}: an ONNX encoder needs this file beside it ({error.strerror})"
-            ) from error
+            raise VprError(f"{error.filename}: an ONNX encoder needs this file ({error.strerror})") from error
         except (ValidationError, UnicodeDecodeError) as error:
-            raise VprError(f"{self.preprocess_path}: {_first_line(error)}") from error
-        settings = self._file.input
-        self._preprocess = Preprocess(
-            height=settings.size[0],
-            width=settings.size[1],
-            **settings.model_dump(include={"resize", "short_side", "interpolation", "scale", "mean", "std"}),
-        )
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(str(self.path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime raises many kinds, all meaning: this file is not a graph it can run
-            raise VprError(f"{self.path}: ONNX Runtime cannot load it ({_first_line(error)})") from error
-        self._check_names()
+            raise VprError(f"{self.preprocess_path}: {first_line(error)}") from error
+        self.fingerprint = fingerprint("onnx", self.described.model_dump_json(), hashlib.sha256(graph).digest())
+        if expected not in (None, self.fingerprint):
+            raise VprError(
+                f"{self.path}: has fingerprint {self.fingerprint}, expected {expected}; it was changed or damaged"
+            )
+        self._graph = Graph(graph, self.path, self.described, provider, threads)
         self.spec = f"onnx:{self.path.resolve()}"
-        self.dim = self._file.output.size
-        self.preprocessing = str(self._preprocess)
-        self.fingerprint = fingerprint("onnx", self._file.model_dump_json(), self.path)
+        self.dim = self.described.output.size
+        self.preprocessing = str(self._graph.preprocess)
 
     @staticmethod
     def _find(path: Path) -> Path:
@@ -96,50 +166,17 @@ class OnnxBackbone:
             raise VprError(f"{path}: no such ONNX file or folder")
         return path
 
-    def _check_names(self) -> None:
-        inputs = [tensor.name for tensor in self._session.get_inputs()]
-        outputs = [tensor.name for tensor in self._session.get_outputs()]
-        for wanted, found, what in (
-            (self._file.input.name, inputs, "input"),
-            (self._file.output.name, outputs, "output"),
-        ):
-            if wanted not in found:
-                raise VprError(
-                    f"{self.preprocess_path}: {what} {wanted!r} is not in {self.path.name}, which has {found}"
-                )
-        batch = self._session.get_inputs()[inputs.index(self._file.input.name)].shape[0]
-        self._batch = batch if isinstance(batch, int) else None
-
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] -> float32 [n, D].
 
         Raises:
             VprError: the graph gives another shape than ``preprocess.json`` says, or numbers that are not finite.
         """
-        if not images:
-            return np.empty((0, self.dim), np.float32)
-        pixels = np.stack([self._preprocess(self._ordered(image)) for image in images])
-        if self._file.input.layout == "NHWC":
-            pixels = np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
-        step = self._batch or len(pixels)  # some exports have a fixed batch axis
-        parts = [
-            self._session.run([self._file.output.name], {self._file.input.name: pixels[at : at + step]})[0]
-            for at in range(0, len(pixels), step)
-        ]
-        embeddings = np.concatenate(parts).astype(np.float32).reshape(len(pixels), -1)
-        if embeddings.shape[1] != self.dim:
-            raise VprError(f"{self.path}: gave {embeddings.shape[1]} numbers an image, preprocess.json says {self.dim}")
-        if not np.isfinite(embeddings).all():
-            raise VprError(
-                f"{self.path}: gave numbers that are not finite; check scale, mean and std in preprocess.json"
-            )
-        return embeddings
-
-    def _ordered(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return image if self._file.input.colour == "RGB" else np.ascontiguousarray(image[:, :, ::-1])
+        return self._graph(images)
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error says, short enough for one line."""
     if isinstance(error, ValidationError):
         first = error.errors()[0]
         return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"

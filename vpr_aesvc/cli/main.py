@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vpr_aesvc.cli import bench, data, demo, map, query, train
+from vpr_aesvc.cli import bench, data, demo, export, map, query, train
 from vpr_aesvc.errors import VprError
 
 app = typer.Typer(
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.command("train")(train.train_command)
 app.add_typer(map.app, name="map")
 app.command("query")(query.query_command)
+app.command("export")(export.export_command)
 app.command("bench")(bench.bench_command)
 app.add_typer(data.app, name="data")
 app.command("demo")(demo.demo_command)

@@ -1,8 +1,9 @@
-"""``vpr map build`` and ``vpr map info``."""
+"""``vpr map``: build a map, look into one, check it. What makes other maps of maps is in :mod:`map_tools`."""
 
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,15 @@ import typer
 from rich.markup import escape
 
 from vpr_aesvc.backbones.given import read_embeddings
+from vpr_aesvc.cli import map_tools
 from vpr_aesvc.cli.console import EMBEDDINGS_HELP, out, progress_bars, say_skipped
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 
-app = typer.Typer(no_args_is_help=True, help="Make a place map, or look into one.")
+app = typer.Typer(no_args_is_help=True, help="Make a place map, look into one, and keep it in order.")
+_SHOWN = 20
 
 
 @app.command("build")
@@ -24,7 +28,7 @@ def build_command(
     input: Annotated[
         Path, typer.Argument(help="A folder of images, or a frames.csv (its rows with split `database`).")
     ],
-    model: Annotated[Path, typer.Option("-m", "--model", help="A model folder made by `vpr train`.")],
+    model: Annotated[Path, typer.Option("-m", "--model", help="A model folder made by `vpr train` or `vpr export`.")],
     output: Annotated[Path, typer.Option("-o", "--output", help="The map file to make, such as office.vprmap.")],
     embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
 ) -> None:
@@ -52,19 +56,27 @@ def info_command(
 ) -> None:
     """Say what a map holds."""
     from vpr_aesvc.placemap import PlaceMap
+    from vpr_aesvc.placemap.info import map_info
 
     with PlaceMap.open(map) as place_map:
-        info = place_map.info()
+        info = map_info(place_map)
     if as_json:
         typer.echo(json.dumps(asdict(info)))
         return
     out.print(
-        f"[bold]{escape(info.path)}[/]: {info.places} places, {info.size_bytes / 1e6:.2f} MB, made {info.created}"
+        f"[bold]{escape(info.path)}[/]: {info.places} places, {info.size_bytes / 1e6:.2f} MB on disk, "
+        f"{info.memory_bytes / 1e6:.2f} MB in memory for search, made {info.created}"
     )
-    for name, count in list(info.traverses.items())[:20]:
-        out.print(f"  traverse {name}: {count} places", markup=False)
-    if len(info.traverses) > 20:
-        out.print(f"  and {len(info.traverses) - 20} more traverses")
+    for one in info.traverses[:_SHOWN]:
+        said = one.traverse
+        words = [f"{one.places} places"]
+        words += [] if one.metres is None else [f"{one.metres:.0f} m"]
+        words += [] if said.started is None else [time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(said.started))]
+        words += [f"robot {said.robot}"] if said.robot else []
+        words += [said.notes] if said.notes else []
+        out.print(f"  traverse {said.name}: {', '.join(words)}", markup=False)
+    if len(info.traverses) > _SHOWN:
+        out.print(f"  and {len(info.traverses) - _SHOWN} more traverses")
     if info.bounds:
         x_min, y_min, x_max, y_max = info.bounds
         out.print(f"  {info.with_pose} with a pose, within {x_max - x_min:.1f} m x {y_max - y_min:.1f} m")
@@ -72,4 +84,37 @@ def info_command(
         out.print("  no poses")
     sizes = ", ".join(str(size) for size in info.sizes)
     out.print(f"  descriptors: {info.dim} numbers, {2 * info.dim} bytes a place; sizes for search: {sizes}")
-    out.print(f"  model {info.model_fingerprint}, then at {info.model_path}", markup=False)
+    out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}", markup=False)
+    if info.model_family != info.model_fingerprint:
+        out.print(f"  an export of model {info.model_family}, which serves this map as well")
+
+
+@app.command("check")
+def check_command(
+    map: Annotated[Path, typer.Argument(help="A .vprmap file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+) -> None:
+    """Is a map whole? Reads everything in it: each checksum, orphans, numbers, and the file's own structure.
+
+    Exit code 1 where something is wrong. `vpr map salvage` then makes a new map of what is whole.
+    """
+    from vpr_aesvc.placemap.check import check_map
+
+    with progress_bars() as progress:
+        report = check_map(map, lambda done, of: progress("checking places", done, of))
+    if as_json:
+        typer.echo(json.dumps(asdict(report)))
+    else:
+        for problem in report.problems[:_SHOWN]:
+            out.print(f"  {problem}", markup=False)
+        if len(report.problems) > _SHOWN:
+            out.print(f"  and {len(report.problems) - _SHOWN} more; --json gives all")
+    if report.problems:
+        raise VprError(
+            f"{map}: {len(report.problems)} problems; vpr map salvage {map} -o NEW_MAP saves the places that are whole"
+        )
+    if not as_json:
+        out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails", markup=False)
+
+
+map_tools.add_to(app)

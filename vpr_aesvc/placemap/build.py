@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import check_free
+from vpr_aesvc.placemap.copies import new_file
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.types import Frame
 
@@ -32,25 +30,10 @@ def build_map(
     Raises:
         VprError: the output exists, no image could be read, or the disk refuses.
     """
-    output = Path(output)
-    check_free(output, "map")
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     skipped: list[str] = []
-    try:
-        with PlaceMap.create(partial, describer) as place_map:
-            for positions, descriptors, images in describer.describe_frames(frames, skipped):
-                place_map.add([frames[at] for at in positions], descriptors, images, traverse)
-                if progress:
-                    progress(positions[-1] + 1, len(frames))
-        try:
-            os.link(partial, output)  # unlike a rename, never replaces a map that appeared meanwhile
-        except FileExistsError:
-            raise VprError(f"{output}: appeared while the map was built; it was left alone") from None
-        except OSError:
-            partial.rename(output)  # a file system without hard links
-    except OSError as error:
-        raise VprError(f"{output}: the map cannot be written ({error.strerror or error})") from error
-    finally:
-        for suffix in ("", "-wal", "-shm"):
-            partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+    with new_file(Path(output)) as partial, PlaceMap.create(partial, describer) as place_map:
+        for positions, descriptors, images in describer.describe_frames(frames, skipped):
+            place_map.add([frames[at] for at in positions], descriptors, images, traverse)
+            if progress:
+                progress(positions[-1] + 1, len(frames))
     return skipped

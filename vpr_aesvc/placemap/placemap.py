@@ -1,13 +1,17 @@
-"""A map one can add to and search: the file (:mod:`store`) and the FAISS index over it (:mod:`index`)."""
+"""A map one can add to and search: the file (:mod:`store`) and what is read from it for search (:mod:`loaded`).
+
+One process writes at a time and waits for its turn; any number read, also while it writes, and see what it has added at
+their next search. Within a process a map may be used from several threads.
+"""
 
 from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -17,52 +21,44 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image, encode_jpeg, thumbnail
-from vpr_aesvc.placemap import store
-from vpr_aesvc.placemap.index import SizedIndex
+from vpr_aesvc.placemap import changes, reads, scan, store
+from vpr_aesvc.placemap.loaded import Loaded
+from vpr_aesvc.placemap.traverses import Traverse, Traverses
+from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Place, Pose
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
 
-_COLUMNS = "p.id, p.label, t.name, p.path, p.stamp, p.x, p.y, p.z, p.qx, p.qy, p.qz, p.qw, p.extra"
-_DESCRIPTOR = np.dtype("<f2")
 DEFAULT_TRAVERSE = "traverse-1"
 
 
-@dataclass(frozen=True)
-class MapInfo:
-    """What ``vpr map info`` prints. ``size_bytes`` is the file's; ``bounds`` is (x min, y min, x max, y max) in metres."""
-
-    path: str
-    places: int
-    traverses: dict[str, int]
-    with_pose: int
-    bounds: tuple[float, float, float, float] | None
-    dim: int
-    sizes: tuple[int, ...]
-    model_fingerprint: str
-    model_path: str
-    created: str
-    size_bytes: int
-
-
 class PlaceMap:
-    """The places of one environment. Use :meth:`create` or :meth:`open`; it is a context manager."""
+    """The places of one environment. Use :meth:`create` or :meth:`open`; it is a context manager.
+
+    Attributes:
+        path: the file.
+        dim: the full descriptor size.
+        sizes: the sizes a descriptor may be cut to for search, ascending; the last is ``dim``.
+        model_fingerprint: of the model that made the map. model_family: of all models that may be used with it.
+        model_path: where that model lay. model_precision: its precision. created: when the map was, UTC.
+    """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self.path = path
         self._db = connection
-        self._index: SizedIndex | None = None
-        self._ids: NDArray[np.int64] = np.empty(0, np.int64)
-        with self._guard():
-            meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        self._lock = threading.RLock()
+        meta = store.read_meta(path, connection)
         try:
             self.dim = int(meta["dim"])
             self.sizes = tuple(int(size) for size in json.loads(meta["sizes"]))
-            self.model_fingerprint = meta["model_fingerprint"]
-            self._model_path, self._created = meta["model_path"], meta["created"]
+            self.model_fingerprint, self.model_family = meta["model_fingerprint"], meta["model_family"]
+            self.model_precision, self.created = meta["model_precision"], meta["created"]
+            self.model_path = Path(meta["model_path"])
         except (KeyError, ValueError) as error:
-            raise VprError(f"{path}: the map is damaged (its description cannot be read: {error})") from error
+            raise VprError(store.damage(path, f"its description cannot be read: {error}")) from error
+        self._loaded: Loaded | None = None
+        self._traverses = Traverses(path, connection)
 
     @classmethod
     def create(cls, path: Path | str, describer: Describer) -> PlaceMap:
@@ -71,21 +67,29 @@ class PlaceMap:
         Raises:
             VprError: the path exists or cannot be written.
         """
-        path = Path(path)
-        connection = store.create(path)
         meta = {
             "dim": str(describer.dim),
             "sizes": json.dumps(list(describer.sizes)),
             "model_fingerprint": describer.fingerprint,
+            "model_family": describer.family,
+            "model_precision": describer.precision,
             "model_path": str(describer.path.resolve()),
-            "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         }
-        connection.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        return cls(path, connection)
+        return cls.create_like(path, meta)
+
+    @classmethod
+    def create_like(cls, path: Path | str, meta: Mapping[str, str]) -> PlaceMap:
+        """A new, empty map with the description (:attr:`meta`) of another.
+
+        Raises:
+            VprError: the path exists or cannot be written.
+        """
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        return cls(Path(path), store.create(Path(path), {**meta, "created": now}))
 
     @classmethod
     def open(cls, path: Path | str, describer: Describer | None = None) -> PlaceMap:
-        """An existing map; with ``describer`` given, only if it made the map.
+        """An existing map; with ``describer`` given, only if it made the map or is of the same family.
 
         Raises:
             VprError: no such file, not a map, damaged, or made with another model.
@@ -101,22 +105,22 @@ class PlaceMap:
             raise
         return place_map
 
+    @property
+    def meta(self) -> dict[str, str]:
+        """The description, as it is stored."""
+        return store.read_meta(self.path, self._db)
+
     def require(self, describer: Describer) -> None:
-        """Refuses a model that did not make this map: its descriptors would be compared as if they were alike.
+        """Refuses a model that this map's descriptors cannot be compared with.
 
         Raises:
-            VprError: the fingerprints differ.
+            VprError: it is of another family.
         """
-        if describer.fingerprint != self.model_fingerprint:
+        if describer.family != self.model_family:
             raise VprError(
-                f"{self.path}: was made with model {self.model_fingerprint} (then at {self._model_path}), "
-                f"but {describer.path} is model {describer.fingerprint}; use that model or build the map again"
+                f"{self.path}: was made with model {self.model_fingerprint} (then at {self.model_path}), but {describer.path} "
+                f"is model {describer.fingerprint}; use that model, or an export of it that passed its check, or build the map again"
             )
-
-    @property
-    def model_path(self) -> Path:
-        """Where the model lay when the map was made."""
-        return Path(self._model_path)
 
     def add(
         self,
@@ -145,64 +149,146 @@ class PlaceMap:
         if not np.isfinite(descriptors).all():
             raise VprError("a descriptor holds numbers that are not finite; nothing was added")
         pictures = [None] * len(frames) if images is None else list(images)
-        ids: list[int] = []
-        with self._guard(), self._transaction():
-            for frame, descriptor, picture in zip(frames, descriptors, pictures, strict=True):
-                ids.append(self._insert(frame, descriptor, picture, frame.sequence or traverse))
-        self._index = None
-        return ids
+        jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
+        return self.add_stored(frames, descriptors.astype(scan.DESCRIPTOR), jpegs, traverse)
 
-    def _insert(
-        self, frame: Frame, descriptor: NDArray[np.float32], image: NDArray[np.uint8] | None, traverse: str
-    ) -> int:
-        self._db.execute("INSERT OR IGNORE INTO traverses (name) VALUES (?)", (traverse,))
-        pose = frame.pose.as_tuple() if frame.pose else (None,) * 7
-        path = None if frame.path is None else str(frame.path.resolve())
-        extra = dict(frame.extra) if frame.index is None else {**frame.extra, "index": f"{frame.index:g}"}
-        row = self._db.execute(
-            "INSERT INTO places (traverse, label, path, stamp, x, y, z, qx, qy, qz, qw, extra, descriptor) "
-            "VALUES ((SELECT id FROM traverses WHERE name = ?), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                traverse,
-                frame.label,
-                path,
-                frame.stamp,
-                *pose,
-                json.dumps(extra),
-                descriptor.astype(_DESCRIPTOR).tobytes(),
-            ),
-        )
-        place = int(row.lastrowid or 0)
-        if image is not None:
-            self._db.execute("INSERT INTO thumbnails VALUES (?, ?)", (place, encode_jpeg(thumbnail(image))))
-        return place
+    def add_stored(
+        self,
+        frames: Sequence[Frame],
+        descriptors: NDArray[np.float16],
+        jpegs: Sequence[bytes | None],
+        traverse: str = DEFAULT_TRAVERSE,
+    ) -> list[int]:
+        """As :meth:`add`, from what another map holds: descriptors float16 [n, d_max] and thumbnails as JPEG, kept as they are."""
+        with self._writing() as change:
+            of_name = self._traverses.ids(frame.sequence or traverse for frame in frames)
+            first = changes.next_id(self._db)
+            for place, (frame, descriptor, jpeg) in enumerate(zip(frames, descriptors, jpegs, strict=True), first):
+                number = of_name[frame.sequence or traverse]
+                changes.insert(self._db, change, place, frame, number, descriptor.tobytes(), jpeg)
+        with self._lock:
+            if self._loaded is not None:
+                self._loaded.keep_up(self._db, wrote=True)
+        return list(range(first, first + len(frames)))
 
-    def search(self, descriptors: NDArray[np.float32], k: int = 5, size: int | None = None) -> list[list[Match]]:
+    def start_traverse(
+        self, name: str, started: float | None = None, robot: str | None = None, notes: str | None = None
+    ) -> None:
+        """Begins a traverse, or says more of one that is there. Places are added to it by its name.
+
+        Args:
+            started: seconds since 1970.
+
+        Raises:
+            VprError: the disk refuses.
+        """
+        with self._writing():
+            self._traverses.describe(name, started, robot, notes)
+
+    def traverses(self) -> dict[str, Traverse]:
+        """All traverses by name, in the order they began."""
+        with self._lock, store.guard(self.path):
+            return self._traverses.all()
+
+    def remove(self, ids: Iterable[int]) -> int:
+        """Removes places; traverses left without any go too. Returns how many there were; unknown ids are passed over.
+
+        Raises:
+            VprError: the disk refuses; all places are still there.
+        """
+        with self._lock:
+            with self._writing() as change:
+                self._keep_up()
+                gone, traverses = changes.remove(self._db, change, {int(place) for place in ids})
+                self._traverses.drop_empty(traverses)
+            if self._loaded is not None and gone:
+                self._loaded.removed(np.array(gone, np.int64), -change.checksums)
+        return len(gone)
+
+    def set_poses(self, poses: Mapping[int, Pose]) -> None:
+        """Gives places other poses, as after a SLAM back end has closed its loops.
+
+        Raises:
+            VprError: an id is not in the map, or the disk refuses; nothing was changed.
+        """
+        with self._lock:
+            with self._writing() as change:
+                self._keep_up()
+                changes.set_poses(self._db, change, poses)
+            if self._loaded is not None and poses:
+                positions = np.array([(pose.x, pose.y, pose.z) for pose in poses.values()])
+                self._loaded.moved(np.fromiter(poses, np.int64), positions, change.checksums)
+
+    def search(
+        self,
+        descriptors: NDArray[np.float32],
+        k: int = 5,
+        size: int | None = None,
+        where: Where | None = None,
+        exact: bool | None = None,
+        shortlist: int | None = None,
+    ) -> list[list[Match]]:
         """The ``k`` most similar places of each descriptor, best first.
 
         Args:
             descriptors: float32 [q, d_max] or [d_max].
             k: how many places at the most, at least 1.
             size: compare the first ``size`` components; one of ``sizes``, by default all.
+            where: which places may be returned; applied inside the search, so ``k`` of them are found wherever there are ``k``.
+            exact: compare with every place, or with a compressed index's shortlist; by default whichever pays at this many places.
+            shortlist: how many places of the compressed index are ranked by the full descriptor.
 
         Raises:
-            VprError: an unknown size, or a descriptor of another length.
+            VprError: an unknown size or traverse, a descriptor of another length, or a damaged map.
         """
-        queries = np.atleast_2d(np.asarray(descriptors, np.float32))
+        queries = self._queries(descriptors)
         chosen = self.check_size(size)
-        if queries.shape[1] != self.dim:
-            raise VprError(f"{self.path}: holds descriptors of {self.dim} numbers, the query has {queries.shape[1]}")
         if k < 1:
             raise VprError(f"at least one match must be asked for, found {k}")
-        index = self._load()
-        if not len(self._ids):
-            return [[] for _ in queries]
-        similarities, rows = index.search(queries, k, chosen)
-        places = self.places({int(self._ids[row]) for row in np.unique(rows)})
-        return [
-            [Match(places[int(self._ids[row])], float(similarity)) for similarity, row in zip(near, order, strict=True)]
-            for near, order in zip(similarities, rows, strict=True)
-        ]
+        with self._lock:
+            loaded = self._load()
+            if len(loaded) == loaded.dead:
+                return [[] for _ in queries]
+            mask = None if where is None else where.mask(loaded, self._traverses.by_name())
+            if loaded.dead:
+                mask = loaded.alive if mask is None else mask & loaded.alive
+            similarities, found = loaded.index.search(
+                queries, k, chosen, allowed=mask, exact=exact, shortlist=shortlist
+            )
+            places = self.places(int(place) for place in loaded.ids[np.unique(found[found >= 0])])
+            ids = loaded.ids
+            return [
+                [
+                    Match(places[int(ids[row])], float(near))
+                    for near, row in zip(near_ones, order, strict=True)
+                    if row >= 0
+                ]
+                for near_ones, order in zip(similarities, found, strict=True)
+            ]
+
+    def similarities(
+        self, descriptors: NDArray[np.float32], size: int | None = None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """Every place's id, int64 [n], and the cosines of each descriptor with all of them, float32 [q, n].
+
+        Raises:
+            VprError: as :meth:`search`.
+        """
+        queries, chosen = self._queries(descriptors), self.check_size(size)
+        with self._lock:
+            loaded = self._load()
+            cosines = loaded.index.similarities(queries, chosen)
+            if loaded.dead:
+                return loaded.ids[loaded.alive], cosines[:, loaded.alive]
+            return loaded.ids.copy(), cosines
+
+    def _queries(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
+        queries = np.atleast_2d(np.asarray(descriptors, np.float32))
+        if queries.ndim != 2 or queries.shape[1] != self.dim:
+            raise VprError(f"{self.path}: holds descriptors of {self.dim} numbers, the query has {queries.shape[-1]}")
+        if not np.isfinite(queries).all():
+            raise VprError("the query's descriptor holds numbers that are not finite")
+        return queries
 
     def check_size(self, size: int | None) -> int:
         """The size to search at; None is the full size.
@@ -216,74 +302,57 @@ class PlaceMap:
         return self.dim if size is None else size
 
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
-        """Places by id, all of them by default, in the order they were added."""
-        query = f"SELECT {_COLUMNS} FROM places p JOIN traverses t ON t.id = p.traverse"
-        wanted = None if ids is None else json.dumps(sorted(ids))
-        with self._guard():
-            if wanted is None:
-                rows = self._db.execute(f"{query} ORDER BY p.id").fetchall()
-            else:  # one bound parameter, however many ids there are
-                rows = self._db.execute(
-                    f"{query} WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY p.id", (wanted,)
-                ).fetchall()
-            return {row[0]: _place(row) for row in rows}
+        """Places by id, all of them by default, in the order they were added.
+
+        Raises:
+            VprError: one of them is damaged or missing.
+        """
+        wanted = None if ids is None else sorted({int(place) for place in ids})
+        with self._lock, store.guard(self.path), store.snapshot(self._db):
+            return reads.places(self.path, self._db, self._traverses.by_name(), wanted)
 
     def descriptors(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         """All places' ids int64 [n] and descriptors float16 [n, d_max], in the order they were added.
 
         Raises:
-            VprError: a stored descriptor is damaged.
+            VprError: the map is damaged.
         """
-        with self._guard():
-            rows: Sequence[tuple[int, bytes]] = self._db.execute(
-                "SELECT id, descriptor FROM places ORDER BY id"
-            ).fetchall()
-        for place, blob in rows:
-            if len(blob) != self.dim * _DESCRIPTOR.itemsize:
-                raise VprError(f"{self.path}: the map is damaged (place {place} has a descriptor of {len(blob)} bytes)")
-        data = np.frombuffer(b"".join(blob for _, blob in rows), _DESCRIPTOR).reshape(len(rows), self.dim)
-        if not np.isfinite(data).all():
-            raise VprError(f"{self.path}: the map is damaged (a descriptor holds numbers that are not finite)")
-        return np.array([place for place, _ in rows], np.int64), data
+        with self._lock, store.guard(self.path), store.snapshot(self._db):
+            return scan.descriptors(self.path, self._db, self.dim)
 
     def thumbnail(self, place: int) -> NDArray[np.uint8] | None:
         """The place's picture, RGB uint8 [h, w, 3] with the longest side 160, or None where none was stored."""
-        with self._guard():
-            row = self._db.execute("SELECT jpeg FROM thumbnails WHERE place = ?", (place,)).fetchone()
-        return None if row is None else decode_image(row[0], f"{self.path}, thumbnail of place {place}")
+        jpeg = self.thumbnail_jpeg(place)
+        return None if jpeg is None else decode_image(jpeg, f"{self.path}, thumbnail of place {place}")
 
-    def info(self) -> MapInfo:
-        """Counts, bounds and origin of the map."""
-        with self._guard():
-            traverses = dict(
-                self._db.execute(
-                    "SELECT t.name, count(*) FROM places p JOIN traverses t ON t.id = p.traverse GROUP BY t.id"
-                )
-            )
-            count, posed, *bounds = self._db.execute(
-                "SELECT count(*), count(x), min(x), min(y), max(x), max(y) FROM places"
-            ).fetchone()
-        return MapInfo(
-            path=str(self.path),
-            places=count,
-            traverses=traverses,
-            with_pose=posed,
-            bounds=(bounds[0], bounds[1], bounds[2], bounds[3]) if posed else None,
-            dim=self.dim,
-            sizes=self.sizes,
-            model_fingerprint=self.model_fingerprint,
-            model_path=self._model_path,
-            created=self._created,
-            size_bytes=self.path.stat().st_size,
-        )
+    def thumbnail_jpeg(self, place: int) -> bytes | None:
+        """The place's picture as it is stored.
+
+        Raises:
+            VprError: it is damaged or gone.
+        """
+        with self._lock, store.guard(self.path):
+            return reads.thumbnail(self.path, self._db, place)
+
+    @contextmanager
+    def loaded(self) -> Iterator[Loaded]:
+        """The arrays and the index in memory, up to date, for the parts of this library that look at the whole map."""
+        with self._lock:
+            yield self._load()
 
     def __len__(self) -> int:
-        with self._guard():
-            return int(self._db.execute("SELECT count(*) FROM places").fetchone()[0])
+        with self._lock, store.guard(self.path):
+            return store.read_tally(self._db)[0]
+
+    def copy_to(self, target: Path, progress: Callable[[int, int, int], None] | None = None) -> None:
+        """Copies the file while others use it; see :func:`vpr_aesvc.placemap.copies.backup`."""
+        with self._lock:
+            store.copy_to(self.path, self._db, target, progress)
 
     def close(self) -> None:
         """Closes the file; the write-ahead log is folded into it, so that the map is one file again."""
-        self._db.close()
+        with self._lock:
+            self._db.close()
 
     def __enter__(self) -> PlaceMap:
         return self
@@ -293,32 +362,23 @@ class PlaceMap:
     ) -> None:
         self.close()
 
-    def _load(self) -> SizedIndex:
-        if self._index is None:
-            self._ids, data = self.descriptors()
-            self._index = SizedIndex(data)
-        return self._index
+    def _load(self) -> Loaded:
+        if self._loaded is None:
+            self._loaded = Loaded(self.path, self.dim)
+        self._loaded.keep_up(self._db)
+        return self._loaded
+
+    def _keep_up(self) -> None:
+        """Within a transaction: nobody else changes the map until it ends, so that this change alone is left to take in."""
+        if self._loaded is not None:
+            self._loaded.keep_up(self._db)
 
     @contextmanager
-    def _guard(self) -> Iterator[None]:
-        try:
-            yield
-        except sqlite3.Error as error:
-            raise VprError(f"{self.path}: {error}") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-        except BaseException:
-            self._db.execute("ROLLBACK")
-            raise
-        self._db.execute("COMMIT")
-
-
-def _place(row: tuple) -> Place:  # type: ignore[type-arg]
-    pose = None if row[5] is None else Pose(*row[5:12])
-    return Place(
-        id=row[0], label=row[1], traverse=row[2], path=row[3], stamp=row[4], pose=pose, extra=json.loads(row[12])
-    )
+    def _writing(self) -> Iterator[changes.Change]:
+        with self._lock, store.guard(self.path):
+            try:
+                with changes.changing(self._db) as change:
+                    yield change
+            except BaseException:
+                self._traverses.forget()
+                raise

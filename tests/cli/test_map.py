@@ -1,0 +1,83 @@
+"""`vpr map ...` as a user runs it."""
+
+import json
+import shutil
+
+import pytest
+
+from tests.command import refused, vpr
+
+
+@pytest.fixture
+def street(drawn_map, tmp_path):
+    return shutil.copy(drawn_map, tmp_path / "street.vprmap")
+
+
+def answer(*words):
+    done = vpr(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_info_says_what_is_there(street):
+    text = answer("map", "info", street)
+    assert "40 places" in text and "40 with a pose" in text and "in memory for search" in text and "(fp32)" in text
+    found = json.loads(answer("map", "info", street, "--json"))
+    assert found["places"] == 40 and found["traverses"][0]["metres"] > 10
+
+
+def test_check_and_salvage(street, tmp_path):
+    assert "is whole: 40 places, 40 thumbnails" in answer("map", "check", street)
+    content = bytearray(street.read_bytes())
+    at = content.index(b"morning/0010.jpg") if b"morning/0010.jpg" in content else content.index(b".jpg", 30_000)
+    content[at] ^= 1
+    street.write_bytes(content)
+    done = vpr("map", "check", street)
+    refused(done, "vpr map salvage")
+    assert "does not match the checksum" in done.stdout
+    refused(vpr("query", street, street.parent), "")
+    assert "holds 39 places; 1 were damaged" in answer("map", "salvage", street, "-o", tmp_path / "saved.vprmap")
+    assert "is whole: 39 places" in answer("map", "check", tmp_path / "saved.vprmap")
+
+
+def test_prune_backup_merge(street, tmp_path):
+    text = answer("map", "prune", street, "-o", tmp_path / "small.vprmap", "--places", 20, "--radius", 8)
+    assert "of 40 places and saves" in text and "part of the right answers lost" in text
+    assert "is whole" in answer("map", "check", tmp_path / "small.vprmap")
+    assert "is whole" in answer("map", "backup", street, "-o", tmp_path / "copy.vprmap")
+    text = answer(
+        "map", "merge", street, tmp_path / "copy.vprmap", "-o", tmp_path / "both.vprmap", "--transform", "100,0,0,90"
+    )
+    assert "holds 80 places" in text and "is now" in text
+    found = json.loads(answer("map", "info", tmp_path / "both.vprmap", "--json"))
+    assert found["places"] == 80 and found["bounds"][2] > 99
+
+
+def test_export_and_import(street, tmp_path):
+    assert "holds 40 places" in answer("map", "export", street, tmp_path / "m.npz")
+    assert "holds 40 places" in answer("map", "import", tmp_path / "m.npz", tmp_path / "again.vprmap")
+    assert "is whole: 40 places, 40 thumbnails" in answer("map", "check", tmp_path / "again.vprmap")
+    assert "holds 40 poses" in answer("map", "export", street, tmp_path / "t.tum")
+    assert "40 places of" in answer("map", "import", tmp_path / "t.tum", street)
+    late = (tmp_path / "t.tum").read_text().splitlines()[1:9]
+    (tmp_path / "late.tum").write_text("\n".join(late))
+    assert "32 lie further than" in answer("map", "import", tmp_path / "late.tum", street)
+    refused(vpr("map", "export", street, tmp_path / "t.csv"), "ends in .npz or .tum")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("map", "prune", "{map}", "-o", "{out}", "--radius", "0"), "radius must be above 0"),
+        (("map", "prune", "{map}", "-o", "{out}", "--places", "1", "--radius", "1"), "places must stay"),
+        (("map", "prune", "{map}", "-o", "{map}"), "exists already"),
+        (("map", "merge", "{map}", "{map}", "-o", "{out}", "--transform", "1,2"), "--transform must be four numbers"),
+        (("map", "backup", "nowhere.vprmap", "-o", "{out}"), "no such map"),
+        (("map", "import", "nowhere.npz", "{out}"), "not an archive"),
+        (("map", "import", "nowhere.tum", "{map}"), "cannot be read"),
+        (("map", "check", "nowhere.vprmap"), "no such map"),
+    ],
+)
+def test_mistakes_leave_nothing(street, tmp_path, words, said):
+    refused(vpr(*(word.format(map=street, out=tmp_path / "out.vprmap") for word in words), cwd=tmp_path), said)
+    assert [path.name for path in tmp_path.iterdir()] == ["street.vprmap"]

@@ -1,0 +1,211 @@
+"""``vpr map prune | merge | backup | salvage | export | import``: maps from maps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vpr_aesvc.cli.console import out, progress_bars
+from vpr_aesvc.describer import Describer
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import check_free
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.types import Frame, Pose
+
+Map = Annotated[Path, typer.Argument(help="A .vprmap file.")]
+NewMap = Annotated[Path, typer.Option("-o", "--output", help="The map file to make.")]
+_TUM = (".tum", ".txt")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Registers the commands."""
+    for name, command in (
+        ("prune", prune_command),
+        ("merge", merge_command),
+        ("backup", backup_command),
+        ("salvage", salvage_command),
+        ("export", export_command),
+        ("import", import_command),
+    ):
+        app.command(name)(command)
+
+
+def prune_command(
+    map: Map,
+    output: NewMap,
+    places: Annotated[
+        int | None, typer.Option(min=1, help="Keep at most so many, instead of as few as --max-loss allows.")
+    ] = None,
+    max_loss: Annotated[
+        float, typer.Option(min=0, max=1, help="Part of the right answers that may be lost.")
+    ] = 0.01,
+    radius: Annotated[
+        float | None,
+        typer.Option(
+            help="Metres within which one place may stand for another; three times the usual step by default."
+        ),
+    ] = None,
+) -> None:
+    """Make a smaller map that covers the same ground.
+
+    A place goes only where one that stays lies near it and looks alike. What that costs is measured on the map itself: each removed
+    place is looked for as if it were a new image. Another day's images are harder; ask for them with `vpr query`.
+    """
+    from vpr_aesvc.placemap.copies import copy_places, new_file
+    from vpr_aesvc.placemap.prune import prune
+
+    check_free(output, "map")
+    with PlaceMap.open(map) as whole, progress_bars() as progress:
+        chosen = prune(whole, places, max_loss, radius, lambda done, of: progress("choosing places", done, of))
+        with new_file(output) as partial, PlaceMap.create_like(partial, whole.meta) as pruned:
+            copy_places(whole, pruned, chosen.kept, progress=lambda done, of: progress("copying places", done, of))
+        before = map.stat().st_size
+    near = "within 3 places along the traverse" if chosen.radius is None else f"within {chosen.radius:.2f} m"
+    saved = before - output.stat().st_size
+    out.print(
+        f"map {output} keeps {len(chosen.kept)} of {len(chosen.kept) + chosen.removed} places and saves {saved / 1e6:.2f} of "
+        f"{before / 1e6:.2f} MB; each that went has one {near} that is at least {chosen.level:.3f} similar",
+        markup=False,
+    )
+    if chosen.asked:
+        out.print(
+            f"asked for {chosen.asked} of the removed: the best match lies near for {chosen.right_before} in the whole map, for "
+            f"{chosen.right_after} in the new one; part of the right answers lost {chosen.loss:.3f}"
+        )
+
+
+def merge_command(
+    first: Annotated[Path, typer.Argument(help="A .vprmap file; its coordinates are kept.")],
+    second: Annotated[Path, typer.Argument(help="A .vprmap file of the same model.")],
+    output: NewMap,
+    transform: Annotated[
+        str,
+        typer.Option(help="Brings the second map's poses into the first's: x,y,z,yaw in metres and degrees about z."),
+    ] = "0,0,0,0",
+) -> None:
+    """Make one map of two maps of the same model."""
+    from vpr_aesvc.placemap.copies import merge
+
+    check_free(output, "map")
+    x, y, z, yaw = _transform(transform)
+
+    def align(frame: Frame) -> Frame:
+        return frame if frame.pose is None else replace(frame, pose=_moved(frame.pose, x, y, z, yaw))
+
+    with PlaceMap.open(first) as one, PlaceMap.open(second) as other, progress_bars() as progress:
+        total = len(one) + len(other)
+        renamed = merge(one, other, output, align, lambda done, of: progress("copying places", done, of))
+    for old, new in renamed.items():
+        out.print(f"traverse {old} of {second} is now {new}", markup=False)
+    out.print(f"map {output} holds {total} places", markup=False)
+
+
+def backup_command(map: Map, output: NewMap) -> None:
+    """Copy a map safely, also while a robot writes to it. The copy is read and checked."""
+    from vpr_aesvc.placemap.copies import backup
+
+    with PlaceMap.open(map) as place_map, progress_bars() as progress:
+        backup(place_map, output, lambda done, of: progress("copying pages", done, of))
+    out.print(f"backup {output} is whole", markup=False)
+
+
+def salvage_command(
+    map: Map,
+    output: NewMap,
+    model: Annotated[
+        Path | None, typer.Option("-m", "--model", help="The map's model, where its own description is damaged.")
+    ] = None,
+) -> None:
+    """Save the places of a damaged map that are whole into a new one."""
+    from vpr_aesvc.placemap.salvage import salvage
+
+    check_free(output, "map")
+    with progress_bars() as progress:
+        done = salvage(
+            map,
+            output,
+            None if model is None else Describer.open(model),
+            lambda done, of: progress("reading places", done, of),
+        )
+    out.print(
+        f"map {output} holds {done.places} places; {done.damaged} were damaged and {done.thumbnails_lost} thumbnails were lost",
+        markup=False,
+    )
+
+
+def export_command(
+    map: Map,
+    output: Annotated[Path, typer.Argument(help="A .npz file (everything) or a .tum file (stamps and poses).")],
+) -> None:
+    """Write a map for other programs: plain arrays, or its trajectory."""
+    from vpr_aesvc.placemap.archive import write_npz
+    from vpr_aesvc.placemap.trajectory import write_tum
+
+    kind = _kind(output)
+    with PlaceMap.open(map) as place_map:
+        if kind == "npz":
+            write_npz(place_map, output)
+            count = len(place_map)
+        else:
+            count = write_tum(place_map.places().values(), output)
+    out.print(f"{output} holds {count} {'places' if kind == 'npz' else 'poses'}", markup=False)
+
+
+def import_command(
+    file: Annotated[Path, typer.Argument(help="A .npz file of `vpr map export`, or a .tum trajectory.")],
+    map: Annotated[Path, typer.Argument(help="The map to make of a .npz, or the map that gets the poses of a .tum.")],
+    max_gap: Annotated[
+        float, typer.Option(min=0, help="Seconds that a place and a pose of the trajectory may lie apart.")
+    ] = 0.05,
+) -> None:
+    """Make a map of arrays again; or give a map's places the poses of a trajectory, such as your SLAM back end's after its loops closed."""
+    from vpr_aesvc.placemap.archive import read_npz
+    from vpr_aesvc.placemap.trajectory import read_tum, set_trajectory
+
+    if _kind(file) == "npz":
+        count = read_npz(file, map)
+        out.print(f"map {map} holds {count} places", markup=False)
+        return
+    poses = read_tum(file)
+    with PlaceMap.open(map) as place_map:
+        given, without = set_trajectory(place_map, poses, max_gap)
+    left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
+    out.print(f"{given} places of {map} have new poses{left}", markup=False)
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    if suffix not in (".npz", *_TUM):
+        raise VprError(f"{path}: expected a name that ends in .npz or .tum")
+    return "npz" if suffix == ".npz" else "tum"
+
+
+def _transform(text: str) -> tuple[float, float, float, float]:
+    try:
+        x, y, z, yaw = (float(part) for part in text.split(","))
+        if not all(map(math.isfinite, (x, y, z, yaw))):
+            raise ValueError
+    except ValueError:
+        raise VprError(
+            f"--transform must be four numbers, x,y,z in metres and yaw in degrees; found {text!r}"
+        ) from None
+    return x, y, z, math.radians(yaw)
+
+
+def _moved(pose: Pose, x: float, y: float, z: float, yaw: float) -> Pose:
+    """The pose turned by ``yaw`` about the z axis of its frame, then moved."""
+    sine, cosine = math.sin(yaw), math.cos(yaw)
+    s, c = math.sin(yaw / 2), math.cos(yaw / 2)
+    return Pose(
+        cosine * pose.x - sine * pose.y + x,
+        sine * pose.x + cosine * pose.y + y,
+        pose.z + z,
+        c * pose.qx - s * pose.qy,
+        c * pose.qy + s * pose.qx,
+        c * pose.qz + s * pose.qw,
+        c * pose.qw - s * pose.qz,
+    )

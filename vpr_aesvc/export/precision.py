@@ -1,0 +1,163 @@
+"""The fused graph in half precision or in eight bits.
+
+Eight bits come in three ways. *Dynamic*: weights are stored in eight bits, and what flows is quantised while it flows, by its
+own range; for matrix products, of which a transformer is made. *Static*: the ranges are measured beforehand on real images; for
+convolutions, which ONNX Runtime has no fast dynamic form of. *Stored*: only the file is in eight bits, and the arithmetic is that
+of float32; for what the other two ways spoil or do not make faster.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.export.graph import TAIL
+
+if TYPE_CHECKING:
+    import onnx
+
+Tensors = Sequence[NDArray[np.float32]]
+_SMALL = 1024  # weights of fewer numbers are not worth a table
+
+
+def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Half precision inside, float32 input and output. The projection, which decides the ranking, stays in float32."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16
+
+    tail = [node.name for node in model.graph.node if node.name.startswith(TAIL)]
+    with _silent():
+        return convert_float_to_float16(model, keep_io_types=True, node_block_list=tail, disable_shape_infer=False)
+
+
+def is_convolutional(model: onnx.ModelProto) -> bool:
+    """Whether most of the weights are those of convolutions."""
+    sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
+    weights = {"Conv": 0, "MatMul": 0}
+    for node in model.graph.node:
+        if node.op_type in weights and not node.name.startswith(TAIL):
+            weights[node.op_type] += sum(sizes.get(name, 0) for name in node.input[1:2])
+    return weights["Conv"] > weights["MatMul"]
+
+
+def quantisable(model: onnx.ModelProto) -> list[str]:
+    """The nodes that eight bits can be used for, by name."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    kinds = {"Conv"} if is_convolutional(model) else {"MatMul", "Gemm"}
+    return [
+        node.name
+        for node in model.graph.node
+        if node.op_type in kinds and node.input[1] in constants and not node.name.startswith(TAIL)
+    ]
+
+
+def to_dynamic(model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
+    """Matrix products in eight bits but for the nodes ``kept``, and the projection."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    return _quantised(
+        model,
+        lambda source, target: quantize_dynamic(
+            source,
+            target,
+            nodes_to_quantize=[name for name in quantisable(model) if name not in kept],
+            per_channel=True,
+            weight_type=QuantType.QInt8,
+            extra_options={"MatMulConstBOnly": True, "DefaultTensorType": 1},
+        ),
+    )
+
+
+def to_static(model: onnx.ModelProto, tensors: Tensors, kept: Collection[str]) -> onnx.ModelProto:
+    """Convolutions in eight bits but for the nodes ``kept``, by the ranges that ``tensors`` [1, 3, H, W] give."""
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    name = model.graph.input[0].name
+
+    class Reader(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left = iter(tensors)
+
+        def get_next(self) -> dict[str, Any] | None:
+            tensor = next(self._left, None)
+            return None if tensor is None else {name: tensor}
+
+    return _quantised(
+        model,
+        lambda source, target: quantize_static(
+            source,
+            target,
+            Reader(),
+            quant_format=QuantFormat.QDQ,
+            nodes_to_quantize=[name for name in quantisable(model) if name not in kept],
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            extra_options={"CalibMovingAverage": True, "DefaultTensorType": 1},
+        ),
+    )
+
+
+def to_stored(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weights stored in eight bits, one range for each output channel. ONNX Runtime multiplies them out when it loads the graph."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    graph = model.graph
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    decoded: dict[str, str] = {}
+    before: list[onnx.NodeProto] = []
+    for node in graph.node:
+        wanted = node.op_type in ("Conv", "MatMul", "Gemm") and node.input[1] in constants
+        if not wanted or node.name.startswith(TAIL):
+            continue
+        name = node.input[1]
+        weights = numpy_helper.to_array(constants[name])
+        if weights.dtype != np.float32 or weights.size < _SMALL:
+            continue
+        if name not in decoded:
+            decoded[name] = f"{name}_decoded"
+            others = tuple(range(1, weights.ndim)) if node.op_type == "Conv" else 0
+            step = np.abs(weights).max(others, keepdims=True) / 127
+            step[step == 0] = 1
+            bits = np.round(weights / step).astype(np.int8)
+            graph.initializer.append(numpy_helper.from_array(bits, f"{name}_bits"))
+            graph.initializer.append(numpy_helper.from_array(step.astype(np.float32), f"{name}_step"))
+            before.append(
+                helper.make_node("Cast", [f"{name}_bits"], [f"{name}_whole"], f"{name}_whole", to=TensorProto.FLOAT)
+            )
+            before.append(helper.make_node("Mul", [f"{name}_whole", f"{name}_step"], [decoded[name]], decoded[name]))
+        node.input[1] = decoded[name]
+    nodes = [*before, *graph.node]
+    used = {name for node in nodes for name in node.input}
+    tensors = [tensor for tensor in graph.initializer if tensor.name in used]
+    del graph.node[:], graph.initializer[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(tensors)
+    return model
+
+
+def _quantised(model: onnx.ModelProto, quantise: Any) -> onnx.ModelProto:
+    import onnx
+
+    with tempfile.TemporaryDirectory() as folder, _silent():
+        source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
+        onnx.save(model, str(source))
+        quantise(str(source), str(target))
+        return onnx.load(str(target))
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Without the advice that ONNX Runtime's tools log, which is for those who call them."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)

@@ -1,0 +1,145 @@
+"""The robot model folder: ``model.json`` and ``descriptor.onnx``, one graph from normalised image to unit-norm descriptor.
+
+Nothing of it needs torch. Both files are checked, byte for byte, before a parser sees the graph.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from vpr_aesvc.backbones.onnx import Graph, GraphInput, GraphOutput, PreprocessFile, first_line
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import check_free, new_folder
+from vpr_aesvc.fingerprint import fingerprint
+from vpr_aesvc.model import MANIFEST, check_version
+
+FORMAT = "vpr_aesvc robot model"
+VERSION = 1
+GRAPH = "descriptor.onnx"
+Precision = Literal["fp32", "fp16", "int8"]
+
+
+class Check(BaseModel):
+    """What the exported model does to real images, beside the original."""
+
+    model_config = ConfigDict(extra="forbid")
+    images: int = Field(description="real images that were described by both")
+    cosine_median: float = Field(description="between the two descriptors of an image")
+    cosine_p1: float = Field(description="1st percentile")
+    cosine_min: float
+    views: int = Field(description="changed views that were looked up among the original's descriptors of the images")
+    top1_changed: float = Field(description="part of the views whose best match became a clearly worse one")
+    top1_other: float = Field(description="part of the views whose best match is any other image, a near tie included")
+    own_found: tuple[float, float] = Field(description="part of the views that find their own image: original, export")
+    passed: bool
+
+
+class Original(BaseModel):
+    """The model that was exported."""
+
+    model_config = ConfigDict(extra="forbid")
+    fingerprint: str
+    backbone: str
+    method: str
+
+
+class RobotManifest(BaseModel):
+    """``model.json`` of a robot model."""
+
+    model_config = ConfigDict(extra="forbid")
+    format: Literal["vpr_aesvc robot model"] = "vpr_aesvc robot model"
+    version: int = VERSION
+    precision: Precision
+    how: str = Field(description="how that precision was reached, in words")
+    input: GraphInput
+    output: GraphOutput
+    sizes: list[int] = Field(min_length=1)
+    original: Original
+    check: Check | None = Field(description="null: the export was not checked")
+    fingerprint: str = Field(description="over the graph and the preprocessing: what changes a descriptor")
+    family: str = Field(
+        description="models of one family share maps: the original's fingerprint where the check passed"
+    )
+    checksum: str = Field(description="over the rest of this file")
+
+    @classmethod
+    def of(cls, graph: bytes, **fields: Any) -> RobotManifest:
+        """With the fingerprint, the family and the checksum that belong to ``graph`` and to what is said of it."""
+        draft = cls(fingerprint="", family="", checksum="", **fields)
+        own = draft.fingerprint_of(graph)
+        passed = draft.check is not None and draft.check.passed
+        draft = draft.model_copy(update={"fingerprint": own, "family": draft.original.fingerprint if passed else own})
+        return draft.model_copy(update={"checksum": draft.expected_checksum()})
+
+    def fingerprint_of(self, graph: bytes) -> str:
+        """What ``fingerprint`` must be for this graph."""
+        return fingerprint(
+            "robot model", self.input.model_dump_json(), self.output.model_dump_json(), hashlib.sha256(graph).digest()
+        )
+
+    def expected_checksum(self) -> str:
+        """What ``checksum`` must be."""
+        return fingerprint("manifest", json.dumps(self.model_dump(exclude={"checksum"}), sort_keys=True))
+
+
+class RobotModel:
+    """Image -> descriptor in one graph. Stands where a backbone stands, and gives descriptors."""
+
+    def __init__(
+        self, path: Path, manifest: RobotManifest, graph: bytes, provider: str = "cpu", threads: int | None = None
+    ) -> None:
+        described = PreprocessFile(input=manifest.input, output=manifest.output)
+        self._graph = Graph(graph, path / GRAPH, described, provider, threads)
+        self.provider = self._graph.provider
+        self.embed = self._graph.__call__
+        self.spec = f"robot model {path}"
+        self.dim = manifest.output.size
+        self.fingerprint = manifest.fingerprint
+        self.preprocessing = str(self._graph.preprocess)
+
+
+def save_robot_model(path: Path, manifest: RobotManifest, graph: bytes) -> None:
+    """Writes the folder, whole or not at all.
+
+    Raises:
+        VprError: the path exists or cannot be written.
+    """
+    check_free(path, "robot model")
+    with new_folder(path, "robot model") as folder:
+        (folder / GRAPH).write_bytes(graph)
+        (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=1) + "\n")
+
+
+def is_robot_model(content: dict[str, object]) -> bool:
+    """Whether the content of a ``model.json`` says so."""
+    return content.get("format") == FORMAT
+
+
+def load_robot_model(path: Path, content: dict[str, object]) -> tuple[RobotManifest, bytes]:
+    """Checks a robot model's ``model.json`` and reads its graph.
+
+    Returns:
+        what it says, and the bytes of the graph, which are those that it speaks of.
+
+    Raises:
+        VprError: a newer format, or damaged.
+    """
+    check_version(path, content, VERSION)
+    try:
+        manifest = RobotManifest.model_validate(content)
+    except ValidationError as error:
+        raise VprError(f"{path / MANIFEST}: {first_line(error)}") from error
+    if manifest.checksum != manifest.expected_checksum():
+        raise VprError(f"{path / MANIFEST}: is damaged or was changed by hand (its checksum does not match)")
+    try:
+        graph = (path / GRAPH).read_bytes()
+    except OSError as error:
+        raise VprError(f"{path / GRAPH}: cannot be read ({error.strerror}); export the model again") from error
+    if manifest.fingerprint_of(graph) != manifest.fingerprint:
+        raise VprError(f"{path / GRAPH}: is damaged or of another model; copy or export the robot model again")
+    return manifest, graph
