@@ -86,6 +86,17 @@ class Describer:
             )
         return cls(path, manifest, projection, backbone)
 
+    @property
+    def trained(self) -> Manifest:
+        """How a trained model came about.
+
+        Raises:
+            VprError: this is a robot model, which keeps only what it needs to run.
+        """
+        if isinstance(self.manifest, RobotManifest):
+            raise VprError(f"{self.path}: is a robot model; how it was trained stands in the original's model.json")
+        return self.manifest
+
     def warm_up(self, rounds: int = 3) -> float:
         """Describes a grey frame ``rounds`` times, so that the first real one is not slow: memory is taken, kernels are
         chosen, TensorRT builds its engine.

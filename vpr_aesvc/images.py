@@ -148,7 +148,7 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
     return bytes(data)
 
 
-def thumbnail(image: NDArray[np.uint8], longest: int = 160) -> NDArray[np.uint8]:
+def thumbnail(image: NDArray[np.uint8], longest: int = 240) -> NDArray[np.uint8]:
     """A copy whose longest side is at most ``longest`` pixels, aspect ratio kept."""
     rows, columns = image.shape[:2]
     ratio = min(1.0, longest / max(rows, columns))

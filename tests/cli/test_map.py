@@ -65,6 +65,14 @@ def test_export_and_import(street, tmp_path):
     refused(vpr("map", "export", street, tmp_path / "t.csv"), "ends in .npz or .tum")
 
 
+def test_plan_says_what_a_search_costs(street):
+    text = answer("map", "plan", street, "--mb", "1")
+    assert "same as full search" in text and "finds the same place as the full search for" in text
+    found = json.loads(answer("map", "plan", street, "--json"))
+    assert found["chosen"]["recall"] == 1.0 and {plan["precision"] for plan in found["plans"]} == {"fp16", "int8"}
+    refused(vpr("map", "plan", street, "--ms", "0.000001"), "nothing fits")
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -28,6 +28,11 @@ def described(ie_tower: Path, mobilenet: Path) -> np.ndarray:
     return unit(whitening(TrainingData.of(seen), 0.15)(seen)[:, :256]).astype(np.float16)
 
 
+@pytest.fixture(scope="module")
+def plans(described: np.ndarray) -> list[Plan]:
+    return survey(described, SIZES, sample_queries(described))
+
+
 def test_queries_resemble_their_places_as_another_visit_does(described: np.ndarray) -> None:
     queries = sample_queries(described)
     best = (queries @ described.astype(np.float32).T).max(1)
@@ -35,9 +40,8 @@ def test_queries_resemble_their_places_as_another_visit_does(described: np.ndarr
     assert best.min() > 0.29 and best.max() < 0.9  # not the places themselves
 
 
-def test_a_plan_tells_the_truth(described: np.ndarray) -> None:
+def test_a_plan_tells_the_truth(described: np.ndarray, plans: list[Plan]) -> None:
     queries = sample_queries(described)
-    plans = survey(described, SIZES, queries)
     full = next(one for one in plans if one.size == 256 and one.precision == "fp16" and one.shortlist is None)
     assert full.recall == 1.0 and full.mb == pytest.approx(1253 * 512 / 1e6)
     right = (queries @ unit(described).T).argmax(1)
@@ -50,19 +54,23 @@ def test_a_plan_tells_the_truth(described: np.ndarray) -> None:
         assert index.nbytes / 1e6 == pytest.approx(one.mb)
 
 
-def test_more_memory_never_finds_less(described: np.ndarray) -> None:
-    plans = survey(described, SIZES, sample_queries(described))
+def test_more_memory_never_finds_less(plans: list[Plan]) -> None:
     found = [choose(plans, Budget(mb=mb)) for mb in (0.05, 0.1, 0.2, 0.4, 0.8)]
     assert all(one.mb <= mb for one, mb in zip(found, (0.05, 0.1, 0.2, 0.4, 0.8), strict=True))
     assert [one.recall for one in found] == sorted(one.recall for one in found)
     assert found[0].recall < 0.9 < found[-1].recall
 
 
-def test_nothing_fits_says_what_would(described: np.ndarray) -> None:
+def test_nothing_fits_says_what_would(plans: list[Plan]) -> None:
     with pytest.raises(
         VprError, match=r"nothing fits 0.001 MB .* the least that would is size 32 in int8, exact: .* 0\.0401 MB"
     ):
-        plan(described, SIZES, Budget(mb=0.001))
+        choose(plans, Budget(mb=0.001))
+
+
+def test_planning_in_one_call(described: np.ndarray) -> None:
+    chosen = plan(described, (64,), Budget(mb=0.2), sample_queries(described, seed=1)[:50])
+    assert (chosen.size, chosen.precision, chosen.shortlist) == (64, "fp16", None) and 0.5 < chosen.recall < 1
 
 
 def test_what_is_chosen_and_said() -> None:

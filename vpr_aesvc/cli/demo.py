@@ -34,7 +34,7 @@ def demo_command(
     check_installed()
     with new_folder(output, "demo") as folder, progress_bars() as progress:
         model, table, summary = _run(folder, seed, progress)
-    describe_model(model.manifest)
+    describe_model(model.trained)
     out.print(table)
     for sentence in summary:
         out.print(sentence, markup=False)
@@ -66,6 +66,6 @@ def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> 
     run = bench(route, "A street drawn for this demo", backbone, _METHODS, seed=seed, progress=progress)
     report = report_of(run, "demo")
     report.summary.insert(0, "The database is the morning's drive along the street, the queries are the evening's.")
-    report.notes.insert(0, ("model chosen", f"{model.manifest.method}: {model.manifest.training.why}"))
+    report.notes.insert(0, ("model chosen", f"{model.trained.method}: {model.trained.training.why}"))
     write_report(report, folder / "report.html")
     return model, results_table(run.findings.results), report.summary

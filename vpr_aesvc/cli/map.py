@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 
 from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.cli import map_tools
@@ -115,6 +116,45 @@ def check_command(
         )
     if not as_json:
         out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails", markup=False)
+
+
+@app.command("plan")
+def plan_command(
+    map: Annotated[Path, typer.Argument(help="A .vprmap file.")],
+    ms: Annotated[float | None, typer.Option(help="Milliseconds that one search may take on this machine.")] = None,
+    mb: Annotated[float | None, typer.Option(help="Megabytes that the map's descriptors may fill in memory.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+) -> None:
+    """What searching this map costs on this machine, for each size and precision, and what of it fits a budget.
+
+    The map's own places, changed as another visit would change them, are the queries. Recall counts how many of them find the place
+    that the full search finds; run it on the robot, as times are this machine's.
+    """
+    from vpr_aesvc.placemap import PlaceMap
+    from vpr_aesvc.placemap.budget import Budget, choose, sample_queries, survey
+
+    with PlaceMap.open(map) as place_map:
+        descriptors = place_map.descriptors()[1]
+    if not len(descriptors):
+        raise VprError(f"{map}: the map holds no places; there is nothing to plan for")
+    with progress_bars() as progress:
+        plans = survey(
+            descriptors,
+            place_map.sizes,
+            sample_queries(descriptors),
+            lambda done, of: progress("measuring searches", done, of),
+        )
+    best = choose(plans, Budget(ms, mb))
+    if as_json:
+        typer.echo(json.dumps({"plans": [asdict(plan) for plan in plans], "chosen": asdict(best)}))
+        return
+    table = Table("size", "in", "shortlist", "ms", "MB", "same as full search")
+    for plan in plans:
+        words = (str(plan.size), plan.precision, "exact" if plan.shortlist is None else str(plan.shortlist))
+        style = "bold" if plan is best else None if plan.fits(Budget(ms, mb)) else "dim"
+        table.add_row(*words, f"{plan.ms:.2f}", f"{plan.mb:.2f}", f"{100 * plan.recall:.1f} %", style=style)
+    out.print(table)
+    out.print(str(best), markup=False)
 
 
 map_tools.add_to(app)

@@ -52,8 +52,9 @@ def prune_command(
 ) -> None:
     """Make a smaller map that covers the same ground.
 
-    A place goes only where one that stays lies near it and looks alike. What that costs is measured on the map itself: each removed
-    place is looked for as if it were a new image. Another day's images are harder; ask for them with `vpr query`.
+    A place goes only where one that stays lies near it and looks alike. What that costs is measured on the map itself: removed
+    places are looked for as if they were new images. Another day's images lose more (on an indoor tower .08 of the right answers
+    where .01 was measured, with a quarter of the places left): ask `vpr query` where you have some.
     """
     from vpr_aesvc.placemap.copies import copy_places, new_file
     from vpr_aesvc.placemap.prune import prune

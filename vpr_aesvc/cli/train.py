@@ -47,8 +47,8 @@ def train_command(
     opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, inputs.frames)
     with progress_bars() as progress:
         model = train(frames, opened, output, wanted, method, seed, progress)
-    say_skipped(model.manifest.training.skipped, len(frames))
-    describe_model(model.manifest)
+    say_skipped(model.trained.training.skipped, len(frames))
+    describe_model(model.trained)
     out.print(f"model {output} is ready; next: vpr map build {input} -m {output} -o place.vprmap", markup=False)
 
 

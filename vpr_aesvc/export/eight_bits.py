@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Describe = Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]
 _QUICK, _HOPELESS = 50, 0.04  # a first look at so many images, and the changes that make a second look unnecessary
+_GOOD = 0.98  # median cosine to stop at: among few images, far apart, even a spoilt descriptor finds its own
 _FASTER = 1.1  # a graph that changes the arithmetic must earn it
 _TIMED = 15
 
@@ -41,7 +42,7 @@ def eight_bits(
     run: Callable[[bytes], Describe],
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Attempt:
-    """The first attempt that passes its check, or the last one.
+    """The first attempt that passes its check and is close to the original, or the last one.
 
     Transformers: all matrix products, then all but those that are hurt most, one, two, four, and so on. Convolutional networks: static
     ranges where the check allows them and they are faster here; else only the file is in eight bits.
@@ -69,7 +70,7 @@ def eight_bits(
         if not is_last and reference.first(_QUICK).check(describe).top1_changed > _HOPELESS:
             continue
         check = reference.check(describe)
-        if check.passed or is_last:
+        if (check.passed and check.cosine_median >= _GOOD) or is_last:
             break
     if progress:
         progress("choosing layers", len(counts), len(counts))

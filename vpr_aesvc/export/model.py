@@ -13,7 +13,7 @@ from vpr_aesvc.backbones.hog import HogBackbone
 from vpr_aesvc.backbones.onnx import Graph, PreprocessFile
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.export.check import MOST_CHANGED, Reference
+from vpr_aesvc.export.check import LEAST_COSINE, MOST_CHANGED, Reference
 from vpr_aesvc.export.eight_bits import Attempt, eight_bits
 from vpr_aesvc.export.graph import fused_graph
 from vpr_aesvc.export.precision import to_half
@@ -77,7 +77,8 @@ def export_model(
     if made.check is not None and not made.check.passed and not force:
         raise VprError(
             f"{output}: not written, as {made.check.top1_changed:.1%} of {made.check.views} views find a clearly worse place than "
-            f"with the original, more than {MOST_CHANGED:.0%} (cosine median {made.check.cosine_median:.3f}, {made.how}); "
+            f"with the original (at most {MOST_CHANGED:.0%} may) and the cosine to it is {made.check.cosine_median:.3f} in the median "
+            f"(at least {LEAST_COSINE} must be; {made.how}); "
             "choose fp16 or fp32, or --force it"
         )
     manifest = RobotManifest.of(

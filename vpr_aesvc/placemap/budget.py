@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,13 +62,19 @@ class Plan:
         return (budget.ms is None or self.ms <= budget.ms) and (budget.mb is None or self.mb <= budget.mb)
 
 
-def survey(descriptors: NDArray[np.floating], sizes: tuple[int, ...], queries: NDArray[np.floating]) -> list[Plan]:
+def survey(
+    descriptors: NDArray[np.floating],
+    sizes: tuple[int, ...],
+    queries: NDArray[np.floating],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Plan]:
     """Every way to search, measured. Takes a second for some 10,000 places, minutes for a million.
 
     Args:
         descriptors: float16 [n, d_max] of the map, unit norm.
         sizes: those that prefixes are valid for.
         queries: float32 [q, d_max], as :func:`sample_queries` makes them.
+        progress: called with (sizes and precisions done, of).
     """
     dim = descriptors.shape[1]
     reference = PlaceIndex(dim)
@@ -76,7 +82,10 @@ def survey(descriptors: NDArray[np.floating], sizes: tuple[int, ...], queries: N
     right = reference.search(queries, 1, exact=True)[1][:, 0]
     del reference
     plans = []
-    for size, precision in _kept(sizes, dim):
+    kept = list(_kept(sizes, dim))
+    for done, (size, precision) in enumerate(kept):
+        if progress:
+            progress(done, len(kept))
         index = PlaceIndex(dim, size, precision)
         index.add(descriptors)
         for shortlist in (None, *_SHORTLISTS):
@@ -86,6 +95,8 @@ def survey(descriptors: NDArray[np.floating], sizes: tuple[int, ...], queries: N
             mb = index.nbytes / 1e6  # the exact search comes first, when there are no codes yet
             ms = _milliseconds(index, queries, shortlist)
             plans.append(Plan(size, precision, shortlist, ms, mb, float((found == right).mean())))
+    if progress:
+        progress(len(kept), len(kept))
     return plans
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import rows, store
+from vpr_aesvc.placemap import learned, rows, store
 from vpr_aesvc.types import Frame, Pose
 
 _INSERT = (
@@ -39,6 +39,8 @@ def changing(db: sqlite3.Connection) -> Iterator[Change]:
     with store.transaction(db):
         change = Change()
         yield change
+        if change.alters:
+            learned.forget(db)
         places, checksums, alterations = store.read_tally(db)
         store.write_tally(db, places + change.places, checksums + change.checksums, alterations + int(change.alters))
 

@@ -66,6 +66,9 @@ def _problems(
         for row in db.execute("SELECT id, name, started, robot, notes, checksum FROM traverses ORDER BY id"):
             if not rows.holds(row[5], rows.traverse_checksum, *row[:5]):
                 yield f"traverse {row[0]} does not match its checksum"
+        for row in db.execute("SELECT name, value, checksum FROM learned ORDER BY name"):
+            if not rows.holds(row[2], rows.learned_checksum, *row[:2]):
+                yield f"what was learned as {row[0]!r} does not match its checksum"
         count, checksums, _ = store.read_tally(db)
         total = 0
         for row in db.execute(f"SELECT {COLUMNS} FROM places ORDER BY id"):

@@ -39,6 +39,10 @@ class PlaceIndex:
         self._exact = SizedIndex(self._store)
         self._funnels: dict[int, Funnel] = {}
 
+    def emptied(self) -> PlaceIndex:
+        """An index without rows, of the same size and precision."""
+        return PlaceIndex(self.dim, self.size, self.precision)
+
     def __len__(self) -> int:
         return len(self._store)
 

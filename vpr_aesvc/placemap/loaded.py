@@ -24,13 +24,13 @@ class Loaded:
             traverse, NaN without a pose. alive: bool [n].
     """
 
-    def __init__(self, path: Path, dim: int) -> None:
+    def __init__(self, path: Path, index: PlaceIndex) -> None:
         self.path = path
-        self.dim = dim
+        self.index = index
         self._forget()
 
     def _forget(self) -> None:
-        self.index = PlaceIndex(self.dim)
+        self.index = self.index.emptied()
         self._columns = {
             "ids": _Column(np.int64),
             "traverses": _Column(np.int64),
@@ -136,7 +136,7 @@ class Loaded:
             self._seen = (self._seen[0], self._seen[1] + 1)
 
     def _read(self, db: sqlite3.Connection) -> None:
-        for key, descriptors, checksums in scan(self.path, db, self.dim, int(self.ids[-1]) if len(self) else -1):
+        for key, descriptors, checksums in scan(self.path, db, self.index.dim, int(self.ids[-1]) if len(self) else -1):
             self.index.add(descriptors)
             positions = key["numbers"][:, 1:4]
             new = {

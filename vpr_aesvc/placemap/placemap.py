@@ -6,22 +6,22 @@ their next search. Within a process a map may be used from several threads.
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image, encode_jpeg, thumbnail
-from vpr_aesvc.placemap import changes, reads, scan, store
+from vpr_aesvc.placemap import changes, learned, reads, scan, store
+from vpr_aesvc.placemap.description import Description, meta_of
+from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.loaded import Loaded
 from vpr_aesvc.placemap.traverses import Traverse, Traverses
 from vpr_aesvc.placemap.where import Where
@@ -29,35 +29,23 @@ from vpr_aesvc.types import Frame, Match, Place, Pose
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
+    from vpr_aesvc.placemap.budget import Plan
 
 DEFAULT_TRAVERSE = "traverse-1"
 
 
-class PlaceMap:
+class PlaceMap(Description):
     """The places of one environment. Use :meth:`create` or :meth:`open`; it is a context manager.
 
-    Attributes:
-        path: the file.
-        dim: the full descriptor size.
-        sizes: the sizes a descriptor may be cut to for search, ascending; the last is ``dim``.
-        model_fingerprint: of the model that made the map. model_family: of all models that may be used with it.
-        model_path: where that model lay. model_precision: its precision. created: when the map was, UTC.
+    Attributes: those of its :class:`Description`.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        self.path = path
+        super().__init__(path, store.read_meta(path, connection))
         self._db = connection
         self._lock = threading.RLock()
-        meta = store.read_meta(path, connection)
-        try:
-            self.dim = int(meta["dim"])
-            self.sizes = tuple(int(size) for size in json.loads(meta["sizes"]))
-            self.model_fingerprint, self.model_family = meta["model_fingerprint"], meta["model_family"]
-            self.model_precision, self.created = meta["model_precision"], meta["created"]
-            self.model_path = Path(meta["model_path"])
-        except (KeyError, ValueError) as error:
-            raise VprError(store.damage(path, f"its description cannot be read: {error}")) from error
         self._loaded: Loaded | None = None
+        self._plan: Plan | None = None
         self._traverses = Traverses(path, connection)
 
     @classmethod
@@ -67,15 +55,7 @@ class PlaceMap:
         Raises:
             VprError: the path exists or cannot be written.
         """
-        meta = {
-            "dim": str(describer.dim),
-            "sizes": json.dumps(list(describer.sizes)),
-            "model_fingerprint": describer.fingerprint,
-            "model_family": describer.family,
-            "model_precision": describer.precision,
-            "model_path": str(describer.path.resolve()),
-        }
-        return cls.create_like(path, meta)
+        return cls.create_like(path, meta_of(describer))
 
     @classmethod
     def create_like(cls, path: Path | str, meta: Mapping[str, str]) -> PlaceMap:
@@ -109,18 +89,6 @@ class PlaceMap:
     def meta(self) -> dict[str, str]:
         """The description, as it is stored."""
         return store.read_meta(self.path, self._db)
-
-    def require(self, describer: Describer) -> None:
-        """Refuses a model that this map's descriptors cannot be compared with.
-
-        Raises:
-            VprError: it is of another family.
-        """
-        if describer.family != self.model_family:
-            raise VprError(
-                f"{self.path}: was made with model {self.model_fingerprint} (then at {self.model_path}), but {describer.path} "
-                f"is model {describer.fingerprint}; use that model, or an export of it that passed its check, or build the map again"
-            )
 
     def add(
         self,
@@ -242,14 +210,16 @@ class PlaceMap:
             VprError: an unknown size or traverse, a descriptor of another length, or a damaged map.
         """
         queries = self._queries(descriptors)
-        chosen = self.check_size(size)
+        chosen = self._size(size)
+        if self._plan and exact is None and shortlist is None:
+            exact, shortlist = self._plan.shortlist is None, self._plan.shortlist
         if k < 1:
             raise VprError(f"at least one match must be asked for, found {k}")
         with self._lock:
             loaded = self._load()
             if len(loaded) == loaded.dead:
                 return [[] for _ in queries]
-            mask = None if where is None else where.mask(loaded, self._traverses.by_name())
+            mask = self._mask(loaded, where)
             if loaded.dead:
                 mask = loaded.alive if mask is None else mask & loaded.alive
             similarities, found = loaded.index.search(
@@ -258,29 +228,39 @@ class PlaceMap:
             places = self.places(int(place) for place in loaded.ids[np.unique(found[found >= 0])])
             ids = loaded.ids
             return [
-                [
-                    Match(places[int(ids[row])], float(near))
-                    for near, row in zip(near_ones, order, strict=True)
-                    if row >= 0
-                ]
-                for near_ones, order in zip(similarities, found, strict=True)
+                [Match(places[int(ids[row])], float(near)) for near, row in zip(*both, strict=True) if row >= 0]
+                for both in zip(similarities, found, strict=True)
             ]
 
     def similarities(
-        self, descriptors: NDArray[np.float32], size: int | None = None
+        self, descriptors: NDArray[np.float32], size: int | None = None, where: Where | None = None
     ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Every place's id, int64 [n], and the cosines of each descriptor with all of them, float32 [q, n].
+        """Every place's id, int64 [n], and the cosines of each descriptor with all of them, float32 [q, n]; minus infinity for the
+        places that ``where`` leaves out.
 
         Raises:
             VprError: as :meth:`search`.
         """
-        queries, chosen = self._queries(descriptors), self.check_size(size)
+        queries, chosen = self._queries(descriptors), self._size(size)
         with self._lock:
             loaded = self._load()
             cosines = loaded.index.similarities(queries, chosen)
-            if loaded.dead:
-                return loaded.ids[loaded.alive], cosines[:, loaded.alive]
-            return loaded.ids.copy(), cosines
+            mask = self._mask(loaded, where)
+            if mask is not None:
+                cosines[:, ~mask] = -np.inf
+            return loaded.ids[loaded.alive], cosines[:, loaded.alive] if loaded.dead else cosines
+
+    def _size(self, size: int | None) -> int:
+        if self._plan is None:
+            return self.check_size(size)
+        if size is not None and self.check_size(size) > self._plan.size:
+            raise VprError(
+                f"{self.path}: only {self._plan.size} components are in memory, as planned; size {size} is larger"
+            )
+        return size or self._plan.size
+
+    def _mask(self, loaded: Loaded, where: Where | None) -> NDArray[np.bool_] | None:
+        return None if where is None else where.mask(loaded, self._traverses.by_name())
 
     def _queries(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
         queries = np.atleast_2d(np.asarray(descriptors, np.float32))
@@ -290,16 +270,15 @@ class PlaceMap:
             raise VprError("the query's descriptor holds numbers that are not finite")
         return queries
 
-    def check_size(self, size: int | None) -> int:
-        """The size to search at; None is the full size.
+    def use(self, plan: Plan) -> None:
+        """Searches from now on as a plan of :mod:`budget` says: with so many components in memory, in its precision.
 
         Raises:
-            VprError: the map was not made for this size.
+            VprError: the map was not made for the plan's size.
         """
-        if size is not None and size not in self.sizes:
-            known = ", ".join(map(str, self.sizes))
-            raise VprError(f"{self.path}: size {size} is not one this map was made for; choose one of {known}")
-        return self.dim if size is None else size
+        self.check_size(plan.size)
+        with self._lock:
+            self._plan, self._loaded = plan, None
 
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
         """Places by id, all of them by default, in the order they were added.
@@ -321,7 +300,7 @@ class PlaceMap:
             return scan.descriptors(self.path, self._db, self.dim)
 
     def thumbnail(self, place: int) -> NDArray[np.uint8] | None:
-        """The place's picture, RGB uint8 [h, w, 3] with the longest side 160, or None where none was stored."""
+        """The place's picture, RGB uint8 [h, w, 3] with the longest side 240, or None where none was stored."""
         jpeg = self.thumbnail_jpeg(place)
         return None if jpeg is None else decode_image(jpeg, f"{self.path}, thumbnail of place {place}")
 
@@ -333,6 +312,24 @@ class PlaceMap:
         """
         with self._lock, store.guard(self.path):
             return reads.thumbnail(self.path, self._db, place)
+
+    def learned(self, name: str) -> Any:
+        """What recognition keeps with the map under a name, as JSON gives it back; None where there is nothing.
+
+        Raises:
+            VprError: it is damaged.
+        """
+        with self._lock, store.guard(self.path):
+            return learned.read(self.path, self._db, name)
+
+    def learn(self, name: str, value: Any) -> None:
+        """Keeps a value that JSON can hold. Removing or moving places forgets all of them.
+
+        Raises:
+            VprError: the disk refuses.
+        """
+        with self._lock, store.guard(self.path), store.transaction(self._db):
+            learned.write(self._db, name, value)
 
     @contextmanager
     def loaded(self) -> Iterator[Loaded]:
@@ -357,14 +354,13 @@ class PlaceMap:
     def __enter__(self) -> PlaceMap:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _load(self) -> Loaded:
         if self._loaded is None:
-            self._loaded = Loaded(self.path, self.dim)
+            index = PlaceIndex(self.dim, self._plan.size, self._plan.precision) if self._plan else PlaceIndex(self.dim)
+            self._loaded = Loaded(self.path, index)
         self._loaded.keep_up(self._db)
         return self._loaded
 

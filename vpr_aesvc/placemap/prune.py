@@ -36,7 +36,8 @@ class Pruned:
         level: cosine of the least similar place that was let go with the one that covers it.
         radius: metres, None without poses.
         asked: how many of the removed places were asked for, as if they were new images. They and the places next to them along
-            the traverse are left out of the map then: another visit's image is less like a place than the next frame is.
+            the traverse are left out of the map then: another visit's image is less like a place than the next frame is. Places
+            that are covered by the very next one are therefore not asked for.
         right_before, right_after: for how many of them the best match lies near, in the whole map and in the pruned one.
         loss: the part of the right answers that is lost.
     """
@@ -180,7 +181,9 @@ def _measure(
 ) -> Pruned:
     every = np.arange(len(ids))
     gone = np.flatnonzero(covers != every)
-    asked = gone if len(gone) <= _ASKED else gone[np.linspace(0, len(gone) - 1, _ASKED).astype(np.int64)]
+    asked = np.array([at for at in gone if covers[at] not in ground.next_to(int(at))], np.int64)
+    if len(asked) > _ASKED:
+        asked = asked[np.linspace(0, len(asked) - 1, _ASKED).astype(np.int64)]
     before = after = 0
     stays = covers == every
     for at in asked:

@@ -32,6 +32,11 @@ def traverse_checksum(traverse: int, name: str, started: float | None, robot: st
     return zlib.crc32(json.dumps([traverse, name, started, robot, notes]).encode())
 
 
+def learned_checksum(name: str, value: str) -> int:
+    """Over a row of ``learned``."""
+    return zlib.crc32(json.dumps([name, value]).encode())
+
+
 def tally_checksum(places: int, checksums: int, changes: int) -> int:
     """Over the row of ``tally``."""
     return zlib.crc32(struct.pack("<qqq", places, checksums, changes))

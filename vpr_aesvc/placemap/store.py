@@ -52,6 +52,11 @@ CREATE TABLE places (
     descriptor BLOB NOT NULL                                  -- float16 [d_max], little-endian, unit norm
 );
 CREATE TABLE thumbnails (place INTEGER PRIMARY KEY REFERENCES places (id) ON DELETE CASCADE, jpeg BLOB NOT NULL);
+CREATE TABLE learned (                                        -- what recognition learned from the places
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL,                                      -- JSON
+    checksum INTEGER NOT NULL                                 -- CRC-32 of the two before
+);
 CREATE TABLE tally (
     one INTEGER PRIMARY KEY CHECK (one = 1),
     places INTEGER NOT NULL,                                  -- how many there are

@@ -1,0 +1,105 @@
+"""What the runtime needs on a robot: memory of a process that answers queries, and how long `import vpr_aesvc` takes.
+
+    python benchmarks/memory.py MODEL --images FOLDER [--places 10000] [--queries 50] [--json FILE]
+
+MODEL is best a robot model. A map of so many places is made of the images' descriptors, each repeated with a little noise. Then a fresh
+process opens model and map and answers queries; its resident memory and its peak are read from the system. The import is timed
+in ten fresh interpreters, the median counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from vpr_aesvc.datasets import open_input
+from vpr_aesvc.describer import Describer
+from vpr_aesvc.images import read_image
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.projections.artifact import unit
+from vpr_aesvc.types import Frame
+
+_NOISE = 0.3  # length of what is added to a unit descriptor: two visits of one place differ more
+_IMAGES = 200
+_ROBOT = """
+import sys, time
+start = time.perf_counter()
+from vpr_aesvc import Describer, PlaceMap, read_image
+describer = Describer.open(sys.argv[1])
+describer.warm_up()
+with PlaceMap.open(sys.argv[2], describer) as place_map:
+    ready = 0.0
+    for path in sys.argv[3:]:
+        assert place_map.search(describer.describe(read_image(path)))[0]
+        ready = ready or time.perf_counter() - start
+words = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
+print(*(int(words[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")), ready)
+print(*sorted({"torch", "transformers"} & set(sys.modules)))
+"""
+_IMPORT = "import time; start = time.perf_counter(); import vpr_aesvc; print(time.perf_counter() - start)"
+
+
+def make_map(path: Path, describer: Describer, frames: list[Frame], places: int) -> None:
+    """A map of ``places`` places whose descriptors are near real ones."""
+    random = np.random.default_rng(0)
+    rows = describer.describe_batch([read_image(frame.path) for frame in frames if frame.path])
+    with PlaceMap.create(path, describer) as place_map:
+        for start in range(0, places, 1000):
+            chosen = rows[(start + np.arange(min(1000, places - start))) % len(rows)]
+            noise = unit(random.standard_normal(chosen.shape).astype(np.float32))
+            labels = [Frame(label=f"{start + at}") for at in range(len(chosen))]
+            place_map.add(labels, unit(chosen + _NOISE * noise))
+
+
+def import_seconds() -> float:
+    """Of ``import vpr_aesvc`` in a fresh interpreter, the median of ten."""
+    runs = [
+        subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True) for _ in range(10)
+    ]
+    return float(np.median([float(run.stdout) for run in runs]))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--places", type=int, default=10_000)
+    parser.add_argument("--queries", type=int, default=50)
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    words = parser.parse_args()
+    frames = open_input(words.images).frames
+    frames = [frames[int(at)] for at in np.linspace(0, len(frames) - 1, min(_IMAGES, len(frames)))]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "places.vprmap"
+        make_map(path, Describer.open(words.model), frames, words.places)
+        asked = [str(frame.path) for frame in frames[: words.queries]]
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, "-c", _ROBOT, str(words.model), str(path), *asked],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        whole = time.perf_counter() - start
+    numbers, modules = done.stdout.splitlines()
+    resident, peak, first = map(float, numbers.split())
+    found = {
+        "places": words.places, "resident MB": resident, "peak MB": peak, "first answer s": first, "process s": whole,
+        "import s": import_seconds(), "training modules": modules,
+    }  # fmt: skip
+    print(f"{words.places} places, {len(asked)} queries: {resident:.0f} MB resident, {peak:.0f} MB at most")
+    print(f"first answer {first:.2f} s after the first line of the program, import, model, warm-up and map together")
+    print(f"import vpr_aesvc: {found['import s']:.3f} s; torch or transformers imported: {modules or 'no'}")
+    if words.json:
+        words.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
