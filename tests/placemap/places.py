@@ -1,22 +1,12 @@
 """Small maps with exact answers: descriptors that any test can compute."""
 
-import json
 from pathlib import Path
 
 import numpy as np
 
+from benchmarks.damage import DIM, META
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Pose
-
-DIM = 32
-META = {
-    "dim": str(DIM),
-    "sizes": json.dumps([8, 16, DIM]),
-    "model_fingerprint": "0123456789abcdef",
-    "model_family": "0123456789abcdef",
-    "model_precision": "fp32",
-    "model_path": "/a/model",
-}
 
 
 def unit_rows(count, dim=DIM, seed=0):

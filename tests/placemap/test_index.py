@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.placemap.codec import Precision
-from vpr_aesvc.placemap.index import PlaceIndex, SizedIndex
+from vpr_aesvc.placemap.index import FUNNEL_FROM, PlaceIndex, SizedIndex
 from vpr_aesvc.projections.artifact import prefix, unit
 
 DIM = 64
@@ -192,3 +192,17 @@ def test_sized_index_over_a_fixed_array() -> None:
     similarities, rows = SizedIndex(places).search(queries, 3, 16)
     expected, best = brute_force(places, queries, 3, 16)
     assert np.abs(similarities - expected).max() < 1e-5 and (rows[:, 0] == best[:, 0]).all()
+
+
+def test_codes_are_made_a_piece_at_a_time_while_the_exact_search_answers():
+    """No query waits for the whole work, and every answer on the way is the full ranking's."""
+    places = drawn(FUNNEL_FROM + 5000)
+    index, queries = index_over(places), drawn(60, seed=3)
+    assert index.search(queries[:1], 1)[1].shape == (1, 1)
+    assert index.nbytes == len(index) * index.dim * 2  # the first answer made no codes
+    answers = [index.search(query[None], 1)[1][0, 0] for query in queries]
+    assert index.nbytes > len(index) * index.dim * 2.2  # by now they are there
+    right = index.search(queries, 1, exact=True)[1][:, 0]
+    assert np.mean(np.array(answers) == right) >= 0.99
+    index.add(places[:50])
+    assert index.search(places[3:4], 2)[1][0].tolist() in ([3, len(places) + 3], [len(places) + 3, 3])

@@ -22,6 +22,7 @@ _WIDTH = 2  # components that share four bits
 _SAMPLE = 4096  # places the quantiser is trained on; it has sixteen centroids a part
 _GROWTH = 4  # trained again when the map has grown so many times: in all, a place is coded 4 / 3 times
 _PIECE = 65_536
+_STEP = 16_384  # places coded at most within one search: about a tenth of a second
 
 
 class Funnel:
@@ -36,6 +37,7 @@ class Funnel:
         self._store = store
         self._parts = size // _WIDTH
         self._trained_on = 0
+        self._asked = False
         self._codes: Any = None
         self._refine: Any = None
 
@@ -61,15 +63,34 @@ class Funnel:
         )
         return self._refine.search(queries, k, params=params)  # type: ignore[no-any-return]
 
+    def step(self) -> bool:
+        """Does a bounded piece of the work that is due, a few tenths of a second at the most, and says whether the codes are up to
+        date. A robot must not wait a second for an answer that the exact search can give; nothing at all is done the first time, so
+        that the first answer after opening a map comes at once."""
+        if not self._asked:
+            self._asked = True
+        elif self._codes is None or len(self._store) >= _GROWTH * self._trained_on:
+            self._train()
+        else:
+            self._code(_STEP)
+        return self._codes is not None and self._codes.ntotal == len(self._store)
+
     def _keep_up(self) -> None:
         """Codes the places that came since; the same work for each, however large the map (amortised)."""
-        faiss = load_faiss()
-
         if self._codes is None or len(self._store) >= _GROWTH * self._trained_on:
             self._train()
-        if self._codes.ntotal < len(self._store):
-            for start in range(self._codes.ntotal, len(self._store), _PIECE):
-                self._codes.add(self._store[start : start + _PIECE])
+        self._code(len(self._store))
+
+    def _code(self, most: int) -> None:
+        faiss = load_faiss()
+
+        coded, count = self._codes.ntotal, len(self._store)
+        if coded == count:
+            return
+        end = min(coded + most, count)
+        for start in range(coded, end, _PIECE):
+            self._codes.add(self._store[start : min(start + _PIECE, end)])
+        if end == count:
             self._refine = faiss.IndexRefine(self._codes, self._store.index)
 
     def _train(self) -> None:

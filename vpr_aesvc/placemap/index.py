@@ -16,7 +16,7 @@ from vpr_aesvc.projections.artifact import Array, prefix, unit
 
 __all__ = ["FUNNEL_FROM", "PlaceIndex", "SHORTLIST", "SizedIndex"]
 
-FUNNEL_FROM = 20_000  # places; the exact search takes about 1.3 ms there, the funnel a third of it (docs/search.md)
+FUNNEL_FROM = 20_000  # places; below, the exact search takes under a millisecond (docs/search.md)
 SHORTLIST = 1000  # places the codes hand on; half a millisecond to rank
 _SPARE = 8  # more than asked for: stored norms are off by up to 4e-5, which may swap neighbours at the end of the list
 _PIECE = 1024  # rows decoded at once: they stay in the processor's cache
@@ -84,7 +84,8 @@ class PlaceIndex:
             queries: float16 or float32 [q, dim].
             size: all that the index keeps by default.
             allowed: bool [n], True for rows that may be returned.
-            exact: which of the two; by default the funnel from :data:`FUNNEL_FROM` rows on, or where a shortlist is given.
+            exact: which of the two; by default the funnel from :data:`FUNNEL_FROM` rows on, or where a shortlist is given. Its
+                codes are then made a piece at a time, and the exact search answers until they are there.
                 Maps too small to train codes on are always searched exactly.
             shortlist: how many rows the codes hand on; by default :data:`SHORTLIST`.
 
@@ -100,6 +101,8 @@ class PlaceIndex:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         if exact is None:
             exact = shortlist is None and count < FUNNEL_FROM
+            if not exact and shortlist is None and not self._funnel(size).step():
+                exact, size = True, self.size  # as the funnel ranks, while its codes are being made
         asked = prefix(queries, self.size)
         with one_thread(len(queries) == 1):
             if exact or count < SMALLEST or size < 2:
