@@ -19,6 +19,8 @@ _PUBLIC = {
     "Pose": "vpr_aesvc.types",
     "Describer": "vpr_aesvc.describer",
     "PlaceMap": "vpr_aesvc.placemap",
+    "Recognizer": "vpr_aesvc.recognition.recognizer",
+    "Where": "vpr_aesvc.placemap.where",
     "open_backbone": "vpr_aesvc.backbones",
     "open_input": "vpr_aesvc.datasets",
     "read_image": "vpr_aesvc.images",
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from vpr_aesvc.errors import VprError as VprError
     from vpr_aesvc.images import read_image as read_image
     from vpr_aesvc.placemap import PlaceMap as PlaceMap
+    from vpr_aesvc.placemap.where import Where as Where
+    from vpr_aesvc.recognition.recognizer import Recognizer as Recognizer
     from vpr_aesvc.training import train as train
     from vpr_aesvc.types import Frame as Frame
     from vpr_aesvc.types import Match as Match

@@ -19,7 +19,7 @@ def check_free(path: Path, what: str) -> None:
         VprError: so.
     """
     try:
-        if path.exists():
+        if path.exists() or path.is_symlink():
             raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
         if not path.absolute().parent.is_dir():
             raise VprError(f"{path}: the folder {path.absolute().parent} does not exist")

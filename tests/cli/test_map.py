@@ -76,7 +76,7 @@ def test_plan_says_what_a_search_costs(street):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("map", "prune", "{map}", "-o", "{out}", "--radius", "0"), "radius must be above 0"),
+        (("map", "prune", "{map}", "-o", "{out}", "--radius", "0"), "radius must be a millimetre or more"),
         (("map", "prune", "{map}", "-o", "{out}", "--places", "1", "--radius", "1"), "places must stay"),
         (("map", "prune", "{map}", "-o", "{map}"), "exists already"),
         (("map", "merge", "{map}", "{map}", "-o", "{out}", "--transform", "1,2"), "--transform must be four numbers"),

@@ -72,7 +72,7 @@ def test_an_old_map_is_brought_up_to_date(old_map, random_image):
     with sqlite3.connect(old_map) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (2,)
         assert {name for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")} == {
-            *("meta", "traverses", "places", "thumbnails", "tally", "sqlite_sequence")
+            *("meta", "traverses", "places", "thumbnails", "learned", "tally", "sqlite_sequence")
         }
         assert db.execute("SELECT seq FROM sqlite_sequence").fetchone() == (6,)
     db.close()

@@ -74,7 +74,7 @@ def test_the_index_sees_places_added_after_a_search(tmp_path, describer):
 def test_a_batch_is_added_whole_or_not_at_all(tmp_path, describer):
     rows = random_unit(2, describer.dim)
     with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
-        with pytest.raises(VprError, match="not finite"):
+        with pytest.raises(VprError, match="must be finite and of length 1"):
             place_map.add(
                 [Frame("0"), Frame("1")], np.where(np.arange(2)[:, None] == 1, np.nan, rows).astype(np.float32)
             )

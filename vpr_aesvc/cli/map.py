@@ -72,7 +72,7 @@ def info_command(
         said = one.traverse
         words = [f"{one.places} places"]
         words += [] if one.metres is None else [f"{one.metres:.0f} m"]
-        words += [] if said.started is None else [time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(said.started))]
+        words += [] if said.started is None else [_date(said.started)]
         words += [f"robot {said.robot}"] if said.robot else []
         words += [said.notes] if said.notes else []
         out.print(f"  traverse {said.name}: {', '.join(words)}", markup=False)
@@ -88,6 +88,13 @@ def info_command(
     out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}", markup=False)
     if info.model_family != info.model_fingerprint:
         out.print(f"  an export of model {info.model_family}, which serves this map as well")
+
+
+def _date(seconds: float) -> str:
+    try:
+        return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(seconds))
+    except (OverflowError, ValueError, OSError):
+        return f"started {seconds:g}"
 
 
 @app.command("check")

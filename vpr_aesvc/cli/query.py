@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
+from pydantic import ValidationError
 from rich.markup import escape
 from rich.table import Table
 
@@ -21,8 +24,13 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.metrics import recall
 from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.recognition.recognition import Recognition
+from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 from vpr_aesvc.types import Frame, Match, Place
 
+Answer = tuple[Frame, list[Match], "Recognition | None"]
 _SHOWN = 40  # rows of the table; --json gives all
 
 
@@ -38,6 +46,24 @@ def query_command(
     size: Annotated[
         int | None, typer.Option(min=1, help="Compare only the first SIZE numbers of each descriptor.")
     ] = None,
+    shortlist: Annotated[
+        int | None, typer.Option(min=1, help="How many places of a compressed index are ranked by the full descriptor.")
+    ] = None,
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="Follow the images of each sequence in order: what fits a way counts.")
+    ] = False,
+    geometry: Annotated[
+        bool, typer.Option("--geometry", help="Compare key points with those of the best places' pictures.")
+    ] = False,
+    false_positive_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Say of each match whether to accept it, so that at most this part of the images from elsewhere is. "
+            f"With --sequence or --geometry {RecognizerSettings().false_positive_rate} by default.",
+        ),
+    ] = None,
+    provider: Annotated[str, typer.Option(help=PROVIDER_HELP)] = "cpu",
+    threads: Annotated[int | None, typer.Option(min=1, help=THREADS_HELP)] = None,
     embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object a line for each image, on standard output.")
@@ -50,34 +76,94 @@ def query_command(
     inputs = open_input(input)
     frames = inputs.split("query").frames
     given = None if embeddings is None else read_embeddings(embeddings, inputs.frames)
+    settings = _settings(size, top, sequence, geometry, false_positive_rate)
+    if settings is not None and shortlist is not None:
+        raise VprError("recognition compares with every place: leave out --shortlist")
     with PlaceMap.open(map) as place_map:
-        describer = _describer(place_map, model, given)
+        describer = _describer(place_map, model, given, provider, threads)
         place_map.require(describer)
         place_map.check_size(size)
-        answers: list[tuple[Frame, list[Match]]] = []
+        recognizer = None if settings is None else Recognizer(place_map, describer, settings)
+        answers: list[Answer] = []
         skipped: list[str] = []
         with progress_bars() as progress:
-            for positions, descriptors, _ in describer.describe_frames(frames, skipped):
-                found = place_map.search(descriptors, top, size)
-                answers += zip((frames[at] for at in positions), found, strict=True)
+            for positions, descriptors, images in describer.describe_frames(frames, skipped):
+                asked = [frames[at] for at in positions]
+                if recognizer is None:
+                    found = place_map.search(descriptors, top, size, shortlist=shortlist)
+                    answers += [(frame, matches, None) for frame, matches in zip(asked, found, strict=True)]
+                else:
+                    answers += _recognized(recognizer, asked, descriptors, images, answers[-1][0] if answers else None)
                 progress("querying", positions[-1] + 1, len(frames))
         say_skipped(skipped, len(frames))
         if as_json:
-            for frame, matches in answers:
-                typer.echo(json.dumps({"query": frame.label, "matches": [_as_dict(match) for match in matches]}))
+            for answer in answers:
+                typer.echo(json.dumps(_line(*answer)))
         else:
             out.print(_table(answers))
             if len(answers) > _SHOWN:
                 out.print(f"and {len(answers) - _SHOWN} more; --json gives all")
-        _say_recall(answers, list(place_map.places().values()), top)
+        if settings is not None:
+            accepted = sum(bool(answer[2] and answer[2].accepted) for answer in answers)
+            err.print(
+                f"{accepted} of {len(answers)} accepted at a false-positive rate of {settings.false_positive_rate:g}"
+            )
+        _say_recall([answer[:2] for answer in answers], list(place_map.places().values()), top)
 
 
-def _describer(place_map: PlaceMap, model: Path | None, backbone: Backbone | None) -> Describer:
+def _settings(
+    size: int | None, top: int, sequence: bool, geometry: bool, rate: float | None
+) -> RecognizerSettings | None:
+    """None where recognition was not asked for."""
+    if not sequence and not geometry and rate is None:
+        return None
+    asked = RecognizerSettings().false_positive_rate if rate is None else rate
+    try:
+        return RecognizerSettings(
+            size=size, candidates=top, sequence=sequence, geometry=geometry, false_positive_rate=asked
+        )
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = {"candidates": "--top, with recognition"}.get(str(first["loc"][0]), "--false-positive-rate")
+        raise VprError(f"{name}: {first['msg'].lower()}, found {first['input']}") from error
+
+
+def _recognized(
+    recognizer: Recognizer,
+    frames: Sequence[Frame],
+    descriptors: NDArray[np.float32],
+    images: Sequence[NDArray[np.uint8]] | None,
+    before: Frame | None,
+) -> Iterator[Answer]:
+    for at, frame in enumerate(frames):
+        if before is not None and frame.sequence != before.sequence:
+            recognizer.reset()
+        before = frame
+        seen = frame if images is None else replace(frame, image=images[at])
+        found = recognizer.recognize(seen, descriptor=descriptors[at])
+        yield frame, [candidate.match for candidate in found.candidates], found
+
+
+def _describer(
+    place_map: PlaceMap, model: Path | None, backbone: Backbone | None, provider: str, threads: int | None
+) -> Describer:
     if model is None and not place_map.model_path.is_dir():
         raise VprError(
             f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL"
         )
-    return Describer.open(model or place_map.model_path, backbone)
+    return Describer.open(model or place_map.model_path, backbone, provider=provider, threads=threads)
+
+
+def _line(frame: Frame, matches: Sequence[Match], found: Recognition | None) -> dict[str, Any]:
+    line: dict[str, Any] = {"query": frame.label, "matches": [_as_dict(match) for match in matches]}
+    if found is not None:
+        line |= {
+            "accepted": found.accepted,
+            "why": found.why,
+            "probability": round(found.probability, 6),
+            "false_positive_rate": round(found.false_positive_rate, 6),
+        }
+    return line
 
 
 def _as_dict(match: Match) -> dict[str, Any]:
@@ -93,18 +179,20 @@ def _as_dict(match: Match) -> dict[str, Any]:
     return found
 
 
-def _table(answers: Sequence[tuple[Frame, list[Match]]]) -> Table:
-    table = Table("query", "best match", "similarity", "traverse", "x, y [m]", "next best")
-    for frame, matches in answers[:_SHOWN]:
+def _table(answers: Sequence[Answer]) -> Table:
+    recognized = any(found is not None for _, _, found in answers)
+    said = ("accepted", "probability") if recognized else ()
+    table = Table("query", "best match", "similarity", *said, "traverse", "x, y [m]", "next best")
+    for frame, matches, found in answers[:_SHOWN]:
         if not matches:
             table.add_row(escape(frame.label), "the map is empty")
             continue
         best = matches[0]
         where = f"{best.place.pose.x:.1f}, {best.place.pose.y:.1f}" if best.place.pose else ""
         others = ", ".join(f"{match.similarity:.2f}" for match in matches[1:])
-        names = (escape(name) for name in (frame.label, best.place.label, best.place.traverse))
-        query, match, traverse = names
-        table.add_row(query, match, f"{best.similarity:.3f}", traverse, where, others)
+        query, match, traverse = map(escape, (frame.label, best.place.label, best.place.traverse))
+        verdict = ("yes" if found.accepted else "no", f"{found.probability:.2f}") if found is not None else ()
+        table.add_row(query, match, f"{best.similarity:.3f}", *verdict, traverse, where, others)
     return table
 
 

@@ -1,9 +1,11 @@
-"""A map as one ``.npz`` of plain arrays, for other programs, and back. Nothing is lost but ids."""
+"""A map as one ``.npz`` of plain arrays, for other programs, and back. Lost are the ids, and what recognition learned."""
 
 from __future__ import annotations
 
 import json
+import os
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +14,19 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
+from vpr_aesvc.placemap import changes
 from vpr_aesvc.placemap.copies import new_file
+from vpr_aesvc.placemap.description import Description
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.placemap.scan import DESCRIPTOR
 from vpr_aesvc.types import Frame, Pose
 
 _FORMAT = "vpr_aesvc map 1"
 _BATCH = 1000
+_UNREADABLE = (
+    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError),
+    *(NotImplementedError, RecursionError, zipfile.BadZipFile, zlib.error),
+)  # what numpy, zipfile and json raise for files that are something else
 
 
 def write_npz(place_map: PlaceMap, path: Path) -> None:
@@ -32,15 +40,18 @@ def write_npz(place_map: PlaceMap, path: Path) -> None:
         VprError: the map is damaged, the path exists, or the disk refuses.
     """
     check_free(path, "archive")
-    places = place_map.places()
-    jpegs = [place_map.thumbnail_jpeg(place) or b"" for place in places]
+    with place_map.snapshot():  # a robot may go on writing
+        places = place_map.places()
+        jpegs = [place_map.thumbnail_jpeg(place) or b"" for place in places]
+        described = place_map.traverses().values()
+        meta, descriptors = place_map.meta, place_map.descriptors()[1]
     every = places.values()
-    traverses = [[one.name, one.started, one.robot, one.notes] for one in place_map.traverses().values()]
+    traverses = [[one.name, one.started, one.robot, one.notes] for one in described]
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array(_FORMAT),
-        "meta": np.array(json.dumps(place_map.meta)),
+        "meta": np.array(json.dumps(meta)),
         "traverses": np.array(json.dumps(traverses)),
-        "descriptors": place_map.descriptors()[1],
+        "descriptors": descriptors,
         "stamps": np.array([np.nan if one.stamp is None else one.stamp for one in every], np.float64),
         "poses": np.array([one.pose.as_tuple() if one.pose else (np.nan,) * 7 for one in every]).reshape(-1, 7),
         "labels": np.array([one.label for one in every], np.str_),
@@ -50,7 +61,7 @@ def write_npz(place_map: PlaceMap, path: Path) -> None:
         "thumbnails": np.frombuffer(b"".join(jpegs), np.uint8),
         "thumbnail_ends": np.cumsum([len(jpeg) for jpeg in jpegs], dtype=np.int64),
     }
-    partial = path.with_name(f".{path.name}.partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with partial.open("wb") as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]
@@ -78,15 +89,24 @@ def read_npz(path: Path, output: Path) -> int:
         frames = _frames(arrays)
         ends = arrays["thumbnail_ends"].astype(np.int64)
         pictures = arrays["thumbnails"].astype(np.uint8).tobytes()
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        if any(len(one) != 4 or not isinstance(one[0], str) for one in traverses):
+            raise ValueError("traverses are not (name, start, robot, notes)")
+        said = Description(path, {"created": "", **meta})
+        if (
+            descriptors.ndim != 2
+            or said.dim != descriptors.shape[1]
+            or not all(0 < size <= said.dim for size in said.sizes)
+        ):
+            raise ValueError("the sizes are not those of the descriptors")
+        if len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] != len(pictures)):
+            raise ValueError("thumbnail_ends do not rise to the length of thumbnails")
+    except _UNREADABLE as error:
         raise VprError(f"{path}: not an archive that `vpr map export` wrote ({error})") from error
-    dim = meta.get("dim")
-    if descriptors.shape != (len(frames), int(dim) if dim and dim.isdigit() else -1) or ends.shape != (len(frames),):
+    if len(descriptors) != len(frames) or ends.shape != (len(frames),):
         raise VprError(
-            f"{path}: {len(frames)} labels, descriptors of shape {descriptors.shape}, dimension {dim} do not fit"
+            f"{path}: {len(frames)} labels, {len(descriptors)} descriptors and {len(ends)} thumbnails do not fit together"
         )
-    if not np.isfinite(descriptors).all():
-        raise VprError(f"{path}: a descriptor holds numbers that are not finite")
+    changes.check_descriptors(descriptors, len(frames), descriptors.shape[1])
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     jpegs = [pictures[start:end] or None for start, end in zip(starts, ends, strict=True)]
     with new_file(output) as partial, PlaceMap.create_like(partial, meta) as place_map:
@@ -107,7 +127,7 @@ def _frames(arrays: dict[str, NDArray[Any]]) -> list[Frame]:
             stamp=None if np.isnan(stamp) else float(stamp),
             pose=None if np.isnan(pose[0]) else Pose(*map(float, pose)),
             sequence=str(traverse),
-            extra=json.loads(str(extra)),
+            extra={str(key): str(value) for key, value in json.loads(str(extra)).items()},
         )
         for label, image, stamp, pose, traverse, extra in zip(*columns, strict=True)
     ]

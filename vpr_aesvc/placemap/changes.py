@@ -9,6 +9,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import learned, rows, store
 from vpr_aesvc.types import Frame, Pose
@@ -45,6 +48,20 @@ def changing(db: sqlite3.Connection) -> Iterator[Change]:
         store.write_tally(db, places + change.places, checksums + change.checksums, alterations + int(change.alters))
 
 
+def check_descriptors(descriptors: NDArray[np.floating], count: int, dim: int) -> None:
+    """Refuses what a map cannot hold.
+
+    Raises:
+        VprError: they are not [count, dim], not finite, or neither unit norm nor zero, as an image without anything in it may give.
+    """
+    if descriptors.shape != (count, dim):
+        raise VprError(f"expected descriptors of shape ({count}, {dim}), found {descriptors.shape}")
+    norms = np.linalg.norm(descriptors.astype(np.float32), axis=1)
+    wrong = np.flatnonzero(~((np.abs(norms - 1) < 0.01) | (norms == 0)))
+    if len(wrong):
+        raise VprError(f"descriptors must be finite and of length 1, found {norms[wrong[0]]:.3g}; nothing was added")
+
+
 def next_id(db: sqlite3.Connection) -> int:
     """The id of the next place: larger than any that was ever given."""
     found = db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'places'").fetchone()
@@ -62,11 +79,12 @@ def insert(
 ) -> None:
     """A place and its thumbnail. ``descriptor``: float16 [d_max], little-endian."""
     numbers, extra = rows.numbers_of(frame), rows.extra_of(frame)
-    path = None if frame.path is None else str(frame.path.resolve())
+    path = None if frame.path is None else rows.text(str(frame.path.resolve()))
+    label = rows.text(frame.label)
     crc = None if jpeg is None else zlib.crc32(jpeg)
     check = rows.checksum(place, traverse, numbers, descriptor)
-    words = rows.words_checksum(place, frame.label, path, extra, crc)
-    db.execute(_INSERT, (place, traverse, *numbers, descriptor, check, frame.label, path, extra, crc, words))
+    words = rows.words_checksum(place, label, path, extra, crc)
+    db.execute(_INSERT, (place, traverse, *numbers, descriptor, check, label, path, extra, crc, words))
     if jpeg is not None:
         db.execute("INSERT INTO thumbnails VALUES (?, ?)", (place, jpeg))
     change.places += 1
@@ -93,10 +111,13 @@ def set_poses(db: sqlite3.Connection, change: Change, poses: Mapping[int, Pose])
         VprError: one of the ids is not there.
     """
     for place, pose in poses.items():
-        row = db.execute("SELECT traverse, stamp, descriptor, checksum FROM places WHERE id = ?", (place,)).fetchone()
+        place = int(place)
+        known = abs(place) < rows.TOO_LARGE
+        query = "SELECT traverse, stamp, descriptor, checksum FROM places WHERE id = ?"
+        row = db.execute(query, (place,)).fetchone() if known else None
         if row is None:
             raise VprError(f"the map has no place {place}; no pose was changed")
-        numbers = (row[1], *(number + 0.0 for number in pose.as_tuple()))
+        numbers = (row[1], *rows.pose_numbers(pose))
         check = rows.checksum(place, row[0], numbers, row[2])
         db.execute(
             "UPDATE places SET x = ?, y = ?, z = ?, qx = ?, qy = ?, qz = ?, qw = ?, checksum = ? WHERE id = ?",

@@ -104,7 +104,7 @@ def place_problem(row: Any, dim: int) -> str | None:
     if dim and len(descriptor) != dim * DESCRIPTOR.itemsize:
         return f"its descriptor has {len(descriptor)} bytes, not {dim * DESCRIPTOR.itemsize}"
     norm = float(np.linalg.norm(np.frombuffer(descriptor, DESCRIPTOR).astype(np.float32)))
-    if not abs(norm - 1) < 0.01:  # also where it is NaN
+    if norm and not abs(norm - 1) < 0.01:  # also where it is NaN; an image without anything in it may give zero
         return f"its descriptor has length {norm:.3g}, not 1"
     if numbers[1] is not None and not abs(float(np.linalg.norm(numbers[4:])) - 1) < 0.01:
         return "its orientation is not a unit quaternion"

@@ -52,8 +52,11 @@ def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) 
 
     with new_file(output) as partial:
         place_map.copy_to(partial, tell)
-        with PlaceMap.open(partial) as copy, copy.loaded():
-            pass  # reads and checks every place: a backup that cannot be restored is none
+        with (
+            PlaceMap.open(partial) as copy,
+            copy.loaded(),
+        ):  # reads and checks every place: a backup that is damaged is none
+            copy.mark_as_copy()
 
 
 def frame_of(place: Place) -> Frame:

@@ -121,14 +121,19 @@ class Loaded:
         self.alive[at] = False
         self.dead += len(at)
         self._count -= len(at)
+        self._drive_again()
         self._changed(-checksums)
 
     def moved(self, ids: NDArray[np.int64], positions: NDArray[np.float64], checksums: int) -> None:
         """This connection has given these places other poses; the sum of their checksums rose by that."""
         self.positions[self.rows_of(ids)] = positions
-        self._odometer = {}
-        self.travelled[:] = self._drive(self.traverses, self.positions)
+        self._drive_again()
         self._changed(checksums)
+
+    def _drive_again(self) -> None:
+        self._odometer = {}
+        self.travelled[:] = np.nan
+        self.travelled[self.alive] = self._drive(self.traverses[self.alive], self.positions[self.alive])
 
     def _changed(self, checksums: int) -> None:
         self._checksums += checksums

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +42,7 @@ class PlaceMap(Description):
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         super().__init__(path, store.read_meta(path, connection))
         self._db = connection
+        self._file = path.stat().st_ino
         self._lock = threading.RLock()
         self._loaded: Loaded | None = None
         self._plan: Plan | None = None
@@ -64,8 +64,8 @@ class PlaceMap(Description):
         Raises:
             VprError: the path exists or cannot be written.
         """
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        return cls(Path(path), store.create(Path(path), {**meta, "created": now}))
+        path = Path(path).absolute()  # whatever folder the process goes to later
+        return cls(path, store.create(path, dict(meta)))
 
     @classmethod
     def open(cls, path: Path | str, describer: Describer | None = None) -> PlaceMap:
@@ -74,8 +74,11 @@ class PlaceMap(Description):
         Raises:
             VprError: no such file, not a map, damaged, or made with another model.
         """
-        path = Path(path)
-        connection = store.open_existing(path)
+        try:
+            path = Path(path).resolve()  # a log lies beside the file, not beside a link to it
+            connection = store.open_existing(path)
+        except (OSError, RuntimeError) as error:
+            raise VprError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from error
         try:
             place_map = cls(path, connection)
             if describer is not None:
@@ -112,10 +115,7 @@ class PlaceMap(Description):
             VprError: shapes do not agree, a number is not finite, or the disk refuses.
         """
         frames = list(frames)
-        if descriptors.shape != (len(frames), self.dim):
-            raise VprError(f"expected descriptors of shape ({len(frames)}, {self.dim}), found {descriptors.shape}")
-        if not np.isfinite(descriptors).all():
-            raise VprError("a descriptor holds numbers that are not finite; nothing was added")
+        changes.check_descriptors(descriptors, len(frames), self.dim)
         pictures = [None] * len(frames) if images is None else list(images)
         jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
         return self.add_stored(frames, descriptors.astype(scan.DESCRIPTOR), jpegs, traverse)
@@ -215,7 +215,7 @@ class PlaceMap(Description):
             exact, shortlist = self._plan.shortlist is None, self._plan.shortlist
         if k < 1:
             raise VprError(f"at least one match must be asked for, found {k}")
-        with self._lock:
+        with self.snapshot():
             loaded = self._load()
             if len(loaded) == loaded.dead:
                 return [[] for _ in queries]
@@ -337,6 +337,12 @@ class PlaceMap(Description):
         with self._lock:
             yield self._load()
 
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads of the block see one state of the map, whatever another process writes meanwhile; other threads wait."""
+        with self._lock, store.guard(self.path), store.snapshot(self._db):
+            yield
+
     def __len__(self) -> int:
         with self._lock, store.guard(self.path):
             return store.read_tally(self._db)[0]
@@ -345,6 +351,11 @@ class PlaceMap(Description):
         """Copies the file while others use it; see :func:`vpr_aesvc.placemap.copies.backup`."""
         with self._lock:
             store.copy_to(self.path, self._db, target, progress)
+
+    def mark_as_copy(self) -> None:
+        """Tells a copy from the map it was made of, whose log must not be taken into it."""
+        with self._writing():
+            store.mark_as_copy(self._db, self.meta)
 
     def close(self) -> None:
         """Closes the file; the write-ahead log is folded into it, so that the map is one file again."""
@@ -364,6 +375,14 @@ class PlaceMap(Description):
         self._loaded.keep_up(self._db)
         return self._loaded
 
+    def _require_file(self) -> None:
+        try:
+            same = self.path.stat().st_ino == self._file
+        except OSError:
+            same = False
+        if not same:
+            raise VprError(f"{self.path}: was removed or replaced while it was open; nothing was added, open it again")
+
     def _keep_up(self) -> None:
         """Within a transaction: nobody else changes the map until it ends, so that this change alone is left to take in."""
         if self._loaded is not None:
@@ -373,6 +392,7 @@ class PlaceMap(Description):
     def _writing(self) -> Iterator[changes.Change]:
         with self._lock, store.guard(self.path):
             try:
+                self._require_file()
                 with changes.changing(self._db) as change:
                     yield change
             except BaseException:

@@ -11,12 +11,13 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import pairwise, product
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Place, Pose
 
@@ -113,13 +114,16 @@ def prune(
     Raises:
         VprError: ``most`` is fewer than this radius leaves, or the map is damaged.
     """
-    places = list(place_map.places().values())
-    ids, stored = place_map.descriptors()
+    with place_map.snapshot():
+        places = list(place_map.places().values())
+        ids, stored = place_map.descriptors()
     descriptors = stored.astype(np.float32)
+    index = PlaceIndex(place_map.dim)
+    index.add(stored)
     if len(places) < 2:
         raise VprError(f"{place_map.path}: holds {len(places)} places; there is nothing to prune")
-    if radius is not None and not radius > 0:
-        raise VprError(f"the radius must be above 0 metres, found {radius}")
+    if radius is not None and not 1e-3 <= radius < math.inf:
+        raise VprError(f"the radius must be a millimetre or more, found {radius} m")
     ground = _Ground(places, radius or _usual_radius(places))
     done = 0
 
@@ -128,7 +132,7 @@ def prune(
         done += 1
         if progress:
             progress(done, _STEPS + 1)
-        return _measure(place_map, ids, descriptors, _covers(ground, descriptors, level), ground, level)
+        return _measure(index, ids, descriptors, _covers(ground, descriptors, level), ground, level)
 
     def fits(found: Pruned) -> bool:
         return found.loss <= max_loss if most is None else len(found.kept) <= most
@@ -172,7 +176,7 @@ def _covers(ground: _Ground, descriptors: NDArray[np.float32], level: float) -> 
 
 
 def _measure(
-    place_map: PlaceMap,
+    index: PlaceIndex,
     ids: NDArray[np.int64],
     descriptors: NDArray[np.float32],
     covers: NDArray[np.int64],
@@ -189,20 +193,15 @@ def _measure(
     for at in asked:
         others = np.ones(len(ids), bool)
         others[ground.next_to(int(at))] = False
-        before += ground.is_near(int(at), _best(place_map, descriptors[at], others))
-        after += ground.is_near(int(at), _best(place_map, descriptors[at], others & stays))
+        before += ground.is_near(int(at), _best(index, descriptors[at], others))
+        after += ground.is_near(int(at), _best(index, descriptors[at], others & stays))
     return Pruned(ids[stays], len(gone), level, ground.radius, len(asked), before, after)
 
 
-def _best(place_map: PlaceMap, descriptor: NDArray[np.float32], allowed: NDArray[np.bool_]) -> int | None:
-    """The row of the most similar of the allowed places, None where none is; rows count the living ones."""
-    with place_map.loaded() as loaded:
-        mask = allowed
-        if loaded.dead:
-            mask = np.zeros(len(loaded), bool)
-            mask[np.flatnonzero(loaded.alive)[allowed]] = True
-        row = int(loaded.index.search(descriptor[None], 1, allowed=mask)[1][0, 0])
-        return None if row < 0 else int(np.count_nonzero(loaded.alive[:row]))
+def _best(index: PlaceIndex, descriptor: NDArray[np.float32], allowed: NDArray[np.bool_]) -> int | None:
+    """The row of the most similar of the allowed places, None where none is."""
+    row = int(index.search(descriptor[None], 1, allowed=allowed)[1][0, 0])
+    return None if row < 0 else row
 
 
 def heading(pose: Pose) -> float:
@@ -211,10 +210,12 @@ def heading(pose: Pose) -> float:
 
 
 def _usual_radius(places: list[Place]) -> float | None:
-    steps = [
-        math.hypot(one.pose.x - other.pose.x, one.pose.y - other.pose.y)
-        for one, other in pairwise(places)
-        if one.pose and other.pose and one.traverse == other.traverse
-    ]
+    last: dict[str, Pose] = {}
+    steps = []
+    for place in places:
+        if place.pose:
+            if before := last.get(place.traverse):
+                steps.append(math.hypot(place.pose.x - before.x, place.pose.y - before.y))
+            last[place.traverse] = place.pose
     driven = [step for step in steps if step > 0]
     return _STRIDES * float(np.median(driven)) if driven else None

@@ -34,9 +34,12 @@ def places(
         found = db.execute(f"{query} ORDER BY id")
         expected = store.read_tally(db)[0]
     else:  # one bound parameter, however many ids there are
-        found = db.execute(f"{query} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", (json.dumps(ids),))
+        known = json.dumps([place for place in ids if abs(place) < rows.TOO_LARGE])
+        found = db.execute(f"{query} WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id", (known,))
         expected = len(ids)
     answer = {row[0]: _place(path, row, names) for row in found}
+    if ids is not None and len(answer) != expected:
+        raise VprError(f"{path}: has no place {next(place for place in ids if place not in answer)}")
     if len(answer) != expected:
         raise VprError(store.damage(path, f"{len(answer)} places were found where {expected} should be"))
     return answer
@@ -60,6 +63,9 @@ def thumbnail(path: Path, db: sqlite3.Connection, place: int) -> bytes | None:
         VprError: no such place, or it is damaged or its picture gone.
         sqlite3.Error: the file is.
     """
+    place = int(place)
+    if abs(place) >= rows.TOO_LARGE:
+        raise VprError(f"{path}: has no place {place}")
     row = db.execute(
         "SELECT p.label, p.path, p.extra, p.thumbnail, p.words_checksum, t.jpeg "
         "FROM places p LEFT JOIN thumbnails t ON t.place = p.id WHERE p.id = ?",

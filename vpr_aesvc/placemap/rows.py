@@ -8,11 +8,13 @@ import struct
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame, Place, Pose
 
 NUMBERS = "stamp, x, y, z, qx, qy, qz, qw"
 _PACK = struct.Struct("<qq8d").pack
 _NAN = math.nan
+TOO_LARGE = 2**63  # SQLite has no such id
 
 
 def checksum(place: int, traverse: int, numbers: Sequence[float | None], descriptor: bytes) -> int:
@@ -57,13 +59,34 @@ def meta_checksum(meta: Mapping[str, str]) -> str:
 
 def numbers_of(frame: Frame) -> tuple[float | None, ...]:
     """Stamp and pose of a frame, in the order of :data:`NUMBERS`. SQLite keeps no negative zero, so none is written."""
-    pose: tuple[float | None, ...] = (None,) * 7 if frame.pose is None else frame.pose.as_tuple()
-    return tuple(None if number is None else float(number) + 0.0 for number in (frame.stamp, *pose))
+    pose: tuple[float | None, ...] = (None,) * 7 if frame.pose is None else pose_numbers(frame.pose)
+    if frame.stamp is not None and not math.isfinite(frame.stamp):
+        raise VprError(
+            f"{frame.label}: a stamp must be a finite number of seconds, found {frame.stamp}; nothing was added"
+        )
+    return (None if frame.stamp is None else float(frame.stamp) + 0.0, *pose)
+
+
+def pose_numbers(pose: Pose) -> tuple[float, ...]:
+    """A pose as it is stored.
+
+    Raises:
+        VprError: its orientation is not a unit quaternion.
+    """
+    numbers = tuple(float(number) + 0.0 for number in pose.as_tuple())
+    if abs(math.hypot(*numbers[3:]) - 1) > 0.01:
+        raise VprError(f"the orientation of a pose must be a unit quaternion, found {numbers[3:]}; nothing was changed")
+    return numbers
+
+
+def text(words: str) -> str:
+    """Words as SQLite can hold them: of a file name that is not UTF-8, the bytes that are not are spelled out."""
+    return str(words).encode("utf-8", "backslashreplace").decode()
 
 
 def extra_of(frame: Frame) -> str:
     """What the frame carries beyond the columns, as JSON."""
-    return json.dumps(dict(frame.extra) if frame.index is None else {**frame.extra, "index": f"{frame.index:g}"})
+    return json.dumps(dict(frame.extra) if frame.index is None else {**frame.extra, "index": f"{frame.index:.15g}"})
 
 
 def place_of(

@@ -11,11 +11,11 @@ import os
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import datetime, timezone
 from pathlib import Path
-from urllib.parse import quote
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import migrate
+from vpr_aesvc.placemap import logfile, migrate
 from vpr_aesvc.placemap.rows import holds, meta_checksum, tally_checksum
 
 APPLICATION_ID = 0x5650524D  # "VPRM"
@@ -62,7 +62,8 @@ CREATE TABLE tally (
     places INTEGER NOT NULL,                                  -- how many there are
     checksums INTEGER NOT NULL,                               -- the sum of both checksums of all of them
     changes INTEGER NOT NULL,                                 -- how often places were removed or altered
-    checksum INTEGER NOT NULL                                 -- CRC-32 of the three before
+    checksum INTEGER NOT NULL,                                -- CRC-32 of the three before
+    map TEXT NOT NULL                                         -- which map this is, so that another's log is known
 );
 """
 
@@ -80,12 +81,13 @@ def create(path: Path, meta: dict[str, str]) -> sqlite3.Connection:
         raise VprError(f"{path}: exists already; choose another name or remove it first")
     if not path.parent.is_dir():
         raise VprError(f"{path}: the folder {path.parent} does not exist")
+    meta = {**meta, "created": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"}
     partial = path.with_name(f".{path.name}.{os.getpid()}.new")  # under its name a map is never half made
     try:
         with closing(sqlite3.connect(partial, isolation_level=None)) as connection:
             connection.executescript(f"BEGIN; {_SCHEMA}")
             write_meta(connection, meta)
-            write_tally(connection, 0, 0, 0)
+            begin_tally(connection, 0, 0, meta)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             connection.execute("COMMIT")
@@ -110,6 +112,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise VprError(f"{path}: no such map; make one with `vpr map build INPUT -m MODEL -o {path.name}`")
     _check_header(path)
+    logfile.require_own(path)
     try:
         connection = _connect(path) if _is_writable(path) else _connect_read_only(path)
     except sqlite3.OperationalError:  # no room for the log, or a file system that refuses it
@@ -126,6 +129,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
                 )
             if version < SCHEMA_VERSION:
                 migrate.up_to_date(path, connection, version, _SCHEMA)
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except VprError:
         connection.close()
         raise
@@ -139,6 +143,7 @@ def take_name(partial: Path, path: Path) -> None:
         VprError: another has.
         OSError: the disk refuses.
     """
+    logfile.drop_leftover(path)
     try:
         os.link(partial, path)  # unlike a rename, never replaces a map that appeared meanwhile
     except FileExistsError:
@@ -178,10 +183,25 @@ def read_tally(db: sqlite3.Connection) -> tuple[int, int, int]:
     return row[:3]  # type: ignore[no-any-return]
 
 
+def begin_tally(db: sqlite3.Connection, places: int, checksums: int, meta: dict[str, str]) -> None:
+    """The row of a map that is being made."""
+    check = tally_checksum(places, checksums, 0)
+    db.execute("INSERT INTO tally VALUES (1, ?, ?, 0, ?, ?)", (places, checksums, check, logfile.name_of(meta)))
+
+
+def mark_as_copy(db: sqlite3.Connection, meta: dict[str, str]) -> None:
+    """Makes another map of a copy, so that a log of the original is not taken into it. Only within a transaction."""
+    new = {**meta, "copied": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"}
+    write_meta(db, new)
+    db.execute("UPDATE tally SET map = ?", (logfile.name_of(new),))
+
+
 def write_tally(db: sqlite3.Connection, places: int, checksums: int, changes: int) -> None:
     """Replaces it."""
     check = tally_checksum(places, checksums, changes)
-    db.execute("INSERT OR REPLACE INTO tally VALUES (1, ?, ?, ?, ?)", (places, checksums, changes, check))
+    db.execute(
+        "UPDATE tally SET places = ?, checksums = ?, changes = ?, checksum = ?", (places, checksums, changes, check)
+    )
 
 
 def damage(path: Path, what: object) -> str:
@@ -213,6 +233,8 @@ def guard(path: Path) -> Iterator[None]:
                 f"{path}: the disk refused ({_extended(error)}); nothing was added, what was there is whole"
             ) from error
         raise VprError(damage(path, error)) from error
+    except sqlite3.ProgrammingError as error:
+        raise VprError(f"{path}: the map is closed") from error
     except _DAMAGED as error:
         raise VprError(damage(path, error)) from error
 
@@ -238,6 +260,7 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
         return
     connection.execute("BEGIN")
     try:
+        connection.execute("SELECT one FROM tally").fetchone()  # the state is that of the first read
         yield
     finally:
         if connection.in_transaction:
@@ -252,7 +275,8 @@ def copy_to(
     Args:
         progress: called with (SQLite's status, pages left, pages).
     """
-    with guard(path), closing(sqlite3.connect(target)) as copy:
+    # Within a snapshot, as SQLite begins a copy anew whenever another process has written meanwhile.
+    with guard(path), snapshot(connection), closing(sqlite3.connect(target)) as copy:
         connection.backup(copy, pages=_COPIED, progress=progress)
 
 
@@ -285,13 +309,18 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
-    """Without a log beside it the file is whole by itself, and nothing need be written to read it."""
-    log = path.with_name(path.name + "-wal")
-    immutable = "" if log.exists() and log.stat().st_size else "&immutable=1"
-    uri = f"file:{quote(str(path.absolute()))}?mode=ro{immutable}"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
-    connection.execute("PRAGMA cell_size_check = ON")
-    return connection
+    """With the log where it can be, else the file by itself, as on a disk that cannot be written."""
+    for options in ("", "&immutable=1"):
+        connection = logfile.read_only(path, options, BUSY_SECONDS)
+        try:
+            connection.execute("PRAGMA cell_size_check = ON")
+            connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+            return connection
+        except sqlite3.OperationalError:
+            connection.close()
+            if options:
+                raise
+    raise AssertionError  # the loop returns or raises
 
 
 def _extended(error: sqlite3.Error) -> str:

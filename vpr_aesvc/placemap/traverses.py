@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -88,7 +89,15 @@ class Traverses:
 
     def _write(self, traverse: Traverse) -> int:
         self.forget()
-        row = (traverse.id, traverse.name, traverse.started, traverse.robot, traverse.notes)
+        for words in (traverse.name, traverse.robot, traverse.notes):
+            if words is not None and not isinstance(words, str):
+                raise VprError(
+                    f"the name, robot and notes of a traverse must be text, found {words!r}; nothing was changed"
+                )
+        started = None if traverse.started is None else float(traverse.started) + 0.0
+        if started is not None and not math.isfinite(started):
+            raise VprError(f"a traverse starts at a finite number of seconds, found {started}; nothing was changed")
+        row = (traverse.id, traverse.name, started, traverse.robot, traverse.notes)
         self._db.execute(
             "INSERT INTO traverses VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET "
             "started = ?3, robot = ?4, notes = ?5, checksum = ?6",

@@ -30,7 +30,8 @@ class Where:
         beyond: leave out places within this many metres of ``pose``.
         within: only places within this many metres of ``pose``: a GPS or odometry prior.
 
-    A place without a stamp is never recent in time; one without a pose is not left out by ``beyond`` and not returned under ``within``.
+    A place without a stamp is never recent in time; one without a pose is not left out by ``recent_metres`` or ``beyond`` and not
+    returned under ``within``.
     """
 
     stamp: float | None = None
@@ -84,9 +85,10 @@ class Where:
         return ~np.logical_or.reduce(out) if len(out) > 1 else ~out[0]
 
     def _recent_way(self, loaded: Loaded, traverses: dict[str, int]) -> Mask:
-        if not len(loaded):
-            return np.zeros(0, bool)
-        traverse = int(loaded.traverses[-1]) if self.traverse is None else _known(self.traverse, traverses)
+        alive = np.flatnonzero(loaded.alive)
+        if not len(alive):
+            return np.zeros(len(loaded), bool)
+        traverse = int(loaded.traverses[alive[-1]]) if self.traverse is None else _known(self.traverse, traverses)
         driven, last = loaded.driven(traverse)
         if self.pose is not None and last is not None:
             driven += float(np.hypot(self.pose.x - last[0], self.pose.y - last[1]))

@@ -1,0 +1,184 @@
+"""The Recognizer on a robot's real laps, with real maps and a real encoder."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from vpr_aesvc import (
+    Describer,
+    Frame,
+    PlaceMap,
+    Pose,
+    Recognizer,
+    VprError,
+    open_backbone,
+    open_input,
+    read_image,
+    train,
+)
+from vpr_aesvc.recognition.settings import RecognizerSettings
+
+
+@pytest.fixture(scope="module")
+def described(corridor_loop, mobilenet, tmp_path_factory):
+    """A describer trained on lap 1, all 84 frames with their images and positions on a circle, and their descriptors."""
+    inputs = open_input(corridor_loop)
+    model = tmp_path_factory.mktemp("model") / "model"
+    train(inputs.split("database").frames, open_backbone(str(mobilenet)), model, method="whitening")
+    describer = Describer.open(model)
+    frames = [replace(frame, image=read_image(frame.path)) for frame in inputs.frames]
+    return describer, frames, describer.describe_batch([frame.image for frame in frames])
+
+
+def posed(frame):
+    """As if the loop were a circle, two metres and a half a frame."""
+    angle = 2 * np.pi * frame.index / 39.5
+    radius = 2.5 * 39.5 / (2 * np.pi)
+    return replace(frame, pose=Pose.planar(radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2))
+
+
+def new_map(path, describer, frames, descriptors):
+    place_map = PlaceMap.create(path, describer)
+    if frames:
+        place_map.add(frames, descriptors, [frame.image for frame in frames])
+    return place_map
+
+
+@pytest.fixture(scope="module")
+def lap(described, tmp_path_factory):
+    """The file of a map of lap 1."""
+    describer, frames, descriptors = described
+    first = sum(frame.split == "database" for frame in frames)
+    path = tmp_path_factory.mktemp("map") / "lap.vprmap"
+    with new_map(path, describer, [posed(frame) for frame in frames[:first]], descriptors[:first]):
+        pass
+    return path, first
+
+
+def is_right(recognition, frame):
+    return abs(float(recognition.best.place.extra["index"]) - frame.index) <= 3
+
+
+def test_later_laps_are_recognised_and_other_places_are_not(described, lap, toy):
+    describer, frames, descriptors = described
+    path, first = lap
+    with PlaceMap.open(path) as place_map:
+        recognizer = Recognizer(place_map, describer)
+        found = [
+            recognizer.recognize(frame, descriptor=row)
+            for frame, row in zip(frames[first:], descriptors[first:], strict=True)
+        ]
+        right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
+        accepted = np.array([one.accepted for one in found])
+        assert right.mean() >= 0.95 and right[accepted].all() and accepted.mean() >= 0.85 and accepted[:5].any()
+        assert all(one.false_positive_rate <= 0.01 for one in found if one.accepted)
+        recognizer.reset("other streets")
+        others = [recognizer.recognize(frame) for frame in open_input(toy).frames]
+        assert others[0].message == "other streets" and not any(one.accepted for one in others)
+        assert max(one.inliers for one in others) < 12
+        # What was learned lies in the file: another one reads it, and says the same.
+        assert place_map.learned("support")["places"] == first
+        again = Recognizer(place_map, describer)
+        assert again.recognize(frames[first], descriptor=descriptors[first]).probability == found[0].probability
+
+
+def test_loops_are_closed_while_the_map_grows(described, tmp_path):
+    describer, frames, descriptors = described
+    found = []
+    with new_map(tmp_path / "growing.vprmap", describer, [], None) as place_map:
+        recognizer = Recognizer(place_map, describer, RecognizerSettings(recent_places=20))
+        for frame, row in zip(frames, descriptors, strict=True):
+            place_map.add([frame], row[None], [frame.image])
+            found.append(recognizer.recognize(frame, descriptor=row))
+    accepted = np.array([one.accepted for one in found])
+    right = [is_right(one, frame) for one, frame in zip(found, frames, strict=True) if one.accepted]
+    assert all(right) and not accepted[:39].any()
+    assert accepted[44:].mean() >= 0.85
+
+
+def test_the_parts_can_be_left_out(described, lap):
+    describer, frames, descriptors = described
+    path, first = lap
+    with PlaceMap.open(path) as place_map:
+        alone = Recognizer(place_map, describer, RecognizerSettings(sequence=False, geometry=False, candidates=3))
+        one, other = (alone.recognize(frames[at], descriptor=descriptors[at]) for at in (first, first))
+        assert one.inliers is None and len(one.candidates) == 3 and one.probability == other.probability
+        assert one.candidates[0].match == one.best and "sequence" not in one.why
+        with_sequence = Recognizer(place_map, describer, RecognizerSettings(geometry=False))
+        several = [
+            with_sequence.recognize(frame, descriptor=row)
+            for frame, row in zip(frames[first : first + 6], descriptors[first:], strict=False)
+        ]
+        assert max(one.probability for one in several) > 0.95 > several[0].probability
+
+
+def test_a_pose_has_the_spread_of_where_the_robot_may_be(described, lap):
+    describer, frames, descriptors = described
+    path, first = lap
+    with PlaceMap.open(path) as place_map:
+        recognizer = Recognizer(place_map, describer)
+        found = [
+            recognizer.recognize(frame, descriptor=row)
+            for frame, row in zip(frames[first:], descriptors[first:], strict=True)
+        ]
+    for one in found:
+        assert one.pose == one.best.place.pose
+        assert one.covariance.shape == (6, 6) and np.allclose(one.covariance, one.covariance.T)
+        assert np.linalg.eigvalsh(one.covariance).min() > 0
+    spread = np.array([np.sqrt(np.trace(one.covariance[:2, :2])) for one in found])
+    sure = np.array([one.accepted and one.probability > 0.95 for one in found])
+    assert np.median(spread[sure]) < 3 < spread[~sure].max() and len(np.unique(spread)) == len(spread)
+    assert all(one.covariance[2, 2] < 0.1 for one in found)  # the map is flat
+
+
+def test_empty_and_tiny_maps(described, tmp_path):
+    describer, frames, descriptors = described
+    with new_map(tmp_path / "empty.vprmap", describer, [], None) as place_map:
+        recognizer = Recognizer(place_map, describer)
+        nothing = recognizer.recognize(frames[0])
+        assert not nothing.accepted and nothing.best is None and nothing.why == "the map is empty"
+        place_map.add(frames[:3], descriptors[:3], [frame.image for frame in frames[:3]])
+        tiny = recognizer.recognize(frames[1], descriptor=descriptors[1])
+        assert tiny.best.place.id == 2 and not tiny.accepted and tiny.pose is None and tiny.covariance is None
+        excluding = Recognizer(place_map, describer, RecognizerSettings(recent_places=3))
+        assert excluding.recognize(frames[1]).why == "no place may be returned for this frame"
+
+
+def test_places_that_go_and_poses_that_change(described, lap, tmp_path):
+    describer, frames, descriptors = described
+    _, first = lap
+    with new_map(tmp_path / "changing.vprmap", describer, frames[:first], descriptors[:first]) as place_map:
+        recognizer = Recognizer(place_map, describer, RecognizerSettings(geometry=False))
+        recognizer.recognize(frames[first], descriptor=descriptors[first])
+        place_map.set_poses({place: Pose(float(place), 0.0) for place in range(1, first + 1)})
+        assert place_map.learned("similarities/576") is None or describer.dim != 576
+        found = recognizer.recognize(frames[first + 1], descriptor=descriptors[first + 1])
+        assert found.pose == Pose(float(found.best.place.id), 0.0) and found.message is None
+        place_map.remove([found.best.place.id])
+        after = recognizer.recognize(frames[first + 1], descriptor=descriptors[first + 1])
+        assert after.best.place.id != found.best.place.id and "removed" in after.message
+
+
+def test_bad_frames_leave_the_sequence_as_it_was(described, lap, tmp_path):
+    describer, frames, descriptors = described
+    path, first = lap
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 not a picture")
+    with PlaceMap.open(path) as place_map:
+        disturbed, calm = (Recognizer(place_map, describer, RecognizerSettings(geometry=False)) for _ in range(2))
+        for at in range(first, first + 4):
+            with pytest.raises(VprError, match=r"broken\.jpg"):
+                disturbed.recognize(Frame("broken", broken))
+            with pytest.raises(VprError, match="uint8"):
+                disturbed.recognize(Frame("floats", image=np.zeros((8, 8, 3))))
+            with pytest.raises(VprError, match="image or a path"):
+                disturbed.recognize(Frame("nothing"))
+            with pytest.raises(VprError, match="not finite"):
+                disturbed.recognize(frames[at], descriptor=np.full(describer.dim, np.nan, np.float32))
+            one, other = (
+                recognizer.recognize(frames[at], descriptor=descriptors[at]) for recognizer in (disturbed, calm)
+            )
+        assert one.probability == other.probability
+        grey = disturbed.recognize(Frame("grey", image=np.full((120, 160, 3), 128, np.uint8)))
+        assert not grey.accepted

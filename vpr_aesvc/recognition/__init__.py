@@ -1,0 +1,1 @@
+"""What a match is worth: its probability, the sequence it stands in, and its geometry."""

@@ -1,0 +1,87 @@
+"""Whether a match is accepted: what its witnesses, together, promise of false positives.
+
+Of the two witnesses of the frame itself the better one that can tell speaks: the key points (:mod:`support`), else the evidence
+(:mod:`neighbourhoods`). Their rates were learned from the map. The sequence is a witness of another kind: where the map does not reach, it is sure of some place
+at one frame in ten at most (docs/recognition.md). So a match is accepted in one of two ways, which share the rate that the user allows: the frame
+alone is good for four fifths of it; or the sequence is sure of the same place, and the frame is good for the other fifth divided by that tenth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from vpr_aesvc.recognition.geometry import Geometry
+from vpr_aesvc.recognition.neighbourhoods import FrameEvidence
+from vpr_aesvc.recognition.probability import NullModel
+from vpr_aesvc.recognition.reranking import judge
+from vpr_aesvc.recognition.sequence import Belief
+from vpr_aesvc.recognition.support import Support
+
+_ALONE = 0.8  # share of the rate for a frame alone, where a sequence is followed
+_SURE_ELSEWHERE = 0.1  # part of the frames from outside the map at which the sequence is sure of a place
+_NOT_LEARNED = 0.05  # false positives among supported matches in a map too small to teach what inliers are worth
+
+
+@dataclass(frozen=True)
+class Decision:
+    """``false_positive_rate``, ``probability`` and ``why``, as in ``Recognition``."""
+
+    false_positive_rate: float
+    probability: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Witnesses:
+    """What speaks for or against a match.
+
+    Attributes:
+        null: what evidence is worth in this map. support: what inliers are; None where that could not be learned.
+        evidence: of the frame, where it speaks for the match; else None.
+        belief: of the sequence; None where none is followed. agrees: whether it is about the match.
+        geometry: of the match; None where key points were not compared.
+    """
+
+    null: NullModel
+    support: Support | None
+    evidence: FrameEvidence | None
+    belief: Belief | None
+    agrees: bool
+    geometry: Geometry | None
+
+
+def decide(seen: Witnesses) -> Decision:
+    """The false-positive rate of accepting the match, its probability, and why in words."""
+    sure = seen.belief is not None and seen.agrees and seen.belief.accepted
+    rate, why = _of_frame(seen, sure)
+    if seen.belief is not None:
+        rate *= _SURE_ELSEWHERE / (1 - _ALONE) if sure else 1 / _ALONE
+        sequence = "and the sequence is sure of it" if sure else "and the sequence is not sure of it"
+        why = f"{why}, {sequence}"
+    return Decision(min(rate, 1.0), _probability(seen), why)
+
+
+def _of_frame(seen: Witnesses, sure: bool) -> tuple[float, str]:
+    """The rate of the frame's own witness, and what it says. Fewer inliers than chance gives count only where the sequence is sure."""
+    geometry = seen.geometry
+    verdict = "cannot tell" if geometry is None else judge(geometry)
+    if geometry is None or verdict == "cannot tell":
+        if seen.evidence is None:
+            return 1.0, "the frame alone speaks for another place"
+        return float(seen.null.false_positive_rate(seen.evidence.value)), f"evidence {seen.evidence.value:.2f}"
+    if verdict == "unsupported" and (not sure or seen.support is None):
+        return 1.0, f"the key points do not bear it out ({geometry.why})"
+    if seen.support is None:
+        return _NOT_LEARNED, geometry.why
+    return seen.support.false_positive_rate(geometry.inliers), geometry.why
+
+
+def _probability(seen: Witnesses) -> float:
+    """Of the witness that knows most: the key points, else the sequence, else the frame's evidence."""
+    if seen.support is not None and seen.geometry is not None:
+        known = seen.support.probability(seen.geometry)
+        if known is not None:
+            return known
+    if seen.belief is not None:
+        return seen.belief.probability if seen.agrees else 0.0
+    return 0.0 if seen.evidence is None else float(seen.null.probability(seen.evidence.value))

@@ -1,0 +1,59 @@
+"""How uncertain the pose of a match is: the spread of the places where the robot may be."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_LEAST = 0.01  # metres and radians, standard deviation: below, a covariance could not be inverted
+_ASIDE = 0.1  # of the distance to the next place: how far aside the robot drives
+
+
+def pose_covariance(pose: Floats, poses: Floats, steps: Floats, weights: Floats) -> Floats:
+    """The second moment about ``pose`` of a robot that is near one of the places, somewhere between it and its neighbours.
+
+    Args:
+        pose: float64 [7], x, y, z in metres and a unit quaternion (qx, qy, qz, qw), in the map frame.
+        poses: float64 [k, 7], of the places; rows with NaN are left out.
+        steps: float64 [k, 6], how the pose changes over a place's stretch of the way: :func:`steps_along`.
+        weights: float64 [k], how probable each is; any sum above 0.
+
+    Returns:
+        float64 [6, 6], positive definite: x, y, z and rotations about the map's x, y, z axes.
+    """
+    known = np.isfinite(poses).all(1) & (weights > 0)
+    away, share = differences(pose, poses[known]), weights[known] / weights[known].sum()
+    stretch = np.nan_to_num(steps[known])
+    spread = np.einsum("k,ki,kj->ij", share, away, away)
+    spread += np.einsum("k,ki,kj->ij", share, stretch, stretch) / 12  # evenly likely along its stretch
+    aside = _ASIDE * float(share @ np.linalg.norm(stretch[:, :3], axis=1))
+    return np.asarray(spread + np.diag([aside**2 + _LEAST**2] * 3 + [_LEAST**2] * 3))
+
+
+def steps_along(poses: Floats, runs: NDArray[np.int64]) -> Floats:
+    """From half way to the place before to half way to the one after, float64 [n, 6]; NaN where a pose is unknown, 0 where a run has one place.
+
+    Args:
+        poses: float64 [n, 7], in the order they were driven. runs: int64 [n]; places with equal numbers were driven in one go.
+    """
+    steps = np.zeros((len(poses), 6))
+    if len(poses) < 2:
+        return steps
+    between = np.where((runs[1:] == runs[:-1])[:, None], differences(poses[:-1], poses[1:]) / 2, 0.0)
+    steps[:-1] += between
+    steps[1:] += between
+    return steps
+
+
+def differences(start: Floats, end: Floats) -> Floats:
+    """What leads from poses [7] or [k, 7] to poses [k, 7], float64 [k, 6]: the translation, and the rotation vector in the map frame."""
+    imaginary, real = start[..., 3:6], start[..., 6:]
+    v, w = end[:, 3:6], end[:, 6:]
+    scalar = w * real + (v * imaginary).sum(-1, keepdims=True)  # of end * conjugate(start)
+    vector = real * v - w * imaginary - np.cross(v, imaginary)
+    vector = np.where(scalar < 0, -vector, vector)  # the short way round
+    length = np.linalg.norm(vector, axis=1, keepdims=True)
+    angle = 2 * np.arctan2(length, np.abs(scalar))
+    turned = vector * np.where(length > 1e-9, angle / np.maximum(length, 1e-9), 2.0)
+    return np.concatenate([end[:, :3] - start[..., :3], turned], axis=1)

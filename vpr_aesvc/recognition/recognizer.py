@@ -1,0 +1,233 @@
+"""Frame -> match: the stages of recognition joined, a line a stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import as_rgb, read_image, thumbnail
+from vpr_aesvc.recognition.decision import Witnesses, decide
+from vpr_aesvc.recognition.known_map import KnownMap
+from vpr_aesvc.recognition.lessons import Lessons
+from vpr_aesvc.recognition.pose_covariance import pose_covariance
+from vpr_aesvc.recognition.recognition import Candidate, Recognition
+from vpr_aesvc.recognition.sequence import Belief, SequenceFilter
+from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.recognition.stored_keypoints import StoredKeypoints
+from vpr_aesvc.types import Frame, Match
+
+if TYPE_CHECKING:
+    from vpr_aesvc.describer import Describer
+    from vpr_aesvc.placemap import PlaceMap
+    from vpr_aesvc.recognition.geometry import Geometry
+    from vpr_aesvc.recognition.motion import Odometry
+    from vpr_aesvc.recognition.neighbourhoods import FrameEvidence
+
+_LIKELY = 0.5  # the sequence's place is right more often than not: then the frame alone does not overrule it
+_LEAST_POSTERIOR = 1e-4  # of the likeliest place: what has less does not widen a pose
+Descriptor = NDArray[np.float32]
+Image = NDArray[np.uint8]
+
+
+class Recognizer:
+    """Recognises the places of a map, in the order in which a camera passes them. One for each camera; not for several threads.
+
+    The map may grow, lose places or be given other poses meanwhile, also by another process. What was learned from it is kept with it and
+    learned again when it has grown by a quarter, which takes seconds on a large map: :meth:`prepare` does it beforehand.
+
+    Args:
+        place_map: an open map.
+        describer: of the model that made it.
+
+    Raises:
+        VprError: the model is not the map's, or the map has no descriptors of that size.
+    """
+
+    def __init__(
+        self,
+        place_map: PlaceMap,
+        describer: Describer,
+        settings: RecognizerSettings | None = None,
+    ) -> None:
+        place_map.require(describer)
+        self.map = place_map
+        self.describer = describer
+        self.settings = settings or RecognizerSettings()
+        size = place_map.check_size(self.settings.size)
+        self.known = KnownMap(place_map, size)
+        self.lessons = Lessons(place_map, size)
+        self.filter = SequenceFilter(self.known.track)
+        self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
+        self._size = size
+        self._came_round = False  # whether a place of this map was recognised
+
+    def prepare(self) -> None:
+        """Reads the map, and learns from it what is missing or stale, so that the next frame need not wait.
+
+        Raises:
+            VprError: the map is damaged.
+        """
+        change = self.known.keep_up()
+        if change == "none" and len(self.known):
+            return
+        if self._keypoints is not None:
+            self._keypoints.ids = self.known.ids
+        self.filter.track = self.known.track
+        if change == "other" and len(self.known):
+            self.filter.reset("places were removed from the map, so the sequence begins anew")
+        if self.lessons.keep_up(self.known, self._keypoints, self._came_round):
+            self.filter.evidence = self.lessons.evidence
+
+    def reset(self, reason: str | None = None) -> None:
+        """Forgets where the robot was, as when another run begins; ``reason`` is the message of the next recognition."""
+        self.filter.reset(reason)
+
+    def recognize(
+        self, frame: Frame, odometry: Odometry | None = None, descriptor: Descriptor | None = None
+    ) -> Recognition:
+        """Where a frame was taken.
+
+        Args:
+            frame: with an image or a path. Its stamp orders the sequence, and it and the pose say which places are recent.
+            odometry: of the robot since the frame before.
+            descriptor: float32 [d_max], unit norm, of the frame where it is known; an image is then needed for geometry alone.
+
+        Raises:
+            VprError: the image cannot be read, a number is not finite, or the map is damaged. The sequence is as it was.
+        """
+        self.prepare()
+        image = self._image(frame) if descriptor is None or self._keypoints is not None else None
+        descriptor = self.describer.describe(image) if descriptor is None and image is not None else descriptor
+        similarities = self._compare(frame, descriptor)
+        evidence = self.known.places.evidence(similarities)
+        belief = self._follow(similarities, frame, odometry)
+        rows = self._propose(similarities, evidence, belief)
+        geometries = self._verify(image, rows)
+        return self._decide(similarities, evidence, belief, rows, geometries)
+
+    def _image(self, frame: Frame) -> Image | None:
+        if frame.image is not None:
+            return as_rgb(frame.image)
+        if frame.path is None:
+            raise VprError(f"{frame.label}: a frame needs an image or a path to be recognised")
+        return read_image(frame.path)
+
+    def _compare(self, frame: Frame, descriptor: Descriptor | None) -> NDArray[np.float32]:
+        """Similarities to all places, float32 [n]; minus infinity for those left out."""
+        assert descriptor is not None
+        where = self.settings.where(frame)
+        ids, found = self.map.similarities(descriptor, self._size, where)
+        if not np.array_equal(ids[: len(self.known)], self.known.ids):  # another process has just removed places
+            self.prepare()
+            _, found = self.map.similarities(descriptor, self._size, where)
+        return found[0, : len(self.known)]
+
+    def _follow(self, similarities: NDArray[np.float32], frame: Frame, odometry: Odometry | None) -> Belief:
+        """What the frames up to this one say; this one alone, where no sequence is wanted."""
+        if not self.settings.sequence:
+            self.filter.reset()
+        return self.filter.step(similarities, frame.stamp, odometry)
+
+    def _propose(self, similarities: NDArray[np.float32], evidence: FrameEvidence, belief: Belief) -> list[int]:
+        """Rows of the candidates: the sequence's favourite where it is likely, the frame's own, and the most similar places."""
+        visible = similarities > -np.inf
+        similar = np.argsort(-similarities, kind="stable")[: self.settings.candidates]
+        favourites = [evidence.row]
+        if self.settings.sequence and belief.row is not None:
+            favourites.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
+        proposed = dict.fromkeys([*favourites, *similar.tolist()])
+        return [row for row in proposed if row >= 0 and visible[row]][: self.settings.candidates]
+
+    def _verify(self, image: Image | None, rows: list[int]) -> list[Geometry]:
+        if self._keypoints is None or image is None:
+            return []
+        from vpr_aesvc.recognition.geometry import verify
+        from vpr_aesvc.recognition.local_features import detect_keypoints
+
+        here = detect_keypoints(
+            thumbnail(image)
+        )  # as small as the stored pictures, on which the worth of inliers was learned
+        return [verify(here, self._keypoints[row]) for row in rows]
+
+    def _order(self, rows: list[int], belief: Belief, geometries: list[Geometry]) -> list[int]:
+        """Candidates best first: by geometry, but a likely place of the sequence that the key points support is not given up for another."""
+        if not geometries:
+            return list(range(len(rows)))
+        from vpr_aesvc.recognition.reranking import judge, rerank
+
+        order = list(rerank(geometries).order)
+        likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
+        if likely and judge(geometries[0]) == "supported":
+            near = self.known.near(rows[0], self.filter.settings.window)
+            order.sort(key=lambda at: not near[rows[at]])  # stable: geometry orders what is near, and the rest
+        return order
+
+    def _decide(
+        self,
+        similarities: NDArray[np.float32],
+        evidence: FrameEvidence,
+        belief: Belief,
+        rows: list[int],
+        geometries: list[Geometry],
+    ) -> Recognition:
+        message = self.lessons.message if belief.message is None else belief.message
+        self.lessons.message = None
+        if not rows:
+            why = "no place may be returned for this frame" if len(self.known) else "the map is empty"
+            return Recognition(False, why, lost=belief.lost, message=message)
+        order = self._order(rows, belief, geometries)
+        best = rows[order[0]]
+        near = self.known.near(best, self.filter.settings.window)
+        witnesses = Witnesses(
+            self.lessons.null,
+            self.lessons.support,
+            evidence if evidence.row >= 0 and near[evidence.row] else None,
+            belief if self.settings.sequence else None,
+            belief.row is not None and bool(near[belief.row]),
+            geometries[order[0]] if geometries else None,
+        )
+        decision = decide(witnesses)
+        accepted = decision.false_positive_rate <= self.settings.false_positive_rate
+        self._came_round |= accepted
+        places = self.map.places(int(self.known.ids[row]) for row in rows)
+        candidates = tuple(
+            Candidate(
+                Match(places[int(self.known.ids[rows[at]])], float(similarities[rows[at]])),
+                float(belief.places[rows[at]]),
+                geometries[at] if geometries else None,
+            )
+            for at in order
+        )
+        return Recognition(
+            accepted,
+            f"{'accepted' if accepted else 'not accepted'}: {decision.why}",
+            candidates[0].match,
+            candidates,
+            decision.probability,
+            decision.false_positive_rate,
+            geometries[order[0]].inliers if geometries else None,
+            candidates[0].match.place.pose,
+            self._covariance(best, near, belief, decision.probability),
+            belief.lost,
+            message,
+        )
+
+    def _covariance(
+        self, best: int, near: NDArray[np.bool_], belief: Belief, probability: float
+    ) -> NDArray[np.float64] | None:
+        """Of the pose of row ``best``, over the posterior, in which the places near it have the probability of the match."""
+        known = self.known
+        if not np.isfinite(known.poses[best]).all():
+            return None
+        weights = np.where(np.isfinite(known.poses[:, 0]), belief.places, 0.0)
+        weights[weights < _LEAST_POSTERIOR * weights.max()] = 0
+        weights[best] = max(weights[best], _LEAST_POSTERIOR)
+        here, elsewhere = float(weights[near].sum()), float(weights[~near].sum())
+        weights[near] *= max(probability, _LEAST_POSTERIOR) / here
+        if elsewhere:
+            weights[~near] *= min(1.0, (1 - probability) / elsewhere)
+        chosen = np.flatnonzero(weights)
+        return pose_covariance(known.poses[best], known.poses[chosen], known.steps[chosen], weights[chosen])
