@@ -8,7 +8,7 @@ descriptors. These three are set to the first of rising efforts that finds the b
 time on one thread: FAISS shares out queries, not places. usearch is left out where it is not installed (`pip install usearch`).
 
 The places are drawn, but after real ones: the first 256 components of the descriptors that `vpr train` makes of 1,253 indoor images
-with MobileNetV3 (ie_tower). Measured there and met here: the variance of each component; the similarity of consecutive frames (.33,
+with MobileNetV3 (ie_tower), fitted by hand. Taken from there: the variance of each component; the similarity of consecutive frames (.33,
 .11 two apart, .07 three apart) and of other frames of a clip; floors that look alike (the best wrong place of a query has .37 in the median there,
 .31 here); and between another visit and its place .12, .31, .44, .55, .72 at the 5th, 25th, 50th, 75th and 95th percentile. So a
 quarter of the queries resemble nothing: their best place among a million is chance, and counts all the same.

@@ -45,6 +45,26 @@ def test_a_backup_while_places_are_added(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["copy.vprmap", "m.vprmap"]
 
 
+def test_a_backup_does_not_begin_anew_when_a_writer_adds(tmp_path):
+    """Some ten megabytes go in several steps; each place added between two of them would make SQLite begin again."""
+    noise = np.random.default_rng(0).integers(0, 256, (1000, 120, 160, 3), np.uint8)
+    with (
+        new_map(tmp_path / "m.vprmap", drive(1000), unit_rows(1000), noise) as place_map,
+        PlaceMap.open(tmp_path / "m.vprmap") as writer,
+    ):
+        steps = []
+
+        def step(done, of):
+            steps.append(done)
+            if len(steps) < 50:
+                writer.add(drive(1), ROWS[:1])
+
+        backup(place_map, tmp_path / "copy.vprmap", step)
+    assert 3 <= len(steps) < 10 and steps == sorted(steps)
+    with PlaceMap.open(tmp_path / "copy.vprmap") as copy:
+        assert len(copy) == 1000  # as it was when the copy began
+
+
 def test_merge_keeps_all_and_aligns_the_second(tmp_path, random_image):
     with (
         new_map(tmp_path / "a.vprmap", drive(3), ROWS[:3]) as a,

@@ -60,15 +60,16 @@ def is_right(recognition, frame):
     return abs(float(recognition.best.place.extra["index"]) - frame.index) <= 3
 
 
+def recognised(recognizer, frames, descriptors):
+    return [recognizer.recognize(frame, descriptor=row) for frame, row in zip(frames, descriptors, strict=True)]
+
+
 def test_later_laps_are_recognised_and_other_places_are_not(described, lap, toy):
     describer, frames, descriptors = described
     path, first = lap
     with PlaceMap.open(path) as place_map:
         recognizer = Recognizer(place_map, describer)
-        found = [
-            recognizer.recognize(frame, descriptor=row)
-            for frame, row in zip(frames[first:], descriptors[first:], strict=True)
-        ]
+        found = recognised(recognizer, frames[first:], descriptors[first:])
         right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
         accepted = np.array([one.accepted for one in found])
         assert right.mean() >= 0.95 and right[accepted].all() and accepted.mean() >= 0.85 and accepted[:5].any()
@@ -118,10 +119,7 @@ def test_a_pose_has_the_spread_of_where_the_robot_may_be(described, lap):
     path, first = lap
     with PlaceMap.open(path) as place_map:
         recognizer = Recognizer(place_map, describer)
-        found = [
-            recognizer.recognize(frame, descriptor=row)
-            for frame, row in zip(frames[first:], descriptors[first:], strict=True)
-        ]
+        found = recognised(recognizer, frames[first:], descriptors[first:])
     for one in found:
         assert one.pose == one.best.place.pose
         assert one.covariance.shape == (6, 6) and np.allclose(one.covariance, one.covariance.T)

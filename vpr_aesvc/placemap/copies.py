@@ -40,7 +40,7 @@ def new_file(output: Path) -> Iterator[Path]:
 
 
 def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) -> None:
-    """A copy of a map while other processes read and write it: all that was acknowledged when the copy ended.
+    """A copy of a map while other processes read and write it: all that was acknowledged when the copy began.
 
     Raises:
         VprError: the map is damaged, the output exists, or the disk refuses.
