@@ -1,0 +1,46 @@
+"""Which frames of a run become places: those that lie far enough from the last one, and that show something."""
+
+from __future__ import annotations
+
+import math
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from vpr_aesvc.transforms import angle, distance
+from vpr_aesvc.types import Frame
+
+
+class KeyframeSettings(BaseModel):
+    """How far apart places are. The source of command options and ROS parameters."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metres: float = Field(default=0.5, ge=0, description="A new place after so many metres")
+    degrees: float = Field(default=15.0, ge=0, le=180, description="or after a turn of so many degrees")
+    seconds: float = Field(
+        default=1.0, ge=0, description="A new place after so many seconds, where frames have no pose"
+    )
+
+
+class KeyframeGate:
+    """Decides from stamp and pose, before any picture is decoded. The first frame always passes."""
+
+    def __init__(self, settings: KeyframeSettings | None = None) -> None:
+        self.settings = settings or KeyframeSettings()
+        self._last: Frame | None = None
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame lies far enough from the last that was taken. A clock that jumped back begins anew."""
+        last = self._last
+        if last is None:
+            return True
+        if frame.pose is not None and last.pose is not None:
+            far = distance(last.pose, frame.pose) >= self.settings.metres - 1e-6
+            return far or angle(last.pose, frame.pose) >= math.radians(self.settings.degrees) - 1e-6
+        if frame.stamp is None or last.stamp is None:
+            return True
+        return not 0 <= frame.stamp - last.stamp < self.settings.seconds - 1e-6
+
+    def took(self, frame: Frame) -> None:
+        """The frame became a place: the next are measured from it."""
+        self._last = frame
