@@ -79,6 +79,18 @@ def drawn_map(drawn: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathF
     return path
 
 
+@pytest.fixture(scope="session")
+def corridor_model(corridor_loop: Path, mobilenet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """MobileNetV3 and the closed form, fitted on the corridor's first lap."""
+    from vpr_aesvc.backbones import open_backbone
+    from vpr_aesvc.datasets import open_input
+    from vpr_aesvc.training import train
+
+    path = tmp_path_factory.mktemp("model") / "model"
+    train(open_input(corridor_loop).split("database").frames, open_backbone(str(mobilenet)), path, method="whitening")
+    return path
+
+
 @pytest.fixture
 def random_image() -> np.ndarray:
     """RGB uint8 [60, 80, 3] with structure at several scales."""

@@ -1,0 +1,48 @@
+"""Poses as they arrive, and images that come before them."""
+
+import threading
+import time
+
+import pytest
+
+from vpr_aesvc.onboard.pose_buffer import PoseBuffer
+from vpr_aesvc.transforms import heading
+from vpr_aesvc.types import Pose
+
+
+@pytest.fixture
+def buffer():
+    buffer = PoseBuffer(gap=0.5)
+    buffer.add(10.0, Pose.planar(0, 0, 0.0))
+    buffer.add(10.2, Pose.planar(1, 0, 0.4))
+    return buffer
+
+
+def test_between_two_poses_the_pose_is_between(buffer):
+    found = buffer.at(10.05)
+    assert (found.x, heading(found)) == pytest.approx((0.25, 0.1))
+    assert buffer.at(10.2) == Pose.planar(1, 0, 0.4)
+
+
+def test_before_the_first_and_in_a_gap_nothing_is_known_and_soon_after_the_last_it_is_the_last(buffer):
+    assert buffer.at(9.99) is None
+    assert buffer.at(10.6) == Pose.planar(1, 0, 0.4)
+    assert buffer.at(10.71) is None
+    buffer.add(11.0, Pose.planar(2, 0))
+    assert buffer.at(10.6) is None
+
+
+def test_an_image_waits_for_the_pose_after_it_but_not_for_long(buffer):
+    threading.Timer(0.05, buffer.add, (10.4, Pose.planar(2, 0, 0.4))).start()
+    assert buffer.at(10.3, wait=2.0).x == pytest.approx(1.5)
+    start = time.monotonic()
+    assert buffer.at(10.5, wait=0.1).x == 2
+    assert 0.09 < time.monotonic() - start < 1.0
+
+
+def test_late_poses_are_passed_over_and_a_clock_that_went_back_begins_anew(buffer):
+    buffer.add(10.1, Pose.planar(50, 0))
+    assert buffer.at(10.1).x == pytest.approx(0.5)
+    buffer.add(3.0, Pose.planar(7, 0))
+    assert buffer.at(10.1) is None
+    assert buffer.at(3.0).x == 7

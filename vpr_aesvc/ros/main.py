@@ -1,0 +1,59 @@
+"""The executable ``vpr_node``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+from types import FrameType
+
+_THREADS = 3  # sensors, services, and what asks for parameters and transitions
+_LOOK = 0.2  # seconds between looks for a signal
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Runs the node until SIGINT or SIGTERM; then stops and frees everything, so that the map is whole, and returns 0."""
+    try:
+        import rclpy
+        import vpr_aesvc_msgs  # noqa: F401
+        from rclpy.executors import MultiThreadedExecutor
+        from rclpy.lifecycle import TransitionCallbackReturn
+        from rclpy.signals import SignalHandlerOptions
+    except ImportError as error:
+        print(
+            f"error: {error}; the node runs on ROS 2: source /opt/ros/DISTRO/setup.bash and the workspace's "
+            "install/setup.bash, and run it with a Python that sees both",
+            file=sys.stderr,
+        )
+        return 1
+    from vpr_aesvc.ros.node import VprNode
+
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    # Not rclpy's own handlers: they end the context at once, and the node could no longer stop in order.
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    node = VprNode()
+    executor = MultiThreadedExecutor(_THREADS)
+    executor.add_node(node)
+    try:
+        if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+            node.trigger_activate()
+        while not stopping and rclpy.ok():
+            executor.spin_once(timeout_sec=_LOOK)
+    finally:
+        executor.shutdown(timeout_sec=5.0)
+        with node.busy:
+            node.release()
+        node.destroy_node()
+        rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""Where the robot's odometry has each camera, at the stamp of an image: from a topic or from TF."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from geometry_msgs.msg import PoseStamped
+from nav_msgs.msg import Odometry
+from rclpy.duration import Duration
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.time import Time
+from tf2_ros import Buffer, TransformException, TransformListener
+
+from vpr_aesvc.onboard.pose_buffer import PoseBuffer
+from vpr_aesvc.ros.convert import pose_of, seconds
+from vpr_aesvc.ros.diagnostics import Health
+from vpr_aesvc.ros.settings import NodeSettings
+from vpr_aesvc.transforms import HERE, camera_from_frame, compose, unit
+from vpr_aesvc.types import Pose
+
+_QUEUE = 50  # poses come fast and are small
+_LOOK_AGAIN = 1.0  # seconds between looks for a camera's place on the robot
+
+
+class Motion:
+    """Subscribes to the pose source; made when the node is activated, closed when it is deactivated.
+
+    Attributes:
+        mounts: by frame of an image, the camera (x where it looks) in the robot's base. A camera that TF does not know is taken to be at the base.
+    """
+
+    def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, group: Any) -> None:
+        self.mounts: dict[str, Pose] = {}
+        self._node = node
+        self._settings = settings
+        self._health = health
+        self._poses = PoseBuffer(settings.pose_gap)
+        self._looked: dict[str, float] = {}
+        self._tf = Buffer()
+        self._listener = TransformListener(self._tf, node)
+        self._subscription = None
+        qos = QoSProfile(depth=_QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)  # hears both kinds of publishers
+        kinds = {"odom": (Odometry, self._odometry), "pose": (PoseStamped, self._stamped)}
+        if settings.pose_source in kinds:
+            kind, heard = kinds[settings.pose_source]
+            self._subscription = node.create_subscription(kind, settings.pose_source, heard, qos, callback_group=group)
+
+    def close(self) -> None:
+        if self._subscription is not None:
+            self._node.destroy_subscription(self._subscription)
+        self._listener.unregister()
+
+    def forget(self) -> None:
+        """The clock jumped: what came before says nothing of now."""
+        self._poses.clear()
+
+    def camera_pose(self, frame_id: str, stamp: float, wait: bool = True) -> Pose | None:
+        """Of the camera in the frame of the odometry, at an image's stamp; None where it is not known. May be called in any thread."""
+        patience = self._settings.pose_wait if wait else 0.0
+        if self._settings.pose_source == "tf":
+            base = self._from_tf(stamp, patience)
+        elif self._settings.pose_source == "none":
+            return None
+        else:
+            base = self._poses.at(stamp, patience)
+        return None if base is None else compose(base, self.mount(frame_id))
+
+    def mount(self, frame_id: str) -> Pose:
+        """The camera in the robot's base; looked for again, now and then, while TF does not know it."""
+        if frame_id in self.mounts:
+            return self.mounts[frame_id]
+        now = self._node.get_clock().now().nanoseconds * 1e-9
+        if frame_id and abs(now - self._looked.get(frame_id, -2 * _LOOK_AGAIN)) > _LOOK_AGAIN:
+            self._looked[frame_id] = now
+            found = self._look_up(self._settings.base_frame, frame_id, Time())
+            if found is not None:
+                self.mounts[frame_id] = camera_from_frame(found, frame_id)
+                return self.mounts[frame_id]
+            self._node.get_logger().warning(
+                f"TF does not say where frame {frame_id!r} is on {self._settings.base_frame!r}: the camera is taken to be there, "
+                "looking forward; publish a static transform",
+                once=True,
+            )
+        return HERE
+
+    def _odometry(self, message: Odometry) -> None:
+        self._take(message.header, message.pose.pose)
+
+    def _stamped(self, message: PoseStamped) -> None:
+        self._take(message.header, message.pose)
+
+    def _take(self, header: Any, pose: Any) -> None:
+        try:
+            self._poses.add(seconds(header.stamp), pose_of(pose))
+        except ValueError as error:
+            self._health.refuse("pose", str(error))
+            self._node.get_logger().warning(f"a pose is left out: {error}", throttle_duration_sec=10.0)
+
+    def _from_tf(self, stamp: float, patience: float) -> Pose | None:
+        at = Time(nanoseconds=round(1e9 * stamp))
+        fixed, base = self._settings.odom_frame, self._settings.base_frame
+        found = self._look_up(fixed, base, at, patience)
+        if found is not None:
+            return found
+        # No transform has come after the stamp yet: the newest, if it is not too old, as for poses from a topic.
+        try:
+            newest = self._tf.lookup_transform(fixed, base, Time())
+        except TransformException:
+            return None
+        age = stamp - seconds(newest.header.stamp)
+        return self._look_up(fixed, base, Time()) if abs(age) <= self._settings.pose_gap else None
+
+    def _look_up(self, outer: str, inner: str, at: Time, patience: float = 0.0) -> Pose | None:
+        try:
+            transform = self._tf.lookup_transform(outer, inner, at, Duration(seconds=patience)).transform
+            move, turn = transform.translation, transform.rotation
+            return unit(move.x, move.y, move.z, turn.x, turn.y, turn.z, turn.w)
+        except (TransformException, ValueError):
+            return None
