@@ -26,6 +26,7 @@ def main(args: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
         return 1
+    from vpr_aesvc.errors import VprError
     from vpr_aesvc.ros.node import VprNode
 
     stopping = False
@@ -38,7 +39,12 @@ def main(args: Sequence[str] | None = None) -> int:
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, stop)
-    node = VprNode()
+    try:
+        node = VprNode()
+    except VprError as error:
+        print(f"error: {error}", file=sys.stderr)
+        rclpy.try_shutdown()
+        return 1
     executor = MultiThreadedExecutor(_THREADS)
     executor.add_node(node)
     try:

@@ -29,6 +29,7 @@ from vpr_aesvc.ros import parameters
 from vpr_aesvc.ros.cameras import Cameras, Picture
 from vpr_aesvc.ros.convert import time_message
 from vpr_aesvc.ros.diagnostics import Health
+from vpr_aesvc.ros.leaves import all_settings
 from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.outputs import Outputs
 from vpr_aesvc.ros.services import Services
@@ -255,7 +256,7 @@ class VprNode(LifecycleNode):
     # Parameters, clock, diagnostics
 
     def _parameters_asked(self, changed: list[Parameter]) -> SetParametersResult:
-        mine = {setting.name: setting for setting in parameters.all_settings()}
+        mine = {setting.name: setting for setting in all_settings()}
         asked = [parameter for parameter in changed if parameter.name in mine]
         if not asked:
             return SetParametersResult(successful=True)

@@ -1,0 +1,204 @@
+"""The other side of the node in the tests: publishes what a robot publishes, calls what a robot calls, keeps what it hears."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseWithCovarianceStamped, TransformStamped
+from lifecycle_msgs.srv import ChangeState, GetState
+from nav_msgs.msg import Odometry
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.srv import SetParameters
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from vpr_aesvc_msgs.msg import Descriptor, LoopClosure, PlaceMatches
+
+from vpr_aesvc.ros.convert import pose_message, time_message
+from vpr_aesvc.types import Pose
+
+OPTICAL_FRAME = "camera_optical_frame"
+PATIENCE = 30.0
+_TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4, "shutdown": None}
+_SHUTDOWN = {"unconfigured": 5, "inactive": 6, "active": 7}
+
+
+class Robot:
+    """One node with everything; spins in its own thread."""
+
+    def __init__(self, name: str = "robot", target: str = "/vpr_node") -> None:
+        self.context = rclpy.Context()
+        rclpy.init(context=self.context)
+        self.node = rclpy.create_node(name, context=self.context)
+        self.target = target
+        self.heard: dict[str, list[Any]] = {}
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._publishers: dict[str, Any] = {}
+        self._clients: dict[str, Any] = {}
+        self.images = self.publisher(Image, "/camera/image_raw")
+        self.compressed = self.publisher(CompressedImage, "/camera/image_raw/compressed")
+        self.odometry = self.publisher(Odometry, "/odom")
+        self.camera_info = self.publisher(CameraInfo, "/camera/camera_info")
+        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.static_tf = self.node.create_publisher(TFMessage, "/tf_static", latched)
+        self.listen(PlaceMatches, f"{target}/matches")
+        self.listen(PoseWithCovarianceStamped, f"{target}/pose")
+        self.listen(LoopClosure, f"{target}/loop_closures")
+        self.listen(Descriptor, f"{target}/descriptor")
+        self.listen(DiagnosticArray, "/diagnostics")
+        self._thread = threading.Thread(target=self._spin, daemon=True)
+        self._thread.start()
+
+    def _spin(self) -> None:
+        while self.context.ok():
+            self._executor.spin_once(timeout_sec=0.1)
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self.context.try_shutdown()
+        self._thread.join(5)
+        self.node.destroy_node()
+
+    def publisher(self, kind: Any, topic: str, depth: int = 10) -> Any:
+        if topic not in self._publishers:
+            self._publishers[topic] = self.node.create_publisher(kind, topic, depth)
+        return self._publishers[topic]
+
+    def listen(self, kind: Any, topic: str, depth: int = 100) -> list[Any]:
+        kept = self.heard.setdefault(topic, [])
+        self.node.create_subscription(kind, topic, kept.append, depth)
+        return kept
+
+    @property
+    def matches(self) -> list[Any]:
+        return self.heard[f"{self.target}/matches"]
+
+    @property
+    def poses(self) -> list[Any]:
+        return self.heard[f"{self.target}/pose"]
+
+    @property
+    def closures(self) -> list[Any]:
+        return self.heard[f"{self.target}/loop_closures"]
+
+    def forget(self) -> None:
+        for kept in self.heard.values():
+            kept.clear()
+
+    # Asking
+
+    def call(self, kind: Any, name: str, request: Any, patience: float = PATIENCE) -> Any:
+        """The answer of a service.
+
+        Raises:
+            TimeoutError: it is not there, or does not answer.
+        """
+        client = self._clients.setdefault(name, self.node.create_client(kind, name))
+        if not client.wait_for_service(timeout_sec=patience):
+            raise TimeoutError(f"no service {name}")
+        future = client.call_async(request)
+        wait_for(future.done, patience, f"an answer of {name}")
+        return future.result()
+
+    def state(self) -> str:
+        return str(self.call(GetState, f"{self.target}/get_state", GetState.Request()).current_state.label)
+
+    def change(self, transition: str) -> bool:
+        """Asks for a transition; whether it succeeded."""
+        number = _TRANSITIONS[transition] or _SHUTDOWN[self.state()]
+        request = ChangeState.Request()
+        request.transition.id = number
+        return bool(self.call(ChangeState, f"{self.target}/change_state", request).success)
+
+    def set_parameters(self, **values: Any) -> list[tuple[bool, str]]:
+        """Sets parameters (``__`` stands for a dot); (success, reason) for each."""
+        request = SetParameters.Request()
+        for name, value in values.items():
+            parameter: ParameterMessage = Parameter(name.replace("__", "."), value=value).to_parameter_msg()
+            request.parameters.append(parameter)
+        answers = self.call(SetParameters, f"{self.target}/set_parameters", request).results
+        return [(answer.successful, answer.reason) for answer in answers]
+
+    def diagnostics(self) -> dict[str, str]:
+        """The newest of the node, with its level and message."""
+        before = len(self.heard["/diagnostics"])
+        wait_for(lambda: len(self.heard["/diagnostics"]) > before, PATIENCE, "diagnostics")
+        status = self.heard["/diagnostics"][-1].status[0]
+        level = status.level if isinstance(status.level, int) else int.from_bytes(status.level, "big")
+        return {"level": str(level), "message": status.message} | {one.key: one.value for one in status.values}
+
+    # Publishing
+
+    def mount(self, base_to_optical: Pose, frame: str = OPTICAL_FRAME) -> None:
+        """Says where a camera is on the robot."""
+        transform = TransformStamped()
+        transform.header.frame_id, transform.child_frame_id = "base_link", frame
+        message = pose_message(base_to_optical)
+        transform.transform.translation.x = message.position.x
+        transform.transform.translation.y = message.position.y
+        transform.transform.translation.z = message.position.z
+        transform.transform.rotation = message.orientation
+        self.static_tf.publish(TFMessage(transforms=[transform]))
+
+    def drive(self, stamp: float, pose: Pose) -> None:
+        message = Odometry(child_frame_id="base_link")
+        message.header.frame_id, message.header.stamp = "odom", time_message(stamp)
+        message.pose.pose = pose_message(pose)
+        self.odometry.publish(message)
+
+    def show(
+        self, image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, topic: str = "/camera/image_raw"
+    ) -> None:
+        """An image, RGB uint8 [H, W, 3]."""
+        self.publisher(Image, topic).publish(image_message(image, stamp, frame))
+
+    def answers(self, count: int, patience: float = PATIENCE) -> list[Any]:
+        """Waits until so many matches have come since :meth:`forget`."""
+        wait_for(lambda: len(self.matches) >= count, patience, f"{count} answers, of which {len(self.matches)} came")
+        return list(self.matches)
+
+
+def image_message(image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, encoding: str = "rgb8") -> Image:
+    """RGB uint8 [H, W, 3] as a message of an encoding: rgb8, bgr8 or mono8."""
+    pixels = {
+        "rgb8": lambda: image,
+        "bgr8": lambda: image[:, :, ::-1],
+        "mono8": lambda: cv2.cvtColor(image, cv2.COLOR_RGB2GRAY),
+    }[encoding]()
+    message = Image(
+        height=image.shape[0], width=image.shape[1], encoding=encoding, step=pixels.nbytes // image.shape[0]
+    )
+    message.header.stamp, message.header.frame_id = time_message(stamp), frame
+    message.data.frombytes(np.ascontiguousarray(pixels).tobytes())
+    return message
+
+
+def compressed_message(
+    image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, suffix: str = ".png"
+) -> CompressedImage:
+    """RGB uint8 [H, W, 3], coded."""
+    done, data = cv2.imencode(suffix, image[:, :, ::-1])
+    assert done
+    message = CompressedImage(format=suffix[1:])
+    message.header.stamp, message.header.frame_id = time_message(stamp), frame
+    message.data.frombytes(data.tobytes())
+    return message
+
+
+def wait_for(condition: Callable[[], Any], patience: float = PATIENCE, what: str = "") -> None:
+    """Raises TimeoutError when a condition does not hold in time."""
+    until = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > until:
+            raise TimeoutError(f"waited {patience:.0f} s for {what}")
+        time.sleep(0.01)

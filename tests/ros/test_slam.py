@@ -1,0 +1,52 @@
+"""Mapping and closing loops at once, over both laps."""
+
+import unittest
+
+import numpy as np
+import pytest
+
+pytest.importorskip("launch_testing", reason="ROS 2 is not sourced")
+pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
+
+from tests.recordings.corridor import LAP
+from tests.ros import world
+from tests.ros.launching import description
+from tests.ros.robot import Robot, wait_for
+from vpr_aesvc import PlaceMap, read_image
+from vpr_aesvc.transforms import distance
+
+MAP = world.folder() / "slam.vprmap"
+
+
+@pytest.mark.launch_test
+def generate_test_description():
+    return description(map=str(MAP), mode="slam", autostart=True, recognition__recent_seconds=10.0, traverse="drive")
+
+
+class TestSlam(unittest.TestCase):
+    def test_loops_are_closed_with_right_places_only(self):
+        robot = Robot()
+        frames = world.corridor()
+        try:
+            wait_for(robot.images.get_subscription_count, what="the node's subscription to images")
+            wait_for(robot.odometry.get_subscription_count, what="the node's subscription to odometry")
+            for number, frame in enumerate(frames, 1):
+                robot.drive(frame.stamp, frame.pose)
+                robot.show(read_image(frame.path), frame.stamp)
+                robot.answers(number)
+            closures = list(robot.closures)
+            assert robot.change("deactivate") and robot.change("cleanup")
+        finally:
+            robot.close()
+        assert len(closures) >= 0.75 * sum(frame.lap > 1 for frame in frames)
+        for one in closures:
+            apart = (one.to_place - one.from_place) % LAP
+            assert min(apart, LAP - apart) <= 3, "a wrong loop closure"
+            assert one.header.stamp.sec == int(frames[one.to_place - 1].stamp)
+            assert one.from_stamp.sec == int(frames[one.from_place - 1].stamp)
+            assert 0.5 < one.probability <= 1
+            assert np.linalg.eigvalsh(np.array(one.relative_pose.covariance).reshape(6, 6)).min() > -1e-9
+        with PlaceMap.open(MAP) as place_map:
+            places = list(place_map.places().values())
+            assert len(places) == len(frames) and {place.traverse for place in places} == {"drive"}
+            assert all(distance(place.pose, frame.pose) < 1e-6 for place, frame in zip(places, frames, strict=True))

@@ -1,0 +1,74 @@
+"""What the ROS tests run on: a model and a map of the corridor's first lap, made once for a test process."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import DATA
+from tests.recordings.corridor import CorridorFrame, corridor_frames
+
+
+@lru_cache(maxsize=1)
+def corridor() -> list[CorridorFrame]:
+    """All frames; skips where the data are absent."""
+    if not (DATA / "corridor_loop").is_dir():
+        pytest.skip(f"real data is absent: {DATA / 'corridor_loop'} (set VPR_TEST_DATA)", allow_module_level=True)
+    return corridor_frames(DATA)
+
+
+@lru_cache(maxsize=1)
+def folder() -> Path:
+    """A temporary folder that is removed with the process."""
+    path = Path(tempfile.mkdtemp(prefix="vpr_ros_test_"))
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    return path
+
+
+@lru_cache(maxsize=1)
+def model() -> Path:
+    """MobileNetV3 and the closed form, fitted on the first lap. ``VPR_TEST_ROS_MODEL`` names one that is made already."""
+    if made := os.environ.get("VPR_TEST_ROS_MODEL"):
+        return Path(made)
+    from vpr_aesvc import open_backbone, train
+    from vpr_aesvc.datasets import open_input
+
+    corridor()
+    path = folder() / "model"
+    frames = open_input(DATA / "corridor_loop").split("database").frames
+    train(frames, open_backbone(str(DATA / "models" / "mobilenet_v3_small")), path, method="whitening")
+    return path
+
+
+@lru_cache(maxsize=1)
+def lap_map() -> Path:
+    """A map of the first lap, as mode ``mapping`` makes it."""
+    from functools import partial
+
+    from vpr_aesvc import Describer, PlaceMap, read_image
+    from vpr_aesvc.onboard.engine import Arrival, Engine
+    from vpr_aesvc.recognition.settings import RecognizerSettings
+    from vpr_aesvc.recordings.keyframes import KeyframeSettings
+    from vpr_aesvc.types import Frame
+
+    path = folder() / "lap.vprmap"
+    describer = Describer.open(model())
+    with PlaceMap.create(path, describer) as place_map:
+        engine = Engine(place_map, describer, "mapping", RecognizerSettings(), KeyframeSettings(), "lap 1")
+        for frame in corridor():
+            if frame.lap == 1:
+                engine.process(
+                    Arrival(
+                        "",
+                        Frame(str(frame.number), stamp=frame.stamp),
+                        partial(read_image, frame.path),
+                        lambda at=frame: at.pose,
+                    )
+                )
+    return path

@@ -1,0 +1,63 @@
+"""``vpr doctor``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from vpr_aesvc.cli.console import err, out
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.runtime import PROVIDER_HELP
+
+_SIGN = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "error": "[red]error[/]  "}
+
+
+def doctor_command(
+    map: Annotated[Path | None, typer.Option(help="The .vprmap file that the robot uses.")] = None,
+    model: Annotated[Path | None, typer.Option("-m", "--model", help="The model folder; by default the map's.")] = None,
+    image_topic: Annotated[str, typer.Option(help="The camera's images.")] = "/camera/image_raw",
+    compressed: Annotated[bool, typer.Option("--compressed", help="They are at IMAGE_TOPIC/compressed.")] = False,
+    odom_topic: Annotated[str, typer.Option(help="The robot's odometry; empty for none.")] = "/odom",
+    base_frame: Annotated[str, typer.Option(help="The robot's frame in TF.")] = "base_link",
+    node: Annotated[str, typer.Option(help="Full name of the node.")] = "/vpr_node",
+    seconds: Annotated[float, typer.Option(min=0.5, help="How long to listen.")] = 5.0,
+    provider: Annotated[str, typer.Option(help=PROVIDER_HELP)] = "cpu",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+) -> None:
+    """Check a robot: do model and map agree, do the topics fit, are stamps sane, is TF connected, is the CPU fast enough?
+
+    With ROS 2 sourced it joins the graph and listens; without, it looks at the files and at this machine's speed alone. Exit code 1
+    where something must be changed.
+    """
+    from vpr_aesvc.onboard.checkup import Finding, check_files
+
+    found, speed = check_files(model, map, provider=provider)
+    if speed is not None:
+        parts = f"describe {speed.describe:.1f} ms" + (
+            f", recognise {speed.recognize:.1f} ms" if speed.recognize else ""
+        )
+        found.append(Finding("ok", f"an image of 640 x 480 takes {speed.total:.1f} ms on this machine ({parts})"))
+    try:
+        from vpr_aesvc.ros.doctor import Wiring, check_robot
+    except ImportError as error:
+        advice = "source /opt/ros/DISTRO/setup.bash and the workspace, then run this again"
+        found.append(Finding("warning", f"ROS 2 is not sourced ({error}): topics were not looked at", advice))
+    else:
+        err.print(f"listening for {seconds:g} s ...")
+        wiring = Wiring(image_topic, compressed, odom_topic or None, base_frame, node)
+        found += check_robot(wiring, speed, seconds)
+    if as_json:
+        typer.echo(json.dumps([asdict(one) for one in found]))
+    else:
+        for one in found:
+            out.print(
+                f"{_SIGN[one.level]} {escape(one.what)}" + (f"\n        -> {escape(one.advice)}" if one.advice else "")
+            )
+    errors = sum(one.level == "error" for one in found)
+    if errors:
+        raise VprError(f"{errors} thing{'s' if errors > 1 else ''} must be changed")
