@@ -72,7 +72,12 @@ def vpr_node(given: dict) -> LifecycleNode:
         name="vpr_node",
         namespace=given["namespace"],
         parameters=[given["params_file"], over],
-        remappings=[("image", image), ("camera_info", info), ("odom", given["odom_topic"])],
+        remappings=[
+            ("image", image),
+            ("camera_info", info),
+            ("odom", given["odom_topic"]),
+            ("~/pose", given["pose_topic"]),
+        ],
         arguments=["--ros-args", "--log-level", given["log_level"]],
         output="screen",
         emulate_tty=True,

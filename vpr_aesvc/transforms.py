@@ -93,18 +93,6 @@ def unit(x: float, y: float, z: float, qx: float, qy: float, qz: float, qw: floa
     return Pose(x, y, z, qx / length, qy / length, qz / length, qw / length)
 
 
-def camera_from_frame(frame: Pose, name: str) -> Pose:
-    """The camera with a body's axes, from the frame that its images name, both in the robot's base.
-
-    REP 103 has images name the optical frame, and many drivers name the body's. Where the name does not say ``optical``, a frame whose
-    z axis points up (within 30 degrees) is taken as the body's: few robots look at the ceiling.
-    """
-    up = rotate(frame, (0.0, 0.0, 1.0))[2]
-    if "optical" not in name and up > math.cos(math.radians(30)):
-        return frame
-    return compose(frame, inverse(OPTICAL))
-
-
 def matrix(pose: Pose) -> NDArray[np.float64]:
     """float64 [3, 3], the rotation that takes vectors of the pose's frame to the outer one."""
     columns = [rotate(pose, axis) for axis in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]

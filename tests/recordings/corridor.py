@@ -16,6 +16,8 @@ LAP = 39.5
 START = 1_700_000_000.0
 PERIOD = 0.5
 """Seconds between frames."""
+SMEARED = 40
+"""The number of the one frame that is too blurred to become a place."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``vpr map``: build a map, look into one, check it. What makes other maps of maps is in :mod:`map_tools`."""
+"""``vpr map``: look into a map, check it. What makes one is in :mod:`map_build`, what makes others of maps in :mod:`map_tools`."""
 
 from __future__ import annotations
 
@@ -12,42 +12,15 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from vpr_aesvc.backbones.given import read_embeddings
-from vpr_aesvc.cli import map_tools
-from vpr_aesvc.cli.console import EMBEDDINGS_HELP, out, progress_bars, say_skipped
-from vpr_aesvc.datasets import open_input
-from vpr_aesvc.describer import Describer
+from vpr_aesvc.cli import map_build, map_tools
+from vpr_aesvc.cli.console import out, progress_bars
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import check_free
+from vpr_aesvc.placemap import PlaceMap
 
 app = typer.Typer(no_args_is_help=True, help="Make a place map, look into one, and keep it in order.")
 _SHOWN = 20
 
-
-@app.command("build")
-def build_command(
-    input: Annotated[
-        Path, typer.Argument(help="A folder of images, or a frames.csv (its rows with split `database`).")
-    ],
-    model: Annotated[Path, typer.Option("-m", "--model", help="A model folder made by `vpr train` or `vpr export`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The map file to make, such as office.vprmap.")],
-    embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
-) -> None:
-    """Make a map of the images of a place."""
-    from vpr_aesvc.placemap.build import build_map
-
-    check_free(output, "map")
-    inputs = open_input(input)
-    frames = inputs.split("database").frames
-    describer = Describer.open(model, None if embeddings is None else read_embeddings(embeddings, inputs.frames))
-    with progress_bars() as progress:
-        skipped = build_map(
-            frames, describer, output, progress=lambda done, of: progress("describing images", done, of)
-        )
-    say_skipped(skipped, len(frames))
-    out.print(
-        f"map {output} holds {len(frames) - len(skipped)} places; next: vpr query {output} NEW_IMAGES", markup=False
-    )
+map_build.add_to(app)
 
 
 @app.command("info")
@@ -56,7 +29,6 @@ def info_command(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
 ) -> None:
     """Say what a map holds."""
-    from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.placemap.info import map_info
 
     with PlaceMap.open(map) as place_map:
@@ -137,7 +109,6 @@ def plan_command(
     The map's own places, changed as another visit would change them, are the queries. Recall counts how many of them find the place
     that the full search finds; run it on the robot, as times are this machine's.
     """
-    from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.placemap.budget import Budget, choose, sample_queries, survey
 
     with PlaceMap.open(map) as place_map:

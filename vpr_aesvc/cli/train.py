@@ -2,25 +2,42 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
+from vpr_aesvc.backbones import BACKBONE_HELP, Backbone, open_backbone
 from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.cli.console import EMBEDDINGS_HELP, out, progress_bars, say_skipped
+from vpr_aesvc.cli.query_recording import say_recording
+from vpr_aesvc.cli.recording_options import INPUT_HELP, keyframe_options, recording_options, refuse_unused
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.model import Manifest
+from vpr_aesvc.recordings import is_recording, open_recording
+from vpr_aesvc.recordings.keyframe_folder import write_keyframes
+from vpr_aesvc.recordings.keyframes import KeyframeSettings
+from vpr_aesvc.recordings.recording import RecordingOptions
+from vpr_aesvc.types import Frame
 
 
+@recording_options
+@keyframe_options
 def train_command(
     input: Annotated[
-        Path, typer.Argument(help="A folder of images of the place, or a frames.csv (its rows with split `database`).")
+        Path,
+        typer.Argument(
+            help=f"A folder of images of the place, a frames.csv (its rows with split `database`); or a run: {INPUT_HELP}."
+        ),
     ],
     output: Annotated[Path, typer.Option("-o", "--output", help="The model folder to make.")],
+    keyframes: KeyframeSettings,
+    recording: RecordingOptions,
     backbone: Annotated[str, typer.Option(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
     embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
     sizes: Annotated[
@@ -32,24 +49,44 @@ def train_command(
     ] = "auto",
     seed: Annotated[int, typer.Option(help="Same images and seed give the same bytes.")] = 0,
 ) -> None:
-    """Fit a model to images of a place, without labels.
+    """Fit a model to images of a place, or to a recorded run through it, without labels.
 
-    The images need no poses and no order; where a frames.csv or file names give some, they only help to choose the projection.
+    Of a run, the keyframes are trained on. The images need no poses and no order; where a frames.csv or file names give some, they only help to choose the projection.
 
     Example:  vpr train my_building/ -o model/ --backbone facebook/dinov2-small
     """
+    check_free(output, "model")
+    wanted = parse_sizes(sizes)
+    if is_recording(input, recording):
+        if embeddings is not None:
+            raise VprError(f"{input}: --embeddings belong to a folder of images; a recording needs a backbone")
+        run, opened = open_recording(input, recording), open_backbone(backbone)
+        with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
+            with progress_bars() as progress:
+                frames: Sequence[Frame] = write_keyframes(
+                    run, Path(folder), keyframes, progress=partial(progress, "choosing keyframes")
+                )
+            say_recording(run)
+            out.print(f"{len(frames)} keyframes to train on", markup=False)
+            trained = _train(frames, opened, output, wanted, method, seed)
+    else:
+        refuse_unused(input, recording, keyframes)
+        inputs = open_input(input)
+        frames = inputs.split("database").frames
+        opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, inputs.frames)
+        trained = _train(frames, opened, output, wanted, method, seed)
+    say_skipped(trained.training.skipped, len(frames))
+    describe_model(trained)
+    out.print(f"model {output} is ready; next: vpr map build {input} -m {output} -o place.vprmap", markup=False)
+
+
+def _train(
+    frames: Sequence[Frame], backbone: Backbone, output: Path, sizes: list[int] | None, method: str, seed: int
+) -> Manifest:
     from vpr_aesvc.training import train
 
-    check_free(output, "model")
-    inputs = open_input(input)
-    frames = inputs.split("database").frames
-    wanted = parse_sizes(sizes)
-    opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, inputs.frames)
     with progress_bars() as progress:
-        model = train(frames, opened, output, wanted, method, seed, progress)
-    say_skipped(model.trained.training.skipped, len(frames))
-    describe_model(model.trained)
-    out.print(f"model {output} is ready; next: vpr map build {input} -m {output} -o place.vprmap", markup=False)
+        return train(frames, backbone, output, sizes, method, seed, progress).trained
 
 
 def describe_model(manifest: Manifest) -> None:

@@ -16,6 +16,8 @@ from vpr_aesvc.onboard.closure import Closure, closure
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.run import Run
 from vpr_aesvc.recordings.keyframes import KeyframeGate, KeyframeSettings
+from vpr_aesvc.recordings.picture_quality import PictureQuality
+from vpr_aesvc.recordings.selection import moved_between
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:
@@ -103,6 +105,8 @@ class Engine:
         self._settings = _with_exclusion(recognition) if mode == "slam" else recognition
         self._runs: dict[str, Run] = {}
         self._gates: dict[str, KeyframeGate] = {}
+        self._qualities: dict[str, PictureQuality] = {}
+        self._taken: dict[str, Frame] = {}  # each camera's last place
         if mode != "mapping":
             self._run("").recognizer.prepare()
 
@@ -146,7 +150,8 @@ class Engine:
             if self.mode == "slam":
                 self._recognize(outcome)
             self._add(outcome)
-            gate.took(replace(outcome.frame, image=None))
+            self._taken[arrival.camera] = replace(outcome.frame, image=None)
+            gate.took(self._taken[arrival.camera])
             found = outcome.recognition
             if found is not None and found.accepted and found.best is not None and outcome.place is not None:
                 outcome.closure = closure(found, outcome.place)
@@ -189,16 +194,24 @@ class Engine:
         return self._runs[camera]
 
     def _see(self, arrival: Arrival, outcome: Outcome) -> bool:
-        """Decodes and describes; False where the picture is bad."""
+        """Decodes and describes; False where the picture is bad, or shows nothing that a place could be known by."""
         try:
             with outcome.stage("decode"):
                 outcome.frame = replace(outcome.frame, image=arrival.decode())
         except VprError as error:
             outcome.skipped, outcome.bad = str(error), True
             return False
-        assert outcome.frame.image is not None
+        image = outcome.frame.image
+        assert image is not None
+        if self.mode != "localization":
+            with outcome.stage("quality"):
+                taken = self._taken.get(arrival.camera)
+                quality = self._qualities.setdefault(arrival.camera, PictureQuality())
+                outcome.skipped = quality.reason(image, None if taken is None else moved_between(taken, outcome.frame))
+            if outcome.skipped is not None:
+                return False
         with outcome.stage("describe"):
-            outcome.descriptor = self.describer.describe(outcome.frame.image)
+            outcome.descriptor = self.describer.describe(image)
         return True
 
     def _recognize(self, outcome: Outcome) -> None:

@@ -124,7 +124,7 @@ class PlaceMap(Description):
         self,
         frames: Sequence[Frame],
         descriptors: NDArray[np.float16],
-        jpegs: Sequence[bytes | None],
+        jpegs: Iterable[bytes | None],
         traverse: str = DEFAULT_TRAVERSE,
     ) -> list[int]:
         """As :meth:`add`, from what another map holds: descriptors float16 [n, d_max] and thumbnails as JPEG, kept as they are."""

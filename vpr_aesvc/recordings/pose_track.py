@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.transforms import interpolate
 from vpr_aesvc.types import Pose
@@ -19,7 +20,16 @@ class PoseTrack:
 
     def __init__(self, stamps: Sequence[float], poses: Sequence[Pose], gap: float) -> None:
         table = np.array([pose.as_tuple() for pose in poses], np.float64).reshape(-1, 7)
-        times = np.asarray(stamps, np.float64)
+        self._fill(np.asarray(stamps, np.float64), table, gap)
+
+    @classmethod
+    def of_table(cls, stamps: NDArray[np.float64], table: NDArray[np.float64], gap: float) -> PoseTrack:
+        """The same of poses as rows float64 [n, 7] of x, y, z and a unit quaternion x, y, z, w."""
+        track = cls.__new__(cls)
+        track._fill(stamps, table, gap)
+        return track
+
+    def _fill(self, times: NDArray[np.float64], table: NDArray[np.float64], gap: float) -> None:
         order = np.argsort(times, kind="stable")
         last = np.append(np.diff(times[order]) > 0, True) if len(order) else np.empty(0, bool)
         self.stamps = times[order][last]

@@ -13,10 +13,11 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from vpr_aesvc.onboard.pose_buffer import PoseBuffer
+from vpr_aesvc.recordings.bag_camera import as_body, is_optical
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.settings import NodeSettings
-from vpr_aesvc.transforms import HERE, camera_from_frame, compose, unit
+from vpr_aesvc.transforms import HERE, compose, unit
 from vpr_aesvc.types import Pose
 
 _QUEUE = 50  # poses come fast and are small
@@ -75,7 +76,7 @@ class Motion:
             self._looked[frame_id] = now
             found = self._look_up(self._settings.base_frame, frame_id, Time())
             if found is not None:
-                self.mounts[frame_id] = camera_from_frame(found, frame_id)
+                self.mounts[frame_id] = as_body(found, is_optical(frame_id, found))
                 return self.mounts[frame_id]
             self._node.get_logger().warning(
                 f"TF does not say where frame {frame_id!r} is on {self._settings.base_frame!r}: the camera is taken to be there, "

@@ -1,0 +1,28 @@
+"""The messages of a ROS 2 SQLite file in the order in which they were written, as far as its pages are whole."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+from vpr_aesvc.recordings.bag_file import Damaged
+from vpr_aesvc.recordings.bag_scan import Record, type_name
+
+
+def sqlite_records(file: Path) -> Iterator[Record]:
+    """Raises Damaged where a page is missing or is none."""
+    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True)) as base:
+        try:
+            base.execute(
+                "PRAGMA writable_schema = ON"
+            )  # else SQLite reads nothing of a file that is shorter than it says
+            topics = {
+                id: (name, type_name(type)) for id, name, type in base.execute("SELECT id, name, type FROM topics")
+            }
+            for topic, received, raw in base.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
+                if topic in topics:
+                    yield Record(*topics[topic], False, received, raw)
+        except sqlite3.Error as error:
+            raise Damaged(f"{file.name}: {error}") from error
