@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 from rich.table import Table
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
@@ -15,9 +16,11 @@ from vpr_aesvc.cli.console import EMBEDDINGS_HELP, err, out, progress_bars, say_
 from vpr_aesvc.cli.train import parse_sizes
 from vpr_aesvc.datasets.catalogue import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, NAMES, check_methods
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult
 from vpr_aesvc.files import check_free
+from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
 def bench_command(
@@ -34,6 +37,19 @@ def bench_command(
     cache: Annotated[
         Path | None, typer.Option(help="Where embeddings are kept between runs.", show_default="~/.cache/vpr_aesvc")
     ] = None,
+    sequence: Annotated[
+        bool, typer.Option("--sequence", help="Recognise the queries too, following each sequence in order.")
+    ] = False,
+    geometry: Annotated[
+        bool, typer.Option("--geometry", help="Recognise the queries too, comparing key points with the best places'.")
+    ] = False,
+    false_positive_rate: Annotated[
+        float | None,
+        typer.Option(
+            help="Recognise the queries too, accepting at most this part of the images from elsewhere. "
+            f"With --sequence or --geometry {RecognizerSettings().false_positive_rate} by default.",
+        ),
+    ] = None,
 ) -> None:
     """Compare descriptors by size on a benchmark or on your own data; write numbers, figures and a report.
 
@@ -41,9 +57,13 @@ def bench_command(
 
     Images are embedded once and kept: a run that was cut short goes on where it was.
 
+    With --sequence, --geometry or --false-positive-rate the report also says what recognition accepts, with and without each part.
+
     Examples:  vpr bench pitts30k --data pitts30k/ --backbone facebook/dinov2-base -o results/
 
                vpr bench my_building/ --backbone facebook/dinov2-small --sizes 32,64,128 -o results/
+
+               vpr bench my_building/ --methods raw,whitening --sequence --geometry -o results/
     """
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.outcome import write_run
@@ -54,6 +74,7 @@ def bench_command(
     wanted = [name.strip() for name in methods.split(",")]
     check_methods(wanted)
     chosen = parse_sizes(sizes)
+    recognition = _recognition(sequence, geometry, false_positive_rate)
     frames = open_dataset(dataset, data)
     title = BENCHMARKS[dataset].title if dataset in BENCHMARKS else Path(dataset).resolve().name
     opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, frames.frames)
@@ -62,7 +83,7 @@ def bench_command(
         if not isinstance(opened, GivenEmbeddings):
             kept = stack.enter_context(EmbeddingCache(cache or default_cache(), opened.fingerprint, opened.dim))
         progress = stack.enter_context(progress_bars())
-        run = bench(frames, title, opened, wanted, chosen, seed, kept, progress)
+        run = bench(frames, title, opened, wanted, chosen, seed, kept, progress, recognition)
         progress("writing the report", 0, 1)
         sentences = write_run(run, dataset if dataset in BENCHMARKS else title, output)
         progress("writing the report", 1, 1)
@@ -70,11 +91,42 @@ def bench_command(
     for size in run.protocol["sizes_left_out"]:
         err.print(f"warning: size {size} is more than these images can fill; left out", style="yellow")
     out.print(results_table(run.findings.results))
+    if run.recognition is not None:
+        out.print(recognition_table(run.recognition))
     for sentence in sentences:
         out.print(sentence, markup=False)
     out.print(
         f"\nlook at {output / 'report.html'} in a browser; the numbers are in {output / 'results.json'}", markup=False
     )
+
+
+def _recognition(sequence: bool, geometry: bool, rate: float | None) -> RecognizerSettings | None:
+    """None where recognition was not asked for."""
+    if not sequence and not geometry and rate is None:
+        return None
+    asked = RecognizerSettings().false_positive_rate if rate is None else rate
+    try:
+        return RecognizerSettings(sequence=sequence, geometry=geometry, false_positive_rate=asked)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise VprError(f"--false-positive-rate: {first['msg'].lower()}, found {first['input']}") from error
+
+
+def recognition_table(found: RecognitionResult) -> Table:
+    """One row for each form of recognition. Fits 80 columns."""
+    table = Table(f"recognition at {100 * found.rate:g} %", "R@1", "accepted", "wrong", "recall", "ECE", "ms")
+    table.columns[0].no_wrap = True
+    for part in found.parts:
+        table.add_row(
+            part.name,
+            f"{part.recall_at_1:.3f}",
+            str(part.at_rate.right + part.at_rate.wrong),
+            str(part.at_rate.wrong),
+            f"{part.at_rate.recall:.3f}",
+            f"{part.reliability.error:.3f}" if part.reliability else "",
+            f"{part.ms:.2f}",
+        )
+    return table
 
 
 def results_table(results: list[MethodResult]) -> Table:

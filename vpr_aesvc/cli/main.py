@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from vpr_aesvc.cli import bench, data, demo, export, map, query, train
+from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
 from vpr_aesvc.errors import VprError
 
 app = typer.Typer(
@@ -23,9 +23,13 @@ app = typer.Typer(
 app.command("train")(train.train_command)
 app.add_typer(map.app, name="map")
 app.command("query")(query.query_command)
+app.command("replay")(replay.replay_command)
+app.command("eval")(eval.eval_command)
 app.command("export")(export.export_command)
 app.command("bench")(bench.bench_command)
 app.add_typer(data.app, name="data")
+app.add_typer(bag.app, name="bag")
+app.command("doctor")(doctor.doctor_command)
 app.command("demo")(demo.demo_command)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
@@ -21,7 +22,8 @@ from vpr_aesvc.transforms import HERE, compose, unit
 from vpr_aesvc.types import Pose
 
 _QUEUE = 50  # poses come fast and are small
-_LOOK_AGAIN = 1.0  # seconds between looks for a camera's place on the robot
+_FIRST_LOOK = 1.0  # seconds that the first frame of a camera waits for TF to say where it is
+_LOOK_AGAIN = 1.0  # seconds between later looks
 
 
 class Motion:
@@ -71,10 +73,12 @@ class Motion:
         """The camera in the robot's base; looked for again, now and then, while TF does not know it."""
         if frame_id in self.mounts:
             return self.mounts[frame_id]
-        now = self._node.get_clock().now().nanoseconds * 1e-9
-        if frame_id and abs(now - self._looked.get(frame_id, -2 * _LOOK_AGAIN)) > _LOOK_AGAIN:
+        now = time.monotonic()
+        first = frame_id not in self._looked
+        if frame_id and (first or now - self._looked[frame_id] > _LOOK_AGAIN):
             self._looked[frame_id] = now
-            found = self._look_up(self._settings.base_frame, frame_id, Time())
+            patience = _FIRST_LOOK if first else 0.0
+            found = self._look_up(self._settings.base_frame, frame_id, Time(), patience)
             if found is not None:
                 self.mounts[frame_id] = as_body(found, is_optical(frame_id, found))
                 return self.mounts[frame_id]

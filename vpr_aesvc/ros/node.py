@@ -231,7 +231,8 @@ class VprNode(LifecycleNode):
         try:
             outcome = engine.process(self.arrival(picture))
             header = copy(picture.message.header)
-            header.stamp = time_message(picture.stamp)
+            if not (header.stamp.sec or header.stamp.nanosec):
+                header.stamp = time_message(picture.stamp)
             mount = HERE if motion is None else motion.mount(header.frame_id)
             outputs.publish(outcome, header, mount, engine.map, engine.describer)
         except VprError as error:

@@ -1,0 +1,98 @@
+"""`vpr query` of a bag: frame by frame as a robot would."""
+
+import json
+
+import numpy as np
+import pytest
+
+from tests.command import refused, vpr
+from tests.recordings.bags import camera_pose, write_bag
+from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
+from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, read_image
+from vpr_aesvc.recognition.run import odometry_between
+from vpr_aesvc.recordings.decoded import decoded, thinned
+from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame
+from vpr_aesvc.transforms import distance
+
+
+@pytest.fixture(scope="module")
+def asked(corridor_bags):  # noqa: F811
+    done = vpr("query", corridor_bags.map, corridor_bags.later, "--json")
+    assert done.returncode == 0, done.stderr
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F811
+    lines, said = asked
+    frames = corridor_bags.later_frames
+    assert [line["stamp"] for line in lines] == [frame.stamp for frame in frames]
+    with PlaceMap.open(corridor_bags.map) as place_map:
+        recognizer = Recognizer(place_map, Describer.open(corridor_bags.model))
+        before = None
+        for line, frame in zip(lines[:12], frames, strict=False):
+            pose = camera_pose(frame)
+            moved = None if before is None else odometry_between(before, pose)
+            seen = Frame("", image=read_image(frame.path), stamp=frame.stamp, pose=pose)
+            found = recognizer.recognize(seen, moved)
+            before = pose
+            assert line["matches"][0]["place"] == found.best.place.id and line["accepted"] == found.accepted
+            assert line["inliers"] == found.inliers and line["why"] == found.why
+            assert line["probability"] == pytest.approx(found.probability, abs=1e-3)  # poses went through the bag
+            assert line["lost"] == pytest.approx(found.lost, abs=1e-3)
+            assert line["pose"] == list(found.best.place.pose.as_tuple()) == line["matches"][0]["pose"]
+            assert np.allclose(np.reshape(line["covariance"], (6, 6)), found.covariance, rtol=1e-2, atol=1e-6)
+    away = []
+    for line, frame in zip(lines, frames, strict=True):
+        place = corridor_bags.frames[line["matches"][0]["place"] - 1]
+        if line["accepted"]:
+            away.append(distance(camera_pose(place), camera_pose(frame)))
+    assert len(away) >= 35 and max(away) < 1
+    assert f"{len(away)} of 44 accepted" in said and "R@1 1.000, R@5 1.000 over 44 queries, right within 25 m" in said
+    assert f"{np.median(away):.2f} m (median)" in said and f"{max(away):.2f} m (at most)" in said
+
+
+def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F811
+    long = vpr("query", corridor_bags.map, corridor_bags.later, "--no-geometry", "--no-sequence")
+    assert "last accepted" in long.stdout and long.stdout.count(" of 3 ") == 14 and " of 2 " in long.stdout
+    thin = vpr("query", corridor_bags.map, corridor_bags.later, "--rate", "0.5", "--no-geometry", "--json")
+    stamps = [json.loads(line)["stamp"] for line in thin.stdout.splitlines()]
+    assert stamps == [frame.stamp for frame in corridor_bags.later_frames[::4]]
+
+
+def test_what_does_not_fit_a_recording(corridor_bags, tmp_path, drawn, drawn_map):  # noqa: F811
+    refused(vpr("query", corridor_bags.map, corridor_bags.later, "--shortlist", "9"), "leave out --shortlist")
+    refused(vpr("query", drawn_map, drawn, "--rate", "2"), "--rate is for recordings")
+    refused(vpr("query", corridor_bags.map, tmp_path / "gone.mcap"), "no such file")
+    unposed = write_bag(tmp_path / "unposed", corridor_bags.later_frames[:2], compressed=True, poses=None)
+    done = vpr("query", corridor_bags.map, unposed, "--json", "--no-geometry")
+    assert len(done.stdout.splitlines()) == 2 and "R@1" not in done.stderr
+
+
+def recorded(stamps, images):
+    return [
+        RecordedFrame(Frame(str(at), stamp=stamp), image)
+        for at, (stamp, image) in enumerate(zip(stamps, images, strict=True))
+    ]
+
+
+def test_frames_are_decoded_in_order_and_damaged_ones_noted(corridor_bags, tmp_path):  # noqa: F811
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"\xff\xd8\xff\xe0 nothing")
+    paths = [corridor_bags.frames[0].path, broken, corridor_bags.frames[1].path]
+    left_out = LeftOut()
+    frames = recorded([0.0, 1.0, 2.0], [lambda path=path: read_image(path) for path in paths])
+    seen = list(decoded(frames, left_out))
+    assert [frame.label for frame in seen] == ["0", "2"] and np.array_equal(seen[1].image, read_image(paths[2]))
+    assert len(left_out) == 1 and "broken.jpg" in left_out.lines()[0]
+
+
+def test_thinning_keeps_the_beat():
+    def kept(stamps, rate):
+        return [one.frame.stamp for one in thinned(recorded(stamps, [None] * len(stamps)), rate)]
+
+    at_30 = [at / 30 for at in range(300)]
+    assert len(kept(at_30, 20.0)) == 200 and len(kept(at_30, 10.0)) == 100 and kept(at_30, None) == at_30
+    assert kept(at_30, 1.0) == pytest.approx(list(range(10)))
+    assert kept([100.0, 100.1, 5.0, 5.1, 6.2], 1.0) == [100.0, 5.0, 6.2]  # the clock was set back
+    assert kept([0.0, 10.0, 10.2, 10.4, 11.0], 1.0) == [0.0, 10.0, 11.0]  # no catching up after a gap
+    assert kept([None, None], 1.0) == [None, None]

@@ -1,0 +1,170 @@
+"""`vpr eval`: a drive judged by its own poses, counted again here from the poses alone."""
+
+import json
+import math
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.command import refused, vpr
+from tests.recordings.bags import camera_pose, write_bag
+from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
+from vpr_aesvc import PlaceMap, Pose
+from vpr_aesvc.evaluation.drive import FORMS, Drive
+from vpr_aesvc.evaluation.drive_measures import Stretch, distances_of, measure
+from vpr_aesvc.images import read_image
+
+
+def evaluated(folder, *words):
+    done = vpr("eval", *words, "-o", folder)
+    assert done.returncode == 0, done.stderr
+    return json.loads((folder / "drive.json").read_text()), done
+
+
+def positions(frames):
+    return np.array([camera_pose(frame).as_tuple()[:3] for frame in frames])
+
+
+def count(found, form, errors, nearest, distance):
+    """Recall, precision and recall of the accepted, by loops over frames."""
+    accepted = [frame["answers"][form]["accepted"] for frame in found["frames"]]
+    askable = sum(near <= distance for near in nearest)
+    right = sum(error <= distance for error in errors)
+    kept = sum(error <= distance and yes for error, yes in zip(errors, accepted, strict=True))
+    return right / askable, kept / sum(accepted) if any(accepted) else None, kept / askable
+
+
+def check_counts(found, distances, errors, nearest):
+    for form, numbers in found["forms"].items():
+        for distance in distances:
+            recall, precision, kept = count(found, form, errors[form], nearest, distance)
+            key = f"{distance:g}"
+            assert numbers["recall"][key] == pytest.approx(recall)
+            assert numbers["accepted_recall"][key] == pytest.approx(kept)
+            assert numbers["precision"][key] == (None if precision is None else pytest.approx(precision))
+
+
+def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
+    found, done = evaluated(tmp_path / "out", corridor_bags.later, "--map", corridor_bags.map)
+    run, places = positions(corridor_bags.later_frames), positions(corridor_bags.frames[:40])
+    frames = found["frames"]
+    assert not found["loops"] and np.allclose([frame["position"] for frame in frames], run, atol=1e-6)
+    apart = np.linalg.norm(run[:, None] - places, axis=2)
+    assert np.allclose([frame["nearest"] for frame in frames], apart.min(1), atol=1e-6)
+    errors = {
+        form: [apart[at, frame["answers"][form]["place"] - 1] for at, frame in enumerate(frames)] for form in FORMS
+    }
+    check_counts(found, (1, 5, 10, 25), errors, apart.min(1))
+    both = found["forms"]["with both"]
+    assert both["recall"]["1"] >= 0.97 and both["precision"]["1"] == 1 and both["accepted_recall"]["1"] >= 0.8
+    assert found["forms"]["single frame"]["accepted"] == 0  # forty places teach nothing at 1 %
+    assert both["first_fix"] == {"seconds": 0.0, "metres": 0.0, "right": True}
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        ["drive.json", "report.html"]
+        + [f"{name}.{kind}" for name in ("trajectory", "timeline", "precision_recall") for kind in ("png", "svg")]
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert page.count("<svg") == 3 and "<script" not in page and "src=" not in page and "url(http" not in page
+    assert "44 of them lie within 1 m of a place of the map" in page and f"{both['recall']['1']:.3f}" in done.stdout
+    picture = read_image(tmp_path / "out" / "trajectory.png").astype(int)
+    green = (np.abs(picture - (21, 127, 61)).sum(2) < 30).sum()
+    red = (np.abs(picture - (214, 39, 40)).sum(2) < 30).sum()
+    assert green > 2000 and red == 0  # all that was accepted is right
+
+
+def test_loops_within_a_run(corridor_bags, tmp_path):  # noqa: F811
+    found, done = evaluated(
+        tmp_path / "out", corridor_bags.whole, "-m", corridor_bags.model, "--keyframe-metres", "1.1"
+    )
+    frames = found["frames"]
+    assert found["loops"] and 40 <= len(frames) <= 43 and "Distances above 10 m are not counted" in done.stdout
+    stamps = np.array([frame["stamp"] for frame in frames])
+    where = np.array([frame["position"] for frame in frames])
+    by_stamp = {frame.stamp: camera_pose(frame).as_tuple()[:3] for frame in corridor_bags.frames}
+    assert np.allclose(where, [by_stamp[stamp] for stamp in stamps], atol=1e-6)
+    driven = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(where[:, :2], axis=0), axis=1))])
+    nearest, errors = [], {form: [] for form in FORMS}
+    for at, frame in enumerate(frames):
+        old = [
+            before for before in range(at) if stamps[at] - stamps[before] >= 10 and driven[at] - driven[before] >= 15
+        ]
+        nearest.append(min((np.linalg.norm(where[at] - where[before]) for before in old), default=math.inf))
+        for form in FORMS:
+            place = frame["answers"][form]["place"] - 1  # places are numbered as they were added
+            assert place in old if old else place == -2
+            errors[form].append(np.linalg.norm(where[at] - where[place]) if old else math.inf)
+    assert np.allclose([math.inf if f["nearest"] is None else f["nearest"] for f in frames], nearest, atol=1e-6)
+    check_counts(found, (1, 5, 10), errors, nearest)
+    assert set(found["forms"]["with both"]["recall"]) == {"1", "5", "10"}
+    both = found["forms"]["with both"]
+    assert (
+        both["recall"]["1"] > 0.8 and both["precision"]["1"] == 1 and both["accepted"] >= 3
+    )  # of so few places little is learned
+    assert "earlier place outside of what was just driven" in done.stdout
+
+
+def drive_of(errors, accepted, nearest=None, step=2.0):
+    """A straight run, a frame a second, ``step`` metres apart; all forms say the same."""
+    drive = Drive(loops=False, recent_metres=0.0)
+    for at, (error, yes) in enumerate(zip(errors, accepted, strict=True)):
+        drive.label.append(str(at))
+        drive.stamp.append(100.0 + at)
+        drive.position.append((step * at, 0.0, 0.0))
+        drive.driven.append(step * at)
+        drive.nearest.append(0.5 if nearest is None else nearest[at])
+        for answers in drive.answers.values():
+            answers.place.append(at)
+            answers.position.append((step * at, error, 0.0))
+            answers.error.append(error)
+            answers.probability.append(0.9 - 0.01 * at)
+            answers.false_positive_rate.append(0.001 if yes else 0.5)
+            answers.accepted.append(yes)
+    return drive
+
+
+def test_fixes_are_timed():
+    yes = [False, False, True, True, False, False, False, True, False, False]
+    one = measure(drive_of([0, 0, 9, 0, 0, 0, 0, 0, 0, 0], yes), right=1.0).forms["with both"]
+    assert one.first_fix.after == Stretch(2.0, 4.0) and not one.first_fix.right
+    assert one.without_fix == Stretch(4.0, 8.0) and one.accepted == 3  # from 3 to 7; the wrong fix at 2 is none
+    assert one.precision == {1.0: pytest.approx(2 / 3), 5.0: pytest.approx(2 / 3), 10.0: 1.0, 25.0: 1.0}
+    assert one.recall[1.0] == 0.9 and one.accepted_recall[1.0] == 0.2 and one.accepted_recall[10.0] == 0.3
+    never = measure(drive_of([0] * 4, [False] * 4), right=1.0).forms["with both"]
+    assert never.first_fix is None and never.without_fix == Stretch(3.0, 6.0) and math.isnan(never.precision[1.0])
+    # A stretch counts only where there is something to recognise.
+    away = measure(drive_of([99] * 3 + [0] * 4, [False] * 6 + [True], [99] * 3 + [0.5] * 4), right=1.0)
+    assert away.askable == {1.0: 4, 5.0: 4, 10.0: 4, 25.0: 4}
+    assert away.forms["with both"].first_fix.after == away.forms["with both"].without_fix == Stretch(3.0, 6.0)
+
+
+def test_the_distance_that_counts_follows_the_run():
+    assert measure(drive_of([0] * 5, [True] * 5)).right == 1.0
+    assert measure(drive_of([0] * 5, [True] * 5, step=30.0)).right == 5.0
+    assert measure(drive_of([0] * 5, [True] * 5, step=300.0)).right == 25.0
+    asked = measure(drive_of([0, 2, 4, 6, 8], [True] * 5), right=3.0)
+    assert asked.right == 3.0 and asked.forms["with both"].precision[3.0] == 0.4 and 3.0 in asked.askable
+    loops = drive_of([0] * 5, [True] * 5)
+    loops.loops, loops.recent_metres = True, 10.0
+    assert distances_of(loops) == (1.0, 5.0)
+
+
+def test_what_cannot_be_judged(corridor_bags, tmp_path):  # noqa: F811
+    out = ("-o", tmp_path / "out")
+    refused(vpr("eval", corridor_bags.later, *out), "-m MODEL")
+    unposed = write_bag(tmp_path / "unposed", corridor_bags.later_frames[:2], compressed=True, poses=None)
+    for words in (["--map", corridor_bags.map], ["-m", corridor_bags.model]):
+        refused(vpr("eval", unposed, *words, *out), "no frame has a pose")
+    moved = tmp_path / "moved.vprmap"
+    shutil.copy(corridor_bags.map, moved)
+    with PlaceMap.open(moved) as place_map:
+        place_map.set_poses({place: Pose(300.0, 400.0) for place in place_map.places()})
+    refused(vpr("eval", corridor_bags.later, "--map", moved, *out), "no frame lies within 25 m")
+    refused(vpr("eval", corridor_bags.later, "--map", moved, "-o", tmp_path), "exists already")
+    near = ("--within", "15")
+    refused(
+        vpr("eval", corridor_bags.whole, "-m", corridor_bags.model, *near, *out), "must be less than --recent-metres"
+    )
+    rate = ("--false-positive-rate", "0.9")
+    refused(vpr("eval", corridor_bags.later, "--map", corridor_bags.map, *rate, *out), "--false-positive-rate")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,90 @@
+"""A bag through the launch files gives the map that `vpr map build` makes of it, and the answers of `vpr query`, frame by frame."""
+
+import json
+import signal
+import subprocess
+
+import numpy as np
+import pytest
+
+pytest.importorskip("launch_ros", reason="ROS 2 is not sourced")
+pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
+
+from tests.command import vpr
+from tests.recordings.bags import write_bag
+from tests.ros import world
+from tests.ros.robot import Robot, wait_for
+from vpr_aesvc import PlaceMap
+from vpr_aesvc.transforms import distance
+
+RATE = 2.0  # of the bag; a frame comes each 250 ms then, so that none is dropped
+
+
+def launch(file, log, **arguments):
+    words = [f"{name}:={value}" for name, value in arguments.items()]
+    return subprocess.Popen(
+        ["ros2", "launch", "vpr_aesvc", file, *words], stdout=log, stderr=subprocess.STDOUT, text=True
+    )
+
+
+@pytest.fixture(scope="module")
+def bags(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bags")
+    frames = world.corridor()
+    for name, laps in (("first", [1]), ("later", [2, 3])):
+        write_bag(folder / name, [frame for frame in frames if frame.lap in laps], poses="odometry")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def mapped(bags):
+    """The file of the map that the launch file made of the first lap, and what was said."""
+    path, said = bags / "node.vprmap", bags / "mapping.log"
+    with said.open("w") as log:
+        process = launch("map_bag.launch.py", log, bag=bags / "first", model=world.model(), map=path, bag_rate=RATE)
+        try:
+            assert process.wait(120) == 0, said.read_text()
+        finally:
+            process.kill()
+    assert "Traceback" not in said.read_text()
+    return path
+
+
+def test_the_node_maps_a_bag_as_the_command_does(bags, mapped):
+    offline = bags / "offline.vprmap"
+    done = vpr("map", "build", bags / "first", "-m", world.model(), "-o", offline)
+    assert done.returncode == 0, done.stderr
+    with PlaceMap.open(mapped) as one, PlaceMap.open(offline) as other:
+        there, here = list(one.places().values()), list(other.places().values())
+        assert [place.stamp for place in there] == [place.stamp for place in here] and len(there) == 39
+        assert all(distance(a.pose, b.pose) < 1e-6 for a, b in zip(there, here, strict=True))
+        assert np.array_equal(one.descriptors()[1], other.descriptors()[1])
+
+
+def test_the_node_answers_as_the_command_does_frame_by_frame(bags, mapped):
+    words = ("--sequence", "--geometry", "--false-positive-rate", 0.01, "--json")
+    done = vpr("query", mapped, bags / "later", *words)
+    assert done.returncode == 0, done.stderr
+    offline = [json.loads(line) for line in done.stdout.splitlines()]
+    said = bags / "localization.log"
+    robot = Robot()
+    with said.open("w") as log:
+        process = launch(
+            "vpr.launch.py", log, bag=bags / "later", model=world.model(), map=mapped, bag_rate=RATE, log_level="info"
+        )
+        try:
+            wait_for(lambda: "the bag has been played" in said.read_text(), 120, "the bag to be played")
+            online = robot.answers(len(offline))
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+            robot.close()
+    assert process.returncode == 0 and "Traceback" not in said.read_text(), said.read_text()
+    assert len(online) == len(offline)
+    for one, other in zip(online, offline, strict=True):
+        assert one.accepted == other["accepted"], (other["query"], one.why, other["why"])
+        assert one.candidates[0].place_id == other["matches"][0]["place"]
+        assert one.candidates[0].similarity == pytest.approx(other["matches"][0]["similarity"], abs=1e-5)
+        assert one.probability == pytest.approx(other["probability"], abs=1e-3) and one.why == other["why"]
+    accepted = [one for one in online if one.accepted]
+    assert len(accepted) >= 0.8 * len(online)
