@@ -1,67 +1,11 @@
 """The Recognizer on a robot's real laps, with real maps and a real encoder."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
-from vpr_aesvc import (
-    Describer,
-    Frame,
-    PlaceMap,
-    Pose,
-    Recognizer,
-    VprError,
-    open_backbone,
-    open_input,
-    read_image,
-    train,
-)
+from tests.recognition.laps import is_right, new_map, recognised
+from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
 from vpr_aesvc.recognition.settings import RecognizerSettings
-
-
-@pytest.fixture(scope="module")
-def described(corridor_loop, mobilenet, tmp_path_factory):
-    """A describer trained on lap 1, all 84 frames with their images and positions on a circle, and their descriptors."""
-    inputs = open_input(corridor_loop)
-    model = tmp_path_factory.mktemp("model") / "model"
-    train(inputs.split("database").frames, open_backbone(str(mobilenet)), model, method="whitening")
-    describer = Describer.open(model)
-    frames = [replace(frame, image=read_image(frame.path)) for frame in inputs.frames]
-    return describer, frames, describer.describe_batch([frame.image for frame in frames])
-
-
-def posed(frame):
-    """As if the loop were a circle, two metres and a half a frame."""
-    angle = 2 * np.pi * frame.index / 39.5
-    radius = 2.5 * 39.5 / (2 * np.pi)
-    return replace(frame, pose=Pose.planar(radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2))
-
-
-def new_map(path, describer, frames, descriptors):
-    place_map = PlaceMap.create(path, describer)
-    if frames:
-        place_map.add(frames, descriptors, [frame.image for frame in frames])
-    return place_map
-
-
-@pytest.fixture(scope="module")
-def lap(described, tmp_path_factory):
-    """The file of a map of lap 1."""
-    describer, frames, descriptors = described
-    first = sum(frame.split == "database" for frame in frames)
-    path = tmp_path_factory.mktemp("map") / "lap.vprmap"
-    with new_map(path, describer, [posed(frame) for frame in frames[:first]], descriptors[:first]):
-        pass
-    return path, first
-
-
-def is_right(recognition, frame):
-    return abs(float(recognition.best.place.extra["index"]) - frame.index) <= 3
-
-
-def recognised(recognizer, frames, descriptors):
-    return [recognizer.recognize(frame, descriptor=row) for frame, row in zip(frames, descriptors, strict=True)]
 
 
 def test_later_laps_are_recognised_and_other_places_are_not(described, lap, toy):

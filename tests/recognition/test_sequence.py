@@ -8,7 +8,7 @@ import pytest
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.evidence import Evidence, SparseRow, learn_evidence
 from vpr_aesvc.recognition.motion import MODES, Odometry
-from vpr_aesvc.recognition.sequence import SequenceFilter, SequenceSettings
+from vpr_aesvc.recognition.sequence import SequenceFilter, SequenceSettings, best_place
 from vpr_aesvc.recognition.smoothing import smooth
 from vpr_aesvc.recognition.track import PlaceTrack
 
@@ -296,7 +296,7 @@ def test_smoothing_is_cut_where_the_clock_jumps_back():
     found = smooth(rows, track, evidence=told, stamps=stamps, change=1e-9)
     alone = smooth(rows[3:], track, evidence=told, stamps=stamps[3:], change=1e-9)
     assert found.places[3:] == pytest.approx(alone.places, abs=1e-6)
-    assert [bool(message) for message in found.messages] == [False, False, False, True, False, False]
+    assert [bool(one.message) for one in found.beliefs] == [False, False, False, True, False, False]
     with pytest.raises(VprError, match="expected stamps for 6 frames, found 2"):
         smooth(rows, track, evidence=told, stamps=[0.0, 1.0])
     with pytest.raises(VprError, match="no places"):
@@ -329,3 +329,26 @@ def test_a_step_at_ten_thousand_places_is_quick():
         moving.step(rows[at % 10], stamp=at + 0.3 * random.random())
         took.append(time.thread_time() - start)
     assert np.median(took) < 0.004
+
+
+def test_a_wide_range_is_likeliest_in_its_middle():
+    """A move of 10 to 30 places: the sum of two halves; and looking back is the adjoint of moving ahead."""
+    line = PlaceTrack([0] * 200).require_line()
+    there = np.zeros(200)
+    there[100] = 1
+    moved = line.ahead(there, 10, 30)
+    assert moved.argmax() == 120 and moved.sum() == pytest.approx(1) and not moved[:109].any() and not moved[132:].any()
+    assert moved[115] == pytest.approx(moved[120] / 2, rel=0.1) and moved[115] == pytest.approx(moved[125])
+    worth = np.random.default_rng(0).random(200)
+    for low, high in ((10, 30), (1, 1), (0.5, 1.5), (-30, -10)):
+        assert worth @ line.ahead(there, low, high) == pytest.approx(there @ line.expected(worth, low, high))
+
+
+def test_a_flat_belief_is_answered_by_its_middle_and_a_peak_by_the_peak():
+    track = PlaceTrack([0] * N)
+    flat = np.zeros(N)
+    flat[20:27] = 1 / 7
+    assert best_place(flat, track, 3)[0] == 23
+    peaked = np.full(N, 0.001)
+    peaked[[23, 30]] = 0.5, 0.3
+    assert best_place(peaked, track, 3)[0] == 23

@@ -81,9 +81,10 @@ def test_fixes_once_a_second_still_give_poses(frames, tmp_path):
     assert any("fixes come every 1 s" in note for note in recording.notes)
 
 
-def test_a_file_by_itself(frames, tmp_path):
+@pytest.mark.parametrize("compression", [None, "message"])
+def test_a_file_by_itself(frames, tmp_path, compression):
     for storage in ("sqlite3", "mcap"):
-        bag = write_bag(tmp_path / storage, frames, storage)
+        bag = write_bag(tmp_path / storage, frames, storage, compression=compression)
         check(open_recording(storage_file(bag)), frames)
         alone = shutil.copy(storage_file(bag), tmp_path)
         check(open_recording(alone), frames)
@@ -134,6 +135,29 @@ def test_ros1_messages_in_mcap(frames, tmp_path):
             writer.add_message(channels[topic.name], received, raw, received)
         writer.finish()
     for one, frame in zip(check(open_recording(tmp_path / "converted.mcap"), frames), frames, strict=True):
+        assert np.array_equal(one.decode(), read_image(frame.path))
+
+
+@pytest.mark.parametrize("coding", ["NONE", "LZ4", "ZSTD"])
+@pytest.mark.parametrize("profile", ["ros2", ""])
+def test_mcap_of_another_writer(frames, tmp_path, coding, profile):
+    """Chunks of the size that recorders make; a profile that is not named, as some tools write it."""
+    from mcap.writer import CompressionType, Writer
+
+    from vpr_aesvc.recordings.bag_file import open_bag
+
+    source = open_bag(write_bag(tmp_path / "bag", frames, "sqlite3"))
+    with (tmp_path / "other.mcap").open("wb") as out:
+        writer = Writer(out, chunk_size=768 * 1024, compression=CompressionType[coding])
+        writer.start(profile=profile)
+        channels = {}
+        for topic, received, raw in source.messages(list(source.topics)):
+            if topic.name not in channels:
+                schema = writer.register_schema(topic.type, "ros2msg", b"")
+                channels[topic.name] = writer.register_channel(topic.name, "cdr", schema)
+            writer.add_message(channels[topic.name], received, raw, received)
+        writer.finish()
+    for one, frame in zip(check(open_recording(tmp_path / "other.mcap"), frames), frames, strict=True):
         assert np.array_equal(one.decode(), read_image(frame.path))
 
 

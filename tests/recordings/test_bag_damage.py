@@ -1,16 +1,20 @@
 """Bags that are cut off, unindexed or without their metadata: said in words, the good part used when asked for."""
 
+import contextlib
+import random
 import re
 import shutil
 import sqlite3
 
+import numpy as np
 import pytest
 
 from tests.recordings.bags import BagWriter, camera_pose, storage_file, write_bag
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.recordings import RecordingOptions, open_recording
-from vpr_aesvc.transforms import distance
+from vpr_aesvc.transforms import OPTICAL, distance
 from vpr_aesvc.types import Pose
 
 KEEP = RecordingOptions(keep_good=True)
@@ -56,6 +60,14 @@ def test_truncated(whole, frames, tmp_path, storage):
     recording = open_recording(bag, KEEP)
     assert 5 <= check_part(recording, frames) <= 8
     assert any("the rest of the bag" in line for line in recording.left_out.lines())
+
+
+@pytest.mark.parametrize(
+    ("storage", "compression"), [("sqlite3", "message"), ("mcap", "chunk"), ("mcap", "message"), ("ros1", "chunk")]
+)
+def test_truncated_and_compressed(frames, tmp_path, storage, compression):
+    bag = cut(write_bag(tmp_path / "whole", frames, storage, compression=compression), tmp_path / "cut", 0.6)
+    assert 4 <= check_part(open_recording(bag, KEEP), frames) <= 8
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -168,6 +180,24 @@ def test_split_files_in_their_order(frames, tmp_path):
     assert recording.images == 12 and check_part(recording, frames) == 12
 
 
+def test_a_folder_of_several_bags(whole, tmp_path):
+    for name in ("monday.mcap", "tuesday.mcap"):
+        shutil.copy(storage_file(whole["mcap"]), tmp_path / name)
+    with pytest.raises(VprError, match=r"expected one bag, found 2: monday, tuesday"):
+        open_recording(tmp_path)
+    shutil.copy(storage_file(whole["sqlite3"]), tmp_path)
+    with pytest.raises(VprError, match=r"files of several kinds: mcap, sqlite3"):
+        open_recording(tmp_path)
+
+
+def test_truncated_where_the_file_is_compressed(frames, tmp_path):
+    bag = write_bag(tmp_path / "bag", frames, compression="file")
+    (file,) = bag.glob("*.zstd")
+    file.write_bytes(file.read_bytes()[:-5000])
+    with pytest.raises(VprError, match=r"cannot be decompressed"):
+        open_recording(bag, KEEP)
+
+
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
@@ -200,3 +230,40 @@ def test_damage_before_the_first_image(tmp_path):
     file = cut(tmp_path / "bag", tmp_path / "cut", 0.5)
     with pytest.raises(VprError, match=r"nothing of it can be read|no images"):
         open_recording(file, KEEP)
+
+
+def small(path, storage, compression):
+    """A bag of 30 small images, raw and compressed, with TF and camera_info."""
+    rgb = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    with BagWriter(path, storage, compression) as bag:
+        bag.tf([("base_link", "camera_optical_frame", OPTICAL)], 1.0, 1.0, "/tf_static")
+        for i in range(30):
+            bag.tf([("odom", "base_link", Pose(i, 0))], 10 + i / 10)
+            bag.camera_info(32, 24, 10 + i / 10)
+            bag.image(rgb, 10 + i / 10) if i % 2 else bag.compressed(encode_jpeg(rgb), 10 + i / 10)
+    return storage_file(path)
+
+
+@pytest.mark.parametrize(
+    ("storage", "compression"),
+    [("sqlite3", None), ("sqlite3", "message"), ("mcap", None), ("mcap", "chunk"), ("ros1", None)],
+)
+def test_bytes_changed_at_random(tmp_path, storage, compression):
+    """Whatever the bytes, an error is the user's to read."""
+    whole = small(tmp_path / ("bag.bag" if storage == "ros1" else "bag"), storage, compression)
+    draw = random.Random(storage)
+    ends = {"read": 0, "refused": 0}
+    for _ in range(25):
+        data = bytearray(whole.read_bytes())
+        for _ in range(draw.choice([1, 20, 200])):
+            data[draw.randrange(len(data))] = draw.randrange(256)
+        file = tmp_path / f"changed{whole.suffix}"
+        file.write_bytes(data[: draw.choice([len(data), draw.randrange(len(data))])])
+        try:
+            for one in open_recording(file, KEEP).frames():
+                with contextlib.suppress(VprError):
+                    one.decode()
+            ends["read"] += 1
+        except VprError:
+            ends["refused"] += 1
+    assert all(ends.values()), ends

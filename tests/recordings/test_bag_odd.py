@@ -212,6 +212,16 @@ def test_a_head_that_turns(bag):
     said(recording, "moves on base_link")
 
 
+def test_fixed_transforms_that_are_repeated_on_tf(bag):
+    """As static_transform_publisher of ROS 1 does, now and then, and too rarely to interpolate between."""
+    for stamp in (10.0, 12.0):
+        bag.tf([("base_link", "cam_optical", compose(Pose(1, 0), OPTICAL))], stamp)
+    drive(bag, "cam_optical")
+    recording, poses = poses_of(bag)
+    assert [pose.y for pose in poses] == pytest.approx([1.0, 1.0, 1.0])
+    said(recording, "1.00 m ahead, 0.00 m to the left")
+
+
 def tf_drive(bag, edges, frame="cam"):
     for i in (1, 2, 3):
         bag.tf([(parent, child, Pose(i, 0)) for parent, child in edges], 9.0 + i)

@@ -131,9 +131,14 @@ class Robot:
 
     def diagnostics(self) -> dict[str, str]:
         """The newest of the node, with its level and message."""
-        before = len(self.heard["/diagnostics"])
-        wait_for(lambda: len(self.heard["/diagnostics"]) > before, PATIENCE, "diagnostics")
-        status = self.heard["/diagnostics"][-1].status[0]
+        mine = f"{self.target.strip('/')}: place recognition"
+
+        def said() -> list[Any]:
+            return [one.status[0] for one in self.heard["/diagnostics"] if one.status[0].name == mine]
+
+        before = len(said())
+        wait_for(lambda: len(said()) > before, PATIENCE, "diagnostics")
+        status = said()[-1]
         level = status.level if isinstance(status.level, int) else int.from_bytes(status.level, "big")
         return {"level": str(level), "message": status.message} | {one.key: one.value for one in status.values}
 

@@ -17,13 +17,17 @@ from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positives import image_codes, positives
 from vpr_aesvc.embedding_cache import EmbeddingCache
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.evaluation.chosen_method import choose_method
 from vpr_aesvc.evaluation.evaluate import Findings, Task, evaluate
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, Method, check_methods, fit_methods
+from vpr_aesvc.evaluation.recognition_run import check_recognizable, recognize_queries
+from vpr_aesvc.evaluation.results import RecognitionResult
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import default_sizes
 from vpr_aesvc.projections.reduction import MOST_DIRECTIONS
 from vpr_aesvc.projections.stages import Stages
+from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.training import VIEWS
 from vpr_aesvc.types import Frame
 
@@ -39,6 +43,7 @@ class Run:
         database, queries: the frames that could be read, in order.
         task: their embeddings and what is right.
         protocol: all that a number depends on, for ``results.json``.
+        recognition: what the recognizer makes of the same embeddings; None where that was not asked for.
     """
 
     title: str
@@ -48,6 +53,7 @@ class Run:
     methods: list[Method]
     findings: Findings
     protocol: dict[str, Any]
+    recognition: RecognitionResult | None = None
 
 
 def bench(
@@ -59,6 +65,7 @@ def bench(
     seed: int = 0,
     cache: EmbeddingCache | None = None,
     progress: Progress | None = None,
+    recognition: RecognizerSettings | None = None,
 ) -> Run:
     """Embeds both splits, fits every method on the database alone, and asks every query.
 
@@ -69,9 +76,11 @@ def bench(
         sizes: descriptor sizes; by default powers of two and the most that the images can fill.
         cache: where embeddings are kept between runs.
         progress: called with (stage, done, of).
+        recognition: also run the recognizer, with these parts and this false-positive rate.
 
     Raises:
-        VprError: the set does not say who is near whom, has no queries, or a size cannot be filled.
+        VprError: the set does not say who is near whom, has no queries, or a size cannot be filled; or, for recognition, its queries are
+            in the database, or an image that geometry needs cannot be read.
     """
     check_methods(methods)
     tolerance = dataset.tolerance
@@ -79,6 +88,8 @@ def bench(
         raise VprError(
             f"{dataset.root}: does not say which images show the same place; it needs poses, sequence with index, or category"
         )
+    if recognition is not None:
+        check_recognizable(dataset, backbone, recognition)
     before, asked_for = dataset.split("database").frames, dataset.split("query").frames
     seen = extract(backbone, before, VIEWS, seed, _tell(progress, "embedding the database"), cache)
     asked = extract(backbone, asked_for, 0, seed, _tell(progress, "embedding the queries"), cache)
@@ -129,7 +140,12 @@ def bench(
         "versions": _versions(),
         "machine": _machine(),
     }
-    return Run(title, seen.frames, asked.frames, task, fitted, findings, protocol)
+    recognised = None
+    if recognition is not None:
+        chosen = choose_method(fitted, stages, backbone.dim)
+        both = seen.embeddings, asked.embeddings
+        recognised = recognize_queries(seen.frames, asked.frames, both, right, backbone, chosen, recognition, progress)
+    return Run(title, seen.frames, asked.frames, task, fitted, findings, protocol, recognised)
 
 
 def _sizes(sizes: Sequence[int] | None, data: TrainingData) -> tuple[tuple[int, ...], list[int]]:

@@ -16,6 +16,8 @@ from vpr_aesvc.evaluation.bench import Run
 from vpr_aesvc.evaluation.gallery import gallery
 from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.published import published_beside
+from vpr_aesvc.evaluation.recognition_table import recognition_json
+from vpr_aesvc.evaluation.recognition_words import sentences as recognition_sentences
 from vpr_aesvc.evaluation.report import Report, save_figures, write_report
 from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.evaluation.summary import summary
@@ -66,7 +68,8 @@ def as_json(run: Run, dataset: str) -> dict[str, Any]:
             if (g.method, g.size) == (one.method, one.size)
         ]
         results.append(row)
-    return {"dataset": dataset, "title": run.title, "protocol": run.protocol, "results": results}
+    found = {"dataset": dataset, "title": run.title, "protocol": run.protocol, "results": results}
+    return found if run.recognition is None else {**found, "recognition": recognition_json(run.recognition)}
 
 
 def _single(one: MethodResult) -> dict[str, float | None]:
@@ -90,6 +93,8 @@ def report_of(run: Run, dataset: str) -> Report:
     shown = max(results, key=lambda one: (_number(one.recall.get(1)) or 0.0, -one.size))
     sentences = summary(run, metric)
     predictions = gallery(run.queries, run.database, run.findings.best[shown.method, shown.size], run.task.right)
+    if run.recognition is not None:
+        sentences += recognition_sentences(run.recognition)
     if predictions:
         sentences.append(f"The predictions below are those of {shown.method} with {shown.size} numbers.")
     return Report(
@@ -98,12 +103,13 @@ def report_of(run: Run, dataset: str) -> Report:
         results=results,
         predictions=predictions,
         cosines=_cosines(run),
-        notes=_notes(run.protocol),
+        notes=_notes(run.protocol) + (_notes(run.recognition.protocol, "recognition: ") if run.recognition else []),
         groups=run.findings.groups,
         published=published_beside(dataset, run.protocol, results),
         upper_bound=(names[0], names[1]) if len(names) == 2 else None,
         metric=metric,
         pairs=_pairs(run),
+        recognition=run.recognition,
     )
 
 
@@ -137,7 +143,7 @@ def _pairs(run: Run) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]
     return found
 
 
-def _notes(protocol: dict[str, Any]) -> list[tuple[str, str]]:
+def _notes(protocol: dict[str, Any], about: str = "") -> list[tuple[str, str]]:
     def said(value: Any) -> str:
         if isinstance(value, dict):
             return "; ".join(f"{name}: {one}" for name, one in value.items() if one != "")
@@ -145,7 +151,7 @@ def _notes(protocol: dict[str, Any]) -> list[tuple[str, str]]:
             return f"{len(value)}" + (f", such as {value[0]}" if value else "")
         return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
 
-    return [(name.replace("_", " "), said(value)) for name, value in protocol.items()]
+    return [(about + name.replace("_", " "), said(value)) for name, value in protocol.items()]
 
 
 def _as_csv(results: list[MethodResult]) -> str:

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published
+from vpr_aesvc.evaluation.recognition_table import recognition_table
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published, RecognitionResult
 from vpr_aesvc.evaluation.tables import cost_table, groups_tables, published_table, results_table
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
@@ -54,6 +55,7 @@ class Report:
     metric: Literal["R@1", "mAP@4"] = "R@1"  # the headline: first in the tables, and the accuracy in the figures
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
+    recognition: RecognitionResult | None = None
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -121,6 +123,7 @@ def render(report: Report) -> str:
         cost_table(report.results),
         *groups_tables(report.groups),
         published_table(report.published),
+        recognition_table(report.recognition),
     ]
     source = resources.files("vpr_aesvc.evaluation").joinpath("report.html").read_text("utf-8")
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from vpr_aesvc.recognition.calibration import Reliability
 
 
 @dataclass(frozen=True)
@@ -59,3 +62,56 @@ class Published:
     theirs: float
     ours: float
     source: str  # "read off Figure 4 of arXiv 2410.07022"
+
+
+@dataclass(frozen=True)
+class AcceptedMatches:
+    """What recognition accepts: counts of queries, and ``recall``, the part of those with a right place whose accepted match is right."""
+
+    right: int
+    wrong: int  # those of queries without a right place among them
+    absent: int  # of queries without a right place
+    recall: float
+
+
+@dataclass(frozen=True)
+class PartResult:
+    """One form of recognition: a single frame's similarity, or the parts that are added to it.
+
+    Attributes:
+        recall_at_1: of the best match, accepted or not.
+        gained, lost: queries whose best match is right with this form only, or by similarity alone only.
+        curve: as the level of acceptance falls; its recall is of the queries that have a right place. None where nothing is right.
+        at_rate: what is accepted at the rate asked for; everything, for similarity alone.
+        wrong_at_recall: recall -> wrong matches that are accepted where it is first reached; None where it never is.
+        reliability: of the probability of the best match; None for similarity alone.
+        ms: to recognise one frame, without describing it, median.
+    """
+
+    name: str  # "similarity", "+ probability", "+ sequence", "+ geometry", "all"
+    recall_at_1: float
+    gained: int
+    lost: int
+    curve: PrecisionRecall | None
+    at_rate: AcceptedMatches
+    wrong_at_recall: dict[float, int | None]
+    reliability: Reliability | None
+    ms: float
+
+
+@dataclass(frozen=True)
+class RecognitionResult:
+    """Recognition on a map of the database frames.
+
+    Attributes:
+        rate: the false-positive rate asked for.
+        parts: similarity alone first.
+        queries: how many were asked. absent: how many of them have no right place in the map.
+        protocol: all that the numbers depend on, in words.
+    """
+
+    rate: float
+    parts: list[PartResult]
+    queries: int
+    absent: int
+    protocol: dict[str, Any]

@@ -40,7 +40,7 @@ class Row:
 @dataclass(frozen=True)
 class Table:
     title: str
-    reading: str  # how to read it
+    reading: str  # how to read it, a paragraph a line
     corner: str  # what the rows are
     heads: list[Head]
     rows: list[Row]

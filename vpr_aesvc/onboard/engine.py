@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ValidationError
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.onboard.closure import Closure, closure
@@ -170,7 +171,11 @@ class Engine:
             "recent_places": None,
         }
         asked |= {} if top is None else {"candidates": top}
-        single = Recognizer(self.map, self.describer, self._settings.model_copy(update=asked))
+        try:
+            settings = type(self._settings).model_validate(self._settings.model_dump() | asked)
+        except ValidationError as error:
+            raise VprError(f"candidates: {error.errors()[0]['msg'].lower()}, found {top}") from error
+        single = Recognizer(self.map, self.describer, settings)
         return single.recognize(Frame("query", image=image))
 
     def add(self, frame: Frame, image: Image, traverse: str | None = None) -> int:

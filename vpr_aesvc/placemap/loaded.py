@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,11 @@ class Loaded:
     def nbytes(self) -> int:
         """Memory of the arrays and the index."""
         return sum(column.values.nbytes for column in self._columns.values()) + self.index.nbytes
+
+    @property
+    def version(self) -> tuple[Hashable, ...]:
+        """Equal as long as nothing has changed."""
+        return self._seen, len(self), self.dead
 
     def last(self, count: int) -> NDArray[np.bool_]:
         """bool [n], True for the ``count`` places added last that are still there."""

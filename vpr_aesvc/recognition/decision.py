@@ -4,10 +4,15 @@ Of the two witnesses of the frame itself the better one that can tell speaks: th
 (:mod:`neighbourhoods`). Their rates were learned from the map. The sequence is a witness of another kind: where the map does not reach, it is sure of some place
 at one frame in ten at most (docs/recognition.md). So a match is accepted in one of two ways, which share the rate that the user allows: the frame
 alone is good for four fifths of it; or the sequence is sure of the same place, and the frame is good for the other fifth divided by that tenth.
+
+The probability of a match is what the key points and the sequence hold together. How far they repeat each other is not known (a twin looks alike in both
+ways), so neither product nor choice is right: their odds are pooled, a logarithmic opinion pool of equal weights (Genest and Zidek, Statistical
+Science 1986).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from vpr_aesvc.recognition.geometry import Geometry
@@ -19,6 +24,7 @@ from vpr_aesvc.recognition.support import Support
 
 _ALONE = 0.8  # share of the rate for a frame alone, where a sequence is followed
 _SURE_ELSEWHERE = 0.1  # part of the frames from outside the map at which the sequence is sure of a place
+_MOST_ODDS = 100.0  # of one witness: a robot carried off must not need the sequence's consent for long
 _NOT_LEARNED = 0.05  # false positives among supported matches in a map too small to teach what inliers are worth
 
 
@@ -39,6 +45,7 @@ class Witnesses:
         null: what evidence is worth in this map. support: what inliers are; None where that could not be learned.
         evidence: of the frame, where it speaks for the match; else None.
         belief: of the sequence; None where none is followed. agrees: whether it is about the match.
+        nearby: the probability that the sequence gives to the match.
         geometry: of the match; None where key points were not compared.
     """
 
@@ -47,6 +54,7 @@ class Witnesses:
     evidence: FrameEvidence | None
     belief: Belief | None
     agrees: bool
+    nearby: float
     geometry: Geometry | None
 
 
@@ -77,11 +85,18 @@ def _of_frame(seen: Witnesses, sure: bool) -> tuple[float, str]:
 
 
 def _probability(seen: Witnesses) -> float:
-    """Of the witness that knows most: the key points, else the sequence, else the frame's evidence."""
+    """Key points and sequence pooled, or the one that can tell. What inliers are worth was learned on candidates of one frame's similarities: its evidence
+    has had its say in it."""
+    known = None
     if seen.support is not None and seen.geometry is not None:
         known = seen.support.probability(seen.geometry)
-        if known is not None:
-            return known
-    if seen.belief is not None:
-        return seen.belief.probability if seen.agrees else 0.0
-    return 0.0 if seen.evidence is None else float(seen.null.probability(seen.evidence.value))
+    if seen.belief is None:
+        alone = 0.0 if seen.evidence is None else float(seen.null.probability(seen.evidence.value))
+        return alone if known is None else known
+    return seen.nearby if known is None else 1 / (1 + math.sqrt(1 / (_odds(known) * _odds(seen.nearby))))
+
+
+def _odds(probability: float) -> float:
+    least = 1 / (1 + _MOST_ODDS)
+    bounded = min(max(probability, least), 1 - least)
+    return bounded / (1 - bounded)

@@ -111,24 +111,33 @@ def learn_evidence(descriptors: NDArray[np.floating], traverses: Sequence[Hashab
     if len(rows) < MIN_PLACES:
         return Evidence()
     rest = unit(descriptors)
-    table = (rest[rows] @ rest.T).astype(np.float64)
-    table[np.arange(len(rows)), rows] = np.nan
-    centre = np.nanmedian(table, axis=1, keepdims=True)
-    spread = 1.4826 * np.nanmedian(np.abs(table - centre), axis=1, keepdims=True)
+    asked = np.arange(len(rows))
+    table = rest[rows] @ rest.T
+    table[asked, rows] = np.inf  # a place is no answer to itself, and the last in order
+    centre = _medians(table)[:, None]
+    spread = 1.4826 * _medians(np.abs(table - centre))[:, None]
     scores = np.minimum((table - centre) / np.maximum(spread, 1e-9), _MOST)
-    far = ~near
-    far[np.arange(len(rows)), rows] = False
-    alike = np.where(far, scores, -np.inf).argmax(1)
-    far &= np.abs(alike[:, None] - np.arange(count)) > _NEAR
+    scores[asked, rows] = -np.inf
+    right = np.where(near, scores, -np.inf)
+    scores[near] = -np.inf
+    for at, alike in enumerate(scores.argmax(1)):
+        scores[at, max(alike - _NEAR, 0) : alike + _NEAR + 1] = -np.inf
+    right = np.sort(right, 1)[:, -2 * _NEAR :]
+    far = np.maximum((scores > -np.inf).sum(1), 1)
     found = []
-    for sharpness in _SHARPNESS:
-        ratio = np.exp(sharpness * np.nan_to_num(scores))
-        right, others = (np.where(part, ratio, 0).sum(1) for part in (near, far))
-        offset = np.median(np.log(others / np.maximum(far.sum(1), 1) + 1e-12))
-        found.append((float(np.log(right / (right + others)).mean()), float(sharpness), float(offset)))
+    for sharpness in _SHARPNESS.astype(np.float32):
+        ratio, others = np.exp(sharpness * right).sum(1), np.exp(sharpness * scores).sum(1)
+        offset = np.median(np.log(others / far + 1e-12))
+        found.append((float(np.log(ratio / (ratio + others)).mean()), float(sharpness), float(offset)))
     _, sharpness, offset = max(found)
     found_on = Evidence(sharpness, offset, float(np.median(centre)), float(np.median(spread)))
     return replace(found_on, change=_usual_change(found_on, table, rows, code))
+
+
+def _medians(table: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of each row, its last in order left out: the upper median, as of a frame."""
+    middle = (table.shape[1] - 1) // 2
+    return np.asarray(np.partition(table, middle, axis=1)[:, middle])
 
 
 def _pairs_of_rows(count: int) -> NDArray[np.int64]:

@@ -43,6 +43,11 @@ class Intrinsics:
         if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))) or min(self.fx, self.fy) <= 0:
             raise VprError(f"intrinsics must be finite with focal lengths above 0, found {self}")
 
+    def resized(self, before: tuple[int, ...], after: tuple[int, ...]) -> Intrinsics:
+        """Of the image scaled from one shape (height, width, ...) to another."""
+        y, x = after[0] / before[0], after[1] / before[1]
+        return Intrinsics(self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5)
+
     def bearings(self, xy: Points, ratio: float) -> Points:
         """Pixels [k, 2] of an image ``ratio`` times as large as the query -> float64 [k, 2], on the plane one unit ahead."""
         pixels = (xy + 0.5) / ratio - 0.5

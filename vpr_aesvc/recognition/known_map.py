@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix
 from vpr_aesvc.recognition.line import Floats, Rows
 from vpr_aesvc.recognition.neighbourhoods import Neighbourhoods
@@ -16,6 +18,7 @@ from vpr_aesvc.recognition.track import SPOT, PlaceTrack
 
 if TYPE_CHECKING:
     from vpr_aesvc.placemap import PlaceMap
+    from vpr_aesvc.placemap.where import Where
 
 Change = Literal["none", "grown", "moved", "other"]
 _PORTION = (
@@ -49,10 +52,14 @@ class KnownMap:
         self.poses: Floats = np.empty((0, 7))
         self.descriptors: NDArray[np.float32] = np.empty((0, self._size), np.float32)
         self.track = PlaceTrack([])
+        self._version: tuple[Hashable, ...] | None = None
 
     def keep_up(self) -> Change:
         """Looks at the map again where it has changed enough. ``moved``: places have other poses; ``other``: rows have another meaning."""
         with self._map.loaded() as loaded:
+            if loaded.version == self._version:
+                return "none"
+            version = loaded.version
             rows = np.flatnonzero(loaded.alive)
             ids = loaded.ids[rows]
             count = len(self)
@@ -63,6 +70,7 @@ class KnownMap:
             elif len(ids) - count > count // _PORTION:
                 change = "grown"
             else:
+                self._version = version
                 return "none"
             if change != "grown":
                 self._forget()
@@ -72,6 +80,7 @@ class KnownMap:
             places = self._map.places(ids) if len(ids) else {}
         unknown = (np.nan,) * 7
         poses = np.array([place.pose.as_tuple() if place.pose else unknown for place in places.values()]).reshape(-1, 7)
+        self._version = version
         self.track.append(traverses, poses, stamps)
         self.ids = np.concatenate([self.ids, ids])
         self.traverses = np.concatenate([self.traverses, traverses])
@@ -86,6 +95,28 @@ class KnownMap:
         self.positions = self.poses[:, :3] if np.isfinite(self.poses).any() else None
         self.places = Neighbourhoods(self.descriptors, self.traverses, self.positions)
         self.steps = steps_along(self.poses, self.runs)
+
+    def similarities(self, descriptor: NDArray[np.floating], where: Where | None = None) -> NDArray[np.float32]:
+        """Cosines of a descriptor [d_max] with all places, float32 [n]; minus infinity for those that ``where`` leaves out.
+
+        Raises:
+            VprError: a descriptor of another length, or a number in it that is not finite.
+        """
+        given = np.asarray(descriptor, np.float32)
+        if given.shape != (self._map.dim,):
+            raise VprError(
+                f"{self._map.path}: holds descriptors of {self._map.dim} numbers, the frame's is {given.shape}"
+            )
+        if not np.isfinite(given).all():
+            raise VprError("the frame's descriptor holds numbers that are not finite")
+        # Not BLAS: its threads wait for each other where a robot has its processors in use, and this is bounded by memory.
+        found = np.einsum("nd,d->n", self.descriptors, prefix(given[None], self._size)[0])
+        if where is not None and len(self):
+            with self._map.loaded() as loaded:
+                allowed = where.mask(loaded, {})
+                if allowed is not None:
+                    found[~allowed[np.minimum(loaded.rows_of(self.ids), len(allowed) - 1)]] = -np.inf
+        return found
 
     def near(self, row: int, window: int) -> NDArray[np.bool_]:
         """bool [n], the rows that are the same answer: within ``window`` places along the run, or within 5 m."""

@@ -1,8 +1,9 @@
 """A track laid out on a line, and belief carried along it.
 
 Each place owns a cell of the line, from half way to the place before to half way to the one after. Belief is a density that is even
-within a cell; the robot moves by a distance that is evenly likely within a range. The belief after the move is then the mean of the density
-over a window, which cumulative sums give in one pass over the places, however wide the window is.
+within a cell; the robot moves by a distance within a range, most likely by the middle of it, and less the nearer to its ends: the sum of two
+halves that are each evenly likely within half of the range. The belief after a half is the mean of the density over a window, which
+cumulative sums give in one pass over the places, however wide the window is.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
+_NARROW = 2.0  # times the usual distance of neighbours
 _CROWDED = 0.01  # the least distance of neighbours, as part of the usual one: a mapping drive that stood still leaves many places
 _KEPT, _KEPT_CELLS = 32, 400_000  # windows, and cells of all of them: about 16 MB
 
 
-@dataclass(frozen=True)
+@dataclass
 class Window:
     """For each of n cells the stretch of the line that belief comes from, as cell numbers with fractions.
 
@@ -26,6 +28,7 @@ class Window:
         first, last: int64 [n], cells where the stretch begins and ends.
         first_part, last_part: float64 [n], how much of that cell lies before the point.
         width: float64 [n], length of the stretch before it is cut where the run begins or ends.
+        turned: float64 [n], what :meth:`Line.turn_over` found, once it was asked.
     """
 
     first: Rows
@@ -33,14 +36,18 @@ class Window:
     last: Rows
     last_part: Floats
     width: Floats
+    turned: Floats | None = None
 
     def gather(self, amounts: Floats) -> Floats:
         """What lies within each stretch of ``amounts``, [n], each spread evenly over its cell."""
-        padded = np.append(amounts, 0.0)
-        below = np.concatenate([[0.0], np.cumsum(amounts)])
-        upper = below[self.last] + self.last_part * padded[self.last]
-        lower = below[self.first] + self.first_part * padded[self.first]
-        return np.asarray(np.maximum(upper - lower, 0.0))
+        below = np.empty(len(amounts) + 1)
+        below[0] = 0.0
+        np.cumsum(amounts, out=below[1:])
+        found = below.take(self.last)
+        found += self.last_part * amounts.take(self.last)
+        found -= below.take(self.first)
+        found -= self.first_part * amounts.take(self.first)
+        return np.maximum(found, 0.0, out=found)
 
 
 class Line:
@@ -82,13 +89,20 @@ class Line:
 
     def ahead(self, belief: Floats, low: float, high: float) -> Floats:
         """Belief [n] after a move by ``low`` to ``high`` (negative: against the order of the run). What leaves a run is gone."""
-        window = self.window(low, high)
-        return window.gather(belief) * self.lengths / window.width
+        for window in self._halves(low, high):
+            belief = window.gather(belief) * self.lengths / window.width
+        return belief
 
     def expected(self, values: Floats, low: float, high: float) -> Floats:
         """The mean of ``values`` [n] over where each place leads by such a move; nothing is expected beyond the end of a run."""
-        window = self.window(-high, -low)
-        return window.gather(values * self.lengths) / window.width
+        for window in self._halves(-high, -low):
+            values = window.gather(values * self.lengths) / window.width
+        return values
+
+    def _halves(self, low: float, high: float) -> tuple[Window, ...]:
+        """Where a range is hardly wider than a cell, its shape is lost within the cells, and one window is enough."""
+        narrow = high - low <= _NARROW * self.usual
+        return (self.window(low, high),) if narrow else (self.window(low / 2, high / 2),) * 2
 
     def window(self, low: float, high: float) -> Window:
         """Where belief comes from when the robot moves by ``low`` to ``high``."""
@@ -111,16 +125,21 @@ class Line:
         return self._about[places]
 
     def turn_over(self, low: float, high: float) -> Floats:
-        """Radians that the track turned over the last ``low`` to ``high`` before each place, from the middle of that, float64 [n]."""
+        """Radians that the track turned over the last ``low`` to ``high`` before each place, from the middle of that, float64 [n], within a
+        half turn."""
         assert self.heading is not None
-        window = self.window(low, high)
-        middle = np.minimum((window.first + window.last) // 2, len(self.heading) - 1)
-        return np.asarray(self.heading - self.heading[middle])
+        halves = self._halves(low, high)
+        if halves[0].turned is None:
+            middle = np.arange(len(self.heading))
+            for window in halves:
+                middle = ((window.first + window.last) // 2)[middle]
+            halves[0].turned = _wrapped(self.heading - self.heading[middle])
+        return halves[0].turned
 
     def _locate(self, points: Floats) -> tuple[Rows, Floats]:
         """The cell of each place's point, which is kept within the place's run, and how much of the cell lies before it."""
         at = np.interp(np.clip(points, self._low, self._high), self._edges, self._numbers)
-        cell = at.astype(np.int64)
+        cell = np.minimum(at.astype(np.int64), len(self.centres) - 1)
         return cell, at - cell
 
 
@@ -128,5 +147,10 @@ def _sum_of_turns(turned: Floats | None, same_run: NDArray[np.bool_]) -> Floats 
     """Headings without jumps of a whole turn; None where no heading is known or none ever changes, as in a map of bare positions."""
     if turned is None or not np.nan_to_num(turned[same_run]).any():
         return None
-    wrapped = np.angle(np.exp(1j * turned))
+    wrapped = _wrapped(turned)
     return np.concatenate([[0.0], np.cumsum(np.where(same_run & np.isfinite(wrapped), wrapped, 0.0))])
+
+
+def _wrapped(angles: Floats) -> Floats:
+    """Radians within a half turn either way."""
+    return angles - 2 * np.pi * np.round(angles / (2 * np.pi))

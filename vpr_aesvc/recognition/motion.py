@@ -43,7 +43,7 @@ class MotionSettings(BaseModel):
         default=0.2, ge=0, description="Error of odometry's distance, as part of the distance"
     )
     change_rate: float = Field(
-        default=0.1, ge=0, description="How often the robot stops, starts or turns back, per second"
+        default=0.05, ge=0, description="How often the robot stops, starts or turns back, per second"
     )
     carried_rate: float = Field(default=0.02, gt=0, description="How often it is somewhere else altogether, per second")
     found_rate: float = Field(
@@ -185,9 +185,9 @@ def _turns(line: Line, ranges: tuple[tuple[float, float], tuple[float, float]], 
     peak = (1 - _TURN_OUTLIER) * math.sqrt(2 * math.pi) / _TURN_ERROR
     fits = np.empty((2, len(line.centres)))
     for way, (low, high) in enumerate(ranges):
-        wrong = line.turn_over(low, high) - turn
-        wrong -= 2 * math.pi * np.round(wrong / (2 * math.pi))
-        fits[way] = _TURN_OUTLIER + peak * np.exp(-0.5 * np.square(wrong / _TURN_ERROR))
+        wrong = np.abs(line.turn_over(low, high) - math.remainder(turn, 2 * math.pi))
+        wrong = np.minimum(wrong, 2 * math.pi - wrong) / _TURN_ERROR  # the short way round
+        fits[way] = _TURN_OUTLIER + peak * np.exp(-0.5 * wrong * wrong)
     return fits
 
 

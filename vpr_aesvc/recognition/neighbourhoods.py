@@ -165,9 +165,16 @@ class Neighbourhoods:
     def same_place(self, one: int, others: Rows) -> NDArray[np.bool_]:
         """Whether kept places ``others`` [k] show the place that kept place ``one`` does."""
         same = (self.run[others] == self.run[one]) & (np.abs(others - one) <= self.apart)
-        if self.positions is not None:  # NaN, not known, is not near
-            for near in self._around[one][self._known[one]]:  # any of them may be what the frame shows
-                same |= np.linalg.norm(self.positions[others] - self.positions[near], axis=1) <= self.radius
+        if self.positions is not None:
+            shown = self.positions[self._around[one][self._known[one]]]  # any of them may be what the frame shows
+            shown = shown[np.isfinite(shown).all(1)]
+            if len(shown):
+                reach = self.radius + float(np.sqrt(_squares(shown - shown[0]).max()))
+                close = np.flatnonzero(
+                    _squares(self.positions[others] - shown[0]) <= reach**2
+                )  # NaN, not known, is not near
+                apart = _squares(self.positions[others[close], None] - shown)
+                same[close] |= (apart <= self.radius**2).any(1)
         return np.asarray(same)
 
     def _judge(self, peaks: list[tuple[int, float]], spread: float) -> FrameEvidence:
@@ -179,6 +186,11 @@ class Neighbourhoods:
         """First and end of the rows that repeat a kept one."""
         after = int(np.searchsorted(self.kept, row, "right"))
         return row, int(self.kept[after]) if after < len(self.kept) else self._count
+
+
+def _squares(apart: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Squared lengths of vectors [..., 2 or 3]."""
+    return np.asarray(np.einsum("...i,...i->...", apart, apart))
 
 
 def _usual_spread(descriptors: NDArray[np.float32]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +23,7 @@ from vpr_aesvc.types import Frame, Match
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry import Geometry
+    from vpr_aesvc.recognition.geometry import Geometry, Intrinsics
     from vpr_aesvc.recognition.motion import Odometry
     from vpr_aesvc.recognition.neighbourhoods import FrameEvidence
 
@@ -41,6 +42,9 @@ class Recognizer:
     Args:
         place_map: an open map.
         describer: of the model that made it.
+        intrinsics: of the camera, where all frames have the same; see :meth:`recognize`.
+        learn_in_background: no frame waits for a map that has grown: what was learned before serves on while a thread learns again. When that
+            ends depends on the machine, so that two runs may differ in a few answers; without it they never do.
 
     Raises:
         VprError: the model is not the map's, or the map has no descriptors of that size.
@@ -51,6 +55,8 @@ class Recognizer:
         place_map: PlaceMap,
         describer: Describer,
         settings: RecognizerSettings | None = None,
+        intrinsics: Intrinsics | None = None,
+        learn_in_background: bool = False,
     ) -> None:
         place_map.require(describer)
         self.map = place_map
@@ -61,7 +67,8 @@ class Recognizer:
         self.lessons = Lessons(place_map, size)
         self.filter = SequenceFilter(self.known.track)
         self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
-        self._size = size
+        self._intrinsics = intrinsics
+        self._learn_in_background = learn_in_background
         self._came_round = False  # whether a place of this map was recognised
 
     def prepare(self) -> None:
@@ -70,15 +77,17 @@ class Recognizer:
         Raises:
             VprError: the map is damaged.
         """
+        self._keep_up(background=False)
+
+    def _keep_up(self, background: bool) -> None:
         change = self.known.keep_up()
-        if change == "none" and len(self.known):
-            return
-        if self._keypoints is not None:
-            self._keypoints.ids = self.known.ids
-        self.filter.track = self.known.track
-        if change == "other" and len(self.known):
-            self.filter.reset("places were removed from the map, so the sequence begins anew")
-        if self.lessons.keep_up(self.known, self._keypoints, self._came_round):
+        if change != "none":
+            if self._keypoints is not None:
+                self._keypoints.ids = self.known.ids
+            self.filter.track = self.known.track
+            if change == "other" and len(self.known):
+                self.filter.reset("places were removed from the map, so the sequence begins anew")
+        if self.lessons.keep_up(self.known, self._keypoints is not None, self._came_round, background):
             self.filter.evidence = self.lessons.evidence
 
     def reset(self, reason: str | None = None) -> None:
@@ -86,7 +95,11 @@ class Recognizer:
         self.filter.reset(reason)
 
     def recognize(
-        self, frame: Frame, odometry: Odometry | None = None, descriptor: Descriptor | None = None
+        self,
+        frame: Frame,
+        odometry: Odometry | None = None,
+        descriptor: Descriptor | None = None,
+        intrinsics: Intrinsics | None = None,
     ) -> Recognition:
         """Where a frame was taken.
 
@@ -94,36 +107,46 @@ class Recognizer:
             frame: with an image or a path. Its stamp orders the sequence, and it and the pose say which places are recent.
             odometry: of the robot since the frame before.
             descriptor: float32 [d_max], unit norm, of the frame where it is known; an image is then needed for geometry alone.
+            intrinsics: of the camera, in pixels of the frame's image. The candidates' ``geometry`` then says how the camera stood to theirs, which
+                is taken to have had the same lens. Whether a match is accepted never depends on them.
 
         Raises:
             VprError: the image cannot be read, a number is not finite, or the map is damaged. The sequence is as it was.
         """
-        self.prepare()
-        image = self._image(frame) if descriptor is None or self._keypoints is not None else None
+        image = self.image_of(frame) if descriptor is None or self._keypoints is not None else None
         descriptor = self.describer.describe(image) if descriptor is None and image is not None else descriptor
-        similarities = self._compare(frame, descriptor)
-        evidence = self.known.places.evidence(similarities)
+        assert descriptor is not None
+        self._keep_up(self._learn_in_background)
+        similarities = self.known.similarities(descriptor, self.settings.where(frame))
         belief = self._follow(similarities, frame, odometry)
+        return self.judge(image, similarities, belief, intrinsics)
+
+    def judge(
+        self,
+        image: Image | None,
+        similarities: NDArray[np.float32],
+        belief: Belief,
+        intrinsics: Intrinsics | None = None,
+    ) -> Recognition:
+        """The stages after the sequence; :mod:`offline` follows it in its own way.
+
+        Args:
+            image: of the frame, RGB uint8 [H, W, 3]; for geometry.
+            similarities: float32 [n], to all places of the map as it was last looked at. belief: what the frames say together.
+        """
+        evidence = self.known.places.evidence(similarities)
+        belief = self._pictured(belief)
         rows = self._propose(similarities, evidence, belief)
-        geometries = self._verify(image, rows)
+        geometries = self._verify(image, rows, self._intrinsics if intrinsics is None else intrinsics)
         return self._decide(similarities, evidence, belief, rows, geometries)
 
-    def _image(self, frame: Frame) -> Image | None:
+    def image_of(self, frame: Frame) -> Image:
+        """Its image, RGB uint8 [H, W, 3], read where it has only a path."""
         if frame.image is not None:
             return as_rgb(frame.image)
         if frame.path is None:
             raise VprError(f"{frame.label}: a frame needs an image or a path to be recognised")
         return read_image(frame.path)
-
-    def _compare(self, frame: Frame, descriptor: Descriptor | None) -> NDArray[np.float32]:
-        """Similarities to all places, float32 [n]; minus infinity for those left out."""
-        assert descriptor is not None
-        where = self.settings.where(frame)
-        ids, found = self.map.similarities(descriptor, self._size, where)
-        if not np.array_equal(ids[: len(self.known)], self.known.ids):  # another process has just removed places
-            self.prepare()
-            _, found = self.map.similarities(descriptor, self._size, where)
-        return found[0, : len(self.known)]
 
     def _follow(self, similarities: NDArray[np.float32], frame: Frame, odometry: Odometry | None) -> Belief:
         """What the frames up to this one say; this one alone, where no sequence is wanted."""
@@ -131,26 +154,34 @@ class Recognizer:
             self.filter.reset()
         return self.filter.step(similarities, frame.stamp, odometry)
 
+    def _pictured(self, belief: Belief) -> Belief:
+        """The filter answers a flat belief by its middle; but a picture to compare with must show what the frame shows."""
+        if self._keypoints is None or belief.row is None:
+            return belief
+        near = self.known.near(belief.row, self.filter.settings.window)
+        return replace(belief, row=int(np.where(near, belief.places, -1).argmax()))
+
     def _propose(self, similarities: NDArray[np.float32], evidence: FrameEvidence, belief: Belief) -> list[int]:
         """Rows of the candidates: the sequence's favourite where it is likely, the frame's own, and the most similar places."""
         visible = similarities > -np.inf
-        similar = np.argsort(-similarities, kind="stable")[: self.settings.candidates]
+        similar = _largest(similarities, self.settings.candidates)
         favourites = [evidence.row]
         if self.settings.sequence and belief.row is not None:
             favourites.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
         proposed = dict.fromkeys([*favourites, *similar.tolist()])
         return [row for row in proposed if row >= 0 and visible[row]][: self.settings.candidates]
 
-    def _verify(self, image: Image | None, rows: list[int]) -> list[Geometry]:
+    def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
         if self._keypoints is None or image is None:
             return []
         from vpr_aesvc.recognition.geometry import verify
         from vpr_aesvc.recognition.local_features import detect_keypoints
 
-        here = detect_keypoints(
-            thumbnail(image)
-        )  # as small as the stored pictures, on which the worth of inliers was learned
-        return [verify(here, self._keypoints[row]) for row in rows]
+        small = thumbnail(image)  # as the stored pictures, on which the worth of inliers was learned
+        here = detect_keypoints(small)
+        if intrinsics is not None:
+            intrinsics = intrinsics.resized(image.shape, small.shape)
+        return [verify(here, self._keypoints[row], intrinsics) for row in rows]
 
     def _order(self, rows: list[int], belief: Belief, geometries: list[Geometry]) -> list[int]:
         """Candidates best first: by geometry, but a likely place of the sequence that the key points support is not given up for another."""
@@ -187,6 +218,7 @@ class Recognizer:
             evidence if evidence.row >= 0 and near[evidence.row] else None,
             belief if self.settings.sequence else None,
             belief.row is not None and bool(near[belief.row]),
+            min(float(belief.places[near].sum()), 1.0),
             geometries[order[0]] if geometries else None,
         )
         decision = decide(witnesses)
@@ -231,3 +263,11 @@ class Recognizer:
             weights[~near] *= min(1.0, (1 - probability) / elsewhere)
         chosen = np.flatnonzero(weights)
         return pose_covariance(known.poses[best], known.poses[chosen], known.steps[chosen], weights[chosen])
+
+
+def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
+    """Rows of the largest, largest first, the first row first among equals."""
+    chosen = np.arange(len(values))
+    if count < len(values):
+        chosen = np.sort(np.argpartition(-values, count)[:count])
+    return chosen[np.argsort(-values[chosen], kind="stable")]

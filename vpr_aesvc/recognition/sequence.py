@@ -25,6 +25,7 @@ UNKNOWN = 0.5
 """Probability of not being in the map when nothing is known yet."""
 _PACE = 0.2  # weight of the newest interval in the usual time between frames
 _DOMINATED = math.log(2)  # another place's log ratio exceeds that of the answer by more: the frame shows that place
+_ITSELF = 0.1  # what a place's own probability counts in the choice of the best, beside that of its window
 _NEXT_TO_NONE = 1e-3  # of the whole belief
 LogRatio = Callable[["Similarities | SparseRow", int], Floats]
 """(similarities, number of places n) -> log likelihood ratio float64 [n] of each place against being nowhere in the map."""
@@ -46,7 +47,7 @@ class Belief:
     """What the filter believes after a frame.
 
     Attributes:
-        row: of the best place in the map, or None while the map is empty. It is the likeliest within the best window.
+        row: of the best place in the map, or None while the map is empty: that with the most belief about it.
         probability: that the robot is within ``window`` places of it along its traverse or, where positions are known, within 5 m.
         lost: that it is not in the map, or where places were left out of the search.
         support: the mean likelihood ratio of this one frame over those places, as probable as they were before it.
@@ -123,7 +124,8 @@ class SequenceFilter:
         seen = self.look(similarities)
         self.predict(stamp, odometry)
         belief, lost, weights = self.update(seen)
-        return self._answer(belief, lost, weights, seen.log_ratio)
+        places, message = belief.sum(0), self.take_message()
+        return answer(places, lost, weights, seen.log_ratio, self.track, self.settings, message)
 
     def look(self, similarities: Similarities | SparseRow) -> Seen:
         """What a frame says; changes nothing."""
@@ -189,27 +191,42 @@ class SequenceFilter:
             return self._change
         return self.evidence.change if isinstance(self.evidence, Evidence) else Evidence.change
 
-    def _answer(self, belief: Floats, lost: float, weights: Floats, log_ratio: Floats) -> Belief:
-        places = belief.sum(0)
-        message = self.take_message()
-        if not len(places):
-            return Belief(None, 0.0, lost, 0.0, False, places, message)
-        row, near = best_place(places, self.track, self.settings.window)
-        probability = min(float(places[near].sum()), 1.0)
-        before = places[near] / np.maximum(weights[near], 1e-300)
-        support = float(before @ np.exp(log_ratio[near]) / max(before.sum(), 1e-300))
-        speaks_for_it = support >= 1 and bool(log_ratio[near].max() >= log_ratio.max() - _DOMINATED)
-        accepted = probability >= self.settings.accept and speaks_for_it
-        return Belief(row, probability, lost, support, accepted, places, message)
+
+def answer(
+    places: Floats,
+    lost: float,
+    weights: Floats,
+    log_ratio: Floats,
+    track: PlaceTrack,
+    settings: SequenceSettings,
+    message: str | None = None,
+) -> Belief:
+    """What is believed of one frame.
+
+    Args:
+        places: float64 [n], the probability of each place. lost: that of none.
+        weights: float [n], those of the frame that are in ``places``. log_ratio: float64 [n], what it says of itself.
+    """
+    if not len(places):
+        return Belief(None, 0.0, lost, 0.0, False, places, message)
+    row, near = best_place(places, track, settings.window)
+    probability = min(float(places[near].sum()), 1.0)
+    before = places[near] / np.maximum(weights[near], 1e-300)
+    support = float(before @ np.exp(log_ratio[near]) / max(before.sum(), 1e-300))
+    speaks_for_it = support >= 1 and bool(log_ratio[near].max() >= log_ratio.max() - _DOMINATED)
+    accepted = probability >= settings.accept and speaks_for_it
+    return Belief(row, probability, lost, support, accepted, places, message)
 
 
 def best_place(places: Floats, track: PlaceTrack, window: int) -> tuple[int, Rows]:
-    """The likeliest place of the likeliest stretch of a traverse, and the rows that count as the same answer: within ``window`` places
-    along its traverse or, where positions are known, within 5 m. Rows that have next to no probability may be missing."""
+    """The place with the most belief within ``window`` places of it along its traverse, and the rows that count as the same answer: those and,
+    where positions are known, what lies within 5 m. Rows that have next to no probability may be missing.
+
+    An answer is right where the robot is within the window, so a flat belief is answered by its middle; what the place itself has counts a
+    little besides, so that a peak is answered by the peak."""
     first, end = track.require_line().around(window)
     below = np.concatenate([[0.0], np.cumsum(places)])
-    middle = int(np.argmax(below[end] - below[first]))
-    row = int(first[middle] + np.argmax(places[first[middle] : end[middle]]))
+    row = int(np.argmax(below[end] - below[first] + _ITSELF * places))
     near = np.arange(first[row], end[row])
     if track.has_positions:
         likely = np.flatnonzero(places > _NEXT_TO_NONE / len(places))

@@ -12,7 +12,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.evidence import Similarities, SparseRow
 from vpr_aesvc.recognition.line import Floats
 from vpr_aesvc.recognition.motion import Odometry, Step
-from vpr_aesvc.recognition.sequence import LogRatio, SequenceFilter, SequenceSettings, best_place
+from vpr_aesvc.recognition.sequence import Belief, LogRatio, SequenceFilter, SequenceSettings, answer
 from vpr_aesvc.recognition.track import PlaceTrack
 
 
@@ -24,14 +24,14 @@ class Smoothed:
         places: float32 [q, n], the probability of each place.
         lost: float64 [q], the probability of not being in the map.
         rows: int64 [q], the best place of each frame. probability: float64 [q], of being near it, as in ``Belief``.
-        messages: of each frame, as in ``Belief``.
+        beliefs: of each frame, given all of them; their ``places`` are the rows of ``places``.
     """
 
     places: NDArray[np.float32]
     lost: Floats
     rows: NDArray[np.int64]
     probability: Floats
-    messages: list[str | None]
+    beliefs: list[Belief]
 
 
 def smooth(
@@ -39,7 +39,7 @@ def smooth(
     track: PlaceTrack,
     settings: SequenceSettings | None = None,
     evidence: LogRatio | None = None,
-    stamps: Sequence[float] | NDArray[np.floating] | None = None,
+    stamps: Sequence[float | None] | NDArray[np.floating] | None = None,
     odometry: Sequence[Odometry | None] | None = None,
     change: float | None = None,
 ) -> Smoothed:
@@ -48,7 +48,7 @@ def smooth(
     Args:
         similarities: float [q, n], or a row for each of q frames in order.
         track: the n places, at least one.
-        stamps: float [q], seconds; where they step back the run is cut in two.
+        stamps: float [q], seconds, or None for a frame without one; where they step back the run is cut in two.
         odometry: q entries, each since the frame before.
         settings, evidence, change: as for the filter.
 
@@ -69,15 +69,26 @@ def smooth(
     messages: list[str | None] = []
     for at in range(count):
         seen = follower.look(similarities[at])
-        stamp = None if stamps is None else float(stamps[at])
-        steps.append(follower.predict(stamp, None if odometry is None else odometry[at]))
+        stamp = None if stamps is None else stamps[at]
+        moved = None if odometry is None else odometry[at]
+        steps.append(follower.predict(None if stamp is None else float(stamp), moved))
         messages.append(follower.take_message())
         beliefs[at], lost[at], weights[at] = follower.update(seen)
     places = _backward(beliefs, lost, weights, steps)
-    best = [best_place(row.astype(np.float64), track, follower.settings.window) for row in places]
-    rows = np.array([row for row, _ in best], np.int64)
-    probability = np.array([min(float(row[near].sum()), 1.0) for row, (_, near) in zip(places, best, strict=True)])
-    return Smoothed(places, lost, rows, probability, messages)
+    answers = [
+        answer(
+            places[at].astype(np.float64),
+            float(lost[at]),
+            weights[at],
+            follower.look(similarities[at]).log_ratio,  # made again rather than kept: the run may be long
+            track,
+            follower.settings,
+            messages[at],
+        )
+        for at in range(count)
+    ]
+    rows = np.array([one.row for one in answers], np.int64)
+    return Smoothed(places, lost, rows, np.array([one.probability for one in answers]), answers)
 
 
 def _backward(

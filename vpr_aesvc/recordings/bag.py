@@ -100,7 +100,11 @@ class BagRecording:
             return None, "no camera_info: the camera's intrinsics are not known"
         for _, _, raw in self._bag.messages([topic.name]):
             rectified = "rect" in camera_of(self.topic).rpartition("/")[2]
-            found, words = intrinsics_of(read_message(raw, topic.type, topic.ros1), rectified, size_of(self._first))
+            try:
+                message = read_message(raw, topic.type, topic.ros1)
+            except VprError as error:
+                return None, f"{topic.name}: {error}: the camera's intrinsics are not known"
+            found, words = intrinsics_of(message, rectified, size_of(self._first))
             return found, f"{words} ({topic.name})"
         return None, f"{topic.name} is empty: the camera's intrinsics are not known"
 

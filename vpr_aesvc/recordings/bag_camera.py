@@ -67,6 +67,7 @@ def mount(tree: TfTree, base: str, camera: str, when: tuple[float, float]) -> tu
             f"no transform from {base or 'the base'} to {camera}: the camera is taken to be at "
             f"{base or 'the base'}, looking forward"
         )
+    chain = chain.settled()
     way = " > ".join(chain.frames)
     fixed = chain.constant
     first = fixed or chain.at(*when)
@@ -80,7 +81,7 @@ def mount(tree: TfTree, base: str, camera: str, when: tuple[float, float]) -> tu
 def guess_base(tree: TfTree, camera: str, said: str | None = None) -> str:
     """The robot's frame: as a message says, else by its usual names, else what the camera is fixed to; empty where nothing says."""
     frames = tree.frames
-    if said and (said in frames or not frames):
+    if said and (said in frames or said == camera or not frames):
         return said
     for name in BASES:
         if name in frames:

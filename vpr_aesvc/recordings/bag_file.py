@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import os
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +14,7 @@ from vpr_aesvc.recordings.bag_folder import BagFiles, find_files, with_metadata
 from vpr_aesvc.recordings.bag_messages import Topic
 from vpr_aesvc.recordings.mcap_index import McapIndex
 
-
-LARGE = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+_LARGE = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
 
 
 class Damaged(Exception):
@@ -56,10 +55,11 @@ def open_bag(path: Path) -> BagFile:
     missing = [file.name for file in files.files if not file.is_file()]
     if missing:
         raise VprError(f"{path}: metadata.yaml names {', '.join(missing)}, which is not there")
+    for file in files.files:
+        if not os.access(file, os.R_OK):
+            raise VprError(f"{file}: cannot be read (permission denied)")
     try:
         return IndexedBag(files)
-    except PermissionError as error:
-        raise VprError(f"{error.filename}: cannot be read ({error.strerror})") from error
     except Exception as error:  # of three libraries, on bytes that are not what they expect
         return scan_bag(path, error)
 
@@ -97,7 +97,8 @@ class IndexedBag:
                     folder = with_metadata(files, Path(stack.enter_context(TemporaryDirectory(prefix="vpr_bag_"))))
                 self._readers = [stack.enter_context(Reader2(folder))]
             self._close = stack.pop_all().close
-        self._small = _small_messages(files)
+        coded = not self._ros1 and any(reader.compression_mode for reader in self._readers)
+        self._small = [] if coded else _small_messages(files)
         self.topics: dict[str, Topic] = {}
         for connection in (one for reader in self._readers for one in reader.connections):
             known = self.topics.get(connection.topic)
@@ -109,14 +110,14 @@ class IndexedBag:
         self.span = (min(one.start_time for one in some), max(one.end_time - 1 for one in some)) if some else (0, 0)
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
-        if self._small and not any(self.topics[name].type in LARGE for name in names):
+        if self._small and not any(self.topics[name].type in _LARGE for name in names):
             types = {name: self.topics[name].type for name in names}
             try:
                 for index in self._small:
                     for name, received, raw in index.messages(types):
                         yield self.topics[name], received, raw
-            except (ValueError, OSError, struct.error) as error:
-                raise Damaged(str(error)) from error
+            except Exception as error:  # of the decompressors, on bytes that are not what they expect
+                raise Damaged(str(error) or type(error).__name__) from error
             return
         for reader in self._readers:
             chosen = [

@@ -54,6 +54,9 @@ def find_files(path: Path) -> BagFiles:
             else f"files of several kinds: {', '.join(sorted(map(str, kinds)))}"
         )
         raise VprError(f"{path}: expected one bag, found {what}; give the file itself")
+    names = sorted({_name(file) for file in found})
+    if len(names) > 1:
+        raise VprError(f"{path}: expected one bag, found {len(names)}: {', '.join(names)}; give the file of one")
     return BagFiles(str(kinds.pop()), sorted(found, key=_number), None)
 
 
@@ -107,7 +110,9 @@ def _mcap_summary(file: Path) -> _Summary:
     from mcap.reader import make_reader
 
     with file.open("rb") as stream:
-        summary = make_reader(stream).get_summary()
+        reader = make_reader(stream)
+        summary = reader.get_summary()
+        first = next((message.data for _, _, message in reader.iter_messages(log_time_order=False)), b"")
     if summary is None or summary.statistics is None or not summary.chunk_indexes:
         raise ValueError("no index")
     counts = summary.statistics.channel_message_counts
@@ -118,7 +123,7 @@ def _mcap_summary(file: Path) -> _Summary:
     ]
     some = summary.statistics.message_count > 0
     span = [summary.statistics.message_start_time, summary.statistics.message_end_time] if some else []
-    return topics, span, False
+    return topics, span, first[:4] == ZSTD
 
 
 def _sqlite_summary(file: Path) -> _Summary:
@@ -147,6 +152,12 @@ def _named_in_metadata(path: Path) -> BagFiles | None:
 
 def _storage(file: Path) -> str | None:
     return {".bag": "ros1", ".mcap": "mcap", ".db3": "sqlite3"}.get(file.suffix.lower())
+
+
+def _name(file: Path) -> str:
+    """What the parts of a bag have in common: ``run_0.mcap`` and ``run_1.mcap`` are ``run``."""
+    stem, _, digits = file.stem.rpartition("_")
+    return stem if digits.isdigit() else file.stem
 
 
 def _number(file: Path) -> tuple[int, str]:

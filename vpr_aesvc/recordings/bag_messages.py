@@ -55,7 +55,7 @@ def peek_header(raw: bytes, ros1: bool) -> Header:
         if end > len(raw):
             raise VprError(f"the message ends in its header, after {len(raw)} bytes")
         frame = bytes(raw[start:end]).rstrip(b"\0").decode("utf-8", "replace")
-    except struct.error as error:
+    except (struct.error, TypeError) as error:  # TypeError: a row of SQLite that holds no bytes
         raise VprError(f"the message ends in its header, after {len(raw)} bytes") from error
     return Header(seconds * 10**9 + nanoseconds, frame.lstrip("/"), end)
 
@@ -69,7 +69,7 @@ def peek_size(raw: bytes, header: Header, ros1: bool) -> tuple[int, int]:
     at = header.end if ros1 else (header.end + 3) & -4
     try:
         height, width = struct.unpack_from(("<" if ros1 else _order(raw)) + "II", raw, at)
-    except struct.error as error:
+    except (struct.error, TypeError) as error:  # TypeError: a row of SQLite that holds no bytes
         raise VprError(f"the message ends before the size of the image, after {len(raw)} bytes") from error
     return width, height
 
@@ -98,7 +98,7 @@ def nanoseconds(stamp: Any) -> int:
 def _typestore(ros1: bool) -> Any:
     from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-    store = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_JAZZY)
+    store = get_typestore(Stores.ROS1_NOETIC if ros1 else Stores.ROS2_HUMBLE)
     if _TF not in store.types:
         store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", _TF))
     return store

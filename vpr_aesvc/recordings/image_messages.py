@@ -6,7 +6,8 @@ bits that a 16-bit camera really has, and whether a compressed picture is whole.
 
 from __future__ import annotations
 
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -92,13 +93,12 @@ def _raw(message: Any, name: str) -> NDArray[np.uint8]:
 
 
 def _coloured(pixels: NDArray[np.uint8], width: int, encoding: str) -> NDArray[np.uint8]:
-    from rosbags.image.image import convert_color
+    """Rows of bytes without padding, in an encoding of 8 bits, to RGB."""
+    from rosbags.image import image_to_cvimage
 
-    channels = _CHANNELS[encoding]
-    if channels > 1:
-        pixels = np.ascontiguousarray(pixels) if encoding == "rgb8" else pixels
-        pixels = pixels.reshape(len(pixels), width, channels)
-    return np.asarray(convert_color(pixels, encoding, "rgb8"), np.uint8)
+    plain = SimpleNamespace(height=len(pixels), width=width, encoding=encoding, is_bigendian=0)
+    plain.data = np.ascontiguousarray(pixels)  # a copy only where rows were padded
+    return np.asarray(image_to_cvimage(cast(Any, plain), "rgb8"), np.uint8)
 
 
 def _compressed(message: Any, name: str) -> NDArray[np.uint8]:

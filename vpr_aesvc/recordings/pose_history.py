@@ -63,6 +63,12 @@ class PoseHistory:
         return (float(stamps.min()), float(stamps.max())) if len(stamps) else None
 
     @property
+    def never_moved(self) -> Pose | None:
+        """The one pose, where all are the same to a micrometre."""
+        rows = np.concatenate([track.table for track in self._tracks])
+        return Pose(*rows[0].tolist()) if len(rows) and np.ptp(rows, axis=0).max() < 1e-6 else None
+
+    @property
     def places(self) -> NDArray[np.float64]:
         """float64 [n, 3], metres, in the order of :attr:`stamps`."""
         return np.concatenate([track.table[:, :3] for track in self._tracks])

@@ -38,7 +38,6 @@ def mcap_records(file: Path) -> Iterator[Record]:
         except Exception as error:  # the reader meets bad bytes with whatever its next step raises
             if not whole:
                 at, size = stream.tell(), file.stat().st_size
-                where = (
-                    "truncated" if at >= size else f"{type(error).__name__} at {at / 1e6:.1f} of {size / 1e6:.1f} MB"
-                )
+                what = "a wrong checksum" if isinstance(error, CRCValidationError) else "bytes that are no record"
+                where = "truncated" if at >= size else f"{what} at {at / 1e6:.1f} of {size / 1e6:.1f} MB"
                 raise Damaged(f"{file.name}: {where}") from error

@@ -12,17 +12,18 @@ from vpr_aesvc.recordings.bag_scan import Record, type_name
 
 
 def sqlite_records(file: Path) -> Iterator[Record]:
-    """Raises Damaged where a page is missing or is none."""
-    with closing(sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True)) as base:
-        try:
+    """Raises Damaged where a page is missing or is none, or a row does not hold a message."""
+    try:
+        with closing(sqlite3.connect(f"{file.resolve().as_uri()}?immutable=1", uri=True)) as base:
             base.execute(
                 "PRAGMA writable_schema = ON"
             )  # else SQLite reads nothing of a file that is shorter than it says
-            topics = {
-                id: (name, type_name(type)) for id, name, type in base.execute("SELECT id, name, type FROM topics")
-            }
+            rows = base.execute("SELECT id, name, type FROM topics")
+            topics = {id: (str(name), type_name(str(type))) for id, name, type in rows}
             for topic, received, raw in base.execute("SELECT topic_id, timestamp, data FROM messages ORDER BY id"):
+                if not isinstance(received, int) or not isinstance(raw, bytes):
+                    raise ValueError("a row that holds no message")
                 if topic in topics:
                     yield Record(*topics[topic], False, received, raw)
-        except sqlite3.Error as error:
-            raise Damaged(f"{file.name}: {error}") from error
+    except (sqlite3.Error, ValueError, OverflowError) as error:
+        raise Damaged(f"{file.name}: {error}") from error

@@ -27,6 +27,11 @@ class Chain:
         """The inner frame in the outer, where nothing between them moves."""
         return self.at(0.0, 0.0) if not any(isinstance(step, PoseHistory) for step, _ in self.steps) else None
 
+    def settled(self) -> Chain:
+        """The same, with what never moved taken as fixed: ROS 1 repeats fixed transforms on /tf."""
+        steps = [(step.never_moved or step if isinstance(step, PoseHistory) else step, up) for step, up in self.steps]
+        return Chain(tuple(steps), self.frames)
+
     @property
     def span(self) -> tuple[float, float] | None:
         """Seconds in which all that moves is known; None where nothing moves."""

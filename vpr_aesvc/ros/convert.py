@@ -36,10 +36,14 @@ def pose_of(message: PoseMessage) -> Pose:
     return unit(place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
 
 
+def point_message(pose: Pose) -> Point:
+    """Where a pose is. Numbers are made floats: ROS's messages hold the bits of an int for those of a float."""
+    return Point(x=float(pose.x), y=float(pose.y), z=float(pose.z))
+
+
 def pose_message(pose: Pose) -> PoseMessage:
-    return PoseMessage(
-        position=Point(x=pose.x, y=pose.y, z=pose.z), orientation=Quaternion(x=pose.qx, y=pose.qy, z=pose.qz, w=pose.qw)
-    )
+    turn = Quaternion(x=float(pose.qx), y=float(pose.qy), z=float(pose.qz), w=float(pose.qw))
+    return PoseMessage(position=point_message(pose), orientation=turn)
 
 
 def match_message(candidate: Candidate) -> PlaceMatch:

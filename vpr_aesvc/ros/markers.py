@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-from geometry_msgs.msg import Point
 from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
+from vpr_aesvc.ros.convert import point_message, pose_message
 from vpr_aesvc.types import Place, Pose
 
 _PLACE, _ACCEPTED, _REFUSED = (0.45, 0.55, 0.65, 0.9), (0.1, 0.75, 0.3, 1.0), (0.85, 0.2, 0.2, 0.6)
@@ -18,7 +18,7 @@ _SIZE = 0.15  # metres
 def place_markers(frame: str, places: Iterable[Place]) -> MarkerArray:
     """Each place with a pose as a dot."""
     dots = _marker(frame, "places", Marker.SPHERE_LIST, _PLACE)
-    dots.points = [_point(place.pose) for place in places if place.pose is not None]
+    dots.points = [point_message(place.pose) for place in places if place.pose is not None]
     if not dots.points:
         dots.action = Marker.DELETE
     return MarkerArray(markers=[dots])
@@ -39,14 +39,12 @@ def match_markers(header: Header, here: Pose | None, place: Pose | None, accepte
     if place is None:
         arrow.action = line.action = Marker.DELETE
         return MarkerArray(markers=[arrow, line])
-    arrow.pose.position = _point(place)
-    turn = arrow.pose.orientation
-    turn.x, turn.y, turn.z, turn.w = place.qx, place.qy, place.qz, place.qw
+    arrow.pose = pose_message(place)
     arrow.scale.x, arrow.scale.y, arrow.scale.z = 6 * _SIZE, _SIZE, _SIZE
     if here is None or not math.isfinite(here.x):
         line.action = Marker.DELETE
     else:
-        line.points = [_point(here), _point(place)]
+        line.points = [point_message(here), point_message(place)]
         line.scale.x = _SIZE / 3
     return MarkerArray(markers=[arrow, line])
 
@@ -58,7 +56,3 @@ def _marker(frame: str, namespace: str, kind: int, colour: tuple[float, float, f
     marker.scale.x = marker.scale.y = marker.scale.z = _SIZE
     marker.color = ColorRGBA(r=colour[0], g=colour[1], b=colour[2], a=colour[3])
     return marker
-
-
-def _point(pose: Pose) -> Point:
-    return Point(x=pose.x, y=pose.y, z=pose.z)

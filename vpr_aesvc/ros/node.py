@@ -58,7 +58,7 @@ class VprNode(LifecycleNode):
         self._cameras: Cameras | None = None
         self._motion: Motion | None = None
         self._outputs: Outputs | None = None
-        self._services: Services | None = None
+        self._offered: Services | None = None
         self._trouble = ""
         self._state = "unconfigured"
         self._sensors = MutuallyExclusiveCallbackGroup()
@@ -135,7 +135,7 @@ class VprNode(LifecycleNode):
             raise
         self.worker = NewestFirst(self._work)
         self._outputs = Outputs(self, settings)
-        self._services = Services(self)
+        self._offered = Services(self)
         self.get_logger().info(
             f"{settings.mode}: {len(place_map)} places in {place_map.path}, model {describer.path} ({describer.precision}, {describer.provider})"
         )
@@ -186,9 +186,9 @@ class VprNode(LifecycleNode):
             self._motion = None
 
     def _cleanup(self) -> None:
-        if self._services is not None:
-            self._services.close()
-            self._services = None
+        if self._offered is not None:
+            self._offered.close()
+            self._offered = None
         if self.worker is not None:
             self.worker.stop()
             self.worker = None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage
 from visualization_msgs.msg import MarkerArray
 from vpr_aesvc_msgs.msg import Descriptor, LoopClosure, PlaceMatches
@@ -44,9 +44,7 @@ class Outputs:
         self.closures = node.create_lifecycle_publisher(LoopClosure, "~/loop_closures", 50)
         self.descriptor = node.create_lifecycle_publisher(Descriptor, "~/descriptor", 10)
         self.markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", kept)
-        self.picture = node.create_lifecycle_publisher(
-            CompressedImage, "~/match_image/compressed", qos_profile_sensor_data
-        )
+        self.picture = node.create_lifecycle_publisher(CompressedImage, "~/match_image/compressed", 1)
 
     def close(self) -> None:
         for one in (self.matches, self.pose, self.closures, self.descriptor, self.markers, self.picture):

@@ -8,6 +8,7 @@ from vpr_aesvc.evaluation.figures.cost import cost_drawing
 from vpr_aesvc.evaluation.figures.curve import curve_drawing
 from vpr_aesvc.evaluation.figures.histograms import cosines_drawing, pairs_drawing
 from vpr_aesvc.evaluation.figures.kit import Drawing
+from vpr_aesvc.evaluation.figures.recognition import parts_drawing, reliability_drawing
 from vpr_aesvc.evaluation.figures.size import size_drawing, upper_bound_drawing
 from vpr_aesvc.evaluation.figures.styles import method_styles
 from vpr_aesvc.evaluation.measures import MEASURES, headline_first
@@ -23,6 +24,8 @@ __all__ = [
     "drawings",
     "method_styles",
     "pairs_drawing",
+    "parts_drawing",
+    "reliability_drawing",
     "size_drawing",
     "upper_bound_drawing",
 ]
@@ -41,5 +44,7 @@ def drawings(report: Report) -> list[Drawing]:
         curve_drawing(results, styles),
         cosines_drawing(report.cosines, styles),
         pairs_drawing(report.pairs, styles),
+        parts_drawing(report.recognition) if report.recognition else None,
+        reliability_drawing(report.recognition) if report.recognition else None,
     ]
     return [drawing for drawing in every if drawing is not None]

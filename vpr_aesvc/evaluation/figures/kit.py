@@ -94,13 +94,18 @@ def look(more: dict[str, Any] | None = None) -> Iterator[None]:
         yield
 
 
-def canvas(panels: int = 1) -> tuple[Figure, list[Axes]]:
-    """Fresh axes, below one another where there are several; those have the same x and y axis."""
+def canvas(panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """Fresh axes, in rows of so many ``columns``; those have the same x and y axis. A row of two is high enough for squares."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(_WIDTH, _HEIGHT if panels == 1 else 0.9 + 1.8 * panels), layout="constrained")
-    axes = figure.subplots(panels, 1, sharex=True, sharey=True, squeeze=False)
-    return figure, list(axes[:, 0])
+    columns = min(columns, panels)
+    rows = -(-panels // columns)
+    height = _HEIGHT if panels == 1 else 0.9 + 1.8 * rows if columns == 1 else 0.5 + 2.8 * rows
+    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
+    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).reshape(-1)
+    for empty in axes[panels:]:
+        empty.remove()
+    return figure, list(axes[:panels])
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:

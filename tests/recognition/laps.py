@@ -1,0 +1,29 @@
+"""What the tests of a robot's laps share."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from vpr_aesvc import PlaceMap, Pose
+
+
+def posed(frame):
+    """As if the loop were a circle, two metres and a half a frame."""
+    angle = 2 * np.pi * frame.index / 39.5
+    radius = 2.5 * 39.5 / (2 * np.pi)
+    return replace(frame, pose=Pose.planar(radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2))
+
+
+def new_map(path, describer, frames, descriptors):
+    place_map = PlaceMap.create(path, describer)
+    if frames:
+        place_map.add(frames, descriptors, [frame.image for frame in frames])
+    return place_map
+
+
+def is_right(recognition, frame):
+    return abs(float(recognition.best.place.extra["index"]) - frame.index) <= 3
+
+
+def recognised(recognizer, frames, descriptors):
+    return [recognizer.recognize(frame, descriptor=row) for frame, row in zip(frames, descriptors, strict=True)]

@@ -1,0 +1,129 @@
+"""What happens to a robot between two frames: it is carried off, its clock jumps, its map grows or holds it standing still."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.recognition.laps import is_right, new_map, recognised
+from vpr_aesvc import Describer, PlaceMap, Recognizer, open_backbone, open_input, train
+from vpr_aesvc.recognition.geometry import Intrinsics
+from vpr_aesvc.recognition.settings import RecognizerSettings
+
+
+@pytest.mark.parametrize("jump", [(6, 20), (12, 32), (15, 30)])
+def test_carried_elsewhere_in_the_middle_of_a_run(described, lap, jump):
+    describer, frames, descriptors = described
+    path, first = lap
+    order = [*range(first, first + jump[0]), *range(first + jump[1], len(frames))]
+    with PlaceMap.open(path) as place_map:
+        found = recognised(Recognizer(place_map, describer), [frames[at] for at in order], descriptors[order])
+    right = np.array([is_right(one, frames[at]) for one, at in zip(found, order, strict=True)])
+    accepted = np.array([one.accepted for one in found])
+    assert right[accepted].all() and right[jump[0] : jump[0] + 5].any()
+    assert accepted[: jump[0]].any() and accepted[jump[0] : jump[0] + 5].any()
+
+
+def test_a_clock_that_jumps_back_begins_the_sequence_anew(described, lap):
+    describer, frames, descriptors = described
+    path, first = lap
+    stamped = [replace(frame, stamp=100.0 + at) for at, frame in enumerate(frames[first:])]
+    stamped[6:] = [replace(frame, stamp=frame.stamp - 1000) for frame in stamped[6:]]
+    settings = RecognizerSettings(geometry=False)
+    with PlaceMap.open(path) as place_map:
+        found = recognised(Recognizer(place_map, describer, settings), stamped[:9], descriptors[first : first + 9])
+        alone = recognised(Recognizer(place_map, describer, settings), stamped[6:9], descriptors[first + 6 : first + 9])
+    assert [at for at, one in enumerate(found) if one.message] == [6]
+    assert "clock jumped back by 999 s" in found[6].message
+    assert found[5].probability > found[6].probability + 0.1
+    assert [one.probability for one in found[6:]] == pytest.approx([one.probability for one in alone], rel=1e-6)
+
+
+def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, toy):
+    """Twelve times the same picture at three spots: what is learned is the same as without, and the laps are recognised."""
+    describer, frames, descriptors = described
+    first = sum(frame.split == "database" for frame in frames)
+    order = [at for at in range(first) for _ in range(12 if at in (5, 20, 33) else 1)]
+    with (
+        new_map(tmp_path / "still.vprmap", describer, [frames[at] for at in order], descriptors[order]) as still,
+        new_map(tmp_path / "moving.vprmap", describer, frames[:first], descriptors[:first]) as moving,
+    ):
+        repeating, once = (Recognizer(one, describer) for one in (still, moving))
+        found = recognised(repeating, frames[first:], descriptors[first:])
+        recognised(once, frames[first : first + 1], descriptors[first : first + 1])
+        others = [repeating.recognize(frame) for frame in open_input(toy).frames]
+    assert repeating.lessons.support == once.lessons.support and repeating.lessons.evidence == once.lessons.evidence
+    for rate in (0.05, 0.01):
+        expected = once.lessons.null.threshold(rate)
+        assert repeating.lessons.null.threshold(rate) == pytest.approx(expected, rel=0.05)
+    accepted = np.array([one.accepted for one in found])
+    assert all(is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True) if one.accepted)
+    assert accepted.mean() >= 0.8 and not any(one.accepted for one in others)
+
+
+def test_descriptors_of_64_numbers(described, ie_tower, mobilenet, tmp_path, toy):
+    """By a model of another building: lap 1 alone has too few images for so many."""
+    _, frames, _ = described
+    first = sum(frame.split == "database" for frame in frames)
+    train(open_input(ie_tower).frames[:800:8], open_backbone(str(mobilenet)), tmp_path / "model", method="whitening")
+    describer = Describer.open(tmp_path / "model")
+    descriptors = describer.describe_batch([frame.image for frame in frames])
+    with new_map(tmp_path / "lap.vprmap", describer, frames[:first], descriptors[:first]) as place_map:
+        recognizer = Recognizer(place_map, describer, RecognizerSettings(size=64))
+        found = recognised(recognizer, frames[first:], descriptors[first:])
+        assert describer.dim > 64 and recognizer.known.descriptors.shape == (first, 64)
+        assert place_map.learned("similarities/64") is not None
+        others = [recognizer.recognize(frame) for frame in open_input(toy).frames]
+    right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
+    accepted = np.array([one.accepted for one in found])
+    assert right.mean() >= 0.95 and right[accepted].all() and accepted.mean() >= 0.85
+    assert not any(one.accepted for one in others)
+
+
+def test_intrinsics_say_how_the_camera_stood_and_decide_nothing(described, lap):
+    describer, frames, descriptors = described
+    path, first = lap
+    asked = range(first, first + 6)
+    height, width = frames[first].image.shape[:2]
+    known = Intrinsics(0.9 * width, 0.9 * width, (width - 1) / 2, (height - 1) / 2)
+    wrong = Intrinsics(20.0, 3000.0, -500.0, 9000.0)
+    answers = []
+    with PlaceMap.open(path) as place_map:
+        for intrinsics in (None, known, wrong):
+            recognizer = Recognizer(place_map, describer, intrinsics=intrinsics)
+            answers.append([recognizer.recognize(frames[at], descriptor=descriptors[at]) for at in asked])
+        own = Recognizer(place_map, describer).recognize(frames[first], None, descriptors[first], known)
+    for one, other, misled in zip(*answers, strict=True):
+        assert one.accepted == other.accepted == misled.accepted and one.inliers == other.inliers == misled.inliers
+        assert one.best.place.id == other.best.place.id == misled.best.place.id
+        assert one.candidates[0].geometry.rotation is None
+    turned = [one.candidates[0].geometry.rotation for one in answers[1]]
+    assert sum(rotation is not None for rotation in turned) >= 3
+    for rotation in turned:  # the robot looks the way it looked on the first lap
+        assert rotation is None or np.degrees(np.arccos(np.clip((np.trace(rotation) - 1) / 2, -1, 1))) < 20
+    assert np.array_equal(own.candidates[0].geometry.rotation, turned[0]) or turned[0] is None
+
+
+def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
+    describer, frames, descriptors = described
+    with new_map(tmp_path / "growing.vprmap", describer, frames[:30], descriptors[:30]) as place_map:
+        recognizer = Recognizer(place_map, describer, learn_in_background=True)
+        recognizer.prepare()
+        null = recognizer.lessons.null
+        place_map.add(frames[30:40], descriptors[30:40], [frame.image for frame in frames[30:40]])
+        during = recognizer.recognize(frames[41], descriptor=descriptors[41])
+        assert recognizer.lessons.null is null and during.best is not None and len(recognizer.known) == 40
+        recognizer.prepare()  # waits
+        assert recognizer.lessons.null.places == 40
+        assert [place_map.learned(name)["places"] for name in (f"similarities/{describer.dim}", "support")] == [40, 40]
+        with PlaceMap.open(place_map.path) as again:
+            at_once = Recognizer(again, describer)
+            again.learn("support", None)
+            again.learn(f"similarities/{describer.dim}", None)
+            at_once.prepare()
+        assert at_once.lessons.null == recognizer.lessons.null
+        assert at_once.lessons.support == recognizer.lessons.support
+        place_map.add(frames[41:60], descriptors[41:60], [frame.image for frame in frames[41:60]])
+        recognizer.recognize(frames[61], descriptor=descriptors[61])
+    # The map is closed under the thread: what was learned before stands, and nothing is raised there.
+    assert recognizer.lessons.null.places == 40
