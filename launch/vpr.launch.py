@@ -25,6 +25,7 @@ ARGUMENTS = [
     ("compressed", "false", "Take IMAGE_TOPIC/compressed (sensor_msgs/CompressedImage) instead"),
     ("camera_info_topic", "", "The camera's intrinsics; by default camera_info beside the image topic"),
     ("odom_topic", "/odom", "The robot's odometry (nav_msgs/Odometry)"),
+    ("pose_topic", "~/pose", "Where poses of accepted matches are published, such as /initialpose"),
     (
         "params_file",
         str(SHARE / "config" / "vpr.yaml"),

@@ -56,18 +56,20 @@ class Robot:
         self.listen(LoopClosure, f"{target}/loop_closures")
         self.listen(Descriptor, f"{target}/descriptor")
         self.listen(DiagnosticArray, "/diagnostics")
+        self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
     def _spin(self) -> None:
-        while self.context.ok():
+        while not self._closing.is_set():
             self._executor.spin_once(timeout_sec=0.1)
 
     def close(self) -> None:
-        self._executor.shutdown()
-        self.context.try_shutdown()
+        self._closing.set()
         self._thread.join(5)
+        self._executor.shutdown()
         self.node.destroy_node()
+        self.context.try_shutdown()
 
     def publisher(self, kind: Any, topic: str, depth: int = 10) -> Any:
         if topic not in self._publishers:

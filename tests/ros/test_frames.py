@@ -189,7 +189,9 @@ class TestFrames(unittest.TestCase):
         bomb = compressed_message(np.zeros((10_000, 10_000, 3), np.uint8), 3.0)
         for at, message in enumerate((cut, bomb), 1):
             front.publish(message)
-            wait_for(lambda at=at: int(pair.diagnostics().get("bad input: picture", "0")) >= at, what=f"bad picture {at}")
+            wait_for(
+                lambda at=at: int(pair.diagnostics().get("bad input: picture", "0")) >= at, what=f"bad picture {at}"
+            )
         pair.forget()
         front.publish(good)
         assert pair.answers(1)[0].candidates

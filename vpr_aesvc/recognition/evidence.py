@@ -73,9 +73,11 @@ class Evidence:
         if not (row < np.inf).all():
             raise VprError("a similarity is not a finite number; was the frame described by the model of the map?")
         allowed = row > -np.inf
-        seen = row if allowed.all() else row[allowed]
+        sparse = isinstance(similarities, SparseRow)
+        if len(row) == places and allowed.all():
+            return self._log_ratio(row, sparse)
         log_ratio = np.full(places, -np.inf)
-        log_ratio[: len(row)][allowed] = self._log_ratio(seen, isinstance(similarities, SparseRow))
+        log_ratio[: len(row)][allowed] = self._log_ratio(row[allowed], sparse)
         return log_ratio
 
     def _log_ratio(self, seen: Floats, sparse: bool) -> Floats:

@@ -26,7 +26,6 @@ UNKNOWN = 0.5
 _PACE = 0.2  # weight of the newest interval in the usual time between frames
 _DOMINATED = math.log(2)  # another place's log ratio exceeds that of the answer by more: the frame shows that place
 _ITSELF = 0.1  # what a place's own probability counts in the choice of the best, beside that of its window
-_NEXT_TO_NONE = 1e-3  # of the whole belief
 LogRatio = Callable[["Similarities | SparseRow", int], Floats]
 """(similarities, number of places n) -> log likelihood ratio float64 [n] of each place against being nowhere in the map."""
 
@@ -220,7 +219,7 @@ def answer(
 
 def best_place(places: Floats, track: PlaceTrack, window: int) -> tuple[int, Rows]:
     """The place with the most belief within ``window`` places of it along its traverse, and the rows that count as the same answer: those and,
-    where positions are known, what lies within 5 m. Rows that have next to no probability may be missing.
+    where positions are known, what lies within 5 m.
 
     An answer is right where the robot is within the window, so a flat belief is answered by its middle; what the place itself has counts a
     little besides, so that a peak is answered by the peak."""
@@ -229,10 +228,11 @@ def best_place(places: Floats, track: PlaceTrack, window: int) -> tuple[int, Row
     row = int(np.argmax(below[end] - below[first] + _ITSELF * places))
     near = np.arange(first[row], end[row])
     if track.has_positions:
-        likely = np.flatnonzero(places > _NEXT_TO_NONE / len(places))
-        same = np.zeros(len(places), np.bool_)
-        apart = track.positions[likely] - track.positions[row]
-        same[likely[np.einsum("ij,ij->i", apart, apart) <= SPOT**2]] = True
+        here = track.positions[row]
+        same = np.abs(track.positions[:, 0] - here[0]) <= SPOT
+        close = np.flatnonzero(same)
+        apart = track.positions[close] - here
+        same[close] = np.einsum("ij,ij->i", apart, apart) <= SPOT**2
         same[near] = True
         near = np.flatnonzero(same)
     return row, near
