@@ -1,7 +1,7 @@
 """Packaging for ROS 2 (ament_python). colcon's --symlink-install reads this file and setup.cfg but not pyproject.toml,
 so packages, data files and entry points are stated here too; pip reads everything else from pyproject.toml."""
 
-from glob import glob
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -16,7 +16,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        *((f"share/{PACKAGE}/{folder}", sorted(glob(f"{folder}/*"))) for folder in ("launch", "config", "rviz")),
+        *((f"share/{PACKAGE}/{folder}", sorted(map(str, Path(folder).glob("*")))) for folder in ("launch", "config", "rviz")),
     ],
     entry_points={"console_scripts": ["vpr = vpr_aesvc.cli.main:main", "vpr_node = vpr_aesvc.ros.main:main"]},
     zip_safe=False,

@@ -17,6 +17,11 @@ from launch_ros.event_handlers import OnStateTransition
 
 SHARE = Path(get_package_share_directory("vpr_aesvc"))
 
+DISCOVERY = [
+    "--delay",
+    "2",
+]  # seconds from when the bag's topics are there to its first message, so that none is missed
+
 ARGUMENTS = [
     ("model", "", "Folder of the model, made by `vpr train` or `vpr export`"),
     ("map", "", "The .vprmap file; mapping and slam make it where it is missing"),
@@ -88,7 +93,8 @@ def vpr_node(given: dict) -> LifecycleNode:
 def bag(given: dict, node: LifecycleNode) -> list:
     """Plays it once the node is active, so that no frame is missed."""
     clock = ["--clock"] if _true(given["use_sim_time"]) else []
-    command = ["ros2", "bag", "play", given["bag"], "--rate", given["bag_rate"], "--disable-keyboard-controls", *clock]
+    how = ["--rate", given["bag_rate"], "--qos-profile-overrides-path", str(SHARE / "config" / "bag_qos.yaml")]
+    command = ["ros2", "bag", "play", given["bag"], "--disable-keyboard-controls", *DISCOVERY, *how, *clock]
     play = ExecuteProcess(cmd=command, output="screen")
     started = OnStateTransition(target_lifecycle_node=node, goal_state="active", entities=[play], handle_once=True)
     ended = OnProcessExit(target_action=play, on_exit=[LogInfo(msg="the bag has been played")])

@@ -40,9 +40,7 @@ def prune_command(
     places: Annotated[
         int | None, typer.Option(min=1, help="Keep at most so many, instead of as few as --max-loss allows.")
     ] = None,
-    max_loss: Annotated[
-        float, typer.Option(min=0, max=1, help="Part of the right answers that may be lost.")
-    ] = 0.01,
+    max_loss: Annotated[float, typer.Option(min=0, max=1, help="Part of the right answers that may be lost.")] = 0.01,
     radius: Annotated[
         float | None,
         typer.Option(

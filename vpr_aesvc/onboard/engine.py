@@ -139,7 +139,7 @@ class Engine:
             if self._see(arrival, outcome):
                 with outcome.stage("pose"):
                     outcome.frame = replace(outcome.frame, pose=arrival.pose())
-                self._recognize(outcome)
+                self._recognize(outcome, arrival.intrinsics)
             return outcome
         with outcome.stage("pose"):
             outcome.frame = replace(arrival.frame, pose=arrival.pose())
@@ -149,7 +149,7 @@ class Engine:
             return outcome
         if self._see(arrival, outcome):
             if self.mode == "slam":
-                self._recognize(outcome)
+                self._recognize(outcome, arrival.intrinsics)
             self._add(outcome)
             self._taken[arrival.camera] = replace(outcome.frame, image=None)
             gate.took(self._taken[arrival.camera])
@@ -195,7 +195,8 @@ class Engine:
 
     def _run(self, camera: str) -> Run:
         if camera not in self._runs:
-            self._runs[camera] = Run(Recognizer(self.map, self.describer, self._settings))
+            recognizer = Recognizer(self.map, self.describer, self._settings, learn_in_background=True)
+            self._runs[camera] = Run(recognizer)
         return self._runs[camera]
 
     def _see(self, arrival: Arrival, outcome: Outcome) -> bool:
@@ -219,9 +220,9 @@ class Engine:
             outcome.descriptor = self.describer.describe(image)
         return True
 
-    def _recognize(self, outcome: Outcome) -> None:
+    def _recognize(self, outcome: Outcome, intrinsics: Intrinsics | None) -> None:
         with outcome.stage("recognize"):
-            outcome.recognition = self._run(outcome.camera).recognize(outcome.frame, outcome.descriptor)
+            outcome.recognition = self._run(outcome.camera).recognize(outcome.frame, outcome.descriptor, intrinsics)
 
     def _add(self, outcome: Outcome) -> None:
         assert outcome.descriptor is not None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from vpr_aesvc.recognition.geometry import Intrinsics
     from vpr_aesvc.recognition.recognition import Recognition
     from vpr_aesvc.recognition.recognizer import Recognizer
     from vpr_aesvc.types import Frame, Pose
@@ -27,7 +28,9 @@ class Run:
         self.recognizer = recognizer
         self._before: Frame | None = None
 
-    def recognize(self, frame: Frame, descriptor: NDArray[np.float32] | None = None) -> Recognition:
+    def recognize(
+        self, frame: Frame, descriptor: NDArray[np.float32] | None = None, intrinsics: Intrinsics | None = None
+    ) -> Recognition:
         """As :meth:`Recognizer.recognize`. Where either of two frames has no pose, or the clock jumped back between them, there is no odometry.
 
         Raises:
@@ -37,7 +40,7 @@ class Run:
         before = self._before
         if before is not None and before.pose is not None and frame.pose is not None and not _steps_back(before, frame):
             moved = odometry_between(before.pose, frame.pose)
-        found = self.recognizer.recognize(frame, moved, descriptor)
+        found = self.recognizer.recognize(frame, moved, descriptor, intrinsics)
         self._before = replace(frame, image=None)
         return found
 

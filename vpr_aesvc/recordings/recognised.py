@@ -36,7 +36,7 @@ def recognised(
     run = Run(recognizer)
     frames = thinned(counted(recording, progress), rate)
     for frame in decoded(frames, recording.left_out):
-        yield frame, run.recognize(frame)
+        yield frame, run.recognize(frame, intrinsics=recording.intrinsics)
 
 
 def counted(recording: Recording, progress: Progress | None) -> Iterator[RecordedFrame]:
