@@ -24,19 +24,30 @@ def test_between_two_poses_the_pose_is_between(buffer):
     assert buffer.at(10.2) == Pose.planar(1, 0, 0.4)
 
 
-def test_before_the_first_and_in_a_gap_nothing_is_known_and_soon_after_the_last_it_is_the_last(buffer):
+def test_before_the_first_and_in_a_gap_nothing_is_known(buffer):
     assert buffer.at(9.99) is None
-    assert buffer.at(10.6) == Pose.planar(1, 0, 0.4)
     assert buffer.at(10.71) is None
     buffer.add(11.0, Pose.planar(2, 0))
     assert buffer.at(10.6) is None
+
+
+def test_soon_after_the_last_the_robot_goes_on_as_it_went(buffer):
+    on = buffer.at(10.3)
+    assert (on.x, heading(on)) == pytest.approx((1.5, 0.6))
+    single = PoseBuffer(gap=0.5)
+    single.add(1.0, Pose.planar(3, 0))
+    assert single.at(1.2) == Pose.planar(3, 0)
+    noisy = PoseBuffer(gap=0.5)
+    for at in range(50):
+        noisy.add(at * 0.01, Pose.planar(at * 0.01 + (0.002 if at % 2 else 0.0), 0))
+    assert noisy.at(0.69).x == pytest.approx(0.69, abs=0.01)
 
 
 def test_an_image_waits_for_the_pose_after_it_but_not_for_long(buffer):
     threading.Timer(0.05, buffer.add, (10.4, Pose.planar(2, 0, 0.4))).start()
     assert buffer.at(10.3, wait=2.0).x == pytest.approx(1.5)
     start = time.monotonic()
-    assert buffer.at(10.5, wait=0.1).x == 2
+    assert buffer.at(10.5, wait=0.1).x == pytest.approx(2.5)
     assert 0.09 < time.monotonic() - start < 1.0
 
 

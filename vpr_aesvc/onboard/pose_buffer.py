@@ -12,6 +12,7 @@ from vpr_aesvc.types import Pose
 
 _KEPT = 2000
 _CLOCK_RESET = 1.0
+_BASELINE = 0.1  # seconds that poses must lie apart to say how fast the robot goes: over less, noise would
 
 
 class PoseBuffer:
@@ -45,8 +46,8 @@ class PoseBuffer:
             self._poses.clear()
 
     def at(self, stamp: float, wait: float = 0.0) -> Pose | None:
-        """The pose at a stamp, interpolated; of the newest pose where none has come after the stamp within ``wait`` seconds. None where
-        the poses that are known lie more than ``gap`` away."""
+        """The pose at a stamp, interpolated; where none has come after the stamp within ``wait`` seconds, on from the newest as the robot
+        went last. None where the poses that are known lie more than ``gap`` away."""
         until = time.monotonic() + wait
         with self._changed:
             while not self._covers(stamp) and (left := until - time.monotonic()) > 0:
@@ -61,7 +62,7 @@ class PoseBuffer:
             return None
         after = bisect_left(self._stamps, stamp)
         if after == len(self._stamps):
-            return self._poses[-1] if stamp - self._stamps[-1] <= self.gap else None
+            return self._on_from_the_newest(stamp) if stamp - self._stamps[-1] <= self.gap else None
         if self._stamps[after] == stamp:
             return self._poses[after]
         if after == 0:
@@ -70,3 +71,13 @@ class PoseBuffer:
         if span > self.gap:
             return None
         return interpolate(self._poses[after - 1], self._poses[after], (stamp - self._stamps[after - 1]) / span)
+
+    def _on_from_the_newest(self, stamp: float) -> Pose:
+        """At an even speed and turn (Shoemake's slerp, past its end)."""
+        newest = self._stamps[-1]
+        earlier = bisect_left(self._stamps, newest - _BASELINE - 1e-6)
+        earlier -= self._stamps[earlier] > newest - _BASELINE + 1e-6
+        if earlier < 0 or newest - self._stamps[earlier] > self.gap:
+            return self._poses[-1]
+        span = newest - self._stamps[earlier]
+        return interpolate(self._poses[earlier], self._poses[-1], 1 + (stamp - newest) / span)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import sys
 from collections.abc import Sequence
 from types import FrameType
 
 _THREADS = 3  # sensors, services, and what asks for parameters and transitions
+_SWITCH = 0.0005  # seconds
 _LOOK = 0.2  # seconds between looks for a signal
 
 
@@ -45,6 +47,11 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
+    # Two things that a thread which computes would wait for: the interpreter, given up by others only every 5 ms by default, and the
+    # collector, which would look through every imported module again and again.
+    sys.setswitchinterval(_SWITCH)
+    gc.collect()
+    gc.freeze()
     executor = MultiThreadedExecutor(_THREADS)
     executor.add_node(node)
     try:

@@ -22,6 +22,7 @@ from vpr_aesvc.transforms import HERE, compose, unit
 from vpr_aesvc.types import Pose
 
 _QUEUE = 50  # poses come fast and are small
+_PLACE_WAIT = 0.05
 _FIRST_LOOK = 1.0  # seconds that the first frame of a camera waits for TF to say where it is
 _LOOK_AGAIN = 1.0  # seconds between later looks
 
@@ -58,9 +59,11 @@ class Motion:
         """The clock jumped: what came before says nothing of now."""
         self._poses.clear()
 
-    def camera_pose(self, frame_id: str, stamp: float, wait: bool = True) -> Pose | None:
+    def camera_pose(self, frame_id: str, stamp: float) -> Pose | None:
         """Of the camera in the frame of the odometry, at an image's stamp; None where it is not known. May be called in any thread."""
-        patience = self._settings.pose_wait if wait else 0.0
+        patience = self._settings.pose_wait
+        if self._settings.mode != "localization":  # a place keeps its pose for years: better late than wrong
+            patience = max(patience, _PLACE_WAIT)
         if self._settings.pose_source == "tf":
             base = self._from_tf(stamp, patience)
         elif self._settings.pose_source == "none":

@@ -53,10 +53,10 @@ class NodeSettings(BaseModel):
     odom_frame: str = Field(default="odom", description="The fixed frame of the robot's motion, for pose_source tf")
     map_frame: str = Field(default="map", description="Frame in which poses of the map are published")
     pose_wait: float = Field(
-        default=0.02,
+        default=0.0,
         ge=0,
         le=1,
-        description="Seconds to wait for the pose at an image's stamp before the newest pose is taken",
+        description="Seconds to wait for the pose after an image's stamp before the newest one is carried on; mapping and slam wait 0.05 at least",
     )
     pose_gap: float = Field(
         default=0.5, gt=0, description="Seconds that a pose may lie from an image's stamp for the image to have one"
