@@ -36,6 +36,7 @@ def model() -> Path:
     """MobileNetV3 and the closed form, fitted on the first lap. ``VPR_TEST_ROS_MODEL`` names one that is made already."""
     if made := os.environ.get("VPR_TEST_ROS_MODEL"):
         return Path(made)
+    pytest.importorskip("torch", reason="the model of these tests is trained: pip install '.[train]'")
     from vpr_aesvc import open_backbone, train
     from vpr_aesvc.datasets import open_input
 
