@@ -70,6 +70,7 @@ def time_drawing(drive: Drive, form: str, right: float) -> Drawing:
     above.set_yscale("log")
     above.set_ylim(_LEAST, max(float(error[matched].max(initial=0)), right) * 1.6)
     above.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    above.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if f"{value:e}"[0] in "25" else "")
     above.set_ylabel("error [m]")
     below.set_ylim(-0.03, 1.03)
     below.set_ylabel("probability")
