@@ -11,6 +11,7 @@ from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, ExecuteProcess, LogInfo, OpaqueFunction, RegisterEventHandler
 from launch.conditions import IfCondition
 from launch.event_handlers import OnProcessExit
+from launch.events.process import ProcessExited
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.event_handlers import OnStateTransition
@@ -55,6 +56,10 @@ def generate_launch_description() -> LaunchDescription:
 
 def everything(context: LaunchContext) -> list:
     given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+    for name in ("params_file", "bag"):
+        # launch itself passes over a missing file of parameters in silence
+        if given[name] and not Path(given[name]).expanduser().exists():
+            raise RuntimeError(f"{name} {given[name]}: no such file or folder")
     node = vpr_node(given)
     rviz = Node(
         package="rviz2",
@@ -69,7 +74,7 @@ def everything(context: LaunchContext) -> list:
 
 def vpr_node(given: dict) -> LifecycleNode:
     image = given["image_topic"]
-    info = given["camera_info_topic"] or f"{image.rsplit('/', 1)[0]}/camera_info"
+    info = given["camera_info_topic"] or "/".join([*image.split("/")[:-1], "camera_info"])
     over = {name: given[name] for name in ("model", "map", "mode") if given[name]}
     over |= {name: _true(given[name]) for name in ("compressed", "autostart", "use_sim_time")}
     return LifecycleNode(
@@ -97,8 +102,27 @@ def bag(given: dict, node: LifecycleNode) -> list:
     command = ["ros2", "bag", "play", given["bag"], "--disable-keyboard-controls", *DISCOVERY, *how, *clock]
     play = ExecuteProcess(cmd=command, output="screen")
     started = OnStateTransition(target_lifecycle_node=node, goal_state="active", entities=[play], handle_once=True)
-    ended = OnProcessExit(target_action=play, on_exit=[LogInfo(msg="the bag has been played")])
-    return [RegisterEventHandler(started), RegisterEventHandler(ended)]
+    failed = [
+        OnStateTransition(
+            target_lifecycle_node=node,
+            start_state=at,
+            goal_state=back,
+            entities=[OpaqueFunction(function=never_active)],
+        )
+        for at, back in (("configuring", "unconfigured"), ("activating", "inactive"))
+    ]
+    ended = OnProcessExit(target_action=play, on_exit=played)
+    return [RegisterEventHandler(one) for one in (started, *failed, ended)]
+
+
+def never_active(context: LaunchContext) -> list:
+    raise RuntimeError("the bag is not played, for the node could not be made active; it says why")
+
+
+def played(event: ProcessExited, context: LaunchContext) -> list:
+    if event.returncode and not context.is_shutdown:
+        raise RuntimeError(f"the bag could not be played: ros2 bag play ended with {event.returncode}")
+    return [LogInfo(msg="the bag has been played")]
 
 
 def _true(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from vpr_aesvc.backbones import Backbone
@@ -48,10 +49,7 @@ def train(
     check_free(output, "model")
     if len(frames) < MIN_IMAGES:
         raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
-    try:
-        import torch  # noqa: F401  # said now rather than after an hour of extraction
-    except ImportError as error:
-        raise VprError("training needs torch: pip install 'vpr_aesvc[train]'") from error
+    require_torch()  # now rather than after an hour of extraction
     found = extract(
         backbone, frames, VIEWS, seed, progress and (lambda done, of: progress("embedding images", done, of))
     )
@@ -76,3 +74,9 @@ def train(
     )
     save_model(output, manifest, result.projection)
     return Describer(output, manifest, result.projection, backbone)
+
+
+def require_torch() -> None:
+    """Raises VprError where it is missing. Nothing is imported."""
+    if find_spec("torch") is None:
+        raise VprError("training needs torch: pip install 'vpr_aesvc[train]'")

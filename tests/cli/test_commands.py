@@ -137,7 +137,8 @@ def test_maps_and_models_that_are_none_or_do_not_fit(images, drawn, drawn_map, d
     assert done.returncode == 2 and "Traceback" not in done.stderr
 
 
-def test_an_interrupt_leaves_nothing(images, tmp_path):
+@pytest.mark.parametrize(("signal", "code"), [(2, 130), (15, 143)])
+def test_an_interrupt_leaves_nothing(images, tmp_path, signal, code):
     many = tmp_path / "many"
     many.mkdir()
     for i in range(600):
@@ -147,8 +148,8 @@ def test_an_interrupt_leaves_nothing(images, tmp_path):
         process.wait(timeout=3)
         pytest.fail("the training ended before it could be interrupted")
     except subprocess.TimeoutExpired:
-        process.send_signal(2)
+        process.send_signal(signal)
     _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
+    assert process.returncode == code, errors
     assert "Traceback" not in errors
     assert sorted(path.name for path in tmp_path.iterdir()) == ["many"]

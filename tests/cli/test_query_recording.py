@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from tests.command import refused, vpr
-from tests.recordings.bags import camera_pose, write_bag
+from tests.recordings.bags import FX, camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, read_image
+from vpr_aesvc.recognition.geometry import Intrinsics
 from vpr_aesvc.recognition.run import odometry_between
 from vpr_aesvc.recordings.decoded import decoded, thinned
 from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame
@@ -27,7 +28,9 @@ def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F81
     frames = corridor_bags.later_frames
     assert [line["stamp"] for line in lines] == [frame.stamp for frame in frames]
     with PlaceMap.open(corridor_bags.map) as place_map:
-        recognizer = Recognizer(place_map, Describer.open(corridor_bags.model))
+        height, width = read_image(frames[0].path).shape[:2]
+        lens = Intrinsics(FX, FX, (width - 1) / 2, (height - 1) / 2)  # the bag's camera_info
+        recognizer = Recognizer(place_map, Describer.open(corridor_bags.model), intrinsics=lens)
         before = None
         for line, frame in zip(lines[:12], frames, strict=False):
             pose = camera_pose(frame)
@@ -53,7 +56,8 @@ def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F81
 
 def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F811
     long = vpr("query", corridor_bags.map, corridor_bags.later, "--no-geometry", "--no-sequence")
-    assert "last accepted" in long.stdout and long.stdout.count(" of 3 ") == 14 and " of 2 " in long.stdout
+    assert "0 of 44 accepted" in long.stderr and "the likeliest, " in long.stderr and ": not accepted: " in long.stderr
+    assert "last accepted" in long.stdout and long.stdout.count(" of 4 ") == 11 and "x, y [m]" in long.stdout
     thin = vpr("query", corridor_bags.map, corridor_bags.later, "--rate", "0.5", "--no-geometry", "--json")
     stamps = [json.loads(line)["stamp"] for line in thin.stdout.splitlines()]
     assert stamps == [frame.stamp for frame in corridor_bags.later_frames[::4]]
@@ -62,6 +66,7 @@ def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F81
 def test_what_does_not_fit_a_recording(corridor_bags, tmp_path, drawn, drawn_map):  # noqa: F811
     refused(vpr("query", corridor_bags.map, corridor_bags.later, "--shortlist", "9"), "leave out --shortlist")
     refused(vpr("query", drawn_map, drawn, "--rate", "2"), "--rate is for recordings")
+    refused(vpr("query", drawn_map, drawn, "--image-topic", "/x"), "--image-topic is for a recording")
     refused(vpr("query", corridor_bags.map, tmp_path / "gone.mcap"), "no such file")
     unposed = write_bag(tmp_path / "unposed", corridor_bags.later_frames[:2], compressed=True, poses=None)
     done = vpr("query", corridor_bags.map, unposed, "--json", "--no-geometry")

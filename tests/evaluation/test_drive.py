@@ -10,10 +10,11 @@ import pytest
 from tests.command import refused, vpr
 from tests.recordings.bags import camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
-from vpr_aesvc import PlaceMap, Pose
-from vpr_aesvc.evaluation.drive import FORMS, Drive
+from vpr_aesvc import Match, Place, PlaceMap, Pose
+from vpr_aesvc.evaluation.drive import FORMS, Answers, Drive
 from vpr_aesvc.evaluation.drive_measures import Stretch, distances_of, measure
 from vpr_aesvc.images import read_image
+from vpr_aesvc.recognition.recognition import Recognition
 
 
 def evaluated(folder, *words):
@@ -138,6 +139,13 @@ def test_fixes_are_timed():
     assert away.forms["with both"].first_fix.after == away.forms["with both"].without_fix == Stretch(3.0, 6.0)
 
 
+def test_a_clock_that_jumps_back_takes_no_time():
+    drive = drive_of([0] * 6, [True] + [False] * 4 + [True])
+    drive.stamp = [100.0, 101.0, 102.0, 90.0, 91.0, 92.0]
+    assert drive.times.tolist() == [0, 1, 2, 2, 3, 4]
+    assert measure(drive, right=1.0).forms["with both"].without_fix.seconds == 4.0
+
+
 def test_the_distance_that_counts_follows_the_run():
     assert measure(drive_of([0] * 5, [True] * 5)).right == 1.0
     assert measure(drive_of([0] * 5, [True] * 5, step=30.0)).right == 5.0
@@ -147,6 +155,16 @@ def test_the_distance_that_counts_follows_the_run():
     loops = drive_of([0] * 5, [True] * 5)
     loops.loops, loops.recent_metres = True, 10.0
     assert distances_of(loops) == (1.0, 5.0)
+
+
+def test_a_match_with_a_place_without_a_pose_is_neither_right_nor_wrong():
+    where = np.zeros(3)
+    posed = [Place(1, "a", "run", pose=Pose(9.0, 0.0)), Place(2, "b", "run"), Place(3, "c", "run", pose=Pose(0.2, 0.0))]
+    answers = Answers()
+    for place in posed:
+        answers.add(where, Recognition(True, "", Match(place, 0.9)))
+    assert answers.accepted == [True, False, True] and answers.unjudged == 1
+    assert answers.error == [9.0, np.inf, pytest.approx(0.2)]
 
 
 def test_what_cannot_be_judged(corridor_bags, tmp_path):  # noqa: F811
@@ -165,6 +183,11 @@ def test_what_cannot_be_judged(corridor_bags, tmp_path):  # noqa: F811
     refused(
         vpr("eval", corridor_bags.whole, "-m", corridor_bags.model, *near, *out), "must be less than --recent-metres"
     )
+    idle = [("--rate", "2"), ("--recent-metres", "0.5"), ("--recent-metres", "inf")]
+    for words in idle:
+        refused(vpr("eval", corridor_bags.whole, "-m", corridor_bags.model, *words, *out), words[0])
+    for words in [("--keyframe-metres", "2"), ("--recent-seconds", "3")]:
+        refused(vpr("eval", corridor_bags.later, "--map", corridor_bags.map, *words, *out), f"{words[0]} is for loops")
     rate = ("--false-positive-rate", "0.9")
     refused(vpr("eval", corridor_bags.later, "--map", corridor_bags.map, *rate, *out), "--false-positive-rate")
     assert not (tmp_path / "out").exists()

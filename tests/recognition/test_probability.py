@@ -51,8 +51,10 @@ def test_more_evidence_is_never_less_and_levels_and_rates_agree(null):
     rate, probability = null.false_positive_rate(grid), null.probability(grid)
     assert (np.diff(rate) <= 0).all() and (np.diff(probability) >= 0).all()
     assert rate[0] <= 1 and rate[-1] > 0 and probability[0] >= 0 and probability[-1] <= 1
-    for asked in (0.9, 0.3, 0.2, 0.1, 0.01, 1e-4):
+    for asked in (0.9, 0.3, 0.2, 0.1, 0.01, 1.01 * null.least_rate):
         assert null.false_positive_rate(null.threshold(asked)) == pytest.approx(asked, rel=1e-3)
+    assert rate[-1] == null.least_rate == pytest.approx(0.02 / (2 + null.stretches))
+    assert null.threshold(0.99 * null.least_rate) == np.inf  # no evidence is worth that in this map
     assert null.probability(2.0, in_map=0.5) < null.probability(2.0, in_map=0.99) < null.probability(2.0, in_map=1.0)
     assert null.probability(2.0, in_map=0.0) == 0
     for wrong in (0.0, -1, 1.5, float("nan")):

@@ -69,6 +69,17 @@ def test_by_time_without_poses(frames, tmp_path):
     assert len(chosen_of(bag, seconds=0)[0]) == 20
 
 
+def test_a_run_that_was_played_twice_does_not_drive_from_its_end_to_its_start(frames, tmp_path):
+    with BagWriter(tmp_path / "twice") as bag:
+        for play in (0, 100):
+            for one in frames[:11]:
+                bag.odometry(one.pose, one.stamp, received=one.stamp + play)
+                bag.compressed(one.path.read_bytes(), one.stamp, received=one.stamp + play)
+    seen = Seen()
+    assert len(list(keyframes(open_recording(tmp_path / "twice"), seen=seen))) == 22
+    assert "22 images in 10.0 s, 12.0 m travelled" in seen.line()
+
+
 def test_only_chosen_frames_are_decoded(lap):
     recording, seen = Counted(open_recording(lap)), Seen()
     assert len(list(keyframes(recording, KeyframeSettings(metres=2, degrees=180), seen))) == 10

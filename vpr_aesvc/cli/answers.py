@@ -49,7 +49,7 @@ def answers_table(answers: Sequence[Answer]) -> Table:
     """The first of them, a row an image."""
     recognized = any(found is not None for _, _, found in answers)
     said = ("accepted", "probability") if recognized else ()
-    table = Table("query", "best match", "similarity", *said, "traverse", "x, y [m]", "next best")
+    table = Table("query", "best match", "similarity", *said, "traverse", "x, y \\[m]", "next best")
     for frame, matches, found in answers[:SHOWN]:
         if not matches:
             table.add_row(escape(frame.label), "the map is empty")

@@ -1,4 +1,4 @@
-"""``vpr bag info``: what is in a recording that matters here."""
+"""``vpr bag``: what is in a recording that matters here, and its keyframes as files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 from vpr_aesvc.cli.console import out, progress_bars
+from vpr_aesvc.cli.recording_options import INPUT_HELP, keyframe_options, recording_options
+from vpr_aesvc.recordings.keyframes import KeyframeSettings
+from vpr_aesvc.recordings.recording import RecordingOptions
 
 app = typer.Typer(no_args_is_help=True, help="Recorded bags of ROS 1 and ROS 2, without ROS installed.")
 
@@ -29,7 +32,6 @@ def info_command(
     from vpr_aesvc.errors import VprError
     from vpr_aesvc.recordings.info import bag_info
     from vpr_aesvc.recordings.info_words import info_lines
-    from vpr_aesvc.recordings.recording import RecordingOptions
 
     path = bag.expanduser()
     if not path.exists():
@@ -45,3 +47,38 @@ def info_command(
         for line in info_lines(info, given):
             out.print(line, markup=False, soft_wrap=True)
     raise typer.Exit(1 if info.problem is not None or info.damage is not None else 0)
+
+
+@app.command("images")
+@recording_options
+@keyframe_options
+def images_command(
+    input: Annotated[Path, typer.Argument(help=f"The run: {INPUT_HELP}.")],
+    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of images to make.")],
+    keyframes: KeyframeSettings,
+    recording: RecordingOptions,
+) -> None:
+    """Write the keyframes of a run as JPEG images, with a frames.csv that says when and where they were taken.
+
+    They are what `vpr map build` would make places of; other tools, and the other commands of vpr, read the folder.
+
+    Example:  vpr bag images office.mcap -o office_images/
+    """
+    from functools import partial
+
+    from vpr_aesvc.cli.query_recording import say_recording
+    from vpr_aesvc.files import check_free, new_folder
+    from vpr_aesvc.recordings import open_recording
+    from vpr_aesvc.recordings.keyframe_folder import write_keyframes, write_table
+    from vpr_aesvc.recordings.selection import Seen
+
+    check_free(output, "images")
+    run, seen = open_recording(input, recording), Seen()
+    with new_folder(output, "images") as partial_folder, progress_bars() as progress:
+        frames = write_keyframes(run, partial_folder, keyframes, seen, partial(progress, "choosing keyframes"))
+        write_table(frames, partial_folder / "frames.csv")
+    say_recording(run)
+    tried = seen.tried - seen.taken
+    out.print(
+        f"{output}: {len(frames)} images of {seen.frames}, {tried} tried were of no use", markup=False, soft_wrap=True
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +33,7 @@ from vpr_aesvc.recordings.selection import keyframes as keyframes_of
 from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
 Progress = Callable[[int, int], None]
+_RECENT_SECONDS, _RECENT_METRES = 10.0, 15.0
 
 
 @recording_options
@@ -56,10 +58,12 @@ def eval_command(
         ),
     ] = None,
     rate: Annotated[float | None, typer.Option(min=0.001, help=f"With --map. {RATE_HELP}")] = None,
-    recent_seconds: Annotated[float, typer.Option(min=0, help="Without --map: places this recent are no loop.")] = 10.0,
+    recent_seconds: Annotated[
+        float, typer.Option(min=0, help="Without --map: places this recent are no loop.")
+    ] = _RECENT_SECONDS,
     recent_metres: Annotated[
         float, typer.Option(min=0, help="Without --map: nor are those of the last so many metres driven.")
-    ] = 15.0,
+    ] = _RECENT_METRES,
     false_positive_rate: Annotated[
         float, typer.Option(help="Part of the frames from elsewhere whose match may be accepted.")
     ] = RecognizerSettings().false_positive_rate,
@@ -73,6 +77,7 @@ def eval_command(
     """
     check_free(output, "results")
     check_installed()
+    _check_numbers(map, within, rate, recent_seconds, recent_metres, keyframes)
     if map is None and model is None:
         raise VprError("say which model describes the images, with -m MODEL; or which --map the run is recognised in")
     try:
@@ -84,10 +89,6 @@ def eval_command(
     run = open_recording(input, recording)
     if map is None:
         assert model is not None
-        if within is not None and within >= recent_metres:
-            raise VprError(
-                f"--within {within:g} must be less than --recent-metres {recent_metres:g}: else what was just driven past is a loop"
-            )
         check_poses(run)
         describer = Describer.open(model, provider=provider, threads=threads)
         settings = settings.model_copy(update={"recent_seconds": recent_seconds, "recent_metres": recent_metres})
@@ -121,12 +122,49 @@ def eval_command(
     for table in measures_tables(measures):
         out.print(table)
     for sentence in said:
-        out.print(sentence, markup=False)
+        out.print(sentence, markup=False, soft_wrap=True)
     if drive.loops:
         _say_distances(measures, recent_metres)
     out.print(
-        f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}", markup=False
+        f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}",
+        markup=False,
+        soft_wrap=True,
     )
+
+
+def _check_numbers(
+    map: Path | None,
+    within: float | None,
+    rate: float | None,
+    recent_seconds: float,
+    recent_metres: float,
+    keyframes: KeyframeSettings,
+) -> None:
+    """Refuses numbers that mean nothing, and options that would do nothing."""
+    numbers = {"--within": within, "--recent-seconds": recent_seconds, "--recent-metres": recent_metres}
+    for name, number in numbers.items():
+        if number is not None and not math.isfinite(number):
+            raise VprError(f"{name} must be a finite number, found {number}")
+    if map is None:
+        if rate is not None:
+            raise VprError(
+                "--rate is for --map; for loops within the run, --keyframe-metres says how many frames are asked for"
+            )
+        least = max(1.0, within or 0.0)  # metres; 1 is always counted
+        if least >= recent_metres:
+            what = "the least distance that counts, 1 m," if within is None or within <= 1 else f"--within {within:g}"
+            raise VprError(
+                f"{what} must be less than --recent-metres {recent_metres:g}: else what was just driven past is a loop"
+            )
+        return
+    usual = KeyframeSettings()
+    given = [f"--keyframe-{name}" for name in usual.model_dump() if getattr(keyframes, name) != getattr(usual, name)]
+    given += ["--recent-seconds"] if recent_seconds != _RECENT_SECONDS else []
+    given += ["--recent-metres"] if recent_metres != _RECENT_METRES else []
+    if given:
+        raise VprError(
+            f"{given[0]} is for loops within the run: with --map every frame is asked for; leave it out, or --map"
+        )
 
 
 def measures_tables(measures: DriveMeasures) -> list[Table]:

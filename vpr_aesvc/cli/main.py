@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 import typer
@@ -34,7 +35,8 @@ app.command("demo")(demo.demo_command)
 
 
 def main() -> None:
-    """Runs the command; a user's mistake is one line on standard error and exit code 1, an interrupt 130."""
+    """Runs the command; a user's mistake is one line on standard error and exit code 1, an interrupt 130, a request to end 143."""
+    signal.signal(signal.SIGTERM, _end)
     try:
         app()
     except VprError as error:
@@ -46,3 +48,9 @@ def main() -> None:
     except BrokenPipeError:  # `vpr query ... --json | head`
         sys.stderr.close()
         sys.exit(0)
+
+
+def _end(number: int, _frame: object) -> None:
+    """As Ctrl-C: what is half-written goes on the way out. A second request must not disturb that."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -52,7 +53,8 @@ def build_command(
     check_free(output, "map")
     _make(input, output, lambda given: Describer.open(model, given), recording, keyframes, traverse, embeddings)
     with PlaceMap.open(output) as place_map:
-        out.print(f"map {output} holds {len(place_map)} places; next: vpr query {output} NEW_IMAGES", markup=False)
+        said = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
+        out.print(said, markup=False, soft_wrap=True)
 
 
 @recording_options

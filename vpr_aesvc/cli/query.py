@@ -18,7 +18,7 @@ from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.cli.answers import SHOWN, Answer, answer_line, answers_table, say_recall
 from vpr_aesvc.cli.console import EMBEDDINGS_HELP, err, out, progress_bars, say_skipped
-from vpr_aesvc.cli.recording_options import INPUT_HELP, recording_options
+from vpr_aesvc.cli.recording_options import INPUT_HELP, recording_options, refuse_unused
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
@@ -113,6 +113,7 @@ def query_command(
         return
     if rate is not None:
         raise VprError(f"{input}: --rate is for recordings, and this is none")
+    refuse_unused(input, recording)
     inputs = open_input(input)
     frames = inputs.split("query").frames
     given = None if embeddings is None else read_embeddings(embeddings, inputs.frames)

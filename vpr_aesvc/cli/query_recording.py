@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -23,13 +23,13 @@ from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame, Match
 
-_PARTS = 20  # a run of more than SHOWN frames is shown in so many parts
+_PARTS = 20  # a run of more than SHOWN frames is shown in so many parts at most, half as many at least
 _NEAR = 25.0  # metres: the field's usual tolerance
 
 
 def query_recording(recording: Recording, recognizer: Recognizer, rate: float | None, as_json: bool) -> None:
     """Prints what each frame shows of the map, as JSON lines while it runs or as a table at its end."""
-    told = _Summary(recording, recognizer.map, recognizer.settings.candidates)
+    told = _Summary(recognizer.map, recognizer.settings.candidates)
     with progress_bars() as progress:
         show: Callable[[int, int], None] = lambda done, of: progress("recognising", done, of)  # noqa: E731
         for frame, found in recognised(recording, recognizer, rate, show):
@@ -42,6 +42,7 @@ def query_recording(recording: Recording, recognizer: Recognizer, rate: float | 
     err.print(
         f"{told.accepted} of {told.frames} accepted at a false-positive rate of {recognizer.settings.false_positive_rate:g}"
     )
+    told.say_why_none()
     told.say_distances()
 
 
@@ -61,48 +62,61 @@ def recognition_line(frame: Frame, found: Recognition) -> dict[str, Any]:
 def say_recording(recording: Recording) -> None:
     """What was found in a recording, and what was left out of it; on standard error."""
     for note in recording.notes:
-        err.print(note, markup=False)
+        err.print(note, markup=False, soft_wrap=True)
     for line in recording.left_out.lines():
-        err.print(f"left out: {line}", markup=False, style="yellow")
+        err.print(f"left out: {line}", markup=False, style="yellow", soft_wrap=True)
 
 
 @dataclass
 class _Part:
-    """Some seconds of a run."""
+    """Some seconds of a run. ``best`` is the last accepted match."""
 
     first: Frame
     last: Frame
-    probabilities: list[float] = field(default_factory=list)
+    frames: int = 0
+    probability: float = 0.0  # the sum
     accepted: int = 0
-    best: Match | None = None  # the last accepted
+    best: Match | None = None
+
+    def __add__(self, later: _Part) -> _Part:
+        sums = self.frames + later.frames, self.probability + later.probability, self.accepted + later.accepted
+        return _Part(self.first, later.last, *sums, later.best or self.best)
 
 
 class _Summary:
     """What is kept of a run: its first frames, its parts, and a few numbers for each frame."""
 
-    def __init__(self, recording: Recording, place_map: PlaceMap, top: int) -> None:
+    def __init__(self, place_map: PlaceMap, top: int) -> None:
         poses = [place.pose for place in place_map.places().values() if place.pose is not None]
         self._places = np.array([(pose.x, pose.y, pose.z) for pose in poses]).reshape(-1, 3)
-        self._length = max(1, -(-recording.images // _PARTS))
+        self._length = 1  # frames of a part; twice as many whenever there are too many parts
         self._top = top
         self._first: list[tuple[Frame, list[Match], Recognition | None]] = []
         self._parts: list[_Part] = []
         self._hits: list[int] = []  # how many matches down the first right one is; of frames that have a right place
         self._without = 0
         self._away: list[float] = []  # metres, of accepted matches
+        self._likeliest: tuple[float, str] = (-1.0, "")  # probability of a match, and what was thought of it
         self.frames = self.accepted = 0
 
     def add(self, frame: Frame, found: Recognition) -> None:
         matches = [candidate.match for candidate in found.candidates]
         if len(self._first) < SHOWN:
             self._first.append((frame, matches, found))
-        if self.frames % self._length == 0:
-            self._parts.append(_Part(frame, frame))
-        part = self._parts[-1]
-        part.last = frame
-        part.probabilities.append(found.probability)
-        part.accepted += found.accepted
-        part.best = found.best if found.accepted else part.best
+        one = _Part(frame, frame, 1, found.probability, int(found.accepted), found.best if found.accepted else None)
+        if self.frames % self._length:
+            self._parts[-1] += one
+        elif len(self._parts) == _PARTS:
+            self._length *= 2
+            self._parts = [
+                *(first + second for first, second in zip(self._parts[::2], self._parts[1::2], strict=True)),
+                one,
+            ]
+        else:
+            self._parts.append(one)
+        self._likeliest = max(
+            self._likeliest, (found.probability, f"{frame.label}: {found.why}"), key=lambda one: one[0]
+        )
         self.frames += 1
         self.accepted += found.accepted
         self._measure(frame, matches, found)
@@ -124,19 +138,25 @@ class _Summary:
         """Frame by frame, or of a long run one row for each part."""
         if self.frames <= SHOWN:
             return answers_table(self._first)
-        table = Table("frames", "accepted", "mean probability", "last accepted", "x, y [m]")
+        table = Table("frames", "accepted", "mean probability", "last accepted", "x, y \\[m]")
         table.columns[0].no_wrap = table.columns[3].no_wrap = True
         start = self._parts[0].first.stamp
         for part in self._parts:
             pose = part.best.place.pose if part.best else None
             table.add_row(
                 f"{_since(part.first, start)} to {_since(part.last, start)}",
-                f"{part.accepted} of {len(part.probabilities)}",
-                f"{np.mean(part.probabilities):.2f}",
+                f"{part.accepted} of {part.frames}",
+                f"{part.probability / part.frames:.2f}",
                 escape(part.best.place.label) if part.best else "",
                 f"{pose.x:.1f}, {pose.y:.1f}" if pose else "",
             )
         return table
+
+    def say_why_none(self) -> None:
+        """Where nothing was accepted, what stood against the likeliest match."""
+        if self.frames and not self.accepted:
+            probability, why = self._likeliest
+            err.print(f"the likeliest, {probability:.2f}, was {why}", markup=False, soft_wrap=True)
 
     def say_distances(self) -> None:
         """Where the recording and the map both say where they are."""

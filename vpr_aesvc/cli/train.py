@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import tempfile
 from collections.abc import Sequence
 from functools import partial
@@ -58,8 +59,11 @@ def train_command(
     check_free(output, "model")
     wanted = parse_sizes(sizes)
     if is_recording(input, recording):
+        from vpr_aesvc.training import require_torch
+
         if embeddings is not None:
             raise VprError(f"{input}: --embeddings belong to a folder of images; a recording needs a backbone")
+        require_torch()
         run, opened = open_recording(input, recording), open_backbone(backbone)
         with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
             with progress_bars() as progress:
@@ -77,7 +81,9 @@ def train_command(
         trained = _train(frames, opened, output, wanted, method, seed)
     say_skipped(trained.training.skipped, len(frames))
     describe_model(trained)
-    out.print(f"model {output} is ready; next: vpr map build {input} -m {output} -o place.vprmap", markup=False)
+    given, made = shlex.quote(str(input)), shlex.quote(str(output))
+    said = f"model {output} is ready; next: vpr map build {given} -m {made} -o place.vprmap"
+    out.print(said, markup=False, soft_wrap=True)
 
 
 def _train(

@@ -46,6 +46,8 @@ class Answers:
         place: id of the best match, -1 without one. position: its x, y, z, metres; NaN without a pose.
         error: metres from it to where the frame was; infinite without one.
         probability, false_positive_rate: as in ``Recognition``. accepted: bool.
+
+        unjudged: how many matches more were accepted, of places that have no pose. They are neither right nor wrong, and not in ``accepted``.
     """
 
     place: list[int] = field(default_factory=list)
@@ -54,6 +56,7 @@ class Answers:
     probability: list[float] = field(default_factory=list)
     false_positive_rate: list[float] = field(default_factory=list)
     accepted: list[bool] = field(default_factory=list)
+    unjudged: int = 0
 
     def add(self, here: Floats, found: Recognition) -> None:
         pose = None if found.best is None else found.best.place.pose
@@ -63,7 +66,8 @@ class Answers:
         self.error.append(np.inf if pose is None else float(np.linalg.norm(here - there)))
         self.probability.append(found.probability)
         self.false_positive_rate.append(found.false_positive_rate)
-        self.accepted.append(found.accepted)
+        self.accepted.append(found.accepted and pose is not None)
+        self.unjudged += found.accepted and pose is None
 
 
 @dataclass
@@ -93,6 +97,12 @@ class Drive:
 
     def __len__(self) -> int:
         return len(self.label)
+
+    @property
+    def times(self) -> Floats:
+        """float64 [n], seconds from the start of the run, NaN without stamps; they stand still where the clock jumped back."""
+        steps = np.diff(np.array(self.stamp), prepend=self.stamp[:1])
+        return np.asarray(np.cumsum(np.where(steps < 0, 0.0, steps)))
 
 
 def check_together(recording: Recording, place_map: PlaceMap) -> None:
@@ -199,13 +209,19 @@ def _asked(
         drive.label.append(frame.label)
         drive.stamp.append(np.nan if frame.stamp is None else frame.stamp)
         drive.position.append((frame.pose.x, frame.pose.y, frame.pose.z))
-        drive.driven.append(0.0 if before is None else drive.driven[-1] + float(np.linalg.norm(here - before)))
+        step = 0.0 if before is None or _jumped_back(drive.stamp) else float(np.linalg.norm(here - before))
+        drive.driven.append(step + (drive.driven[-1] if drive.driven else 0.0))
         drive.nearest.append(_nearest(place_map, settings.where(frame), here))
         before = here
         descriptor = describer.describe(frame.image)
         for name, run in runs.items():
             drive.answers[name].add(here, run.recognize(frame, descriptor))
         yield frame, descriptor
+
+
+def _jumped_back(stamps: list[float]) -> bool:
+    """At the last one: the clock was set, or the bag was played again; the robot did not drive from there to here."""
+    return stamps[-1] < stamps[-2]
 
 
 def _nearest(place_map: PlaceMap, where: Where | None, here: Floats) -> float:

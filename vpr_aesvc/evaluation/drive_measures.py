@@ -124,18 +124,18 @@ def _first_fix(
         return None
     first = int(np.argmax(accepted))
     start = int(np.argmax(askable)) if askable.any() else 0
-    return FirstFix(_between(drive, min(start, first), first), bool(right[first]))
+    return FirstFix(_between(drive, drive.times, min(start, first), first), bool(right[first]))
 
 
 def _longest(drive: Drive, fixed: NDArray[np.bool_], askable: NDArray[np.bool_]) -> Stretch:
     """From the first frame of a stretch, or the fix before it, to the fix that ends it or its last frame."""
-    best, start = Stretch(0.0, 0.0), None
+    best, start, times = Stretch(0.0, 0.0), None, drive.times
     for at in range(len(drive)):
         if not askable[at]:
             start = None
             continue
         start = at if start is None else start
-        found = _between(drive, start, at)
+        found = _between(drive, times, start, at)
         if (found.metres, found.seconds) > (best.metres, best.seconds):
             best = found
         if fixed[at]:
@@ -143,8 +143,8 @@ def _longest(drive: Drive, fixed: NDArray[np.bool_], askable: NDArray[np.bool_])
     return best
 
 
-def _between(drive: Drive, first: int, last: int) -> Stretch:
-    return Stretch(drive.stamp[last] - drive.stamp[first], drive.driven[last] - drive.driven[first])
+def _between(drive: Drive, times: Floats, first: int, last: int) -> Stretch:
+    return Stretch(float(times[last] - times[first]), drive.driven[last] - drive.driven[first])
 
 
 def _curve(answers: Answers, right: NDArray[np.bool_]) -> PrecisionRecall | None:

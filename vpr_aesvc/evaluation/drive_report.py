@@ -83,8 +83,12 @@ def sentences(report: DriveReport) -> list[str]:
         f"With sequence and geometry the best match of {percent(one.recall[right])} of these lies within {right:g} m; "
         f"{percent(one.accepted_recall[right])} are recognised so and accepted."
     )
+    if unjudged := drive.answers[BOTH].unjudged:
+        found.append(
+            f"{unjudged} matches are accepted with places that have no pose; they cannot be judged and are not counted."
+        )
     if not one.accepted:
-        return [*found, "No match was accepted."]
+        return [*found, f"No {'other ' if unjudged else ''}match was accepted."]
     wrong = one.accepted - round(one.accepted * one.precision[right])
     found.append(f"{one.accepted} matches are accepted, {wrong} of them wrong.")
     assert one.first_fix is not None
@@ -152,6 +156,7 @@ def as_json(report: DriveReport) -> dict[str, Any]:
             "precision": _by_distance(one.precision),
             "accepted_recall": _by_distance(one.accepted_recall),
             "accepted": one.accepted,
+            "unjudged": drive.answers[name].unjudged,
             "first_fix": None if fix is None else {**_stretch(fix.after), "right": fix.right},
             "without_fix": _stretch(one.without_fix),
             "average_precision": None if one.curve is None else one.curve.area,

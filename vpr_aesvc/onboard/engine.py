@@ -54,7 +54,8 @@ class Arrival:
 
 @dataclass
 class Outcome:
-    """What came of a frame. ``milliseconds`` by stage; ``skipped`` says why nothing came of it, ``bad`` whether its picture is at fault."""
+    """What came of a frame. ``milliseconds`` by stage; ``skipped`` says why nothing came of it, ``bad`` whether its picture is at fault;
+    ``failed`` why no place could be made of it, as where the disk is full."""
 
     camera: str
     frame: Frame
@@ -64,6 +65,7 @@ class Outcome:
     closure: Closure | None = None
     skipped: str | None = None
     bad: bool = False
+    failed: str | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
@@ -133,7 +135,11 @@ class Engine:
             run.reset(reason)
 
     def process(self, arrival: Arrival) -> Outcome:
-        """Raises VprError where the map is damaged or its disk refuses; a bad picture is an outcome, with the reason."""
+        """A bad picture is an outcome, with the reason; so is a disk that refuses the place, and what was recognised is told all the same.
+
+        Raises:
+            VprError: the map is damaged.
+        """
         outcome = Outcome(arrival.camera, arrival.frame)
         if self.mode == "localization":
             if self._see(arrival, outcome):
@@ -150,7 +156,11 @@ class Engine:
         if self._see(arrival, outcome):
             if self.mode == "slam":
                 self._recognize(outcome, arrival.intrinsics)
-            self._add(outcome)
+            try:
+                self._add(outcome)
+            except VprError as error:
+                outcome.failed = str(error)
+                return outcome
             self._taken[arrival.camera] = replace(outcome.frame, image=None)
             gate.took(self._taken[arrival.camera])
             found = outcome.recognition

@@ -30,11 +30,12 @@ _NOT_LEARNED = 0.05  # false positives among supported matches in a map too smal
 
 @dataclass(frozen=True)
 class Decision:
-    """``false_positive_rate``, ``probability`` and ``why``, as in ``Recognition``."""
+    """``false_positive_rate``, ``probability`` and ``why``, as in ``Recognition``; ``least``: whether the map cannot promise a smaller rate."""
 
     false_positive_rate: float
     probability: float
     why: str
+    least: bool
 
 
 @dataclass(frozen=True)
@@ -62,11 +63,19 @@ def decide(seen: Witnesses) -> Decision:
     """The false-positive rate of accepting the match, its probability, and why in words."""
     sure = seen.belief is not None and seen.agrees and seen.belief.accepted
     rate, why = _of_frame(seen, sure)
+    least = rate <= _least(seen)
     if seen.belief is not None:
         rate *= _SURE_ELSEWHERE / (1 - _ALONE) if sure else 1 / _ALONE
         sequence = "and the sequence is sure of it" if sure else "and the sequence is not sure of it"
         why = f"{why}, {sequence}"
-    return Decision(min(rate, 1.0), _probability(seen), why)
+    return Decision(min(rate, 1.0), _probability(seen), why, least)
+
+
+def _least(seen: Witnesses) -> float:
+    """The smallest rate that the witness which speaks for the frame can promise in this map."""
+    if seen.geometry is None or judge(seen.geometry) == "cannot tell":
+        return seen.null.least_rate
+    return _NOT_LEARNED if seen.support is None else seen.support.least_rate
 
 
 def _of_frame(seen: Witnesses, sure: bool) -> tuple[float, str]:

@@ -125,3 +125,11 @@ class KnownMap:
         if self.positions is not None:  # NaN, not known, is not near
             near |= np.linalg.norm(self.positions - self.positions[row], axis=1) <= SPOT
         return np.asarray(near)
+
+
+def most_similar(values: NDArray[np.float32], count: int) -> Rows:
+    """Rows of the largest, largest first, the first row first among equals."""
+    chosen = np.arange(len(values))
+    if count < len(values):
+        chosen = np.sort(np.argpartition(-values, count)[:count])
+    return chosen[np.argsort(-values[chosen], kind="stable")]

@@ -7,7 +7,34 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 _LEAST = 0.01  # metres and radians, standard deviation: below, a covariance could not be inverted
+_LEAST_POSTERIOR = 1e-4  # of the likeliest place: what has less does not widen a pose
 _ASIDE = 0.1  # of the distance to the next place: how far aside the robot drives
+
+
+def match_covariance(
+    poses: Floats, steps: Floats, best: int, near: NDArray[np.bool_], posterior: Floats, probability: float
+) -> Floats | None:
+    """Of the pose of a match, over the posterior, in which the places near the match have the probability of the match.
+
+    Args:
+        poses: float64 [n, 7], of all places, NaN where unknown. steps: float64 [n, 6], along the way.
+        best: row of the match. near: bool [n], the rows that are the same answer.
+        posterior: float64 [n], of each place. probability: of the match.
+
+    Returns:
+        float64 [6, 6] as :func:`pose_covariance` gives it; None where the match has no pose.
+    """
+    if not np.isfinite(poses[best]).all():
+        return None
+    weights = np.where(np.isfinite(poses[:, 0]), posterior, 0.0)
+    weights[weights < _LEAST_POSTERIOR * weights.max()] = 0
+    weights[best] = max(weights[best], _LEAST_POSTERIOR)
+    here, elsewhere = float(weights[near].sum()), float(weights[~near].sum())
+    weights[near] *= max(probability, _LEAST_POSTERIOR) / here
+    if elsewhere:
+        weights[~near] *= min(1.0, (1 - probability) / elsewhere)
+    chosen = np.flatnonzero(weights)
+    return pose_covariance(poses[best], poses[chosen], steps[chosen], weights[chosen])
 
 
 def pose_covariance(pose: Floats, poses: Floats, steps: Floats, weights: Floats) -> Floats:

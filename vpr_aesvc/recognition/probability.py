@@ -25,6 +25,7 @@ IN_MAP = 0.9
 """How probable it is, before a frame is looked at, that its place is in the map, unless the user knows better."""
 _TAIL = 0.2
 _LEVELS = 32  # quantiles kept of the body
+_BEYOND = 10  # the tail is trusted to so many times rarer than the stretches of the map show: a twin that they miss does not follow it
 _PRIOR_STRETCHES = 2.0  # what is believed of the tail counts as much as this many stretches of the map, ...
 _PRIOR_WIDTH = 2.0  # ... and is a scale this much larger than the body's
 _NO_BODY = 2.0  # where the body ends, in a map that has nothing to compare
@@ -99,22 +100,30 @@ class NullModel(BaseModel):
             where = ".".join(map(str, first["loc"])) or "the whole"
             raise VprError(f"the map's null model is damaged ({where}: {first['msg']}); fit it again") from error
 
+    @property
+    def least_rate(self) -> float:
+        """The smallest false-positive rate that this map can promise, whatever the evidence. The fifth of it that makes the tail counts as its
+        stretches and those of the prior."""
+        return _TAIL / (_BEYOND * (_PRIOR_STRETCHES + self.stretches))
+
     def false_positive_rate(self, evidence: float | NDArray[np.floating]) -> NDArray[np.float64]:
-        """Part of the frames from outside the map that reach this evidence: in (0, 1], of the shape given."""
+        """Part of the frames from outside the map that reach this evidence: from ``least_rate`` to 1, of the shape given."""
         value = np.asarray(evidence, np.float64)
         body = np.interp(value, self.body, np.linspace(1, _TAIL, len(self.body)))
         beyond = np.maximum(value - self.body[-1], 0)
-        tail = _TAIL * (1 + beyond / self.scale) ** -self.shape
+        tail = np.maximum(_TAIL * (1 + beyond / self.scale) ** -self.shape, self.least_rate)
         return np.asarray(np.where(beyond > 0, tail, body))
 
     def threshold(self, false_positive_rate: float) -> float:
-        """The evidence from which to accept. It may be more than any frame can reach: then this map cannot promise that rate.
+        """The evidence from which to accept; infinite where this map cannot promise that rate. It may also be more than any frame can reach.
 
         Raises:
             VprError: the rate is not between 0 and 1.
         """
         if not 0 < false_positive_rate <= 1:
             raise VprError(f"a false-positive rate lies above 0 and at most at 1, found {false_positive_rate}")
+        if false_positive_rate < self.least_rate:
+            return float("inf")
         if false_positive_rate >= _TAIL:
             rates = np.linspace(1, _TAIL, len(self.body))
             return float(np.interp(-false_positive_rate, -rates, self.body))

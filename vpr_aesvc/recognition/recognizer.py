@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb, read_image, thumbnail
 from vpr_aesvc.recognition.decision import Witnesses, decide
-from vpr_aesvc.recognition.known_map import KnownMap
+from vpr_aesvc.recognition.known_map import KnownMap, most_similar
 from vpr_aesvc.recognition.lessons import Lessons
-from vpr_aesvc.recognition.pose_covariance import pose_covariance
+from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.recognition import Candidate, Recognition
 from vpr_aesvc.recognition.sequence import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from vpr_aesvc.recognition.neighbourhoods import FrameEvidence
 
 _LIKELY = 0.5  # the sequence's place is right more often than not: then the frame alone does not overrule it
-_LEAST_POSTERIOR = 1e-4  # of the likeliest place: what has less does not widen a pose
 Descriptor = NDArray[np.float32]
 Image = NDArray[np.uint8]
 
@@ -164,7 +163,7 @@ class Recognizer:
     def _propose(self, similarities: NDArray[np.float32], evidence: FrameEvidence, belief: Belief) -> list[int]:
         """Rows of the candidates: the sequence's favourite where it is likely, the frame's own, and the most similar places."""
         visible = similarities > -np.inf
-        similar = _largest(similarities, self.settings.candidates)
+        similar = most_similar(similarities, self.settings.candidates)
         favourites = [evidence.row]
         if self.settings.sequence and belief.row is not None:
             favourites.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
@@ -204,14 +203,15 @@ class Recognizer:
         rows: list[int],
         geometries: list[Geometry],
     ) -> Recognition:
+        known = self.known
         message = self.lessons.message if belief.message is None else belief.message
         self.lessons.message = None
         if not rows:
-            why = "no place may be returned for this frame" if len(self.known) else "the map is empty"
+            why = "no place may be returned for this frame" if len(known) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
         order = self._order(rows, belief, geometries)
         best = rows[order[0]]
-        near = self.known.near(best, self.filter.settings.window)
+        near = known.near(best, self.filter.settings.window)
         witnesses = Witnesses(
             self.lessons.null,
             self.lessons.support,
@@ -223,11 +223,14 @@ class Recognizer:
         )
         decision = decide(witnesses)
         accepted = decision.false_positive_rate <= self.settings.false_positive_rate
+        why = decision.why
+        if decision.least and not accepted:
+            why += f"; a map of so few places cannot promise a false-positive rate below {decision.false_positive_rate:.2g}"
         self._came_round |= accepted
-        places = self.map.places(int(self.known.ids[row]) for row in rows)
+        places = self.map.places(int(known.ids[row]) for row in rows)
         candidates = tuple(
             Candidate(
-                Match(places[int(self.known.ids[rows[at]])], float(similarities[rows[at]])),
+                Match(places[int(known.ids[rows[at]])], float(similarities[rows[at]])),
                 float(belief.places[rows[at]]),
                 geometries[at] if geometries else None,
             )
@@ -235,39 +238,14 @@ class Recognizer:
         )
         return Recognition(
             accepted,
-            f"{'accepted' if accepted else 'not accepted'}: {decision.why}",
+            f"{'accepted' if accepted else 'not accepted'}: {why}",
             candidates[0].match,
             candidates,
             decision.probability,
             decision.false_positive_rate,
             geometries[order[0]].inliers if geometries else None,
             candidates[0].match.place.pose,
-            self._covariance(best, near, belief, decision.probability),
+            match_covariance(known.poses, known.steps, best, near, belief.places, decision.probability),
             belief.lost,
             message,
         )
-
-    def _covariance(
-        self, best: int, near: NDArray[np.bool_], belief: Belief, probability: float
-    ) -> NDArray[np.float64] | None:
-        """Of the pose of row ``best``, over the posterior, in which the places near it have the probability of the match."""
-        known = self.known
-        if not np.isfinite(known.poses[best]).all():
-            return None
-        weights = np.where(np.isfinite(known.poses[:, 0]), belief.places, 0.0)
-        weights[weights < _LEAST_POSTERIOR * weights.max()] = 0
-        weights[best] = max(weights[best], _LEAST_POSTERIOR)
-        here, elsewhere = float(weights[near].sum()), float(weights[~near].sum())
-        weights[near] *= max(probability, _LEAST_POSTERIOR) / here
-        if elsewhere:
-            weights[~near] *= min(1.0, (1 - probability) / elsewhere)
-        chosen = np.flatnonzero(weights)
-        return pose_covariance(known.poses[best], known.poses[chosen], known.steps[chosen], weights[chosen])
-
-
-def _largest(values: NDArray[np.float32], count: int) -> NDArray[np.int64]:
-    """Rows of the largest, largest first, the first row first among equals."""
-    chosen = np.arange(len(values))
-    if count < len(values):
-        chosen = np.sort(np.argpartition(-values, count)[:count])
-    return chosen[np.argsort(-values[chosen], kind="stable")]

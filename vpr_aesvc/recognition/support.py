@@ -23,6 +23,7 @@ from vpr_aesvc.recognition.reranking import MIN_INLIERS, judge, rerank
 
 _FEWEST = 20  # answers; fewer make neither a tail nor a curve
 _TAIL = 0.2  # of the null: counts above this upper part are taken to fall off exponentially (peaks over threshold, Pickands 1975)
+_BEYOND = 10  # the tail is trusted to so many times rarer than what n answers show, once in n: a twin that they missed does not follow it
 
 
 @dataclass(frozen=True)
@@ -46,16 +47,21 @@ class Support:
             return None
         return float(_logistic(self.intercept + self.slope * math.log1p(geometry.inliers)))
 
+    @property
+    def least_rate(self) -> float:
+        """The smallest false-positive rate that so many answers can promise, whatever the count."""
+        return 1 / (_BEYOND * len(self.absent))
+
     def false_positive_rate(self, inliers: int) -> float:
         """Part of the frames of other places, with texture, whose first candidate would have at least so many inliers."""
         level, scale = self._tail()
         if inliers > level:
-            return _TAIL * math.exp(-(inliers - level) / scale)
+            return max(_TAIL * math.exp(-(inliers - level) / scale), self.least_rate)
         return (1 + sum(count >= inliers for count in self.absent)) / (1 + len(self.absent))
 
     def least_inliers(self, false_positive_rate: float) -> int:
         """From how many inliers on to accept, so that at most this part of the frames of other places is; never fewer than chance
-        alone may give.
+        alone may give. It does not say whether the map can promise that rate: see :attr:`least_rate`.
 
         Raises:
             VprError: not a rate between 0 and 0.2; above, nearly everything counts.

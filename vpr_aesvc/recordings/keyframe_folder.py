@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import csv
+import io
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import write_file
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.recordings.keyframes import KeyframeSettings
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.recordings.selection import Seen, keyframes, name_of, nothing_found
+from vpr_aesvc.transforms import heading
 from vpr_aesvc.types import Frame
 
 _QUALITY = 95  # what is lost lies far below what another visit changes
@@ -45,3 +49,20 @@ def write_keyframes(
     if not found:
         raise nothing_found(recording)
     return found
+
+
+def write_table(frames: Iterable[Frame], path: Path) -> None:
+    """``frames.csv`` of frames that :func:`write_keyframes` gave, beside their images: x, y and heading are what it holds of a pose.
+
+    Raises:
+        VprError: the disk refuses.
+    """
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "split", "sequence", "index", "stamp", "easting", "northing", "heading"])
+    for frame in frames:
+        pose = () if frame.pose is None else (frame.pose.x, frame.pose.y, heading(frame.pose))
+        words = [f"{number:.6f}" for number in pose] or [""] * 3
+        stamp = "" if frame.stamp is None else f"{frame.stamp:.6f}"
+        table.writerow([frame.label, "database", frame.sequence, f"{frame.index:g}", stamp, *words])
+    write_file(path, text.getvalue().encode(), "table")

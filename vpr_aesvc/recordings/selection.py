@@ -23,30 +23,35 @@ class Seen:
 
     Attributes:
         frames: of the recording. tried: chosen by stamp and pose, and so decoded. taken: of use, and so given out.
-        metres: travelled from frame to frame, where both have a pose.
-        first, last: stamps of the recording's frames, in seconds.
+        metres: travelled from frame to frame, where both have a pose. seconds: gone by, where both have a stamp. Neither counts where the
+            clock jumped back, as in a bag that was played again.
+        first: stamp of the recording's first frame, in seconds.
     """
 
     frames: int = 0
     tried: int = 0
     taken: int = 0
     metres: float = 0.0
+    seconds: float = 0.0
     first: float | None = None
-    last: float | None = None
 
     def note(self, frame: Frame, before: Frame | None) -> None:
         """Counts a frame of the recording."""
         self.frames += 1
-        if before is not None and before.pose is not None and frame.pose is not None:
-            self.metres += distance(before.pose, frame.pose)
         if self.first is None:
             self.first = frame.stamp
-        self.last = frame.stamp
+        if before is None:
+            return
+        if before.stamp is not None and frame.stamp is not None:
+            if frame.stamp < before.stamp:
+                return
+            self.seconds += frame.stamp - before.stamp
+        if before.pose is not None and frame.pose is not None:
+            self.metres += distance(before.pose, frame.pose)
 
     def line(self) -> str:
         """In words."""
-        lasted = None if self.first is None or self.last is None else self.last - self.first
-        time = f" in {lasted:.1f} s" if lasted is not None and lasted >= 0 else ""
+        time = f" in {self.seconds:.1f} s" if self.first is not None else ""
         way = f", {self.metres:.1f} m travelled" if self.metres else ""
         return f"{self.frames} images{time}{way}; {self.taken} became places, {self.tried - self.taken} tried were of no use"
 

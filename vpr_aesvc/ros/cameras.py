@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
-from rclpy.qos_overriding_options import QoSOverridingOptions
+from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from vpr_aesvc.errors import VprError
@@ -52,36 +53,45 @@ class Cameras:
         self._monotonic = monotonic
         self._period = 1 / settings.max_rate if settings.max_rate else 0.0
         self._due: dict[str, float] = {}
-        self._subscriptions = []
-        reliability = (
-            ReliabilityPolicy.RELIABLE if settings.reliability == "reliable" else ReliabilityPolicy.BEST_EFFORT
+        self._subscriptions: list[Any] = []
+        try:
+            for name in settings.cameras:
+                self._subscribe(name, settings, group)
+        except (RuntimeError, NameValidationException, InvalidQosOverridesError) as error:  # rclpy's, of names and QoS
+            self.close()
+            raise VprError(f"the images cannot be subscribed to: {error}") from error
+
+    def _subscribe(self, name: str, settings: NodeSettings, group: Any) -> None:
+        prefix = f"{name}/" if name else ""
+        # The name is resolved here so that remapping image moves its compressed form as well.
+        topic = self._node.resolve_topic_name(f"{prefix}image")
+        kind, topic = (CompressedImage, f"{topic}/compressed") if settings.compressed else (Image, topic)
+        reliable = settings.reliability == "reliable"
+        newest = QoSProfile(  # one for each camera: rclpy writes what is overridden into it
+            depth=1,
+            history=HistoryPolicy.KEEP_LAST,
+            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
         )
-        newest = QoSProfile(depth=1, history=HistoryPolicy.KEEP_LAST, reliability=reliability)
-        overriding = QoSOverridingOptions.with_default_policies()
-        for name in settings.cameras:
-            prefix = f"{name}/" if name else ""
-            topic = node.resolve_topic_name(
-                f"{prefix}image"
-            )  # so that remapping image moves its compressed form as well
-            kind, topic = (CompressedImage, f"{topic}/compressed") if settings.compressed else (Image, topic)
-            self._subscriptions += [
-                node.create_subscription(
-                    kind,
-                    topic,
-                    _bound(self._image, name),
-                    newest,
-                    callback_group=group,
-                    qos_overriding_options=overriding,
-                ),
-                node.create_subscription(
-                    CameraInfo,
-                    f"{prefix}camera_info",
-                    _bound(self._camera_info, name),
-                    qos_profile_sensor_data,
-                    callback_group=group,
-                ),
-            ]
-            node.get_logger().info(f"looks at {topic} ({kind.__name__})")
+        self._subscriptions.append(
+            self._node.create_subscription(
+                kind,
+                topic,
+                _bound(self._image, name),
+                newest,
+                callback_group=group,
+                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
+            )
+        )
+        self._subscriptions.append(
+            self._node.create_subscription(
+                CameraInfo,
+                f"{prefix}camera_info",
+                _bound(self._camera_info, name),
+                qos_profile_sensor_data,
+                callback_group=group,
+            )
+        )
+        self._node.get_logger().info(f"looks at {topic} ({kind.__name__})")
 
     def close(self) -> None:
         for subscription in self._subscriptions:

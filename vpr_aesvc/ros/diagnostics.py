@@ -16,13 +16,18 @@ if TYPE_CHECKING:
 
     from vpr_aesvc.onboard.engine import Outcome
 
+_POSELESS = 20  # images in a row without a pose after which something is wrong
 _SILENT = 5.0  # seconds without an image after which something is wrong
 
 
 class Health:
-    """What the node has seen and done since it was made. Written by the threads that work, read by the timer."""
+    """What the node has seen and done since it was configured. Written by the threads that work, read by the timer.
 
-    def __init__(self) -> None:
+    Args:
+        pose_source: as in the settings; where it is not ``none``, frames without a pose are worth a warning.
+    """
+
+    def __init__(self, pose_source: str = "none") -> None:
         self.stages = Stages()
         self.received: Counter[str] = Counter()  # images, by camera
         self.passed_over: Counter[str] = Counter()  # by max_rate
@@ -33,8 +38,17 @@ class Health:
         self.added = 0
         self.last_match = ""
         self.why_nothing = ""
+        self.left_out = ""  # why nothing came of the last frame
+        self._pose_source = pose_source
+        self._failing = ""  # why the last frame could not be worked on
+        self._poseless = 0  # frames since the last that had a pose
+        self._since = time.monotonic()
         self._arrivals: deque[float] = deque(maxlen=100)
         self._answers: deque[float] = deque(maxlen=100)
+
+    def began(self) -> None:
+        """The node was activated: from now on images are missed."""
+        self._since = time.monotonic()
 
     def arrived(self, camera: str) -> None:
         self.received[camera] += 1
@@ -45,8 +59,23 @@ class Health:
         self.bad[kind] += 1
         self.last_bad = f"{kind}: {why}"
 
+    def failed(self, why: str) -> None:
+        """A frame of which nothing came through no fault of its own, as where the disk is full."""
+        self.refuse("frame", why)
+        self._failing = f"frames are left out: {why}"
+
     def finished(self, outcome: Outcome) -> None:
         self._answers.append(time.monotonic())
+        self.left_out = outcome.skipped or ""
+        if outcome.bad:
+            self.refuse("picture", self.left_out)
+            self._failing = f"pictures are left out: {self.left_out}"
+            return
+        self._failing = ""
+        if outcome.failed is not None:
+            self.refuse("place", outcome.failed)
+            self._failing = f"no places are made: {outcome.failed}"
+        self._poseless = 0 if outcome.frame.pose is not None else self._poseless + 1
         self.stages.add(outcome.milliseconds)
         if outcome.place is not None:
             self.added += 1
@@ -74,16 +103,7 @@ class Health:
             dropped: by camera, images that a newer one replaced.
         """
         now = time.monotonic()
-        silent = state == "active" and (not self._arrivals or now - self._arrivals[-1] > _SILENT)
-        if trouble:
-            level, said = DiagnosticStatus.ERROR, trouble
-        elif silent:
-            level, said = (
-                DiagnosticStatus.WARN,
-                f"no image for {_SILENT:.0f} s; are topic, type and QoS right? vpr doctor looks",
-            )
-        else:
-            level, said = DiagnosticStatus.OK, self.why_nothing or self.last_match or state
+        level, said = self._level(state, trouble, now)
         values = {
             "state": state,
             "images per second": f"{_rate(self._arrivals, now):.1f}",
@@ -98,10 +118,11 @@ class Health:
             "memory, MB": f"{_resident():.0f}",
             "last match": self.last_match,
             "why nothing matches": self.why_nothing,
+            "why the last image was left out": self.left_out,
         }
         for stage, latency in self.stages.summary().items():
             values[f"{stage}, ms"] = f"median {latency.median:.1f}, 95th percentile {latency.high:.1f}"
-        values |= {f"bad input: {kind}": str(count) for kind, count in self.bad.items()}
+        values |= {f"bad input: {kind}": str(count) for kind, count in dict(self.bad).items()}
         if self.last_bad:
             values["last bad input"] = self.last_bad
         status = DiagnosticStatus(level=level, name=f"{name}: place recognition", message=said, hardware_id="")
@@ -109,6 +130,25 @@ class Health:
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp
         return array
+
+    def _level(self, state: str, trouble: str, now: float) -> tuple[bytes, str]:
+        """The worst that there is to say."""
+        if trouble:
+            return DiagnosticStatus.ERROR, trouble
+        if state != "active":
+            return DiagnosticStatus.OK, state
+        if now - max(self._since, self._arrivals[-1] if self._arrivals else 0.0) > _SILENT:
+            return DiagnosticStatus.WARN, (
+                f"no image for {_SILENT:.0f} s; are topic, type and QoS right? vpr doctor looks"
+            )
+        if self._failing:
+            return DiagnosticStatus.ERROR, self._failing
+        if self._poseless >= _POSELESS and self._pose_source != "none":
+            return DiagnosticStatus.WARN, (
+                f"the last {self._poseless} images have no pose from pose_source {self._pose_source}: is its topic right, and its "
+                "clock the images'? A robot without one sets pose_source to none"
+            )
+        return DiagnosticStatus.OK, self.why_nothing or self.last_match or state
 
 
 def _rate(times: deque[float], now: float) -> float:

@@ -75,6 +75,8 @@ class _Examination:
         self.tf = Buffer()
         self.listener = TransformListener(self.tf, node)
         self.found: list[Finding] = []
+        compressed = "/compressed" if wiring.compressed else ""
+        self.image_topic = node.resolve_topic_name(wiring.image_topic + compressed)
 
     def spin(self, duration: float) -> None:
         until = time.monotonic() + duration
@@ -85,7 +87,7 @@ class _Examination:
         self.spin(_DISCOVERY)
         wiring = self.wiring
         kind = CompressedImage if wiring.compressed else Image
-        topic = wiring.image_topic + ("/compressed" if wiring.compressed else "")
+        topic = self.image_topic
         images = self.subscribe(topic, kind)
         poses = self.subscribe(wiring.odom_topic, Odometry) if wiring.odom_topic else None
         if images is not None or poses is not None:
@@ -105,15 +107,11 @@ class _Examination:
         publishers = self.node.get_publishers_info_by_topic(topic)
         wanted = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
         if not publishers:
-            similar = [
-                f"{name} ({', '.join(types)})"
-                for name, types in self.node.get_topic_names_and_types()
-                if wanted in types
-            ]
-            others = (
-                f"; of that type there are: {', '.join(similar)}" if similar else f"; nobody publishes any {wanted}"
-            )
-            self.say("error", f"nobody publishes {topic}{others}", "start the driver, or name the topic")
+            there = self.node.get_topic_names_and_types()
+            similar = ", ".join(f"{name} ({', '.join(types)})" for name, types in there if wanted in types)
+            others = f"; of that type there are: {similar}" if similar else f"; nobody publishes any {wanted}"
+            none = "; --odom-topic '' where there is none" if kind is Odometry else ""
+            self.say("error", f"nobody publishes {topic}{others}", "start the driver, or name the topic" + none)
             return None
         wrong = {info.topic_type for info in publishers} - {wanted}
         if wrong:
@@ -134,9 +132,8 @@ class _Examination:
                 )
         if len(publishers) > 1:
             names = ", ".join(sorted(info.node_name for info in publishers))
-            self.say(
-                "warning", f"{topic} has {len(publishers)} publishers: {names}", "one camera a topic: stop the others"
-            )
+            found = f"{topic} has {len(publishers)} publishers: {names}"
+            self.say("warning", found, "one camera a topic: stop the others")
         heard = _Heard()
 
         def take(message: Any) -> None:
@@ -152,11 +149,8 @@ class _Examination:
 
     def of_images(self, topic: str, heard: _Heard, speed: Speed | None) -> None:
         if not heard.stamps:
-            self.say(
-                "error",
-                f"{topic} is published, but no image came",
-                "is the driver running, and the QoS the publisher's?",
-            )
+            advice = "is the driver running, and the QoS the publisher's?"
+            self.say("error", f"{topic} is published, but no image came", advice)
             return
         try:
             rows, columns = rgb_of(heard.last, topic).shape[:2]
@@ -237,7 +231,7 @@ class _Examination:
             return
         topics = self.node.get_subscriber_names_and_types_by_node(short, namespace)
         images = [topic for topic, types in topics if any("Image" in one for one in types)]
-        wanted = self.wiring.image_topic + ("/compressed" if self.wiring.compressed else "")
+        wanted = self.image_topic
         if not images:
             self.say(
                 "warning",

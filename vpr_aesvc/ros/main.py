@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import signal
 import sys
+import time
+import traceback
 from collections.abc import Sequence
 from types import FrameType
 
@@ -15,9 +17,18 @@ _LOOK = 0.2  # seconds between looks for a signal
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM; then stops and frees everything, so that the map is whole, and returns 0."""
+    stopping = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal stopping
+        stopping = True
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)  # before the imports, which take a second or two on a small robot
     try:
         import rclpy
         import vpr_aesvc_msgs  # noqa: F401
+        from rclpy.exceptions import InvalidHandle
         from rclpy.executors import MultiThreadedExecutor
         from rclpy.lifecycle import TransitionCallbackReturn
         from rclpy.signals import SignalHandlerOptions
@@ -31,16 +42,10 @@ def main(args: Sequence[str] | None = None) -> int:
     from vpr_aesvc.errors import VprError
     from vpr_aesvc.ros.node import VprNode
 
-    stopping = False
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        nonlocal stopping
-        stopping = True
-
+    if stopping:
+        return 0
     # Not rclpy's own handlers: they end the context at once, and the node could no longer stop in order.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)
     try:
         node = VprNode()
     except VprError as error:
@@ -58,11 +63,19 @@ def main(args: Sequence[str] | None = None) -> int:
         if node.get_parameter("autostart").value and node.trigger_configure() == TransitionCallbackReturn.SUCCESS:
             node.trigger_activate()
         while not stopping and rclpy.ok():
-            executor.spin_once(timeout_sec=_LOOK)
+            try:
+                executor.spin_once(timeout_sec=_LOOK)
+            except InvalidHandle:
+                continue  # a transition destroyed what rclpy was about to wait for; at the next look it is gone from the list
+            except Exception:  # of one callback, ours or rclpy's; the robot drives on, and so does its node
+                node.get_logger().error(f"a fault of this program: {traceback.format_exc()}", throttle_duration_sec=5.0)
+                time.sleep(_LOOK)
     finally:
-        executor.shutdown(timeout_sec=5.0)
         with node.busy:
             node.release()
+        if (pool := getattr(executor, "_executor", None)) is not None:
+            pool.shutdown()  # else Jazzy's executor destroys what its threads are still using
+        executor.shutdown(timeout_sec=5.0)
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

@@ -24,6 +24,7 @@ from vpr_aesvc.types import Pose
 _QUEUE = 50  # poses come fast and are small
 _PLACE_WAIT = 0.05
 _FIRST_LOOK = 1.0  # seconds that the first frame of a camera waits for TF to say where it is
+_BACK = 1.0  # seconds that stamps must go back for TF to begin anew
 _LOOK_AGAIN = 1.0  # seconds between later looks
 
 
@@ -42,6 +43,7 @@ class Motion:
         self._poses = PoseBuffer(settings.pose_gap)
         self._looked: dict[str, float] = {}
         self._tf = Buffer()
+        self._asked = 0.0  # the stamp that TF was last asked for
         self._listener = TransformListener(self._tf, node)
         self._subscription = None
         qos = QoSProfile(depth=_QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)  # hears both kinds of publishers
@@ -58,6 +60,7 @@ class Motion:
     def forget(self) -> None:
         """The clock jumped: what came before says nothing of now."""
         self._poses.clear()
+        self._tf.clear()  # of what moves; tf2 would refuse all that is older than what it has
 
     def camera_pose(self, frame_id: str, stamp: float) -> Pose | None:
         """Of the camera in the frame of the odometry, at an image's stamp; None where it is not known. May be called in any thread."""
@@ -85,11 +88,11 @@ class Motion:
             if found is not None:
                 self.mounts[frame_id] = as_body(found, is_optical(frame_id, found))
                 return self.mounts[frame_id]
-            self._node.get_logger().warning(
-                f"TF does not say where frame {frame_id!r} is on {self._settings.base_frame!r}: the camera is taken to be there, "
-                "looking forward; publish a static transform",
-                once=True,
-            )
+            if first:
+                self._node.get_logger().warning(
+                    f"TF does not say where frame {frame_id!r} is on {self._settings.base_frame!r}: the camera is taken to be there, "
+                    "looking forward; publish a static transform"
+                )
         return HERE
 
     def _odometry(self, message: Odometry) -> None:
@@ -100,13 +103,19 @@ class Motion:
 
     def _take(self, header: Any, pose: Any) -> None:
         try:
-            self._poses.add(seconds(header.stamp), pose_of(pose))
+            place, stamp = pose_of(pose), seconds(header.stamp)
+            if stamp <= 0:
+                raise ValueError("its stamp is zero: it cannot be told which image it belongs to")
+            self._poses.add(stamp, place)
         except ValueError as error:
             self._health.refuse("pose", str(error))
             self._node.get_logger().warning(f"a pose is left out: {error}", throttle_duration_sec=10.0)
 
     def _from_tf(self, stamp: float, patience: float) -> Pose | None:
         at = Time(nanoseconds=round(1e9 * stamp))
+        if stamp < self._asked - _BACK:  # a bag that began again without a clock of its own
+            self._tf.clear()
+        self._asked = stamp
         fixed, base = self._settings.odom_frame, self._settings.base_frame
         found = self._look_up(fixed, base, at, patience)
         if found is not None:

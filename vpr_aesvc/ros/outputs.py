@@ -35,7 +35,7 @@ class Outputs:
     def __init__(self, node: LifecycleNode, settings: NodeSettings) -> None:
         self._node = node
         self._settings = settings
-        self._drawn = -1  # places in the last message of their markers
+        self._drawn: tuple[PlaceMap, int] | None = None  # the map of the last message of markers, and its places then
         kept = QoSProfile(
             depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL
         )  # whoever comes later sees the map as well
@@ -48,7 +48,7 @@ class Outputs:
 
     def close(self) -> None:
         for one in (self.matches, self.pose, self.closures, self.descriptor, self.markers, self.picture):
-            self._node.destroy_publisher(one)
+            self._node.destroy_lifecycle_publisher(one)  # destroy_publisher would keep it among the managed ones
 
     def publish(self, outcome: Outcome, header: Header, mount: Pose, place_map: PlaceMap, describer: Describer) -> None:
         """Args:
@@ -81,8 +81,8 @@ class Outputs:
 
     def draw_places(self, place_map: PlaceMap) -> None:
         """The map's places, where they have changed in number and someone looks."""
-        if _heard(self.markers) and len(place_map) != self._drawn:
-            self._drawn = len(place_map)
+        if _heard(self.markers) and self._drawn != (now := (place_map, len(place_map))):
+            self._drawn = now
             self.markers.publish(place_markers(self._settings.map_frame, place_map.places().values()))
 
 

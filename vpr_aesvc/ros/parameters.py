@@ -13,7 +13,11 @@ from rcl_interfaces.msg import (
     ParameterType,
     SetParametersResult,
 )
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
+from rclpy.exceptions import (
+    InvalidParameterTypeException,
+    InvalidParameterValueException,
+    ParameterUninitializedException,
+)
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
@@ -81,7 +85,10 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
     Raises:
         VprError: a value is not one that the setting can take; the message names the parameter.
     """
-    values: dict[str, Any] = {setting.name: node.get_parameter(setting.name).value for setting in all_settings()}
+    try:
+        values: dict[str, Any] = {setting.name: node.get_parameter(setting.name).value for setting in all_settings()}
+    except ParameterUninitializedException as error:  # rcl reads an empty list as nothing
+        raise VprError(f"{error}; an empty list cannot be given") from error
     values |= {parameter.name: parameter.value for parameter in changed if parameter.name in values}
     try:
         return NodeSettings.model_validate(_nested(values))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -18,6 +19,7 @@ from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import matches_message, pose_of, seconds
+from vpr_aesvc.ros.frames import arrival
 from vpr_aesvc.types import Frame
 
 if TYPE_CHECKING:
@@ -63,6 +65,9 @@ class Services:
                     response.success, response.message = False, str(error)
                 except CancelledError:
                     response.success, response.message = False, "the node is stopping"
+                except Exception as error:  # else the caller would have no answer
+                    response.success, response.message = False, f"a fault of this program: {error!r}"
+                    self._node.get_logger().error(f"a fault of this program: {traceback.format_exc()}")
             return response
 
         return call
@@ -85,8 +90,8 @@ class Services:
             image, pose = rgb_of(message, "the image"), None
         else:
             assert node.newest is not None
-            arrival = node.arrival(node.newest)
-            stamp, image, pose = node.newest.stamp, arrival.decode(), arrival.pose()
+            newest = arrival(node.newest, node.motion, node.cameras)
+            stamp, image, pose = node.newest.stamp, newest.decode(), newest.pose()
         if request.has_pose:
             pose = pose_of(request.pose)
         frame = Frame(request.label or f"added {stamp:.9f}", stamp=stamp, pose=pose)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from vpr_aesvc.onboard.engine import Mode
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -70,3 +71,13 @@ class NodeSettings(BaseModel):
 
     recognition: RecognizerSettings = Field(default_factory=RecognizerSettings)
     keyframes: KeyframeSettings = Field(default_factory=KeyframeSettings)
+
+    @field_validator("cameras")
+    @classmethod
+    def _names_of_topics(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name and not re.fullmatch(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*", name):
+                raise ValueError(f"{name!r} cannot begin the name of a topic: letters, digits, _ and / only")
+        if len(set(names)) < len(names):
+            raise ValueError("each camera needs a name of its own")
+        return names

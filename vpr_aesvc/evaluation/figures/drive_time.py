@@ -28,9 +28,9 @@ def time_drawing(drive: Drive, form: str, right: float) -> Drawing:
     from matplotlib.figure import Figure
 
     answers = drive.answers[form]
-    stamps = np.array(drive.stamp)
-    timed = bool(np.isfinite(stamps).all())
-    at = stamps - stamps[0] if timed else np.array(drive.driven)
+    times = drive.times
+    timed = bool(np.isfinite(times).all())
+    at = times if timed else np.array(drive.driven)
     accepted, error = np.array(answers.accepted, bool), np.array(answers.error)
     near, matched = error <= right, np.isfinite(error)
     scale, many = dot_scale(len(drive)), is_many(drive)
