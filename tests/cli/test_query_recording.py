@@ -50,7 +50,7 @@ def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F81
         if line["accepted"]:
             away.append(distance(camera_pose(place), camera_pose(frame)))
     assert len(away) >= 35 and max(away) < 1
-    assert f"{len(away)} of 44 accepted" in said and "R@1 1.000, R@5 1.000 over 44 queries, right within 25 m" in said
+    assert f"{len(away)} of 44 accepted" in said and "R@1 1.000, R@5 1.000 over 44 queries, right within 1.1 m" in said
     assert f"{np.median(away):.2f} m (median)" in said and f"{max(away):.2f} m (at most)" in said
 
 

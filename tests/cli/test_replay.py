@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +100,13 @@ def test_nothing_half_written_stays(corridor_bags, tmp_path):  # noqa: F811
     (cut / "cut.mcap").write_bytes(whole[: len(whole) // 2])
     done = vpr("replay", corridor_bags.map, cut, "-o", tmp_path / "new")
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "taken"]
+    future = tmp_path / "future"
+    future.mkdir()
+    shutil.copy(corridor_bags.frames[0].path, future / "5000000000.5.jpg")  # in 2128; ROS counts to 2038
+    (tmp_path / "future.tum").write_text("5000000000.5 0 0 0 0 0 0 1\n")
+    words = ("--trajectory", tmp_path / "future.tum", "-o", tmp_path / "new")
+    refused(vpr("replay", corridor_bags.map, future, *words), "its stamp is 5000000000.500")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cut", "future", "future.tum", "taken"]
 
 
 def test_a_picture_says_what_was_thought(corridor_bags):  # noqa: F811

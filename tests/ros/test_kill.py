@@ -92,6 +92,7 @@ def test_a_signal_ends_the_node_in_order(number, tmp_path):
             robot.show(read_image(world.corridor()[at].path), at + 1.0)
         wait_for(lambda: reported(robot) >= 1, what="a place")
         process.send_signal(number)
+        process.send_signal(number)  # whoever presses twice does not end it the sooner
         said, _ = process.communicate(timeout=20)
     finally:
         process.kill()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Sequence
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +14,10 @@ import typer
 from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.files import check_free
+from vpr_aesvc.recordings import is_recording, open_recording
+from vpr_aesvc.recordings.keyframe_folder import write_keyframes
 from vpr_aesvc.robot_model import GRAPH, RobotManifest
+from vpr_aesvc.types import Frame
 
 
 class _Precision(str, Enum):
@@ -28,7 +34,9 @@ def export_command(
     ] = _Precision.fp32,
     calibrate: Annotated[
         Path | None,
-        typer.Option(help="Real images (its rows with split `database`) to calibrate with and to check the export on."),
+        typer.Option(
+            help="Real images (its rows with split `database`), or a bag or video, to calibrate with and to check the export on."
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Write it also where the check fails.")] = False,
 ) -> None:
@@ -42,8 +50,8 @@ def export_command(
     from vpr_aesvc.export import export_model
 
     check_free(output, "robot model")
-    frames = None if calibrate is None else open_input(calibrate).split("database").frames
-    with progress_bars() as progress:
+    with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:
+        frames = None if calibrate is None else _frames(calibrate, Path(folder), progress)
         manifest = export_model(model, output, precision.value, frames, force, progress)
     _say(manifest)
     size = (output / GRAPH).stat().st_size / 1e6
@@ -51,6 +59,13 @@ def export_command(
         f"robot model {output} is ready, {size:.1f} MB; next: copy it to the robot, vpr query MAP IMAGES -m {output.name}",
         markup=False,
     )
+
+
+def _frames(calibrate: Path, folder: Path, progress: Callable[[str, int, int], None]) -> Sequence[Frame]:
+    """Of a recording, its keyframes, written to ``folder``."""
+    if is_recording(calibrate):
+        return write_keyframes(open_recording(calibrate), folder, progress=partial(progress, "choosing keyframes"))
+    return open_input(calibrate).split("database").frames
 
 
 def _say(manifest: RobotManifest) -> None:

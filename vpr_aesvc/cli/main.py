@@ -7,8 +7,12 @@ import sys
 
 import typer
 
-from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
 from vpr_aesvc.errors import VprError
+
+try:
+    from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
+except KeyboardInterrupt:  # most of the first second goes by here
+    sys.exit(130)
 
 app = typer.Typer(
     no_args_is_help=True,

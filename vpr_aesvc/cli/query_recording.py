@@ -24,7 +24,7 @@ from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame, Match
 
 _PARTS = 20  # a run of more than SHOWN frames is shown in so many parts at most, half as many at least
-_NEAR = 25.0  # metres: the field's usual tolerance
+_NEAR = 25.0  # metres: the field's usual tolerance; in a map of less than 250 m a tenth of what it covers: else all of it would be right
 
 
 def query_recording(recording: Recording, recognizer: Recognizer, rate: float | None, as_json: bool) -> None:
@@ -89,6 +89,8 @@ class _Summary:
     def __init__(self, place_map: PlaceMap, top: int) -> None:
         poses = [place.pose for place in place_map.places().values() if place.pose is not None]
         self._places = np.array([(pose.x, pose.y, pose.z) for pose in poses]).reshape(-1, 3)
+        extent = float(np.linalg.norm(np.ptp(self._places[:, :2], axis=0))) if poses else 0.0
+        self._near = round(min(_NEAR, max(1.0, extent / 10)), 1)
         self._length = 1  # frames of a part; twice as many whenever there are too many parts
         self._top = top
         self._first: list[tuple[Frame, list[Match], Recognition | None]] = []
@@ -126,10 +128,10 @@ class _Summary:
         if pose is None or not len(self._places):
             return
         here: NDArray[np.float64] = np.array([pose.x, pose.y, pose.z])
-        if np.linalg.norm(self._places - here, axis=1).min() > _NEAR:
+        if np.linalg.norm(self._places - here, axis=1).min() > self._near:
             self._without += 1
         else:
-            right = [one.place.pose is not None and distance(one.place.pose, pose) <= _NEAR for one in matches]
+            right = [one.place.pose is not None and distance(one.place.pose, pose) <= self._near for one in matches]
             self._hits.append(right.index(True) if any(right) else self._top)
         if found.accepted and found.pose is not None:
             self._away.append(distance(found.pose, pose))
@@ -164,18 +166,19 @@ class _Summary:
             return
         if not self._hits:
             err.print(
-                f"no query has a right place in the map within {_NEAR:g} m, so recall cannot be given; "
+                f"no query has a right place in the map within {self._near:g} m, so recall cannot be given; "
                 "are the poses of the recording in the map's frame?"
             )
             return
         hits = np.array(self._hits)
         numbers = ", ".join(f"R@{k} {np.mean(hits < k):.3f}" for k in sorted({1, 5, 10, self._top}) if k <= self._top)
         without = f" ({self._without} without a right place left out)" if self._without else ""
-        err.print(f"{numbers} over {len(hits)} queries, right within {_NEAR:g} m{without}")
+        err.print(f"{numbers} over {len(hits)} queries, right within {self._near:g} m{without}")
         if self._away:
             middle, most, largest = np.quantile(self._away, [0.5, 0.95, 1.0])
             err.print(
-                f"accepted matches lie {middle:.2f} m (median), {most:.2f} m (95 %) and {largest:.2f} m (at most) from the frame"
+                f"accepted matches lie {middle:.2f} m (median), {most:.2f} m (95 %) and {largest:.2f} m (at most) from the frame",
+                soft_wrap=True,
             )
 
 

@@ -128,9 +128,10 @@ class Projection:
 
     def save(self, path: Path) -> None:
         """Writes the arrays as safetensors."""
-        from safetensors.numpy import save_file
+        from safetensors.numpy import save
 
-        save_file({name: np.ascontiguousarray(array) for name, array in self.tensors().items()}, str(path))
+        # Not save_file, whose files only their owner can read: a model is copied to robots.
+        path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in self.tensors().items()}))
 
     @classmethod
     def load(cls, path: Path) -> Projection:

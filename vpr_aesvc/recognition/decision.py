@@ -86,11 +86,12 @@ def _of_frame(seen: Witnesses, sure: bool) -> tuple[float, str]:
         if seen.evidence is None:
             return 1.0, "the frame alone speaks for another place"
         return float(seen.null.false_positive_rate(seen.evidence.value)), f"evidence {seen.evidence.value:.2f}"
+    words = geometry.why.partition("; ")[0]  # how the camera moved, which follows, decides nothing
     if verdict == "unsupported" and (not sure or seen.support is None):
-        return 1.0, f"the key points do not bear it out ({geometry.why})"
+        return 1.0, f"the key points do not bear it out ({words})"
     if seen.support is None:
-        return _NOT_LEARNED, geometry.why
-    return seen.support.false_positive_rate(geometry.inliers), geometry.why
+        return _NOT_LEARNED, words
+    return seen.support.false_positive_rate(geometry.inliers), words
 
 
 def _probability(seen: Witnesses) -> float:

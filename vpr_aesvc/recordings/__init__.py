@@ -49,4 +49,7 @@ def open_recording(path: Path | str, options: RecordingOptions | None = None) ->
 
 
 def _bag_files(folder: Path) -> list[Path]:
-    return [file for file in folder.iterdir() if file.suffix.lower() in _BAGS]
+    try:
+        return [file for file in folder.iterdir() if file.suffix.lower() in _BAGS]
+    except OSError as error:
+        raise VprError(f"{folder}: the folder cannot be read ({error.strerror or error})") from error

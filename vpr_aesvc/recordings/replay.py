@@ -23,6 +23,7 @@ Storage = Literal["mcap", "sqlite3"]
 POSE_TOPIC, DIAGNOSTICS_TOPIC = "/vpr/pose", "/vpr/diagnostics"
 IMAGE_TOPIC, PATH_TOPIC = "/vpr/match_image/compressed", "/vpr/path"
 MAP_FRAME = "map"
+_LATEST = 2.0**31  # seconds, which builtin_interfaces/Time counts in 32 bits
 _VERSION: Literal[8] = 8  # of the bag's metadata: the newest that all distributions since Humble read
 
 
@@ -53,7 +54,7 @@ def write_replay(
         path: also the way through all accepted poses, one message at the first of them.
 
     Raises:
-        VprError: the output exists, the disk refuses, or a frame has no stamp.
+        VprError: the output exists, the disk refuses, or a frame has no stamp that ROS can hold.
     """
     from rosbags.rosbag2 import StoragePlugin, Writer
 
@@ -102,6 +103,10 @@ def _write(
     for frame, found in answers:
         if frame.stamp is None:
             raise VprError(f"{frame.label}: has no stamp, and a bag orders its messages by them")
+        if not 0 <= frame.stamp < _LATEST:
+            raise VprError(
+                f"{frame.label}: its stamp is {frame.stamp:.3f}, and one of ROS holds 0 to {_LATEST:.0f} seconds"
+            )
         done.frames += 1
         done.accepted += found.accepted
         topics.write(

@@ -12,6 +12,7 @@ from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 from sensor_msgs.msg import CompressedImage, Image
 from tf2_ros import Buffer, TransformException, TransformListener
@@ -57,7 +58,7 @@ def check_robot(wiring: Wiring, speed: Speed | None, listen: float = 5.0) -> lis
         speed: of the model and map on this machine, to be compared with the images' rate.
     """
     context = rclpy.Context()
-    rclpy.init(context=context)
+    rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C ends it as any command
     node = rclpy.create_node("vpr_doctor", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
