@@ -13,5 +13,5 @@ def test_a_bag_calibrates_an_export_which_then_serves_the_map_of_the_original(co
     assert done.returncode == 0 and "top-1 of" in done.stdout, done.stderr
     assert vpr("map", "build", bag, "-m", corridor_model, "-o", place_map).returncode == 0
     asked = vpr("query", place_map, frames[10].path, "-m", robot, "--json")
-    assert asked.returncode == 0 and f"{frames[10].stamp:.9f}"[:14] in asked.stdout, asked.stdout
+    assert asked.returncode == 0 and '"place": 11,' in asked.stdout, asked.stdout
     assert {path.stat().st_mode & 0o044 for path in corridor_model.iterdir()} == {0o044}, "others must read a model"
