@@ -127,7 +127,9 @@ def test_slam_leaves_out_what_was_just_seen_unless_told_otherwise(describer, fra
 def test_a_bad_picture_is_an_outcome_and_the_next_frame_is_taken_in_its_stead(describer, frames, tmp_path):
     with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
         mapper = engine(place_map, describer, "mapping")
-        bad = Arrival("", Frame("bad", stamp=1.0), partial(decode_image, b"\xff\xd8\xff", "bad"), lambda: frames[0].pose)
+        bad = Arrival(
+            "", Frame("bad", stamp=1.0), partial(decode_image, b"\xff\xd8\xff", "bad"), lambda: frames[0].pose
+        )
         outcome = mapper.process(bad)
         assert outcome.bad and "bad" in outcome.skipped and outcome.place is None
         assert mapper.process(arrival(frames[0])).place == 1

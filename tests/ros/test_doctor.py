@@ -1,5 +1,8 @@
 """``vpr doctor`` on a real graph: a robot that is wired well, and what it says of each fault."""
 
+import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -147,3 +150,15 @@ def test_a_node_that_looks_elsewhere_or_is_not_active(robot):
             assert not [one for one in faults(said()) if "node /vpr_node" in one.what]
     finally:
         node.close()
+
+
+def test_ctrl_c_ends_the_command_at_once():
+    words = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()", "doctor", "--seconds", "60"]
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "listening" in process.stderr.readline()
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(5) == 130 and "Traceback" not in process.stderr.read()
+    finally:
+        process.kill()

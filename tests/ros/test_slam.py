@@ -1,5 +1,6 @@
 """Mapping and closing loops at once, over both laps."""
 
+import time
 import unittest
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.ros.robot import Robot, wait_for
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import distance
 
+PAUSE = 0.2  # seconds between frames: a robot's, in which the node learns from the map that has grown
 MAP = world.folder() / "slam.vprmap"
 
 
@@ -34,6 +36,7 @@ class TestSlam(unittest.TestCase):
                 robot.drive(frame.stamp, frame.pose)
                 robot.show(read_image(frame.path), frame.stamp)
                 robot.answers(number)
+                time.sleep(PAUSE)
             closures = list(robot.closures)
             assert robot.change("deactivate") and robot.change("cleanup")
         finally:

@@ -28,10 +28,11 @@ class Background:
         return self._thread is not None and not self._thread.is_alive()
 
     def begin(self, work: Callable[[], Any]) -> None:
-        """Starts; only where it is not busy. The thread does not keep the program from ending."""
+        """Starts; only where it is not busy. A program that ends waits for it: Python would kill the thread inside OpenCV, which aborts the
+        process. Where the work reads a map, closing the map ends it at once."""
         assert self._thread is None
         self._answer = self._error = None
-        self._thread = threading.Thread(target=self._run, args=(work,), name="vpr_aesvc learning", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(work,), name="vpr_aesvc learning")
         self._thread.start()
 
     def take(self) -> Any:

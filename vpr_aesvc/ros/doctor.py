@@ -23,6 +23,7 @@ from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import pose_of, seconds
 
 _DISCOVERY = 2.0
+_LOOK = 0.2  # seconds between looks for Ctrl-C
 _OLD = 1.0  # seconds that an image may be old, or ahead, before the clocks do not agree
 
 
@@ -82,7 +83,7 @@ class _Examination:
     def spin(self, duration: float) -> None:
         until = time.monotonic() + duration
         while (left := until - time.monotonic()) > 0:
-            self.executor.spin_once(timeout_sec=left)
+            self.executor.spin_once(timeout_sec=min(left, _LOOK))
 
     def findings(self, speed: Speed | None, listen: float) -> list[Finding]:
         self.spin(_DISCOVERY)
