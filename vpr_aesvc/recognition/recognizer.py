@@ -223,9 +223,11 @@ class Recognizer:
         )
         decision = decide(witnesses)
         accepted = decision.false_positive_rate <= self.settings.false_positive_rate
-        why = decision.why
-        if decision.least and not accepted:
-            why += f"; a map of so few places cannot promise a false-positive rate below {decision.false_positive_rate:.2g}"
+        why = f"{'accepted' if accepted else 'not accepted'}: {decision.why}"
+        if not accepted:
+            rate, asked = decision.false_positive_rate, self.settings.false_positive_rate
+            short = f"cannot promise less than {rate:.2g}" if decision.least else f"is {rate:.2g}"
+            why = f"not accepted, as the false-positive rate {short}, above {asked:g}: {decision.why}"
         self._came_round |= accepted
         places = self.map.places(int(known.ids[row]) for row in rows)
         candidates = tuple(
@@ -238,7 +240,7 @@ class Recognizer:
         )
         return Recognition(
             accepted,
-            f"{'accepted' if accepted else 'not accepted'}: {why}",
+            why,
             candidates[0].match,
             candidates,
             decision.probability,
