@@ -7,6 +7,12 @@ from setuptools import find_packages, setup
 
 PACKAGE = "vpr_aesvc"
 
+
+def files(folder: str) -> list[str]:
+    """Of a folder beside this file; not the bytecode that Python leaves there."""
+    return sorted(str(path) for path in Path(folder).glob("*") if path.is_file())
+
+
 setup(
     name=PACKAGE,
     version="0.1.0",
@@ -16,7 +22,7 @@ setup(
     data_files=[
         ("share/ament_index/resource_index/packages", [f"resource/{PACKAGE}"]),
         (f"share/{PACKAGE}", ["package.xml"]),
-        *((f"share/{PACKAGE}/{folder}", sorted(map(str, Path(folder).glob("*")))) for folder in ("launch", "config", "rviz")),
+        *((f"share/{PACKAGE}/{folder}", files(folder)) for folder in ("launch", "config", "rviz")),
     ],
     entry_points={"console_scripts": ["vpr = vpr_aesvc.cli.main:main", "vpr_node = vpr_aesvc.ros.main:main"]},
     zip_safe=False,

@@ -40,7 +40,14 @@ from vpr_aesvc.types import Frame, Pose
 
 _WARM = 30  # frames before anything counts
 _PREPROCESS = {
-    "input": {"name": "image", "layout": "NCHW", "size": [224, 224], "scale": 1 / 255, "mean": [0.5] * 3, "std": [0.25] * 3},
+    "input": {
+        "name": "image",
+        "layout": "NCHW",
+        "size": [224, 224],
+        "scale": 1 / 255,
+        "mean": [0.5] * 3,
+        "std": [0.25] * 3,
+    },
     "output": {"name": "embedding", "size": 128},
 }
 
@@ -81,7 +88,9 @@ def measure(given: argparse.Namespace, model: Path, map: Path) -> None:
         process.wait(20)
         robot.close()
     result["bare pipeline, ms"] = {"one after the other": hurried, "at the camera's pace": bare}
-    result["added to that pace, ms (median)"] = round(result["answer after publishing, ms"]["median"] - bare["median"], 2)
+    result["added to that pace, ms (median)"] = round(
+        result["answer after publishing, ms"]["median"] - bare["median"], 2
+    )
     result["exit code"] = process.returncode
     memory = result.pop("memory")
     print(json.dumps(result, indent=2))

@@ -1,4 +1,4 @@
-"""`vpr doctor` on files; on a running robot it is tests/ros/test_doctor.py."""
+"""`vpr doctor` on files; on a running robot it is tests/ros/test_doctor_on_a_robot.py."""
 
 import json
 
