@@ -12,7 +12,7 @@ demo: $(INSTALLED)  ## draw a street, learn it, recognise it; writes demo/report
 test: $(INSTALLED)  ## lint, types, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
