@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import launch_testing.actions
+import launch_testing.asserts
 from launch import LaunchDescription
 from launch_ros.actions import LifecycleNode
 
@@ -28,3 +29,10 @@ def vpr_node(**parameters: Any) -> LifecycleNode:
 def description(**parameters: Any) -> tuple[LaunchDescription, dict[str, Any]]:
     node = vpr_node(**parameters)
     return LaunchDescription([node, launch_testing.actions.ReadyToTest()]), {"vpr_node": node}
+
+
+def assert_ended_well(proc_info: Any, proc_output: Any) -> None:
+    """All processes of a launch ended with 0, and none said a traceback."""
+    launch_testing.asserts.assertExitCodes(proc_info)
+    said = "".join(line.text.decode() for line in proc_output)
+    assert "Traceback" not in said, said

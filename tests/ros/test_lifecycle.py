@@ -8,10 +8,9 @@ pytest.importorskip("launch_testing", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
 import launch_testing
-import launch_testing.asserts
 
 from tests.ros import world
-from tests.ros.launching import description
+from tests.ros.launching import assert_ended_well, description
 from tests.ros.robot import Robot, wait_for
 from vpr_aesvc import read_image
 
@@ -114,9 +113,5 @@ class TestLifecycle(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    def test_it_ended_with_0(self, proc_info):
-        launch_testing.asserts.assertExitCodes(proc_info)
-
-    def test_without_a_traceback(self, proc_output):
-        said = "".join(line.text.decode() for line in proc_output)
-        assert "Traceback" not in said, said
+    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+        assert_ended_well(proc_info, proc_output)

@@ -9,12 +9,13 @@ import pytest
 pytest.importorskip("launch_testing", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
+import launch_testing
 from sensor_msgs.msg import CompressedImage, Image
 from std_srvs.srv import Trigger
 from vpr_aesvc_msgs.srv import AddPlace, GetMapInfo, LoadMap, QueryPlace, SaveMap
 
 from tests.ros import world
-from tests.ros.launching import description
+from tests.ros.launching import assert_ended_well, description
 from tests.ros.robot import Robot, compressed_message, image_message
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.ros.convert import pose_message
@@ -127,3 +128,9 @@ class TestServices(unittest.TestCase):
         assert self.robot.change("cleanup")
         with PlaceMap.open(MAP) as place_map:
             assert len(place_map) == 40 and np.isfinite(place_map.descriptors()[1]).all()
+
+
+@launch_testing.post_shutdown_test()
+class TestEnd(unittest.TestCase):
+    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+        assert_ended_well(proc_info, proc_output)

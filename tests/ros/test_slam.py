@@ -9,9 +9,11 @@ import pytest
 pytest.importorskip("launch_testing", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
+import launch_testing
+
 from tests.recordings.corridor import LAP
 from tests.ros import world
-from tests.ros.launching import description
+from tests.ros.launching import assert_ended_well, description
 from tests.ros.robot import Robot, wait_for
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import distance
@@ -53,3 +55,9 @@ class TestSlam(unittest.TestCase):
             places = list(place_map.places().values())
             assert len(places) == len(frames) and {place.traverse for place in places} == {"drive"}
             assert all(distance(place.pose, frame.pose) < 1e-6 for place, frame in zip(places, frames, strict=True))
+
+
+@launch_testing.post_shutdown_test()
+class TestEnd(unittest.TestCase):
+    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+        assert_ended_well(proc_info, proc_output)
