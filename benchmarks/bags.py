@@ -32,7 +32,7 @@ from rosbags.typesys import Stores, get_typestore
 
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.recordings import open_recording
-from vpr_aesvc.recordings.selection import Seen, keyframes
+from vpr_aesvc.keyframes.selection import Seen, keyframes
 
 RATE, ODOMETRY_RATE, SPEED, SPACING, RADIUS = 30, 50, 0.5, 0.6, 3.8
 STOP, CYCLE = 10.0, 60.0  # seconds of standing in each cycle

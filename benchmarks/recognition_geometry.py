@@ -27,10 +27,10 @@ from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.images import decode_image, encode_jpeg, read_image, resize, thumbnail
-from vpr_aesvc.recognition.geometry import Geometry, verify
-from vpr_aesvc.recognition.local_features import Keypoints, Kind, detect_keypoints
-from vpr_aesvc.recognition.reranking import rerank
-from vpr_aesvc.recognition.support import learn_support
+from vpr_aesvc.recognition.geometry.verification import Geometry, verify
+from vpr_aesvc.recognition.geometry.local_features import Keypoints, Kind, detect_keypoints
+from vpr_aesvc.recognition.geometry.reranking import rerank
+from vpr_aesvc.recognition.geometry.inlier_model import learn_support
 from vpr_aesvc.types import Frame
 
 TOP = 5

@@ -26,9 +26,9 @@ from vpr_aesvc.extraction import Extraction, extract
 from vpr_aesvc.projections.artifact import Projection, prefix, unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import fit
-from vpr_aesvc.recognition.calibration import reliability
-from vpr_aesvc.recognition.neighbourhoods import Neighbourhoods
-from vpr_aesvc.recognition.probability import NullModel
+from vpr_aesvc.recognition.similarity.calibration import reliability
+from vpr_aesvc.recognition.similarity.neighbourhoods import Neighbourhoods
+from vpr_aesvc.recognition.similarity.null_model import NullModel
 
 VIEWS = 2
 NEAR = 3

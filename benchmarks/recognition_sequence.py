@@ -28,12 +28,12 @@ from vpr_aesvc.extraction import extract
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.linear import whitening
-from vpr_aesvc.recognition.evidence import SparseRow, learn_evidence
-from vpr_aesvc.recognition.motion import Odometry
-from vpr_aesvc.recognition.seqslam import SPEEDS, seqslam
-from vpr_aesvc.recognition.sequence import Belief, SequenceFilter, SequenceSettings
-from vpr_aesvc.recognition.smoothing import smooth
-from vpr_aesvc.recognition.track import PlaceTrack
+from vpr_aesvc.recognition.sequence.likelihood import SparseRow, learn_evidence
+from vpr_aesvc.recognition.sequence.motion_model import Odometry
+from benchmarks.seqslam import SPEEDS, seqslam
+from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter, SequenceSettings
+from vpr_aesvc.recognition.sequence.forward_backward import smooth
+from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.types import Frame
 
 _EXCLUDED = 20  # the last frames of a growing map

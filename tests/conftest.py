@@ -51,7 +51,7 @@ def mobilenet() -> Path:
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic route: the input that is there on every machine. 40 database and 12 query images."""
-    from vpr_aesvc.datasets.synthetic import draw_route
+    from vpr_aesvc.demo import draw_route
 
     return draw_route(tmp_path_factory.mktemp("drawn") / "route", places=40, queries=12).parent
 
@@ -72,7 +72,7 @@ def drawn_model(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn_map(drawn: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from vpr_aesvc.datasets import open_input
     from vpr_aesvc.describer import Describer
-    from vpr_aesvc.placemap.build import build_map
+    from vpr_aesvc.placemap.merge import build_map
 
     path = tmp_path_factory.mktemp("map") / "street.vprmap"
     build_map(open_input(drawn).split("database").frames, Describer.open(drawn_model), path)

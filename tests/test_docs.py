@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from vpr_aesvc.ros.leaves import all_settings, table
+from vpr_aesvc.ros.parameter_specs import all_settings, table
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from tests.command import refused, vpr
-from tests.recordings.bags import FX, camera_pose, write_bag
+from tests.recordings.bags.bags import FX, camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, read_image
-from vpr_aesvc.recognition.geometry import Intrinsics
+from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recognition.run import odometry_between
 from vpr_aesvc.recordings.decoded import decoded, thinned
 from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame

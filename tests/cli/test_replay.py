@@ -11,12 +11,12 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 
 from tests.command import refused, vpr
-from tests.recordings.bags import nanoseconds
+from tests.recordings.bags.bags import nanoseconds
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Match, Place, PlaceMap, read_image
 from vpr_aesvc.images import decode_image
-from vpr_aesvc.recognition.recognition import Recognition
-from vpr_aesvc.recordings.match_image import match_image
+from vpr_aesvc.recognition.result import Recognition
+from vpr_aesvc.onboard.match_image import match_image
 
 
 def messages(bag: Path):

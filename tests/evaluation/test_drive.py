@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from tests.command import refused, vpr
-from tests.recordings.bags import camera_pose, write_bag
+from tests.recordings.bags.bags import camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Match, Place, PlaceMap, Pose
 from vpr_aesvc.evaluation.drive import FORMS, Answers, Drive
 from vpr_aesvc.evaluation.drive_measures import Stretch, distances_of, measure
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recognition.recognition import Recognition
+from vpr_aesvc.recognition.result import Recognition
 
 
 def evaluated(folder, *words):

@@ -1,7 +1,7 @@
 """An export that is checked on the bag that the model and the map were made of serves that map."""
 
 from tests.command import vpr
-from tests.recordings.bags import write_bag
+from tests.recordings.bags.bags import write_bag
 from tests.recordings.corridor import corridor_frames
 
 

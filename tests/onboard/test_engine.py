@@ -9,10 +9,10 @@ import pytest
 from tests.recordings.corridor import LAP, SMEARED, STEP, corridor_frames
 from vpr_aesvc import Describer, PlaceMap, VprError, read_image
 from vpr_aesvc.images import decode_image
-from vpr_aesvc.onboard.closure import UNKNOWN_METRES
+from vpr_aesvc.onboard.loop_closure import UNKNOWN_METRES
 from vpr_aesvc.onboard.engine import Arrival, Engine
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.recordings.keyframes import KeyframeSettings
+from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame
 

@@ -6,7 +6,7 @@ import sys
 _PROGRAM = """
 import numpy as np
 from vpr_aesvc.recognition.background import Background
-from vpr_aesvc.recognition.local_features import detect_keypoints
+from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
 noise = np.random.default_rng(0).integers(0, 255, (240, 320, 3)).astype(np.uint8)
 detect_keypoints(noise)
 Background().begin(lambda: [detect_keypoints(noise) for _ in range(50)])

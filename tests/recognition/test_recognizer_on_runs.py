@@ -7,7 +7,7 @@ import pytest
 
 from tests.recognition.laps import is_right, new_map, recognised
 from vpr_aesvc import Describer, PlaceMap, Recognizer, open_backbone, open_input, train
-from vpr_aesvc.recognition.geometry import Intrinsics
+from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 

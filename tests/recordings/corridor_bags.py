@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.recordings.bags import camera_pose, write_bag
+from tests.recordings.bags.bags import camera_pose, write_bag
 from tests.recordings.corridor import CorridorFrame, corridor_frames
 from vpr_aesvc import Describer, Frame, PlaceMap, open_backbone, read_image, train
 

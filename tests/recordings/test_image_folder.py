@@ -9,7 +9,7 @@ from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings import RecordingOptions, is_recording, open_recording
 from vpr_aesvc.recordings.recording import Recording
-from vpr_aesvc.recordings.trajectory_file import read_trajectory
+from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.transforms import OPTICAL, angle, compose, distance, inverse, matrix
 
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from tests.recordings.bags import BagWriter, encoded, image_message
+from tests.recordings.bags.bags import BagWriter, encoded, image_message
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.recordings.image_messages import coded_size, rgb_of

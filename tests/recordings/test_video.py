@@ -9,9 +9,9 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 from vpr_aesvc.recordings import RecordingOptions, is_recording, open_recording
 from vpr_aesvc.recordings.decoded import decoded
-from vpr_aesvc.recordings.keyframes import KeyframeSettings
+from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.recordings.recording import LeftOut
-from vpr_aesvc.recordings.selection import keyframes
+from vpr_aesvc.keyframes.selection import keyframes
 from vpr_aesvc.transforms import distance
 
 CODERS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "XVID"}

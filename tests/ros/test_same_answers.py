@@ -11,7 +11,7 @@ pytest.importorskip("launch_ros", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
 from tests.command import vpr
-from tests.recordings.bags import write_bag
+from tests.recordings.bags.bags import write_bag
 from tests.ros import world
 from tests.ros.robot import Robot, wait_for
 from vpr_aesvc import PlaceMap

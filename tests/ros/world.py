@@ -55,7 +55,7 @@ def lap_map() -> Path:
     from vpr_aesvc import Describer, PlaceMap, read_image
     from vpr_aesvc.onboard.engine import Arrival, Engine
     from vpr_aesvc.recognition.settings import RecognizerSettings
-    from vpr_aesvc.recordings.keyframes import KeyframeSettings
+    from vpr_aesvc.keyframes.gate import KeyframeSettings
     from vpr_aesvc.types import Frame
 
     path = folder() / "lap.vprmap"

@@ -12,7 +12,7 @@ from rich.table import Table
 from vpr_aesvc.cli.console import err
 from vpr_aesvc.datasets.positives import guess_tolerance, positives
 from vpr_aesvc.evaluation.metrics import recall
-from vpr_aesvc.recognition.recognition import Recognition
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Frame, Match, Place
 
 Answer = tuple[Frame, list[Match], "Recognition | None"]

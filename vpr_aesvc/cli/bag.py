@@ -10,7 +10,7 @@ import typer
 
 from vpr_aesvc.cli.console import out, progress_bars
 from vpr_aesvc.cli.recording_options import INPUT_HELP, keyframe_options, recording_options
-from vpr_aesvc.recordings.keyframes import KeyframeSettings
+from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.recordings.recording import RecordingOptions
 
 app = typer.Typer(no_args_is_help=True, help="Recorded bags of ROS 1 and ROS 2, without ROS installed.")
@@ -30,8 +30,8 @@ def info_command(
     Exit code 0 when a map can be built from it as it is, 1 when it is damaged, holds no images, or leaves a choice of topics.
     """
     from vpr_aesvc.errors import VprError
-    from vpr_aesvc.recordings.info import bag_info
-    from vpr_aesvc.recordings.info_words import info_lines
+    from vpr_aesvc.recordings.bags.info import bag_info
+    from vpr_aesvc.recordings.bags.info_text import info_lines
 
     path = bag.expanduser()
     if not path.exists():
@@ -69,8 +69,8 @@ def images_command(
     from vpr_aesvc.cli.query_recording import say_recording
     from vpr_aesvc.files import check_free, new_folder
     from vpr_aesvc.recordings import open_recording
-    from vpr_aesvc.recordings.keyframe_folder import write_keyframes, write_table
-    from vpr_aesvc.recordings.selection import Seen
+    from vpr_aesvc.keyframes.folder import write_keyframes, write_table
+    from vpr_aesvc.keyframes.selection import Seen
 
     check_free(output, "images")
     run, seen = open_recording(input, recording), Seen()

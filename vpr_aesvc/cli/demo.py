@@ -50,11 +50,11 @@ def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> 
     from vpr_aesvc.cli.bench import results_table
     from vpr_aesvc.datasets import open_input
     from vpr_aesvc.datasets.positives import Tolerance
-    from vpr_aesvc.datasets.synthetic import draw_route
+    from vpr_aesvc.demo import draw_route
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.outcome import report_of
     from vpr_aesvc.evaluation.report import write_report
-    from vpr_aesvc.placemap.build import build_map
+    from vpr_aesvc.placemap.merge import build_map
     from vpr_aesvc.training import train
 
     table = draw_route(folder / "route", seed=seed, progress=lambda done, of: progress("drawing the street", done, of))

@@ -26,10 +26,10 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recordings import open_recording
 from vpr_aesvc.recordings.decoded import decoded, thinned
-from vpr_aesvc.recordings.keyframes import KeyframeSettings
-from vpr_aesvc.recordings.recognised import counted
+from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.replay.recognize import counted
 from vpr_aesvc.recordings.recording import Recording, RecordingOptions
-from vpr_aesvc.recordings.selection import keyframes as keyframes_of
+from vpr_aesvc.keyframes.selection import keyframes as keyframes_of
 from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
 Progress = Callable[[int, int], None]

@@ -16,9 +16,9 @@ from rich.table import Table
 from vpr_aesvc.cli.answers import SHOWN, answer_line, answers_table
 from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.recognition import Recognition
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.recordings.recognised import recognised
+from vpr_aesvc.replay.recognize import recognised
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame, Match

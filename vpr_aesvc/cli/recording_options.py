@@ -19,7 +19,7 @@ import typer
 from pydantic import BaseModel
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.keyframes import KeyframeSettings
+from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.recordings.recording import RecordingOptions
 
 INPUT_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"

@@ -47,8 +47,8 @@ def replay_command(
     /vpr/pose: accepted matches, the camera's pose in frame `map`. /vpr/diagnostics: every frame, OK where accepted, with the reason.
     /vpr/match_image/compressed: the frame and its place side by side. All carry the stamps of the frames.
     """
-    from vpr_aesvc.recordings.recognised import recognised
-    from vpr_aesvc.recordings.replay import write_replay
+    from vpr_aesvc.replay.recognize import recognised
+    from vpr_aesvc.replay.bag_writer import write_replay
 
     if storage not in ("mcap", "sqlite3"):
         raise VprError(f"--storage: expected mcap or sqlite3, found {storage!r}")

@@ -22,7 +22,7 @@ from vpr_aesvc.types import Frame
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.recognition import Recognition
+    from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
 
 Floats = NDArray[np.float64]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.extraction import image_of
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.recognition import Recognition
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame

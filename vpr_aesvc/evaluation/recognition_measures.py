@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.evaluation.metrics import precision_recall
 from vpr_aesvc.evaluation.recognition_forms import Answers
 from vpr_aesvc.evaluation.results import AcceptedMatches, PartResult, PrecisionRecall
-from vpr_aesvc.recognition.calibration import reliability
+from vpr_aesvc.recognition.similarity.calibration import reliability
 
 RECALLS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 Flags = NDArray[np.bool_]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.calibration import Reliability
+from vpr_aesvc.recognition.similarity.calibration import Reliability
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.onboard.closure import Closure, closure
+from vpr_aesvc.onboard.loop_closure import Closure, closure
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.run import Run
-from vpr_aesvc.recordings.keyframes import KeyframeGate, KeyframeSettings
-from vpr_aesvc.recordings.picture_quality import PictureQuality
-from vpr_aesvc.recordings.selection import moved_between
+from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
+from vpr_aesvc.keyframes.image_quality import PictureQuality
+from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry import Intrinsics
-    from vpr_aesvc.recognition.recognition import Recognition
+    from vpr_aesvc.recognition.geometry.verification import Intrinsics
+    from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
 
 Mode = Literal["localization", "mapping", "slam"]

@@ -15,12 +15,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from vpr_aesvc.recognition.geometry import Geometry
-from vpr_aesvc.recognition.neighbourhoods import FrameEvidence
-from vpr_aesvc.recognition.probability import NullModel
-from vpr_aesvc.recognition.reranking import judge
-from vpr_aesvc.recognition.sequence import Belief
-from vpr_aesvc.recognition.support import Support
+from vpr_aesvc.recognition.geometry.verification import Geometry
+from vpr_aesvc.recognition.similarity.neighbourhoods import FrameEvidence
+from vpr_aesvc.recognition.similarity.null_model import NullModel
+from vpr_aesvc.recognition.geometry.reranking import judge
+from vpr_aesvc.recognition.sequence.bayes_filter import Belief
+from vpr_aesvc.recognition.geometry.inlier_model import Support
 
 _ALONE = 0.8  # share of the rate for a frame alone, where a sequence is followed
 _SURE_ELSEWHERE = 0.1  # part of the frames from outside the map at which the sequence is sure of a place

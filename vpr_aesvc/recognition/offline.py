@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.recognition import Recognition
-from vpr_aesvc.recognition.smoothing import smooth
+from vpr_aesvc.recognition.result import Recognition
+from vpr_aesvc.recognition.sequence.forward_backward import smooth
 
 if TYPE_CHECKING:
-    from vpr_aesvc.recognition.motion import Odometry
+    from vpr_aesvc.recognition.sequence.motion_model import Odometry
     from vpr_aesvc.recognition.recognizer import Recognizer
     from vpr_aesvc.types import Frame
 

@@ -11,21 +11,21 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb, read_image, thumbnail
 from vpr_aesvc.recognition.decision import Witnesses, decide
-from vpr_aesvc.recognition.known_map import KnownMap, most_similar
-from vpr_aesvc.recognition.lessons import Lessons
+from vpr_aesvc.recognition.map_snapshot import KnownMap, most_similar
+from vpr_aesvc.recognition.learned_models import Lessons
 from vpr_aesvc.recognition.pose_covariance import match_covariance
-from vpr_aesvc.recognition.recognition import Candidate, Recognition
-from vpr_aesvc.recognition.sequence import Belief, SequenceFilter
+from vpr_aesvc.recognition.result import Candidate, Recognition
+from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.recognition.stored_keypoints import StoredKeypoints
+from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
 from vpr_aesvc.types import Frame, Match
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry import Geometry, Intrinsics
-    from vpr_aesvc.recognition.motion import Odometry
-    from vpr_aesvc.recognition.neighbourhoods import FrameEvidence
+    from vpr_aesvc.recognition.geometry.verification import Geometry, Intrinsics
+    from vpr_aesvc.recognition.sequence.motion_model import Odometry
+    from vpr_aesvc.recognition.similarity.neighbourhoods import FrameEvidence
 
 _LIKELY = 0.5  # the sequence's place is right more often than not: then the frame alone does not overrule it
 Descriptor = NDArray[np.float32]
@@ -173,8 +173,8 @@ class Recognizer:
     def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
         if self._keypoints is None or image is None:
             return []
-        from vpr_aesvc.recognition.geometry import verify
-        from vpr_aesvc.recognition.local_features import detect_keypoints
+        from vpr_aesvc.recognition.geometry.verification import verify
+        from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
 
         small = thumbnail(image)  # as the stored pictures, on which the worth of inliers was learned
         here = detect_keypoints(small)
@@ -186,7 +186,7 @@ class Recognizer:
         """Candidates best first: by geometry, but a likely place of the sequence that the key points support is not given up for another."""
         if not geometries:
             return list(range(len(rows)))
-        from vpr_aesvc.recognition.reranking import judge, rerank
+        from vpr_aesvc.recognition.geometry.reranking import judge, rerank
 
         order = list(rerank(geometries).order)
         likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from vpr_aesvc.recognition.motion import Odometry
+from vpr_aesvc.recognition.sequence.motion_model import Odometry
 from vpr_aesvc.transforms import between, heading
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vpr_aesvc.recognition.geometry import Intrinsics
-    from vpr_aesvc.recognition.recognition import Recognition
+    from vpr_aesvc.recognition.geometry.verification import Intrinsics
+    from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.recognizer import Recognizer
     from vpr_aesvc.types import Frame, Pose
 

@@ -43,7 +43,7 @@ def open_recording(path: Path | str, options: RecordingOptions | None = None) ->
         from vpr_aesvc.recordings.image_folder import ImageFolderRecording
 
         return ImageFolderRecording(path, options)
-    from vpr_aesvc.recordings.bag import BagRecording
+    from vpr_aesvc.recordings.bags.recording import BagRecording
 
     return BagRecording(path, options)
 

@@ -14,10 +14,10 @@ from pathlib import Path
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recognition.geometry import Intrinsics
+from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recordings.pose_track import PoseTrack
 from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame, RecordingOptions
-from vpr_aesvc.recordings.trajectory_file import Trajectory, read_trajectory
+from vpr_aesvc.trajectory import Trajectory, read_trajectory
 from vpr_aesvc.types import Frame, Pose
 
 _LISTING, _TIMES = "rgb.txt", "times.txt"

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.geometry import Intrinsics
+from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.types import Frame
 
 Image = NDArray[np.uint8]

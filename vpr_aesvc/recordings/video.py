@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb
-from vpr_aesvc.recognition.geometry import Intrinsics
+from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recordings.pose_track import PoseTrack
 from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame, RecordingOptions
-from vpr_aesvc.recordings.trajectory_file import read_trajectory
+from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame
 
 _SHORT = 0.02  # a container's own count is an estimate in some formats

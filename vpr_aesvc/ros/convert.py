@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 from vpr_aesvc_msgs.msg import Descriptor, LoopClosure, PlaceMatch, PlaceMatches
 
-from vpr_aesvc.onboard.closure import Closure
-from vpr_aesvc.recognition.recognition import Candidate, Recognition
+from vpr_aesvc.onboard.loop_closure import Closure
+from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.transforms import compose, inverse, matrix, unit
 from vpr_aesvc.types import Pose
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from vpr_aesvc.onboard.stages import Stages
+from vpr_aesvc.onboard.latency import Stages
 
 if TYPE_CHECKING:
     from builtin_interfaces.msg import Time

@@ -18,14 +18,14 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.onboard.engine import Engine
-from vpr_aesvc.onboard.newest import NewestFirst
+from vpr_aesvc.onboard.latest_frame_worker import NewestFirst
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.ros import changes, frames, parameters, wrong_transitions
 from vpr_aesvc.ros.cameras import Cameras, Picture
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.opening import open_map, open_model
-from vpr_aesvc.ros.outputs import Outputs
+from vpr_aesvc.ros.publishers import Outputs
 from vpr_aesvc.ros.services import Services
 from vpr_aesvc.ros.settings import NodeSettings
 

@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.ros.leaves import Setting, all_settings
+from vpr_aesvc.ros.parameter_specs import Setting, all_settings
 from vpr_aesvc.ros.settings import READ_ONLY, NodeSettings
 
 _TYPES = {

@@ -19,7 +19,7 @@ from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import matches_message, pose_of, seconds
-from vpr_aesvc.ros.frames import arrival
+from vpr_aesvc.ros.frame_worker import arrival
 from vpr_aesvc.types import Frame
 
 if TYPE_CHECKING:

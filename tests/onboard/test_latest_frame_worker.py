@@ -1,0 +1,69 @@
+"""The worker: the newest frame of each camera, jobs in their turn, nothing lost in words."""
+
+import threading
+import time
+from concurrent.futures import CancelledError
+
+import pytest
+
+from vpr_aesvc.onboard.latest_frame_worker import NewestFirst
+
+
+def test_a_slow_worker_sees_the_newest_frame_and_counts_the_others():
+    seen, busy, go = [], threading.Event(), threading.Event()
+
+    def work(camera, item):
+        seen.append(item)
+        busy.set()
+        go.wait(5)
+
+    worker = NewestFirst(work)
+    worker.offer("", 0)
+    assert busy.wait(5)
+    for number in range(1, 10):
+        worker.offer("", number)
+    go.set()
+    worker.submit(lambda: None).result(5)
+    while len(seen) < 2:
+        time.sleep(0.01)
+    worker.stop()
+    assert seen == [0, 9]
+    assert worker.dropped == {"": 8}
+
+
+def test_cameras_take_turns_however_fast_one_of_them_is():
+    seen, first, go = [], threading.Event(), threading.Event()
+
+    def work(camera, item):
+        seen.append((camera, item))
+        first.set()
+        go.wait(5)
+
+    worker = NewestFirst(work)
+    worker.offer("front", 0)
+    assert first.wait(5)
+    worker.offer("front", 1)
+    worker.offer("rear", 0)
+    worker.offer("front", 2)
+    go.set()
+    while len(seen) < 3:
+        time.sleep(0.01)
+    worker.stop()
+    assert seen == [("front", 0), ("front", 2), ("rear", 0)]
+
+
+def test_jobs_give_their_result_or_what_they_raised_and_none_is_left_waiting_by_a_stop():
+    hold = threading.Event()
+    worker = NewestFirst(lambda camera, item: None)
+    assert worker.submit(lambda: 42).result(5) == 42
+    with pytest.raises(ZeroDivisionError):
+        worker.submit(lambda: 1 / 0).result(5)
+    assert worker.submit(lambda: "after an exception").result(5) == "after an exception"
+    worker.submit(lambda: hold.wait(5))
+    late = worker.submit(lambda: None)
+    threading.Timer(0.1, hold.set).start()
+    worker.stop()
+    with pytest.raises(CancelledError):
+        late.result(5)
+    with pytest.raises(CancelledError):
+        worker.submit(lambda: None).result(5)

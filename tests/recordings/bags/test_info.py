@@ -1,0 +1,126 @@
+"""`vpr bag info`: what is in a bag, in words and as JSON."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.command import refused, vpr
+from tests.recordings.bags.bags import BagWriter, storage_file, write_bag
+from tests.recordings.corridor import corridor_frames
+from vpr_aesvc.images import encode_jpeg
+from vpr_aesvc.recordings import RecordingOptions
+from vpr_aesvc.recordings.bags.info import bag_info
+from vpr_aesvc.recordings.bags.info_text import info_lines
+from vpr_aesvc.types import Pose
+
+JPEG = encode_jpeg(np.full((24, 32, 3), 90, np.uint8))
+
+
+@pytest.fixture(scope="module")
+def frames(corridor_loop):
+    return corridor_frames(corridor_loop.parent)[:10]
+
+
+def words(path, **options):
+    return "\n".join(info_lines(bag_info(path, RecordingOptions(**options))))
+
+
+def test_a_good_bag(frames, tmp_path):
+    bag = write_bag(tmp_path / "bag", frames, "mcap", poses="tf")
+    done = vpr("bag", "info", bag)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith(f"{bag}: ROS 2 bag (mcap), ") and "4.5 s from 2023-11-14T22:13:20" in lines[0]
+    assert (
+        "  /camera/image_raw (sensor_msgs/Image, 10 messages): 512 x 384 bgr8, 2.0 Hz, jitter 0 ms, no gaps, 10"
+        in done.stdout
+    )
+    assert "Mbit/s, frame camera_optical_frame" in done.stdout
+    assert "TF: 5 frames\n  map > odom > base_link > camera_optical_frame\n" in done.stdout
+    assert "camera_info: /camera/camera_info: 512 x 384, intrinsics: fx 400.0" in done.stdout
+    assert (
+        "vpr would use\n  images: /camera/image_raw" in done.stdout
+        and "  poses: TF, map > odom > base_link" in done.stdout
+    )
+    assert lines[-1] == f"next: vpr map build {bag} -m MODEL -o MAP.vprmap"
+
+
+def test_as_json(frames, tmp_path):
+    bag = write_bag(tmp_path / "bag", frames, "ros1", compressed=True)
+    done = vpr("bag", "info", bag, "--json")
+    found = json.loads(done.stdout)
+    assert found["kind"] == "ROS 1 bag" and found["seconds"] == pytest.approx(4.5) and found["problem"] is None
+    (images,) = found["images"]
+    assert (images["width"], images["height"], images["encoding"]) == (512, 384, "jpeg")
+    assert images["stamps"]["rate"] == pytest.approx(2.0) and images["topic"]["count"] == 10
+    expected = sum(frame.path.stat().st_size for frame in frames) * 8e-6 / 4.5
+    assert images["megabits"] == pytest.approx(expected, rel=0.02)
+    (poses,) = found["poses"]
+    assert poses["travelled"] == pytest.approx(9 * 0.6, abs=0.01) and poses["child"] == "base_link"
+    assert found["tf"]["chains"] == {"camera_optical_frame": ["base_link", "camera_optical_frame"]}
+    assert found["tf"]["moving"] == []
+
+
+def test_what_is_odd(tmp_path):
+    """Jitter, gaps, stamps that are zero, equal, backward, and late; NaN."""
+    with BagWriter(tmp_path / "bag") as bag:
+        for i, stamp in enumerate([10.0, 10.1, 10.2, 10.2, 10.3, 10.25, 10.4, 12.0, 0.0]):
+            bag.compressed(JPEG, stamp, 10.5 + i / 10)
+        for i in range(5):
+            bag.fix(47, 8 + i / 1e4, 0, 10.0 + i, status=-1 if i == 2 else 0)
+        bag.pose(Pose(0, 0), 10.0)
+        bag.topic("/empty/image", "sensor_msgs/msg/Image")
+    text = words(tmp_path / "bag", pose_topic="/gps/fix")
+    assert "32 x 24 jpeg, 10.0 Hz, jitter" in text
+    assert "1 gap, the longest 1.60 s" in text
+    assert (
+        "stamps of zero: 1, stamps that go backward: 2, stamps that repeat the one before: 1, received 0.55 s after the stamp"
+        in text
+    )
+    assert "/empty/image (sensor_msgs/Image, 0 messages): empty" in text
+    assert "within 30.4 x 0.0 m, not usable (NaN, no unit quaternion or no position): 1" in text
+    assert "too few to tell a rate" in text
+    assert "poses: /gps/fix" in text
+
+
+def test_a_choice_is_the_users(tmp_path):
+    with BagWriter(tmp_path / "a bag") as bag:
+        for stamp in (1.0, 2.0):
+            bag.compressed(JPEG, stamp, topic="/left/image/compressed", frame="left")
+            bag.compressed(JPEG, stamp, topic="/right/image/compressed", frame="right")
+    done = vpr("bag", "info", tmp_path / "a bag")
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-1].startswith("vpr cannot use it as it is: ") and "--image-topic" in done.stdout
+    done = vpr("bag", "info", tmp_path / "a bag", "--image-topic", "/left/image/compressed")
+    assert done.returncode == 0
+    last = done.stdout.splitlines()[-1]
+    assert last == f"next: vpr map build '{tmp_path}/a bag' --image-topic /left/image/compressed -m MODEL -o MAP.vprmap"
+
+
+def test_damage_is_told(frames, tmp_path):
+    file = storage_file(write_bag(tmp_path / "bag", frames, "mcap"))
+    cut = tmp_path / "cut.mcap"
+    cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+    done = vpr("bag", "info", cut)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "damaged, cut.mcap: truncated; " in done.stdout and "`mcap recover` may mend it" in done.stdout
+    assert done.stdout.splitlines()[-1].endswith("--keep-good -m MODEL -o MAP.vprmap")
+
+
+def test_no_bag(tmp_path):
+    refused(vpr("bag", "info", tmp_path / "none"), "no such file or folder")
+    (tmp_path / "empty").mkdir()
+    refused(vpr("bag", "info", tmp_path / "empty"), "no .bag, .mcap or .db3 file")
+    (tmp_path / "words.bag").write_text("no bag")
+    refused(vpr("bag", "info", tmp_path / "words.bag"), "nothing of it can be read")
+    shutil.copy(__file__, tmp_path / "video.mp4")
+    refused(vpr("bag", "info", tmp_path / "video.mp4"), "expected a bag: .bag, .mcap or .db3")
+
+
+def test_a_bag_without_anything(tmp_path):
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        bag.topic("/image", "sensor_msgs/msg/Image")
+    done = vpr("bag", "info", tmp_path / "bag")
+    assert done.returncode == 1 and "no images; /image" in done.stdout and "Traceback" not in done.stderr

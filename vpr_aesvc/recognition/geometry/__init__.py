@@ -1,0 +1,1 @@
+"""Geometry: key points, verification, relative pose."""

@@ -1,0 +1,1 @@
+"""Sequence: the Bayes filter over places."""

@@ -1,0 +1,1 @@
+"""What similarity is worth in one map: null model, neighbourhoods, calibration."""

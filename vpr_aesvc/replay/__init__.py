@@ -1,0 +1,1 @@
+"""A run recognized in a map, and written as a bag."""
