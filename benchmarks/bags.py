@@ -31,8 +31,8 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from vpr_aesvc.datasets import open_input
-from vpr_aesvc.recordings import open_recording
 from vpr_aesvc.keyframes.selection import Seen, keyframes
+from vpr_aesvc.recordings import open_recording
 
 RATE, ODOMETRY_RATE, SPEED, SPACING, RADIUS = 30, 50, 0.5, 0.6, 3.8
 STOP, CYCLE = 10.0, 60.0  # seconds of standing in each cycle
@@ -42,16 +42,16 @@ _COMMAND = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()"]
 
 
 def driven(seconds: float) -> float:
-    """Metres after so many seconds."""
+    """Meters after so many seconds."""
     cycles, rest = divmod(seconds, CYCLE)
     return SPEED * (cycles * (CYCLE - STOP) + min(rest, CYCLE - STOP))
 
 
-def picture(images: list[np.ndarray], metres: float) -> np.ndarray:
-    """BGR uint8 [480, 640, 3] of the walk at so many metres; it goes round and round."""
-    step = metres / SPACING % len(images)
+def picture(images: list[np.ndarray], meters: float) -> np.ndarray:
+    """BGR uint8 [480, 640, 3] of the walk at so many meters; it goes round and round."""
+    step = meters / SPACING % len(images)
     part = step % 1
-    zoom, shift = 1.02 + 0.1 * part, 8 * math.sin(2 * math.pi * metres)
+    zoom, shift = 1.02 + 0.1 * part, 8 * math.sin(2 * math.pi * meters)
     matrix = np.array(
         [[zoom, 0, (1 - zoom) * WIDTH / 2 + shift], [0, zoom, (1 - zoom) * HEIGHT / 2]]  # never beyond the border
     )
@@ -67,9 +67,9 @@ def header(seconds: float, frame: str) -> Any:
     return STORE.types["std_msgs/msg/Header"](stamp=time_message(seconds), frame_id=frame)
 
 
-def odometry(seconds: float, metres: float) -> Any:
+def odometry(seconds: float, meters: float) -> Any:
     """On the circle, counter-clockwise."""
-    types, turned = STORE.types, metres / RADIUS
+    types, turned = STORE.types, meters / RADIUS
     point = types["geometry_msgs/msg/Point"](RADIUS * math.sin(turned), RADIUS * (1 - math.cos(turned)), 0.0)
     quaternion = types["geometry_msgs/msg/Quaternion"](0.0, 0.0, math.sin(turned / 2), math.cos(turned / 2))
     pose = types["geometry_msgs/msg/PoseWithCovariance"](
@@ -188,7 +188,7 @@ def decodes(bag: Path) -> tuple[int, Seen, list[str]]:
     seen = Seen()
     for _ in keyframes(recording, seen=seen):
         pass
-    return count, seen, recording.left_out.lines()
+    return count, seen, recording.skip_counts.lines()
 
 
 def draw(runs: dict[str, Built], path: Path) -> None:
@@ -236,7 +236,7 @@ def main() -> None:
             lasts = seconds / 10 if bag.name == "raw" else seconds
             size = sum(file.stat().st_size for file in bag.iterdir())
             run = runs[bag.name] = build(bag, words.model, Path(folder) / f"{bag.name}.vprmap")
-            count, seen, left_out = decodes(bag)
+            count, seen, skip_counts = decodes(bag)
             after = [own for when, _, own in run.memory if when > 0.25 * run.seconds]
             found = {
                 "bag": bag.name,
@@ -248,7 +248,7 @@ def main() -> None:
                 "chosen by pose": seen.tried,
                 "decoded": count,
                 "images": seen.frames,
-                "left out": left_out,
+                "left out": skip_counts,
                 "MB, from a quarter of the time on": [round(min(after)), round(max(after))],
                 "MB resident at most": round(max(resident for _, resident, _ in run.memory)),
             }

@@ -5,7 +5,7 @@
 A 640 x 480 frame in memory becomes a descriptor, batch 1, everything on the same threads. The peer is what a user of transformers writes:
 the model's own image processor, the network in eager fp32, then the projection. Ours is `describe` of the exported model in fp32 and
 int8. Encoders: the shape of DINOv2 ViT-S/14 with random weights, which serve for timing only, and every FOLDER (a Hugging Face folder, or one
-with an .onnx file, whose peer is the same graph run operator by operator in torch). int8 quantises all that can be; what an export
+with an .onnx file, whose peer is the same graph run operator by operator in torch). int8 quantizes all that can be; what an export
 keeps in fp32 on real images comes on top. The peak is that of a large fp32 matrix product in torch.
 
 Contenders take turns in blocks, each after a pause, so that no one's idle threads disturb the next.

@@ -30,7 +30,7 @@ from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import Positives, positives
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.evaluation.recognition_forms import Answers, Form, ask, forms, in_order, write_map
+from vpr_aesvc.evaluation.recognition_ablation import AblationVariant, Answers, ask, forms, in_order, write_map
 from vpr_aesvc.evaluation.recognition_measures import accepted_matches, measure_part
 from vpr_aesvc.evaluation.results import PartResult
 from vpr_aesvc.placemap import PlaceMap
@@ -93,7 +93,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> tuple[Task, Describer]:
     return Task(path, len(places.frames), queries, known, elsewhere), describer
 
 
-def answer(task: Task, describer: Describer, form: Form, size: int | None) -> tuple[Answers, Answers]:
+def answer(task: Task, describer: Describer, form: AblationVariant, size: int | None) -> tuple[Answers, Answers]:
     """To the queries and to the frames from outside."""
     settings = RecognizerSettings(size=size)
     with PlaceMap.open(task.path, describer) as place_map:

@@ -27,10 +27,10 @@ from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.images import decode_image, encode_jpeg, read_image, resize, thumbnail
-from vpr_aesvc.recognition.geometry.verification import Geometry, verify
+from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, Kind, detect_keypoints
 from vpr_aesvc.recognition.geometry.reranking import rerank
-from vpr_aesvc.recognition.geometry.inlier_model import learn_support
+from vpr_aesvc.recognition.geometry.verification import Geometry, verify
 from vpr_aesvc.types import Frame
 
 TOP = 5
@@ -139,7 +139,7 @@ def accept(asked: Asked, kind: Kind) -> dict[str, Any]:
     names = {name: at for at, name in enumerate(dict.fromkeys(str(frame.sequence) for frame in asked.database))}
     where = np.array([[names[str(frame.sequence)] * 1e6, frame.index or 0] for frame in asked.database], np.float64)
     start = time.perf_counter()
-    worth = learn_support(list(there.values()), asked.descriptors, where)
+    worth = learn_inlier_model(list(there.values()), asked.descriptors, where)
     if worth:
         given = [worth.probability(one[at]) for one, at in zip(found, first, strict=True)]
         tells = np.array([one is not None for one in given])

@@ -27,7 +27,7 @@ from vpr_aesvc.projections.artifact import Projection, prefix, unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.recognition.similarity.calibration import reliability
-from vpr_aesvc.recognition.similarity.neighbourhoods import Neighbourhoods
+from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 
 VIEWS = 2
@@ -50,9 +50,11 @@ class Places:
         return fit(self.data.subset(rows), [self.frames[row] for row in rows], method="whitening").projection
 
 
-def measure(places: Places, unrelated: np.ndarray, left_out: Sequence[str], sizes: Sequence[int | None]) -> list[dict]:
-    """One map, without the groups ``left_out``, at each size."""
-    inside = ~np.isin(places.group, left_out)
+def measure(
+    places: Places, unrelated: np.ndarray, skip_counts: Sequence[str], sizes: Sequence[int | None]
+) -> list[dict]:
+    """One map, without the groups ``skip_counts``, at each size."""
+    inside = ~np.isin(places.group, skip_counts)
     rows, queries, outside = (
         np.flatnonzero(which) for which in (inside & ~places.asked, inside & places.asked, ~inside)
     )
@@ -76,14 +78,14 @@ def _at_size(
     near: np.ndarray,
     size: int | None,
 ) -> dict:
-    neighbourhoods = Neighbourhoods(mapped, traverses)
-    null = NullModel.fit(neighbourhoods)
-    found = [neighbourhoods.evidence(row) for row in asked @ mapped.T]
+    neighborhoods = Neighborhoods(mapped, traverses)
+    null = NullModel.fit(neighborhoods)
+    found = [neighborhoods.margin(row) for row in asked @ mapped.T]
     inside = np.array([one.value for one in found])
     right = near[np.arange(len(found)), [one.row for one in found]]
     known = near.any(1)
     outside, foreign = (
-        np.array([neighbourhoods.evidence(row).value for row in part @ mapped.T]) for part in (elsewhere, unrelated)
+        np.array([neighborhoods.margin(row).value for row in part @ mapped.T]) for part in (elsewhere, unrelated)
     )
     similarity, best = (asked @ mapped.T).max(1), (asked @ mapped.T).argmax(1)
     similar_right = near[np.arange(len(best)), best]
@@ -104,7 +106,7 @@ def _at_size(
         if len(outside):
             oracle = np.quantile(outside, 1 - rate), np.quantile((elsewhere @ mapped.T).max(1), 1 - rate)
             figures[f"oracle_{rate:g}"] = {
-                "evidence": _part(right[known] & (inside[known] > oracle[0])),
+                "margin": _part(right[known] & (inside[known] > oracle[0])),
                 "similarity": _part(similar_right[known] & (similarity[known] > oracle[1])),
             }
     for name, prior in (("", {}), ("_all_in_map", {"in_map": 1.0})):
@@ -131,18 +133,18 @@ def cost() -> dict:
         rows[1:] += 0.7 * rows[:-1]
         rows = unit(rows)
         start = time.perf_counter()
-        neighbourhoods = Neighbourhoods(rows)
+        neighborhoods = Neighborhoods(rows)
         built = time.perf_counter()
-        NullModel.fit(neighbourhoods)
+        NullModel.fit(neighborhoods)
         fitted = time.perf_counter()
         similarities = rows @ rows[5]
         asked = []
         for _ in range(200):
             begin = time.perf_counter()
-            neighbourhoods.evidence(similarities)
+            neighborhoods.margin(similarities)
             asked.append(time.perf_counter() - begin)
         figures[count] = {
-            "neighbourhoods_ms": 1e3 * (built - start),
+            "neighborhoods_ms": 1e3 * (built - start),
             "fit_ms": 1e3 * (fitted - built),
             "query_ms": 1e3 * float(np.median(asked)),
         }
@@ -166,7 +168,7 @@ def _table(results: list[dict]) -> None:
                     line += f"{'':>32}"
                     continue
                 floors = [one["other_floors"] for one in accepted]
-                oracle = np.mean([one[f"oracle_{rate:g}"]["evidence"] for one in part])
+                oracle = np.mean([one[f"oracle_{rate:g}"]["margin"] for one in part])
                 line += f"{np.mean(floors):8.3f}{max(one['unrelated'] or 0 for one in accepted):8.3f}{np.mean([one['recall'] for one in accepted]):8.3f}{oracle:8.3f}"
                 spread += f"  [{min(floors):.3f}, {max(floors):.3f}]"
             print(f"{line}{np.mean([one['calibration_error'] for one in part]):7.3f}{spread}")
@@ -198,12 +200,12 @@ def main() -> None:
     for kind, count in (("none", 0), ("half", len(groups) // 2), ("few", max(1, len(groups) // 4))):
         for seed in range(*words.seeds) if count else [0]:
             random = np.random.default_rng([seed, {"none": 2, "half": 0, "few": 1}[kind]])
-            left_out = random.choice(groups, count, replace=False).tolist()
+            skip_counts = random.choice(groups, count, replace=False).tolist()
             for size, one in zip(
-                (None, words.size), measure(places, unrelated, left_out, (None, words.size)), strict=True
+                (None, words.size), measure(places, unrelated, skip_counts, (None, words.size)), strict=True
             ):
                 results.append(
-                    {"kind": kind, "seed": seed, "left_out": left_out, "size_name": str(size or "full"), **one}
+                    {"kind": kind, "seed": seed, "skip_counts": skip_counts, "size_name": str(size or "full"), **one}
                 )
     if words.json:
         print(json.dumps({"backbone": words.backbone, "results": results}, indent=1))

@@ -20,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.seqslam import SPEEDS, seqslam
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.datasets import open_input
@@ -28,11 +29,10 @@ from vpr_aesvc.extraction import extract
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.linear import whitening
-from vpr_aesvc.recognition.sequence.likelihood import SparseRow, learn_evidence
-from vpr_aesvc.recognition.sequence.motion_model import Odometry
-from benchmarks.seqslam import SPEEDS, seqslam
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter, SequenceSettings
 from vpr_aesvc.recognition.sequence.forward_backward import smooth
+from vpr_aesvc.recognition.sequence.likelihood import SparseRow, learn_similarity_likelihood
+from vpr_aesvc.recognition.sequence.motion_model import Odometry
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.types import Frame
 
@@ -94,21 +94,21 @@ def compare(run: Run, by_second: bool) -> dict[str, dict]:
     begins = np.array([at == 0 or queries[at - 1].sequence != frame.sequence for at, frame in enumerate(queries)])
     seconds = [np.array([frame.index for frame in part], float) for part in (database, queries)]
     track = PlaceTrack(names, stamps=seconds[0] if by_second else None)
-    evidence, settings = learn_evidence(described[places], names), SequenceSettings()
+    likelihood, settings = learn_similarity_likelihood(described[places], names), SequenceSettings()
     found = positives(queries, database)
     assert found is not None
     right = found.table(len(database))
     pace = 4.0 if by_second else 1.0  # of every five frames of a clip four are in the map
     speeds = tuple(pace * speed for speed in SPEEDS)
     window, whole = (seqslam(similarities, track.traverses, 10, speeds, begins, about) for about in (10, None))
-    follower, beliefs, parts = SequenceFilter(track, settings, evidence), [], []
+    follower, beliefs, parts = SequenceFilter(track, settings, likelihood), [], []
     for at, row in enumerate(similarities):
         if begins[at]:
             follower.reset()
         beliefs.append(follower.step(row, float(seconds[1][at]) if by_second else None))
     for start, end in pairwise([*np.flatnonzero(begins), len(queries)]):
         stamps = seconds[1][start:end] if by_second else None
-        parts.append(smooth(similarities[start:end], track, settings, evidence, stamps))
+        parts.append(smooth(similarities[start:end], track, settings, likelihood, stamps))
     rows, sure = (np.concatenate([getattr(part, name) for part in parts]) for name in ("rows", "probability"))
     return {
         "single frame": score(similarities.argmax(1), similarities.max(1), right, None),
@@ -127,7 +127,7 @@ def carried(run: Run, spliced: int = 60) -> dict[str, float]:
     similarities = described[asked] @ described[places].T
     names = [frame.sequence for frame in database]
     track = PlaceTrack(names, stamps=np.array([frame.index for frame in database], float))
-    evidence = learn_evidence(described[places], names)
+    likelihood = learn_similarity_likelihood(described[places], names)
     right = positives(queries, database).table(len(database))
     clips: dict[str, list[int]] = {}
     for at, frame in enumerate(queries):
@@ -137,7 +137,7 @@ def carried(run: Run, spliced: int = 60) -> dict[str, float]:
     in_time, wrong, accepted = 0, 0, 0
     for _ in range(spliced):
         one, other = (long[at] for at in random.choice(len(long), 2, replace=False))
-        follower = SequenceFilter(track, evidence=evidence)
+        follower = SequenceFilter(track, likelihood=likelihood)
         order = [*one[: len(one) // 2 + 1], *other]
         after = [(at, follower.step(similarities[at], 5.0 * step)) for step, at in enumerate(order)][-len(other) :]
         in_time += any(right[at, belief.row] for at, belief in after[:5])
@@ -153,11 +153,11 @@ def jumped(run: Run, places_on: int = 20) -> dict[str, float]:
     described = run.projection(run.embeddings)
     similarities = described[asked] @ described[places].T
     names = [frame.sequence for frame in database]
-    evidence = learn_evidence(described[places], names)
+    likelihood = learn_similarity_likelihood(described[places], names)
     right = positives(queries, database).table(len(database))
     waits, wrong, accepted = [], 0, 0
     for start in range(5, 20):
-        follower = SequenceFilter(PlaceTrack(names), evidence=evidence)
+        follower = SequenceFilter(PlaceTrack(names), likelihood=likelihood)
         order = [*range(start), *range(start + places_on, len(queries))]
         after = [(at, follower.step(similarities[at])) for at in order][start:]
         waits.append(next(step for step, (at, belief) in enumerate(after, 1) if right[at, belief.row]))
@@ -174,10 +174,10 @@ def elsewhere(tower: Run, corridor: Run) -> dict[str, float]:
     names = np.array([frame.sequence for frame in database])
     index = np.array([frame.index for frame in database], float)
     floors = np.array([frame.extra["floor"] for frame in database])
-    evidence = learn_evidence(described[places], names)
+    likelihood = learn_similarity_likelihood(described[places], names)
     line: dict[str, float] = {}
     for pause in (1.0, 5.0):
-        follower = SequenceFilter(PlaceTrack(names, stamps=index), evidence=evidence)
+        follower = SequenceFilter(PlaceTrack(names, stamps=index), likelihood=likelihood)
         beliefs = [follower.step(row @ described[places].T, pause * at) for at, row in enumerate(other)]
         line[f"other building, {pause:g} s apart"] = float(np.mean([belief.accepted for belief in beliefs]))
     accepted = []
@@ -185,7 +185,7 @@ def elsewhere(tower: Run, corridor: Run) -> dict[str, float]:
         kept = floors != floor
         rows = described[places[kept]]
         follower = SequenceFilter(
-            PlaceTrack(names[kept], stamps=index[kept]), evidence=learn_evidence(rows, names[kept])
+            PlaceTrack(names[kept], stamps=index[kept]), likelihood=learn_similarity_likelihood(rows, names[kept])
         )
         before = None
         for at, frame in zip(asked, queries, strict=True):
@@ -209,7 +209,7 @@ def stream(run: Run, projection: Projection) -> dict[str, float]:
             follower.grow([0])
             count = len(follower.track)
             if count % 5 == 0:
-                follower.evidence = learn_evidence(described[:count], [0] * count)
+                follower.likelihood = learn_similarity_likelihood(described[:count], [0] * count)
         belief = follower.step(row @ described[: len(follower.track)].T)
         accepted[at] = belief.accepted
         right[at] = belief.row is not None and abs(index[belief.row] - index[at]) <= 3

@@ -32,10 +32,10 @@ from ament_index_python.packages import get_package_prefix
 
 from tests.ros.robot import Robot, image_message, wait_for
 from vpr_aesvc import Describer, PlaceMap, open_backbone, open_input, read_image, train
-from vpr_aesvc.onboard.engine import Arrival, Engine
-from vpr_aesvc.placemap.merge import build_map
-from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.mapping import build_map
+from vpr_aesvc.onboard.engine import Arrival, Engine
+from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame, Pose
 
 _WARM = 30  # frames before anything counts

@@ -126,7 +126,7 @@ def ivf(places: np.ndarray) -> Iterator[tuple[str, Search]]:
         probes = max(1, int(lists / part))
         params = faiss.SearchParametersIVF(nprobe=probes)
         yield f"{probes} of {lists} lists", lambda queries, k, params=params: index.search(queries, k, params=params)[1]
-    assert coarse.ntotal == lists  # and keeps the quantiser alive for as long
+    assert coarse.ntotal == lists  # and keeps the quantizer alive for as long
 
 
 def usearch(places: np.ndarray) -> Iterator[tuple[str, Search]]:

@@ -1,6 +1,6 @@
 """A window of frames matched along straight lines, as SeqSLAM does: the baseline for sequences.
 
-Milford and Wyeth, SeqSLAM, ICRA 2012, with cosines of descriptors in place of differences of images: each frame's row is normalised within
+Milford and Wyeth, SeqSLAM, ICRA 2012, with cosines of descriptors in place of differences of images: each frame's row is normalized within
 a stretch of the map, and a place is scored by the best line through the last frames that ends there.
 """
 
@@ -29,15 +29,15 @@ def seqslam(
         length: frames in the window, at most; fewer where a sequence has only begun.
         speeds: the slopes tried, in places a frame; negative against the traverse.
         begins: bool [q], frames with which a sequence begins; by default only the first.
-        about: places about each place that its similarity is normalised by, as in the paper; None for the whole row.
+        about: places about each place that its similarity is normalized by, as in the paper; None for the whole row.
 
     Returns:
-        float32 [q, n], the mean normalised similarity along the best line that ends there.
+        float32 [q, n], the mean normalized similarity along the best line that ends there.
     """
     queries, count = similarities.shape
     if begins is None:
         begins = np.arange(queries) == 0
-    normal = _normalised(np.asarray(similarities, np.float64), similarities.shape[1] if about is None else about // 2)
+    normal = _normalized(np.asarray(similarities, np.float64), similarities.shape[1] if about is None else about // 2)
     first = np.maximum.accumulate(np.where(begins, np.arange(queries), 0))
     scores = np.full((queries, count), -np.inf)
     places = np.arange(count)
@@ -58,7 +58,7 @@ def seqslam(
     return scores.astype(np.float32)
 
 
-def _normalised(rows: NDArray[np.float64], half: int) -> NDArray[np.float64]:
+def _normalized(rows: NDArray[np.float64], half: int) -> NDArray[np.float64]:
     """Each entry less the mean and over the standard deviation of those about it in its row."""
     queries, count = rows.shape
     low = np.maximum(np.arange(count) - half, 0)
@@ -68,6 +68,6 @@ def _normalised(rows: NDArray[np.float64], half: int) -> NDArray[np.float64]:
         sums = np.concatenate([np.zeros((queries, 1)), np.cumsum(values, axis=1)], axis=1)
         return np.asarray((sums[:, high] - sums[:, low]) / (high - low))
 
-    centre = mean(rows)
-    spread = np.sqrt(np.maximum(mean(np.square(rows)) - np.square(centre), 1e-12))
-    return (rows - centre) / spread
+    center = mean(rows)
+    spread = np.sqrt(np.maximum(mean(np.square(rows)) - np.square(center), 1e-12))
+    return (rows - center) / spread

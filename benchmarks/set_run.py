@@ -10,7 +10,7 @@ from pathlib import Path
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.cli.bench import results_table
 from vpr_aesvc.cli.console import out, progress_bars
-from vpr_aesvc.datasets.catalogue import BENCHMARKS, open_dataset
+from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import Run, bench

@@ -1,4 +1,4 @@
-"""Recognises places, or maps them: the node, with whatever is wanted beside it (a bag that is played, RViz).
+"""Recognizes places, or maps them: the node, with whatever is wanted beside it (a bag that is played, RViz).
 
 ros2 launch vpr_aesvc vpr.launch.py model:=my_model map:=office.vprmap image_topic:=/camera/image_raw
 ros2 launch vpr_aesvc vpr.launch.py --show-args

@@ -72,7 +72,7 @@ def drawn_model(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn_map(drawn: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from vpr_aesvc.datasets import open_input
     from vpr_aesvc.describer import Describer
-    from vpr_aesvc.placemap.merge import build_map
+    from vpr_aesvc.mapping import build_map
 
     path = tmp_path_factory.mktemp("map") / "street.vprmap"
     build_map(open_input(drawn).split("database").frames, Describer.open(drawn_model), path)

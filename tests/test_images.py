@@ -23,7 +23,7 @@ def test_bgr_arrays_are_named_as_such():
     assert as_rgb(RED, "rgb")[0, 0].tolist() == [255, 0, 0]
 
 
-def test_exif_orientation_is_honoured(tmp_path):
+def test_exif_orientation_is_honored(tmp_path):
     wide = np.zeros((20, 40, 3), np.uint8)
     wide[:, :20] = 255  # white on the left
     done, jpeg = cv2.imencode(".jpg", wide, [cv2.IMWRITE_JPEG_QUALITY, 100])
@@ -39,15 +39,15 @@ def test_exif_orientation_is_honoured(tmp_path):
 
 
 @pytest.mark.parametrize("shape", [(10, 12), (10, 12, 1), (10, 12, 4)])
-def test_grey_and_alpha_become_rgb(shape):
+def test_gray_and_alpha_become_rgb(shape):
     assert as_rgb(np.full(shape, 7, np.uint8)).shape == (10, 12, 3)
 
 
-def test_grey_and_alpha_files(tmp_path):
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((9, 9), 90, np.uint8))
+def test_gray_and_alpha_files(tmp_path):
+    cv2.imwrite(str(tmp_path / "gray.png"), np.full((9, 9), 90, np.uint8))
     alpha = np.dstack([RED[..., ::-1], np.full(RED.shape[:2], 128, np.uint8)])
     cv2.imwrite(str(tmp_path / "alpha.png"), alpha)
-    assert read_image(tmp_path / "grey.png")[0, 0].tolist() == [90, 90, 90]
+    assert read_image(tmp_path / "gray.png")[0, 0].tolist() == [90, 90, 90]
     assert read_image(tmp_path / "alpha.png")[0, 0].tolist() == [255, 0, 0]
 
 
@@ -59,15 +59,15 @@ def test_arrays_that_are_no_images_are_refused(bad):
         as_rgb(bad)
 
 
-def test_centre_crop_keeps_the_aspect_ratio():
+def test_center_crop_keeps_the_aspect_ratio():
     image = np.zeros((100, 200, 3), np.uint8)
-    image[:, 100:] = 255  # the edge runs through the centre
+    image[:, 100:] = 255  # the edge runs through the center
     cropped = Preprocess(height=32, width=32, resize="crop", short_side=40).resized(image)
     assert cropped.shape == (32, 32, 3)
     assert cropped[:, :14].max() == 0 and cropped[:, 18:].min() == 255
 
 
-def test_square_stretches_and_normalises():
+def test_square_stretches_and_normalizes():
     rule = Preprocess(height=4, width=4, mean=(0.5, 0.5, 0.5), std=(0.5, 0.25, 0.5))
     tensor = rule(RED)
     assert np.allclose(tensor[:, 0, 0], [1, -2, -1])

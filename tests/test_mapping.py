@@ -14,8 +14,9 @@ from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
+from vpr_aesvc.mapping import build_map_of_recording
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.merge import add_map, build_map_of_recording
+from vpr_aesvc.placemap.merge import add_map
 from vpr_aesvc.recordings import RecordingOptions, open_recording
 from vpr_aesvc.transforms import angle, distance
 
@@ -95,7 +96,7 @@ def test_all_forms_give_the_same_places_and_descriptors(frames, drawn_model, tmp
 def test_the_command_says_what_it_did(office, bag):
     path, done = office
     said = " ".join(done.stdout.split())
-    assert "20 images in 9.5 s" in said and "20 became places" in said and "m travelled" in said
+    assert "20 images in 9.5 s" in said and "20 became places" in said and "m traveled" in said
     assert f"map {path} holds 20 places" in said
     assert "/camera/image_raw/compressed" in done.stderr and "/odom" in done.stderr
     with PlaceMap.open(path) as place_map:
@@ -115,7 +116,7 @@ def test_two_runs_give_byte_equal_maps(office, bag, drawn_model, tmp_path):
 
 def test_options(bag, drawn_model, tmp_path):
     path = tmp_path / "few.vprmap"
-    options = ("--keyframe-metres", 2, "--keyframe-degrees", 180, "--traverse", "monday")
+    options = ("--keyframe-meters", 2, "--keyframe-degrees", 180, "--traverse", "monday")
     done = vpr("map", "build", bag, "-m", drawn_model, "-o", path, *options)
     assert "holds 5 places" in done.stdout, done.stderr  # every fourth frame: 2.4 m
     with PlaceMap.open(path) as place_map:
@@ -149,7 +150,7 @@ def test_add_another_traverse(office, second, drawn_model, tmp_path):
 
 
 def test_add_a_folder_of_images(office, drawn, tmp_path):
-    refused(vpr("map", "add", office[0], drawn, "--keyframe-metres", 2), "--keyframe-metres is for a recording")
+    refused(vpr("map", "add", office[0], drawn, "--keyframe-meters", 2), "--keyframe-meters is for a recording")
     path = tmp_path / "office.vprmap"
     path.write_bytes(office[0].read_bytes())
     assert "holds 60 places, 40 of them new" in vpr("map", "add", path, drawn).stdout
@@ -198,7 +199,7 @@ def test_images_with_a_trajectory_and_a_trained_model(frames, office, tmp_path):
     before = os.environ.get("TMPDIR")
     os.environ["TMPDIR"] = str(temporary)
     try:
-        done = vpr("train", *words, tmp_path / "model", "--method", "whitening", "--keyframe-metres", 1)
+        done = vpr("train", *words, tmp_path / "model", "--method", "whitening", "--keyframe-meters", 1)
     finally:
         os.environ.pop("TMPDIR") if before is None else os.environ.__setitem__("TMPDIR", before)
     assert done.returncode == 0, done.stderr
@@ -223,7 +224,7 @@ def test_the_recording_is_read_in_constant_memory(bag, drawn_model, tmp_path):
     recording, alive, most = open_recording(bag, RecordingOptions()), [], 0
 
     class Watched:
-        path, kind, images, left_out = recording.path, recording.kind, recording.images, recording.left_out
+        path, kind, images, skip_counts = recording.path, recording.kind, recording.images, recording.skip_counts
 
         def frames(self):
             nonlocal most

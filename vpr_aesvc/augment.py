@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_CORNER = 0.12  # how far a corner may move in, as part of the side: about a metre to the side in a corridor
+_CORNER = 0.12  # how far a corner may move in, as part of the side: about a meter to the side in a corridor
 _LIGHT_GRID = (3, 4)  # the light changes smoothly over the image, as where the sun or a lamp has moved
 _LIGHT = 0.4  # standard deviation of the log of the light, part common to the image and part local
-_TINT = 0.1  # of the log gain of each colour
+_TINT = 0.1  # of the log gain of each color
 _PASSERS_BY = 3  # at the most
 _PASSER_BY = (0.06, 0.2), (0.15, 0.5)  # width and height, parts of the image's
 
@@ -54,10 +54,10 @@ def _light(shape: tuple[int, ...], strength: float, random: np.random.Generator)
 
 
 def _put_passers_by(view: NDArray[np.float32], count: int, random: np.random.Generator) -> None:
-    """Upright ellipses of one colour, standing in the lower part of the image."""
+    """Upright ellipses of one color, standing in the lower part of the image."""
     rows, columns = view.shape[:2]
     for _ in range(count):
         width, height = (random.uniform(*span) * side for span, side in zip(_PASSER_BY, (columns, rows), strict=True))
-        centre = int(random.uniform(0, columns)), int(random.uniform(0.45, 0.85) * rows)
-        colour = random.uniform(20, 200, 3).tolist()
-        cv2.ellipse(view, centre, (max(1, int(width / 2)), max(1, int(height / 2))), 0, 0, 360, colour, -1)
+        center = int(random.uniform(0, columns)), int(random.uniform(0.45, 0.85) * rows)
+        color = random.uniform(20, 200, 3).tolist()
+        cv2.ellipse(view, center, (max(1, int(width / 2)), max(1, int(height / 2))), 0, 0, 360, color, -1)

@@ -98,7 +98,7 @@ class Describer:
         return self.manifest
 
     def warm_up(self, rounds: int = 3) -> float:
-        """Describes a grey frame ``rounds`` times, so that the first real one is not slow: memory is taken, kernels are
+        """Describes a gray frame ``rounds`` times, so that the first real one is not slow: memory is taken, kernels are
         chosen, TensorRT builds its engine.
 
         Returns:
@@ -131,7 +131,7 @@ class Describer:
         reader.require_one()
 
     def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """One RGB uint8 image [H, W, 3] (grey and alpha accepted) -> descriptor float32 [d_max], unit norm.
+        """One RGB uint8 image [H, W, 3] (gray and alpha accepted) -> descriptor float32 [d_max], unit norm.
 
         Raises:
             VprError: not an image array.

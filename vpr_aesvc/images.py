@@ -1,4 +1,4 @@
-"""Decode, colour, resize, normalise. Inside the library an image is always RGB uint8 [H, W, 3]."""
+"""Decode, color, resize, normalize. Inside the library an image is always RGB uint8 [H, W, 3]."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Preprocess(BaseModel):
     """How an encoder wants its image. Two resize rules, by name:
 
     - ``square``: stretched to ``height`` x ``width``, the aspect ratio is not kept;
-    - ``crop``: the short side becomes ``short_side`` pixels, then the centre ``height`` x ``width`` is cut out.
+    - ``crop``: the short side becomes ``short_side`` pixels, then the center ``height`` x ``width`` is cut out.
 
     Then ``(pixel * scale - mean) / std`` for each of R, G, B.
     """
@@ -45,7 +45,7 @@ class Preprocess(BaseModel):
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
     def __str__(self) -> str:
-        rule = "stretched" if self.resize == "square" else f"short side to {self.short_side}, centre cut out"
+        rule = "stretched" if self.resize == "square" else f"short side to {self.short_side}, center cut out"
         scaled = f"(p * {self.scale:.6g} - {list(self.mean)}) / {list(self.std)}"
         return f"{self.width} x {self.height} pixels, {rule}, {self.interpolation} (area where it shrinks twofold), {scaled}"
 
@@ -92,10 +92,10 @@ def resize(image: NDArray[np.uint8], height: int, width: int, interpolation: str
     return np.asarray(cv2.resize(image, (width, height), interpolation=kernel), np.uint8)
 
 
-def as_rgb(image: NDArray[np.uint8], colour: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
-    """Any usual array to RGB uint8 [H, W, 3]: grey [H, W] or [H, W, 1] is repeated, alpha [H, W, 4] is dropped.
+def as_rgb(image: NDArray[np.uint8], color: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
+    """Any usual array to RGB uint8 [H, W, 3]: gray [H, W] or [H, W, 1] is repeated, alpha [H, W, 4] is dropped.
 
-    ``colour`` says how a three- or four-channel array is ordered; OpenCV's own functions give ``bgr``.
+    ``color`` says how a three- or four-channel array is ordered; OpenCV's own functions give ``bgr``.
 
     Raises:
         VprError: not uint8, empty, or not 1, 3 or 4 channels.
@@ -110,7 +110,7 @@ def as_rgb(image: NDArray[np.uint8], colour: Literal["rgb", "bgr"] = "rgb") -> N
     if image.ndim == 2:
         return np.repeat(image[:, :, None], 3, axis=2)
     image = image[:, :, :3]
-    return np.ascontiguousarray(image[:, :, ::-1] if colour == "bgr" else image)
+    return np.ascontiguousarray(image[:, :, ::-1] if color == "bgr" else image)
 
 
 def read_image(path: Path | str) -> NDArray[np.uint8]:
@@ -156,7 +156,7 @@ def thumbnail(image: NDArray[np.uint8], longest: int = 240) -> NDArray[np.uint8]
 
 
 def _is_truncated(data: bytes) -> bool:
-    """OpenCV fills the missing part of a cut JPEG or PNG with grey and reports success, so the end is looked for here."""
+    """OpenCV fills the missing part of a cut JPEG or PNG with gray and reports success, so the end is looked for here."""
     if data.startswith(b"\xff\xd8\xff"):
         at = 2
         while at + 4 <= len(data):

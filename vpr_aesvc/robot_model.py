@@ -1,4 +1,4 @@
-"""The robot model folder: ``model.json`` and ``descriptor.onnx``, one graph from normalised image to unit-norm descriptor.
+"""The robot model folder: ``model.json`` and ``descriptor.onnx``, one graph from normalized image to unit-norm descriptor.
 
 Nothing of it needs torch. Both files are checked, byte for byte, before a parser sees the graph.
 """

@@ -20,11 +20,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.trajectory import read_tum
 from vpr_aesvc.transforms import OPTICAL, compose, inverse, matrix
 from vpr_aesvc.types import Pose
 
-_STEP = 0.2  # metres between poses that are compared, which jitter does not decide
+Stamped = tuple[float, Pose]
+
+_STEP = 0.2  # meters between poses that are compared, which jitter does not decide
 
 
 @dataclass(frozen=True)
@@ -127,3 +128,33 @@ def _goes_along_z(poses: list[Pose]) -> bool:
             along += np.abs(matrix(last).T @ step)
             last = pose
     return bool(along[2] > along[0])
+
+
+def read_tum(path: Path) -> list[Stamped]:
+    """(stamp in seconds, pose) by rising stamp.
+
+    Raises:
+        VprError: no such file, or a line that is not eight numbers; the message says which.
+    """
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise VprError(f"{path}: cannot be read ({error})") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        words = line.split("#")[0].replace(",", " ").split()
+        if not words:
+            continue
+        try:
+            stamp, *rest = map(float, words)
+            length = math.hypot(*rest[3:])
+            if len(rest) != 7 or not math.isfinite(stamp) or not abs(length - 1) < 0.01:
+                raise ValueError
+            found.append((stamp, Pose(*rest[:3], *(part / length for part in rest[3:]))))
+        except ValueError:
+            raise VprError(
+                f"{path}, line {number}: expected `stamp x y z qx qy qz qw` with a unit quaternion, found {line.strip()[:80]!r}"
+            ) from None
+    if not found:
+        raise VprError(f"{path}: holds no pose")
+    return sorted(found, key=lambda one: one[0])

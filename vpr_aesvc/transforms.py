@@ -1,4 +1,4 @@
-"""Poses put together: the pose of one frame in another, as quaternion and translation. Metres and radians, right-handed.
+"""Poses put together: the pose of one frame in another, as quaternion and translation. Meters and radians, right-handed.
 
 A camera's :class:`~vpr_aesvc.types.Pose` has the axes of REP 103's bodies: x where it looks, y to its left, z up. The header of an
 image names its *optical* frame: z where it looks, x to the right, y down.
@@ -65,7 +65,7 @@ def interpolate(first: Pose, second: Pose, part: float) -> Pose:
 
 
 def distance(first: Pose, second: Pose) -> float:
-    """Metres between the two."""
+    """Meters between the two."""
     return math.dist(_place(first), _place(second))
 
 
@@ -118,3 +118,18 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
     )
     length = math.sqrt(sum(part * part for part in q))  # rounding must not add up over a long chain
     return q[0] / length, q[1] / length, q[2] / length, q[3] / length
+
+
+def as_body(frame: Pose, optical: bool) -> Pose:
+    """A camera's frame with the axes of a body."""
+    return compose(frame, inverse(OPTICAL)) if optical else frame
+
+
+def is_optical(frame: str, in_base: Pose | None) -> bool:
+    """Whether the frame that an image names has z where the camera looks: it is called so, or its -y axis points up more than its z
+    axis does. Drivers that do not follow REP 103 name the body's frame."""
+    if "optical" in frame:
+        return True
+    if in_base is None:
+        return False
+    return rotate(in_base, (0.0, -1.0, 0.0))[2] > rotate(in_base, (0.0, 0.0, 1.0))[2] + 1e-6

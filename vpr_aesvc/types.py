@@ -1,4 +1,4 @@
-"""The nouns of the pipeline: plain dataclasses, numpy arrays inside, no behaviour that needs another module."""
+"""The nouns of the pipeline: plain dataclasses, numpy arrays inside, no behavior that needs another module."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.errors import VprError
+
+Points = NDArray[np.float64]
+
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the camera was: position in metres and orientation as a unit quaternion, both in the map frame
+    """Where the camera was: position in meters and orientation as a unit quaternion, both in the map frame
     (right-handed, z up; x is east and y is north where the input is georeferenced).
 
     Raises:
@@ -81,3 +85,31 @@ class Match:
 
     place: Place
     similarity: float
+
+
+@dataclass(frozen=True)
+class Intrinsics:
+    """A pinhole camera without distortion, in pixels of the query image; (0, 0) is the center of its first pixel.
+
+    Raises:
+        VprError: not finite, or a focal length that is not positive.
+    """
+
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+
+    def __post_init__(self) -> None:
+        if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))) or min(self.fx, self.fy) <= 0:
+            raise VprError(f"intrinsics must be finite with focal lengths above 0, found {self}")
+
+    def resized(self, before: tuple[int, ...], after: tuple[int, ...]) -> Intrinsics:
+        """Of the image scaled from one shape (height, width, ...) to another."""
+        y, x = after[0] / before[0], after[1] / before[1]
+        return Intrinsics(self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5)
+
+    def bearings(self, xy: Points, ratio: float) -> Points:
+        """Pixels [k, 2] of an image ``ratio`` times as large as the query -> float64 [k, 2], on the plane one unit ahead."""
+        pixels = (xy + 0.5) / ratio - 0.5
+        return np.asarray((pixels - (self.cx, self.cy)) / (self.fx, self.fy))

@@ -1,4 +1,4 @@
-"""The hog backbone: what it promises of any image, and how well it recognises real places."""
+"""The hog backbone: what it promises of any image, and how well it recognizes real places."""
 
 import csv
 import os
@@ -38,8 +38,8 @@ def ramp(degrees: float, size: int = 96) -> np.ndarray:
     """An image that grows brighter steadily towards an angle, from right (0) to down (90)."""
     down, right = np.mgrid[:size, :size] - size / 2
     angle = np.radians(degrees)
-    grey = 128 + right * np.cos(angle) + down * np.sin(angle)
-    return np.repeat(np.rint(grey).astype(np.uint8)[:, :, None], 3, axis=2)
+    gray = 128 + right * np.cos(angle) + down * np.sin(angle)
+    return np.repeat(np.rint(gray).astype(np.uint8)[:, :, None], 3, axis=2)
 
 
 def recall_at_1(embeddings: np.ndarray, rows: list[dict[str, str]]) -> float:
@@ -77,9 +77,9 @@ def test_the_images_are_left_as_they_were(photos):
     np.testing.assert_array_equal(photos[0], before)
 
 
-def test_a_grey_photo_in_three_channels_is_close_to_its_colour_original(photos):
-    grey = cv2.cvtColor(cv2.cvtColor(photos[0], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    embeddings = HogBackbone().embed([photos[0], grey])
+def test_a_gray_photo_in_three_channels_is_close_to_its_color_original(photos):
+    gray = cv2.cvtColor(cv2.cvtColor(photos[0], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    embeddings = HogBackbone().embed([photos[0], gray])
     assert embeddings[0] @ embeddings[1] > 0.999
 
 
@@ -109,7 +109,7 @@ def test_an_exact_ramp_has_one_direction_only_and_one_between_two_is_shared_equa
 
 
 @pytest.mark.parametrize("value", [0, 128, 255])
-def test_an_image_of_one_colour_embeds_to_zeros(value):
+def test_an_image_of_one_color_embeds_to_zeros(value):
     assert not HogBackbone().embed([np.full((240, 320, 3), value, np.uint8)]).any()
 
 

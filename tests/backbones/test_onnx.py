@@ -37,8 +37,8 @@ def copied(mobilenet, folder, **changes):
     return folder
 
 
-def test_colour_order_is_read_and_changes_the_fingerprint(mobilenet, tmp_path, random_image):
-    rgb, bgr = open_backbone(str(mobilenet)), open_backbone(str(copied(mobilenet, tmp_path, colour="BGR")))
+def test_color_order_is_read_and_changes_the_fingerprint(mobilenet, tmp_path, random_image):
+    rgb, bgr = open_backbone(str(mobilenet)), open_backbone(str(copied(mobilenet, tmp_path, color="BGR")))
     assert rgb.fingerprint != bgr.fingerprint
     flipped = np.ascontiguousarray(random_image[..., ::-1])
     # Swapping the image's channels and the order it is fed in cancels, up to mean and std, which stay in feeding order.

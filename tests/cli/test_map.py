@@ -23,7 +23,7 @@ def test_info_says_what_is_there(street):
     text = answer("map", "info", street)
     assert "40 places" in text and "40 with a pose" in text and "in memory for search" in text and "(fp32)" in text
     found = json.loads(answer("map", "info", street, "--json"))
-    assert found["places"] == 40 and found["traverses"][0]["metres"] > 10
+    assert found["places"] == 40 and found["traverses"][0]["meters"] > 10
 
 
 def test_check_and_salvage(street, tmp_path):
@@ -76,7 +76,7 @@ def test_plan_says_what_a_search_costs(street):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("map", "prune", "{map}", "-o", "{out}", "--radius", "0"), "radius must be a millimetre or more"),
+        (("map", "prune", "{map}", "-o", "{out}", "--radius", "0"), "radius must be a millimeter or more"),
         (("map", "prune", "{map}", "-o", "{out}", "--places", "1", "--radius", "1"), "places must stay"),
         (("map", "prune", "{map}", "-o", "{map}"), "exists already"),
         (("map", "merge", "{map}", "{map}", "-o", "{out}", "--transform", "1,2"), "--transform must be four numbers"),

@@ -9,11 +9,11 @@ from tests.command import refused, vpr
 from tests.recordings.bags.bags import FX, camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, read_image
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recognition.run import odometry_between
 from vpr_aesvc.recordings.decoded import decoded, thinned
-from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame
+from vpr_aesvc.recordings.recording import RecordedFrame, SkipCounts
 from vpr_aesvc.transforms import distance
+from vpr_aesvc.types import Intrinsics
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +84,11 @@ def test_frames_are_decoded_in_order_and_damaged_ones_noted(corridor_bags, tmp_p
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"\xff\xd8\xff\xe0 nothing")
     paths = [corridor_bags.frames[0].path, broken, corridor_bags.frames[1].path]
-    left_out = LeftOut()
+    skip_counts = SkipCounts()
     frames = recorded([0.0, 1.0, 2.0], [lambda path=path: read_image(path) for path in paths])
-    seen = list(decoded(frames, left_out))
+    seen = list(decoded(frames, skip_counts))
     assert [frame.label for frame in seen] == ["0", "2"] and np.array_equal(seen[1].image, read_image(paths[2]))
-    assert len(left_out) == 1 and "broken.jpg" in left_out.lines()[0]
+    assert len(skip_counts) == 1 and "broken.jpg" in skip_counts.lines()[0]
 
 
 def test_thinning_keeps_the_beat():

@@ -15,8 +15,8 @@ from tests.recordings.bags.bags import nanoseconds
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Match, Place, PlaceMap, read_image
 from vpr_aesvc.images import decode_image
-from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.onboard.match_image import match_image
+from vpr_aesvc.recognition.result import Recognition
 
 
 def messages(bag: Path):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 
-def image(path: Path, grey: int = 0) -> Path:
+def image(path: Path, gray: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.full((4, 4, 3), grey, np.uint8))
+    cv2.imwrite(str(path), np.full((4, 4, 3), gray, np.uint8))
     return path

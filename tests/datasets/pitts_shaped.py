@@ -86,9 +86,9 @@ def downloader_name(name: str, east: float, north: float) -> str:
     return f"{place}@{panorama}@{pitch * 24 + yaw:02d}@@@@@@{note}@.jpg"
 
 
-def cut(metres: float) -> str:
+def cut(meters: float) -> str:
     """Seven digits and two decimals, cut, not rounded, as the downloader does."""
-    whole, decimals = str(float(metres)).split(".")
+    whole, decimals = str(float(meters)).split(".")
     return f"{int(whole):07d}.{decimals[:2]:<02}"
 
 

@@ -9,7 +9,7 @@ from tests.conftest import DATA
 from tests.datasets.images import image
 from tests.datasets.pitts_shaped import cut, downloader_name, make_pitts_shaped, write_dbstruct
 from vpr_aesvc.datasets.canonical import canonical_name
-from vpr_aesvc.datasets.catalogue import BENCHMARKS, open_dataset
+from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.datasets.check import check_dataset
 from vpr_aesvc.datasets.dbstruct import read_dbstruct
 from vpr_aesvc.datasets.positives import Tolerance, positives
@@ -57,7 +57,7 @@ def test_the_real_dbstruct_by_brute_force(real_pitts):
         database, queries = frames.split("database").frames, frames.split("query").frames
         assert (len(database), len(queries)) == (10_000, 6_816)
         assert np.array_equal(utm_of(database), table["utmDb"]) and np.array_equal(utm_of(queries), table["utmQ"])
-        assert frames.tolerance == Tolerance("metres", 25)
+        assert frames.tolerance == Tolerance("meters", 25)
     right = positives(queries, database, frames.tolerance)
     for query in range(0, 6_816, 3):
         near = np.flatnonzero(np.linalg.norm(table["utmDb"] - table["utmQ"][query], axis=1) <= 25)
@@ -65,7 +65,7 @@ def test_the_real_dbstruct_by_brute_force(real_pitts):
 
 
 @pytest.mark.parametrize("name", ["pitts30k/pitts30k_test", "tokyo247/tokyo247"])
-def test_cutting_coordinates_to_centimetres_changes_no_right_answer(name):
+def test_cutting_coordinates_to_centimeters_changes_no_right_answer(name):
     """What makes the two layouts of a set give one result; see canonical.py."""
     path = DATA / f"{name}.npz"
     if not path.is_file():
@@ -107,7 +107,7 @@ def test_both_layouts_are_one_set(layouts):
     assert [frame.path.resolve() for frame in first.frames] == [frame.path.resolve() for frame in second.frames]
     assert all(frame.path.is_file() for frame in (*first.frames, *second.frames))
     assert np.abs(utm_of(first.frames) - utm_of(second.frames)).max() <= 0.01
-    assert first.tolerance == second.tolerance == Tolerance("metres", 25)
+    assert first.tolerance == second.tolerance == Tolerance("meters", 25)
     rights = [positives(s.split("query").frames, s.split("database").frames, s.tolerance) for s in (first, second)]
     assert (rights[0].counts > 0).all() and len(rights[0]) == 60
     assert np.array_equal(rights[0].table(300), rights[1].table(300))
@@ -119,7 +119,7 @@ def test_a_layout_is_found_one_folder_down_and_by_path(layouts, tmp_path):
     labels = [frame.label for frame in open_dataset("pitts30k", tmp_path).frames]
     assert labels == [frame.label for frame in open_dataset("pitts30k", layouts[1]).frames]
     own = open_dataset(str(layouts[1]))
-    assert len(own.split("database")) == 300 and own.tolerance == Tolerance("metres", 25)
+    assert len(own.split("database")) == 300 and own.tolerance == Tolerance("meters", 25)
     own = open_dataset(str(layouts[0] / "datasets" / "pitts30k_test.mat"))
     assert len(own.split("query")) == 60 and all(frame.path.is_file() for frame in own.frames)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.images import image
-from vpr_aesvc.datasets.catalogue import open_dataset
+from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.datasets.check import check_dataset
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.errors import VprError

@@ -18,7 +18,7 @@ def test_real_utm_positions_by_brute_force(name, queries, database):
     if not path.is_file():
         pytest.skip(f"real data is absent: {path}")
     table = np.load(path)
-    right = positives(frames_at(table["utmQ"]), frames_at(table["utmDb"]), Tolerance("metres", 25))
+    right = positives(frames_at(table["utmQ"]), frames_at(table["utmDb"]), Tolerance("meters", 25))
     assert len(right) == queries and (right.counts > 0).all()  # every query has one
     for query in range(0, queries, 7):
         distance = np.linalg.norm(table["utmDb"] - table["utmQ"][query], axis=1)
@@ -49,7 +49,7 @@ def test_categories_and_ones_own_image():
         [0, 0, 1, 0, 0],
         [0, 0, 0, 0, 0],
     ]
-    assert positives(items, items, Tolerance("metres", 3)) is None  # they do not say where they are
+    assert positives(items, items, Tolerance("meters", 3)) is None  # they do not say where they are
 
 
 def test_ones_own_image_by_any_path_and_more_than_once():

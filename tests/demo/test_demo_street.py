@@ -102,9 +102,9 @@ def test_query_resembles_its_place_more_than_others(route, database, queries):
     """Of two pictures of one place the contours fall on each other, whatever the light; of two places they do not."""
 
     def contours(row: dict[str, str]) -> np.ndarray:
-        grey = cv2.imread(str(route.parent / row["path"]), cv2.IMREAD_GRAYSCALE)
-        grey = cv2.resize(grey, (80, 60), interpolation=cv2.INTER_AREA).astype(np.float32)
-        edges = np.hypot(cv2.Sobel(grey, cv2.CV_32F, 1, 0), cv2.Sobel(grey, cv2.CV_32F, 0, 1))
+        gray = cv2.imread(str(route.parent / row["path"]), cv2.IMREAD_GRAYSCALE)
+        gray = cv2.resize(gray, (80, 60), interpolation=cv2.INTER_AREA).astype(np.float32)
+        edges = np.hypot(cv2.Sobel(gray, cv2.CV_32F, 1, 0), cv2.Sobel(gray, cv2.CV_32F, 0, 1))
         edges = cv2.GaussianBlur(edges, (0, 0), 1.5)[:45].ravel()  # the road, below, looks alike everywhere
         return (edges - edges.mean()) / edges.std()
 
@@ -168,10 +168,10 @@ def test_streets_are_lined_without_holes_or_overlaps(seed):
 
 
 def test_renderer_puts_points_where_a_pinhole_camera_sees_them():
-    """A red square metre 10 m ahead, 1 m to the left and level with the camera."""
+    """A red square meter 10 m ahead, 1 m to the left and level with the camera."""
     red = Texture(np.full((8, 8, 3), (255, 0, 0), np.uint8))
     square = Surface(red, np.array([10.0, 1.5, 1.7]), np.array([0.0, -1.0, 0.0]), np.array([0.0, 0.0, -1.0]))
-    clear = Air(haze_colour=(0, 0, 0), haze_distance=1e9, shadow=(1, 1, 1))
+    clear = Air(haze_color=(0, 0, 0), haze_distance=1e9, shadow=(1, 1, 1))
     camera = Camera(np.array([0.0, 0.0, 1.2]), heading=0.0)
     picture = render(World(surfaces=[square]), camera, np.zeros((32, 64, 3), np.uint8), clear)
     rows, columns = np.nonzero(picture[:, :, 0] > 127)

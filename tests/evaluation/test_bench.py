@@ -18,7 +18,7 @@ from tests.command import VPR, refused, vpr
 from tests.datasets.pitts_shaped import make_pitts_shaped
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets import open_input
-from vpr_aesvc.datasets.catalogue import open_dataset
+from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.evaluation.bench import bench
 from vpr_aesvc.evaluation.evaluate import Task, evaluate
 from vpr_aesvc.evaluation.methods import NAMES, fit_methods

@@ -60,7 +60,7 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     both = found["forms"]["with both"]
     assert both["recall"]["1"] >= 0.97 and both["precision"]["1"] == 1 and both["accepted_recall"]["1"] >= 0.8
     assert found["forms"]["single frame"]["accepted"] == 0  # forty places teach nothing at 1 %
-    assert both["first_fix"] == {"seconds": 0.0, "metres": 0.0, "right": True}
+    assert both["first_fix"] == {"seconds": 0.0, "meters": 0.0, "right": True}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         ["drive.json", "report.html"]
         + [f"{name}.{kind}" for name in ("trajectory", "timeline", "precision_recall") for kind in ("png", "svg")]
@@ -76,7 +76,7 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
 
 def test_loops_within_a_run(corridor_bags, tmp_path):  # noqa: F811
     found, done = evaluated(
-        tmp_path / "out", corridor_bags.whole, "-m", corridor_bags.model, "--keyframe-metres", "1.1"
+        tmp_path / "out", corridor_bags.whole, "-m", corridor_bags.model, "--keyframe-meters", "1.1"
     )
     frames = found["frames"]
     assert found["loops"] and 40 <= len(frames) <= 43 and "Distances above 10 m are not counted" in done.stdout
@@ -106,8 +106,8 @@ def test_loops_within_a_run(corridor_bags, tmp_path):  # noqa: F811
 
 
 def drive_of(errors, accepted, nearest=None, step=2.0):
-    """A straight run, a frame a second, ``step`` metres apart; all forms say the same."""
-    drive = Drive(loops=False, recent_metres=0.0)
+    """A straight run, a frame a second, ``step`` meters apart; all forms say the same."""
+    drive = Drive(loops=False, recent_meters=0.0)
     for at, (error, yes) in enumerate(zip(errors, accepted, strict=True)):
         drive.label.append(str(at))
         drive.stamp.append(100.0 + at)
@@ -133,7 +133,7 @@ def test_fixes_are_timed():
     assert one.recall[1.0] == 0.9 and one.accepted_recall[1.0] == 0.2 and one.accepted_recall[10.0] == 0.3
     never = measure(drive_of([0] * 4, [False] * 4), right=1.0).forms["with both"]
     assert never.first_fix is None and never.without_fix == Stretch(3.0, 6.0) and math.isnan(never.precision[1.0])
-    # A stretch counts only where there is something to recognise.
+    # A stretch counts only where there is something to recognize.
     away = measure(drive_of([99] * 3 + [0] * 4, [False] * 6 + [True], [99] * 3 + [0.5] * 4), right=1.0)
     assert away.askable == {1.0: 4, 5.0: 4, 10.0: 4, 25.0: 4}
     assert away.forms["with both"].first_fix.after == away.forms["with both"].without_fix == Stretch(3.0, 6.0)
@@ -153,7 +153,7 @@ def test_the_distance_that_counts_follows_the_run():
     asked = measure(drive_of([0, 2, 4, 6, 8], [True] * 5), right=3.0)
     assert asked.right == 3.0 and asked.forms["with both"].precision[3.0] == 0.4 and 3.0 in asked.askable
     loops = drive_of([0] * 5, [True] * 5)
-    loops.loops, loops.recent_metres = True, 10.0
+    loops.loops, loops.recent_meters = True, 10.0
     assert distances_of(loops) == (1.0, 5.0)
 
 
@@ -181,12 +181,12 @@ def test_what_cannot_be_judged(corridor_bags, tmp_path):  # noqa: F811
     refused(vpr("eval", corridor_bags.later, "--map", moved, "-o", tmp_path), "exists already")
     near = ("--within", "15")
     refused(
-        vpr("eval", corridor_bags.whole, "-m", corridor_bags.model, *near, *out), "must be less than --recent-metres"
+        vpr("eval", corridor_bags.whole, "-m", corridor_bags.model, *near, *out), "must be less than --recent-meters"
     )
-    idle = [("--rate", "2"), ("--recent-metres", "0.5"), ("--recent-metres", "inf")]
+    idle = [("--rate", "2"), ("--recent-meters", "0.5"), ("--recent-meters", "inf")]
     for words in idle:
         refused(vpr("eval", corridor_bags.whole, "-m", corridor_bags.model, *words, *out), words[0])
-    for words in [("--keyframe-metres", "2"), ("--recent-seconds", "3")]:
+    for words in [("--keyframe-meters", "2"), ("--recent-seconds", "3")]:
         refused(vpr("eval", corridor_bags.later, "--map", corridor_bags.map, *words, *out), f"{words[0]} is for loops")
     rate = ("--false-positive-rate", "0.9")
     refused(vpr("eval", corridor_bags.later, "--map", corridor_bags.map, *rate, *out), "--false-positive-rate")

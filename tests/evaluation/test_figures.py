@@ -7,16 +7,16 @@ import itertools
 import numpy as np
 import pytest
 
-from vpr_aesvc.evaluation.figures.styles import method_styles
+from vpr_aesvc.evaluation.figures.method_styles import method_styles
 
 pytest.importorskip("matplotlib")
 
 _METHODS = ["raw", "PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D rotation", "(SS)2D free", "(SS)2D pair"]
 
 
-def test_no_two_methods_look_alike_in_grey() -> None:
+def test_no_two_methods_look_alike_in_gray() -> None:
     styles = method_styles([*_METHODS, "one more", "another"])
-    for part in ("marker", "line", "colour"):
+    for part in ("marker", "line", "color"):
         assert len({getattr(style, part) for style in styles.values()}) == 11, part
 
 
@@ -36,20 +36,20 @@ def test_more_methods_than_styles() -> None:
     assert len(method_styles(f"method {at}" for at in range(40))) == 40
 
 
-def test_colours_stand_out_on_white_and_on_dark() -> None:
-    def light(colour: str) -> float:
-        parts = np.array([int(colour[at : at + 2], 16) for at in (1, 3, 5)]) / 255
+def test_colors_stand_out_on_white_and_on_dark() -> None:
+    def light(color: str) -> float:
+        parts = np.array([int(color[at : at + 2], 16) for at in (1, 3, 5)]) / 255
         linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         return float(linear @ (0.2126, 0.7152, 0.0722))
 
     for name, style in method_styles([*_METHODS, "1", "2", "3", "4"]).items():
-        assert 1.05 / (light(style.colour) + 0.05) >= 3, name
-        assert (light(style.colour) + 0.05) / (light("#12161c") + 0.05) >= 3, name
+        assert 1.05 / (light(style.color) + 0.05) >= 3, name
+        assert (light(style.color) + 0.05) / (light("#12161c") + 0.05) >= 3, name
 
 
 def test_labels_cover_neither_each_other_nor_lines() -> None:
-    from vpr_aesvc.evaluation.figures.kit import canvas, look
     from vpr_aesvc.evaluation.figures.point_labels import PointLabel, place_labels
+    from vpr_aesvc.evaluation.figures.style import canvas, look
 
     rng = np.random.default_rng(0)
     with look():
@@ -68,7 +68,7 @@ def test_labels_cover_neither_each_other_nor_lines() -> None:
 
 
 def test_tick_labels_keep_apart() -> None:
-    from vpr_aesvc.evaluation.figures.kit import spaced
+    from vpr_aesvc.evaluation.figures.style import spaced
 
     assert spaced([16, 32, 64, 128, 250, 256]) == ["16", "32", "64", "128", "", "256"]
     assert spaced([8, 192, 256, 768, 1024]) == ["8", "", "256", "", "1024"]
@@ -77,7 +77,7 @@ def test_tick_labels_keep_apart() -> None:
 
 @pytest.mark.parametrize("values", [(0.13, 1.2), (3.0,), (0.02, 900.0), (1.0, 1.01), (2e-4, 5e-4)])
 def test_a_log_axis_has_a_few_plain_ticks(values: tuple[float, ...]) -> None:
-    from vpr_aesvc.evaluation.figures.kit import canvas, log_axis, look
+    from vpr_aesvc.evaluation.figures.style import canvas, log_axis, look
 
     with look():
         _, [axes] = canvas()

@@ -21,7 +21,7 @@ from vpr_aesvc.evaluation.bench import Run, bench
 from vpr_aesvc.evaluation.chosen_method import choose_method
 from vpr_aesvc.evaluation.methods import fit_methods
 from vpr_aesvc.evaluation.outcome import as_json, write_run
-from vpr_aesvc.evaluation.recognition_forms import Answers, in_order
+from vpr_aesvc.evaluation.recognition_ablation import Answers, in_order
 from vpr_aesvc.evaluation.recognition_measures import accept_curve, wrong_at_recall
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.projections.artifact import unit
@@ -195,7 +195,7 @@ def test_order() -> None:
 
 
 def test_the_map_is_made_with_what_does_no_harm() -> None:
-    """Embeddings in which two strong directions say nothing of the place: whitening must find its neighbours better, and raw not."""
+    """Embeddings in which two strong directions say nothing of the place: whitening must find its neighbors better, and raw not."""
     random = np.random.default_rng(0)
     along = np.arange(240)[:, None] * random.uniform(0.1, 0.6, 24)[None] + random.uniform(0, 6, 24)
     there = np.hstack([np.sin(along), 12 * random.standard_normal((240, 2)), 6 * np.ones((240, 1))])
@@ -224,7 +224,7 @@ def test_the_command(tmp_path: Path, drawn: Path) -> None:
     words = ("bench", drawn, "--methods", "raw", "--cache", tmp_path / "cache", "-o", tmp_path / "out")
     done = vpr(*words, "--false-positive-rate", "0.1")
     assert done.returncode == 0, done.stderr
-    assert "recognition at 10 %" in done.stdout and "recognising: + probability" in done.stderr
+    assert "recognition at 10 %" in done.stdout and "recognizing: + probability" in done.stderr
     found = json.loads((tmp_path / "out" / "results.json").read_text())["recognition"]
     assert found["false_positive_rate"] == 0.1 and len(found["parts"]) == 2
 

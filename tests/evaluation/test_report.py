@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.report import Prediction, Report, write_report
+from vpr_aesvc.evaluation.report import write_report
+from vpr_aesvc.evaluation.report_contents import Prediction, Report
 from vpr_aesvc.evaluation.results import MethodResult
 
 pytest.importorskip("matplotlib")

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.report import Report, render, save_figures
+from vpr_aesvc.evaluation.report import render, save_figures
+from vpr_aesvc.evaluation.report_contents import Report
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult, PrecisionRecall, Published
 
 pytest.importorskip("matplotlib")

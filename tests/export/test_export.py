@@ -75,7 +75,7 @@ def test_fp32_gives_the_originals_descriptors(trained, exported, frames):
     assert robot.warm_up() > 0
 
 
-def test_the_vit_in_int8_recognises_as_the_original(trained_vit, exported_vit_int8, frames):
+def test_the_vit_in_int8_recognizes_as_the_original(trained_vit, exported_vit_int8, frames):
     robot = Describer.open(exported_vit_int8)
     check = robot.manifest.check
     assert robot.precision == "int8" and robot.family == Describer.open(trained_vit).family
@@ -118,7 +118,7 @@ def test_a_hidden_layer_is_exported_too(mobilenet, frames):
     assert np.abs(found - projection(backbone.embed([image]))).max() < 1e-4
 
 
-def test_an_export_that_recognises_less_is_refused_unless_forced(trained, frames, tmp_path, monkeypatch):
+def test_an_export_that_recognizes_less_is_refused_unless_forced(trained, frames, tmp_path, monkeypatch):
     def coarse(fused, tensors, reference, run, progress=None):
         graph = precision.to_static(fused(), tensors, ()).SerializeToString()  # MobileNetV3 does not survive it
         return Attempt(graph, "static", reference.check(run(graph)))

@@ -9,7 +9,7 @@ import pytest
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.images import decode_image, encode_jpeg, read_image
-from vpr_aesvc.keyframes.image_quality import PictureQuality
+from vpr_aesvc.keyframes.image_quality import ImageQuality
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +28,28 @@ def smeared(image, part, angle):
 
 
 def noisy(image, seed):
-    """The same picture with noise of five grey levels, coded again."""
+    """The same picture with noise of five gray levels, coded again."""
     noise = np.random.default_rng(seed).normal(0, 5, image.shape)
     return decode_image(encode_jpeg(np.clip(image + noise, 0, 255).astype(np.uint8), 70))
 
 
 def used(images):
     """A judge that knows the run's usual sharpness."""
-    quality = PictureQuality()
+    quality = ImageQuality()
     for image in images:
         quality.reason(image, True)
     return quality
 
 
 def test_the_corridor_passes_but_for_one_frame_that_is_smeared(corridor):
-    quality = PictureQuality()
+    quality = ImageQuality()
     found = {number: quality.reason(image, True) for number, image in enumerate(corridor, 1)}
     assert {number: reason for number, reason in found.items() if reason} == {40: "blurred"}
 
 
 def test_a_building_passes_but_for_a_handful(ie_tower):
     frames = open_input(ie_tower).frames
-    quality = PictureQuality()
+    quality = ImageQuality()
     found = [quality.reason(read_image(frame.path), True) for frame in frames[::2]]
     assert len(found) > 700
     assert sum(reason is not None for reason in found) <= 4
@@ -74,28 +74,28 @@ def test_a_little_blur_is_not_left_out(corridor):
 
 
 def test_a_lens_that_is_always_soft_is_the_usual(corridor):
-    quality = PictureQuality()
+    quality = ImageQuality()
     soft = [cv2.GaussianBlur(image, (0, 0), 4) for image in corridor[:30]]
     assert [quality.reason(image, True) for image in soft].count(None) >= 29
 
 
 @pytest.mark.parametrize(
-    ("value", "reason"), [(0, "black"), (9, "black"), (255, "white"), (130, "of one colour"), (60, "of one colour")]
+    ("value", "reason"), [(0, "black"), (9, "black"), (255, "white"), (130, "of one color"), (60, "of one color")]
 )
 def test_no_signal(value, reason):
     flat = np.full((480, 640, 3), value, np.uint8)
-    assert PictureQuality().reason(flat) == reason
+    assert ImageQuality().reason(flat) == reason
     noise = np.random.default_rng(0).normal(0, 3, flat.shape)
-    assert PictureQuality().reason(np.clip(flat + noise, 0, 255).astype(np.uint8)) == reason
+    assert ImageQuality().reason(np.clip(flat + noise, 0, 255).astype(np.uint8)) == reason
 
 
 def test_night_is_not_black(utm_names):
     for path in sorted(utm_names.glob("*.jpg")):
-        assert PictureQuality().reason(read_image(path)) is None, path.name
+        assert ImageQuality().reason(read_image(path)) is None, path.name
 
 
 def test_frozen_only_where_the_camera_moved(corridor):
-    quality = PictureQuality()
+    quality = ImageQuality()
     assert quality.reason(corridor[0], True) is None
     assert quality.reason(corridor[0], False) is None  # a robot that stands sees the same
     assert quality.reason(noisy(corridor[0], 1), False) is None
@@ -105,7 +105,7 @@ def test_frozen_only_where_the_camera_moved(corridor):
 
 
 def test_without_poses_only_the_very_same_picture_is_frozen(corridor):
-    quality = PictureQuality()
+    quality = ImageQuality()
     assert quality.reason(corridor[0]) is None
     assert quality.reason(noisy(corridor[0], 1)) is None
     assert quality.reason(noisy(corridor[0], 1)) == "frozen"
@@ -114,7 +114,7 @@ def test_without_poses_only_the_very_same_picture_is_frozen(corridor):
 def test_small_and_narrow_pictures():
     random = np.random.default_rng(0)
     for shape in ((1, 1, 3), (2, 900, 3), (30, 2, 3), (20, 20, 3)):
-        PictureQuality().reason(random.integers(0, 256, shape, np.uint8), True)
+        ImageQuality().reason(random.integers(0, 256, shape, np.uint8), True)
 
 
 def test_it_is_cheap(corridor):

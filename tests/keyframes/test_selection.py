@@ -10,10 +10,10 @@ from tests.recordings.bags.bags import BagWriter, write_bag
 from tests.recordings.corridor import PERIOD, START, STEP, corridor_frames, pose_at
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recordings import open_recording
 from vpr_aesvc.keyframes.folder import write_keyframes
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import Seen, keyframes
+from vpr_aesvc.recordings import open_recording
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ class Counted:
 
     def __init__(self, recording):
         self.recording, self.decoded = recording, 0
-        self.left_out, self.images, self.path = recording.left_out, recording.images, recording.path
+        self.skip_counts, self.images, self.path = recording.skip_counts, recording.images, recording.path
 
     def frames(self):
         for recorded in self.recording.frames():
@@ -55,11 +55,11 @@ def test_by_distance_and_by_angle(lap):
     every, _, seen = chosen_of(lap)
     assert numbers(every) == list(range(1, 40))
     assert (seen.frames, seen.tried, seen.taken) == (39, 39, 39)
-    assert seen.metres == pytest.approx(38 * STEP, rel=0.01)
+    assert seen.meters == pytest.approx(38 * STEP, rel=0.01)
     # steps of 9.1 degrees and .6 m (.5994 m as the crow flies): two are more than 1 m and more than 15 degrees
-    assert numbers(chosen_of(lap, metres=1.0, degrees=180)[0]) == list(range(1, 40, 2))
-    assert numbers(chosen_of(lap, metres=100, degrees=15)[0]) == list(range(1, 40, 2))
-    assert numbers(chosen_of(lap, metres=100, degrees=40)[0]) == list(range(1, 40, 5))
+    assert numbers(chosen_of(lap, meters=1.0, degrees=180)[0]) == list(range(1, 40, 2))
+    assert numbers(chosen_of(lap, meters=100, degrees=15)[0]) == list(range(1, 40, 2))
+    assert numbers(chosen_of(lap, meters=100, degrees=40)[0]) == list(range(1, 40, 5))
 
 
 def test_by_time_without_poses(frames, tmp_path):
@@ -77,12 +77,12 @@ def test_a_run_that_was_played_twice_does_not_drive_from_its_end_to_its_start(fr
                 bag.compressed(one.path.read_bytes(), one.stamp, received=one.stamp + play)
     seen = Seen()
     assert len(list(keyframes(open_recording(tmp_path / "twice"), seen=seen))) == 22
-    assert "22 images in 10.0 s, 12.0 m travelled" in seen.line()
+    assert "22 images in 10.0 s, 12.0 m traveled" in seen.line()
 
 
 def test_only_chosen_frames_are_decoded(lap):
     recording, seen = Counted(open_recording(lap)), Seen()
-    assert len(list(keyframes(recording, KeyframeSettings(metres=2, degrees=180), seen))) == 10
+    assert len(list(keyframes(recording, KeyframeSettings(meters=2, degrees=180), seen))) == 10
     assert recording.decoded == seen.tried == 10 and seen.frames == 39
 
 
@@ -107,17 +107,17 @@ def test_what_shows_nothing_is_left_out_and_the_next_is_tried(frames, tmp_path):
     pictures = list(whole)
     pictures[30] = pictures[31] = black
     pictures[50] = Path(frames[5].path).read_bytes()[:4000]  # cut off
-    found, recording, seen = chosen_of(write_run(tmp_path / "run", pictures), metres=0.6 - 0.002, degrees=180)
+    found, recording, seen = chosen_of(write_run(tmp_path / "run", pictures), meters=0.6 - 0.002, degrees=180)
     taken = [round((frame.stamp - START) * 10) for frame in found]
     # 0, 10, 20; 30 and 31 are black, 32 is taken, and distances are measured from there; 50 is not asked for
     assert taken == [0, 10, 20, 32, 42, 52, 62, 72, 82, 92]
-    assert recording.left_out.counts == {"black": 2}
+    assert recording.skip_counts.counts == {"black": 2}
     assert seen.tried == 12 and seen.taken == 10
     pictures[52] = pictures[50]
-    found, recording, _ = chosen_of(write_run(tmp_path / "worse", pictures), metres=0.6 - 0.002, degrees=180)
+    found, recording, _ = chosen_of(write_run(tmp_path / "worse", pictures), meters=0.6 - 0.002, degrees=180)
     assert [round((frame.stamp - START) * 10) for frame in found][5:7] == [53, 63]
-    assert recording.left_out.counts == {"black": 2, "images that cannot be read": 1}
-    assert "truncated" in recording.left_out.examples["images that cannot be read"][0]
+    assert recording.skip_counts.counts == {"black": 2, "images that cannot be read": 1}
+    assert "truncated" in recording.skip_counts.examples["images that cannot be read"][0]
 
 
 def test_a_camera_that_hangs_gives_one_place(frames, tmp_path):
@@ -125,7 +125,7 @@ def test_a_camera_that_hangs_gives_one_place(frames, tmp_path):
     found, recording, _ = chosen_of(write_run(tmp_path / "hangs", pictures))
     taken = [round((frame.stamp - START) * 10) for frame in found]
     assert taken[0] == 0 and taken[1] == 10 and taken[2] == 70
-    assert set(recording.left_out.counts) == {"frozen"}
+    assert set(recording.skip_counts.counts) == {"frozen"}
 
 
 def test_two_passes_give_the_same(lap):
@@ -136,7 +136,7 @@ def test_two_passes_give_the_same(lap):
 
 
 def test_as_files(lap, tmp_path):
-    found = write_keyframes(open_recording(lap), tmp_path, KeyframeSettings(metres=2, degrees=180))
+    found = write_keyframes(open_recording(lap), tmp_path, KeyframeSettings(meters=2, degrees=180))
     assert [frame.path.name for frame in found] == [f"{number:06d}.jpg" for number in range(1, 11)]
     assert all(frame.sequence == "lap" and frame.pose is not None for frame in found)
     original = next(open_recording(lap).frames()).decode()

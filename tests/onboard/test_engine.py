@@ -9,10 +9,10 @@ import pytest
 from tests.recordings.corridor import LAP, SMEARED, STEP, corridor_frames
 from vpr_aesvc import Describer, PlaceMap, VprError, read_image
 from vpr_aesvc.images import decode_image
-from vpr_aesvc.onboard.loop_closure import UNKNOWN_METRES
-from vpr_aesvc.onboard.engine import Arrival, Engine
-from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.onboard.engine import Arrival, Engine
+from vpr_aesvc.onboard.loop_closure import UNKNOWN_METERS
+from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame
 
@@ -112,7 +112,7 @@ def test_slam_closes_the_loop_with_right_places_only(describer, frames, tmp_path
             assert min(apart, LAP - apart) <= 3
             assert one.stamp == frames[one.first - 1].stamp and one.probability > 0.5
             assert np.linalg.eigvalsh(one.covariance).min() > -1e-9
-            assert 0 < one.covariance[0, 0] < UNKNOWN_METRES**2
+            assert 0 < one.covariance[0, 0] < UNKNOWN_METERS**2
 
 
 def test_slam_leaves_out_what_was_just_seen_unless_told_otherwise(describer, frames, tmp_path):
@@ -157,7 +157,7 @@ def test_settings_that_do_not_fit_the_map_change_nothing(lap, describer, frames)
         assert after.best == before.best and (len(before.candidates), len(after.candidates)) == (5, 2)
 
 
-def test_a_disk_that_refuses_the_place_does_not_silence_what_was_recognised(lap, describer, frames, tmp_path):
+def test_a_disk_that_refuses_the_place_does_not_silence_what_was_recognized(lap, describer, frames, tmp_path):
     path = tmp_path / "m.vprmap"
     path.write_bytes(lap.read_bytes())
     with PlaceMap.open(path) as place_map:

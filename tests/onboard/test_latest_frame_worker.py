@@ -6,7 +6,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from vpr_aesvc.onboard.latest_frame_worker import NewestFirst
+from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
 
 
 def test_a_slow_worker_sees_the_newest_frame_and_counts_the_others():
@@ -17,7 +17,7 @@ def test_a_slow_worker_sees_the_newest_frame_and_counts_the_others():
         busy.set()
         go.wait(5)
 
-    worker = NewestFirst(work)
+    worker = LatestFrameWorker(work)
     worker.offer("", 0)
     assert busy.wait(5)
     for number in range(1, 10):
@@ -39,7 +39,7 @@ def test_cameras_take_turns_however_fast_one_of_them_is():
         first.set()
         go.wait(5)
 
-    worker = NewestFirst(work)
+    worker = LatestFrameWorker(work)
     worker.offer("front", 0)
     assert first.wait(5)
     worker.offer("front", 1)
@@ -54,7 +54,7 @@ def test_cameras_take_turns_however_fast_one_of_them_is():
 
 def test_jobs_give_their_result_or_what_they_raised_and_none_is_left_waiting_by_a_stop():
     hold = threading.Event()
-    worker = NewestFirst(lambda camera, item: None)
+    worker = LatestFrameWorker(lambda camera, item: None)
     assert worker.submit(lambda: 42).result(5) == 42
     with pytest.raises(ZeroDivisionError):
         worker.submit(lambda: 1 / 0).result(5)

@@ -16,7 +16,7 @@ def unit_rows(count, dim=DIM, seed=0):
 
 
 def drive(count, name="monday", start=1000.0, step=0.5):
-    """Frames half a metre and half a second apart, along x."""
+    """Frames half a meter and half a second apart, along x."""
     return [
         Frame(f"{name}/{i}.jpg", Path(f"/a/{i}.jpg"), None, start + i / 2, Pose(i * step, 0.0), name, index=i)
         for i in range(count)

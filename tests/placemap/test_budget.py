@@ -70,7 +70,9 @@ def test_nothing_fits_says_what_would(plans: list[Plan]) -> None:
 
 def test_planning_in_one_call(described: np.ndarray) -> None:
     chosen = plan(described, (64,), Budget(mb=0.2), sample_queries(described, seed=1)[:50])
-    assert chosen.size == 64 and chosen.mb <= 0.2 and 0.5 < chosen.recall < 1  # which of them is quickest depends on the machine
+    assert (
+        chosen.size == 64 and chosen.mb <= 0.2 and 0.5 < chosen.recall < 1
+    )  # which of them is quickest depends on the machine
 
 
 def test_what_is_chosen_and_said() -> None:

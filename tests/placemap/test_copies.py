@@ -14,7 +14,8 @@ from vpr_aesvc.placemap.archive import read_npz, write_npz
 from vpr_aesvc.placemap.check import check_map
 from vpr_aesvc.placemap.copies import backup, merge
 from vpr_aesvc.placemap.prune import prune
-from vpr_aesvc.placemap.trajectory import read_tum, set_trajectory, write_tum
+from vpr_aesvc.placemap.trajectory import set_trajectory, write_tum
+from vpr_aesvc.trajectory import read_tum
 from vpr_aesvc.types import Frame, Pose
 
 ROWS = unit_rows(60)
@@ -83,7 +84,7 @@ def test_merge_keeps_all_and_aligns_the_second(tmp_path, random_image):
     with PlaceMap.open(tmp_path / "both.vprmap") as both:
         places = list(both.places().values())
         assert [place.traverse for place in places] == ["monday"] * 3 + ["monday-2"] * 2
-        pose = places[4].pose  # half a metre along x, turned left: half a metre along y
+        pose = places[4].pose  # half a meter along x, turned left: half a meter along y
         assert np.allclose(pose.as_tuple(), (10, 20.5, 0, 0, 0, math.sin(turn / 2), math.cos(turn / 2)))
         assert both.traverses()["monday-2"].robot == "rover"
         assert np.array_equal(both.descriptors()[1], ROWS[[0, 1, 2, 5, 6]].astype("<f2"))
@@ -101,7 +102,7 @@ def test_maps_of_different_models_are_not_merged(tmp_path):
 
 
 def slow_drive(stops=10, each=6, noise=0.02):
-    """A robot that stops six frames at each of ten different places, one metre apart: 60 frames that are worth ten."""
+    """A robot that stops six frames at each of ten different places, one meter apart: 60 frames that are worth ten."""
     rng = np.random.default_rng(5)
     looks = np.repeat(unit_rows(stops, seed=9), each, 0) + noise * rng.standard_normal((stops * each, DIM))
     frames = [Frame(str(i), pose=Pose(i // each + 0.01 * (i % each), 0), sequence="d") for i in range(stops * each)]

@@ -96,7 +96,7 @@ def test_exclusion_along_the_way_after_removals(tmp_path):
     with new_map(tmp_path / "m.vprmap", frames) as place_map:
         assert place_map.search(ROWS[0], 1)  # the arrays are in memory when places go
         place_map.remove([3, 6])
-        where = Where(recent_metres=2.5)
+        where = Where(recent_meters=2.5)
         with PlaceMap.open(tmp_path / "m.vprmap") as fresh:
             for either in (place_map, fresh):
                 assert {match.place.label for match in either.search(ROWS[0], 9, where=where)[0]} == {"0"}

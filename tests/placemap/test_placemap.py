@@ -7,8 +7,8 @@ from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
+from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.merge import build_map
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.types import Frame, Pose
 

@@ -11,7 +11,7 @@ from vpr_aesvc.types import Frame, Pose
 
 @pytest.fixture(scope="module")
 def two_drives(tmp_path_factory):
-    """Monday and tuesday, 100 places each, tuesday two metres beside monday; then five places without stamp or pose."""
+    """Monday and tuesday, 100 places each, tuesday two meters beside monday; then five places without stamp or pose."""
     frames = drive(100) + [
         Frame(f.label, stamp=f.stamp + 1e4, pose=Pose(f.pose.x, 2.0), sequence="tuesday") for f in drive(100)
     ]
@@ -25,12 +25,12 @@ CASES = {
         Where(stamp=1049.5, recent_seconds=10),
         lambda f: f.stamp is None or abs(f.stamp - 1049.5) >= 10,
     ),
-    "recent_metres": (
-        Where(traverse="monday", recent_metres=5),
+    "recent_meters": (
+        Where(traverse="monday", recent_meters=5),
         lambda f: f.sequence != "monday" or f.pose.x <= 49.5 - 5,
     ),
-    "recent_metres from a pose": (
-        Where(traverse="tuesday", pose=Pose(53.5, 2), recent_metres=5),
+    "recent_meters from a pose": (
+        Where(traverse="tuesday", pose=Pose(53.5, 2), recent_meters=5),
         lambda f: f.sequence != "tuesday" or f.pose.x <= 53.5 - 5,
     ),
     "recent_places": (Where(recent_places=7), lambda f: not f.label.startswith("bare") and f.stamp <= 11048.5),
@@ -86,12 +86,12 @@ def test_removed_places_are_not_found_and_the_rest_is(tmp_path):
         assert place_map.search(rows[0], 2)[0][1].place.id in (1, 51)
 
 
-def test_recent_metres_follow_the_way_not_the_distance(tmp_path):
+def test_recent_meters_follow_the_way_not_the_distance(tmp_path):
     """A robot that comes back to where it began is near its first place and far from it along its way."""
     angles = np.linspace(0, 2 * np.pi, 41)
     frames = [Frame(str(i), pose=Pose(10 * np.cos(a), 10 * np.sin(a)), sequence="loop") for i, a in enumerate(angles)]
     with new_map(tmp_path / "m.vprmap", frames) as place_map:
-        found = place_map.search(unit_rows(1)[0], 99, where=Where(recent_metres=8))[0]
+        found = place_map.search(unit_rows(1)[0], 99, where=Where(recent_meters=8))[0]
         assert {int(match.place.label) for match in found} == set(range(41 - 6))
 
 

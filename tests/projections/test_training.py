@@ -84,7 +84,7 @@ def test_same_seed_same_bytes():
 
 
 def test_do_no_harm_on_noise():
-    """Embeddings without structure, neighbours that are none: nothing can beat raw, and raw is what one gets."""
+    """Embeddings without structure, neighbors that are none: nothing can beat raw, and raw is what one gets."""
     random = np.random.default_rng(0)
     data = TrainingData.of(random.standard_normal((80, 16)))
     frames = [Frame(str(i), sequence="s", index=i) for i in range(80)]
@@ -97,13 +97,13 @@ def test_do_no_harm_on_noise():
 def test_held_out_frames_are_not_fitted_on():
     data, frames = clustered(rows=100)
     held = hold_out(data, frames, 0)
-    assert "that must find their neighbours" in held.kind
+    assert "that must find their neighbors" in held.kind
     assert len(held.queries) == 40 and held.right.shape == (40, 80)  # twenty frames and a view of each
     fitted = {row.tobytes() for part in (held.data.embeddings, held.data.views) for row in part}
     assert not fitted & {row.tobytes() for row in held.queries}
-    unlabelled = hold_out(data, [Frame(str(i)) for i in range(100)], 0)
-    assert "20 held-out frames, changed views of which" in unlabelled.kind
-    assert unlabelled.right.sum(1).min() == 1 and len(unlabelled.data.views) == 80
+    unlabeled = hold_out(data, [Frame(str(i)) for i in range(100)], 0)
+    assert "20 held-out frames, changed views of which" in unlabeled.kind
+    assert unlabeled.right.sum(1).min() == 1 and len(unlabeled.data.views) == 80
 
 
 def test_where_few_rows_have_views_those_are_held_out():

@@ -8,7 +8,7 @@ from vpr_aesvc import PlaceMap, Pose
 
 
 def posed(frame):
-    """As if the loop were a circle, two metres and a half a frame."""
+    """As if the loop were a circle, two meters and a half a frame."""
     angle = 2 * np.pi * frame.index / 39.5
     radius = 2.5 * 39.5 / (2 * np.pi)
     return replace(frame, pose=Pose.planar(radius * np.cos(angle), radius * np.sin(angle), angle + np.pi / 2))
@@ -25,5 +25,5 @@ def is_right(recognition, frame):
     return abs(float(recognition.best.place.extra["index"]) - frame.index) <= 3
 
 
-def recognised(recognizer, frames, descriptors):
+def recognized(recognizer, frames, descriptors):
     return [recognizer.recognize(frame, descriptor=row) for frame, row in zip(frames, descriptors, strict=True)]

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.command import refused, vpr
-from tests.recognition.laps import is_right, new_map, recognised
+from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import PlaceMap, Recognizer, VprError
 from vpr_aesvc.recognition.offline import recognize_run
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -18,7 +18,7 @@ def test_later_frames_say_where_the_first_ones_were(described, lap):
     asked, rows = frames[first:], descriptors[first:]
     with PlaceMap.open(path) as place_map:
         recognizer = Recognizer(place_map, describer, RecognizerSettings(geometry=False))
-        online = recognised(recognizer, asked, rows)
+        online = recognized(recognizer, asked, rows)
         found = recognize_run(recognizer, asked, rows)
         assert found == recognize_run(recognizer, asked, rows)
         everything = recognize_run(Recognizer(place_map, describer), asked, rows)

@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from tests.recognition.laps import is_right, new_map, recognised
+from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
-def test_later_laps_are_recognised_and_other_places_are_not(described, lap, toy):
+def test_later_laps_are_recognized_and_other_places_are_not(described, lap, toy):
     describer, frames, descriptors = described
     path, first = lap
     with PlaceMap.open(path) as place_map:
         recognizer = Recognizer(place_map, describer)
-        found = recognised(recognizer, frames[first:], descriptors[first:])
+        found = recognized(recognizer, frames[first:], descriptors[first:])
         right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
         accepted = np.array([one.accepted for one in found])
         assert right.mean() >= 0.95 and right[accepted].all() and accepted.mean() >= 0.85 and accepted[:5].any()
@@ -23,7 +23,7 @@ def test_later_laps_are_recognised_and_other_places_are_not(described, lap, toy)
         assert others[0].message == "other streets" and not any(one.accepted for one in others)
         assert max(one.inliers for one in others) < 12
         # What was learned lies in the file: another one reads it, and says the same.
-        assert place_map.learned("support")["places"] == first
+        assert place_map.learned("inliers")["places"] == first
         again = Recognizer(place_map, describer)
         assert again.recognize(frames[first], descriptor=descriptors[first]).probability == found[0].probability
 
@@ -63,7 +63,7 @@ def test_a_pose_has_the_spread_of_where_the_robot_may_be(described, lap):
     path, first = lap
     with PlaceMap.open(path) as place_map:
         recognizer = Recognizer(place_map, describer)
-        found = recognised(recognizer, frames[first:], descriptors[first:])
+        found = recognized(recognizer, frames[first:], descriptors[first:])
     for one in found:
         assert one.pose == one.best.place.pose
         assert one.covariance.shape == (6, 6) and np.allclose(one.covariance, one.covariance.T)
@@ -122,5 +122,5 @@ def test_bad_frames_leave_the_sequence_as_it_was(described, lap, tmp_path):
                 recognizer.recognize(frames[at], descriptor=descriptors[at]) for recognizer in (disturbed, calm)
             )
         assert one.probability == other.probability
-        grey = disturbed.recognize(Frame("grey", image=np.full((120, 160, 3), 128, np.uint8)))
-        assert not grey.accepted
+        gray = disturbed.recognize(Frame("gray", image=np.full((120, 160, 3), 128, np.uint8)))
+        assert not gray.accepted

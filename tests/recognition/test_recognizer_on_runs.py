@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.recognition.laps import is_right, new_map, recognised
+from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Describer, PlaceMap, Recognizer, open_backbone, open_input, train
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.types import Intrinsics
 
 
 @pytest.mark.parametrize("jump", [(6, 20), (12, 32), (15, 30)])
@@ -17,7 +17,7 @@ def test_carried_elsewhere_in_the_middle_of_a_run(described, lap, jump):
     path, first = lap
     order = [*range(first, first + jump[0]), *range(first + jump[1], len(frames))]
     with PlaceMap.open(path) as place_map:
-        found = recognised(Recognizer(place_map, describer), [frames[at] for at in order], descriptors[order])
+        found = recognized(Recognizer(place_map, describer), [frames[at] for at in order], descriptors[order])
     right = np.array([is_right(one, frames[at]) for one, at in zip(found, order, strict=True)])
     accepted = np.array([one.accepted for one in found])
     assert right[accepted].all() and right[jump[0] : jump[0] + 5].any()
@@ -31,8 +31,8 @@ def test_a_clock_that_jumps_back_begins_the_sequence_anew(described, lap):
     stamped[6:] = [replace(frame, stamp=frame.stamp - 1000) for frame in stamped[6:]]
     settings = RecognizerSettings(geometry=False)
     with PlaceMap.open(path) as place_map:
-        found = recognised(Recognizer(place_map, describer, settings), stamped[:9], descriptors[first : first + 9])
-        alone = recognised(Recognizer(place_map, describer, settings), stamped[6:9], descriptors[first + 6 : first + 9])
+        found = recognized(Recognizer(place_map, describer, settings), stamped[:9], descriptors[first : first + 9])
+        alone = recognized(Recognizer(place_map, describer, settings), stamped[6:9], descriptors[first + 6 : first + 9])
     assert [at for at, one in enumerate(found) if one.message] == [6]
     assert "clock jumped back by 999 s" in found[6].message
     assert found[5].probability > found[6].probability + 0.1
@@ -40,7 +40,7 @@ def test_a_clock_that_jumps_back_begins_the_sequence_anew(described, lap):
 
 
 def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, toy):
-    """Twelve times the same picture at three spots: what is learned is the same as without, and the laps are recognised."""
+    """Twelve times the same picture at three spots: what is learned is the same as without, and the laps are recognized."""
     describer, frames, descriptors = described
     first = sum(frame.split == "database" for frame in frames)
     order = [at for at in range(first) for _ in range(12 if at in (5, 20, 33) else 1)]
@@ -49,13 +49,16 @@ def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, toy):
         new_map(tmp_path / "moving.vprmap", describer, frames[:first], descriptors[:first]) as moving,
     ):
         repeating, once = (Recognizer(one, describer) for one in (still, moving))
-        found = recognised(repeating, frames[first:], descriptors[first:])
-        recognised(once, frames[first : first + 1], descriptors[first : first + 1])
+        found = recognized(repeating, frames[first:], descriptors[first:])
+        recognized(once, frames[first : first + 1], descriptors[first : first + 1])
         others = [repeating.recognize(frame) for frame in open_input(toy).frames]
-    assert repeating.lessons.support == once.lessons.support and repeating.lessons.evidence == once.lessons.evidence
+    assert (
+        repeating.learned.inlier_model == once.learned.inlier_model
+        and repeating.learned.likelihood == once.learned.likelihood
+    )
     for rate in (0.05, 0.01):
-        expected = once.lessons.null.threshold(rate)
-        assert repeating.lessons.null.threshold(rate) == pytest.approx(expected, rel=0.05)
+        expected = once.learned.null.threshold(rate)
+        assert repeating.learned.null.threshold(rate) == pytest.approx(expected, rel=0.05)
     accepted = np.array([one.accepted for one in found])
     assert all(is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True) if one.accepted)
     assert accepted.mean() >= 0.8 and not any(one.accepted for one in others)
@@ -70,8 +73,8 @@ def test_descriptors_of_64_numbers(described, ie_tower, mobilenet, tmp_path, toy
     descriptors = describer.describe_batch([frame.image for frame in frames])
     with new_map(tmp_path / "lap.vprmap", describer, frames[:first], descriptors[:first]) as place_map:
         recognizer = Recognizer(place_map, describer, RecognizerSettings(size=64))
-        found = recognised(recognizer, frames[first:], descriptors[first:])
-        assert describer.dim > 64 and recognizer.known.descriptors.shape == (first, 64)
+        found = recognized(recognizer, frames[first:], descriptors[first:])
+        assert describer.dim > 64 and recognizer.snapshot.descriptors.shape == (first, 64)
         assert place_map.learned("similarities/64") is not None
         others = [recognizer.recognize(frame) for frame in open_input(toy).frames]
     right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
@@ -109,21 +112,21 @@ def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
     with new_map(tmp_path / "growing.vprmap", describer, frames[:30], descriptors[:30]) as place_map:
         recognizer = Recognizer(place_map, describer, learn_in_background=True)
         recognizer.prepare()
-        null = recognizer.lessons.null
+        null = recognizer.learned.null
         place_map.add(frames[30:40], descriptors[30:40], [frame.image for frame in frames[30:40]])
         during = recognizer.recognize(frames[41], descriptor=descriptors[41])
-        assert recognizer.lessons.null is null and during.best is not None and len(recognizer.known) == 40
+        assert recognizer.learned.null is null and during.best is not None and len(recognizer.snapshot) == 40
         recognizer.prepare()  # waits
-        assert recognizer.lessons.null.places == 40
-        assert [place_map.learned(name)["places"] for name in (f"similarities/{describer.dim}", "support")] == [40, 40]
+        assert recognizer.learned.null.places == 40
+        assert [place_map.learned(name)["places"] for name in (f"similarities/{describer.dim}", "inliers")] == [40, 40]
         with PlaceMap.open(place_map.path) as again:
             at_once = Recognizer(again, describer)
-            again.learn("support", None)
+            again.learn("inliers", None)
             again.learn(f"similarities/{describer.dim}", None)
             at_once.prepare()
-        assert at_once.lessons.null == recognizer.lessons.null
-        assert at_once.lessons.support == recognizer.lessons.support
+        assert at_once.learned.null == recognizer.learned.null
+        assert at_once.learned.inlier_model == recognizer.learned.inlier_model
         place_map.add(frames[41:60], descriptors[41:60], [frame.image for frame in frames[41:60]])
         recognizer.recognize(frames[61], descriptor=descriptors[61])
     # The map is closed under the thread: what was learned before stands, and nothing is raised there.
-    assert recognizer.lessons.null.places == 40
+    assert recognizer.learned.null.places == 40

@@ -10,7 +10,7 @@ from pathlib import Path
 from vpr_aesvc.types import Pose
 
 STEP = 0.6
-"""Metres between frames."""
+"""Meters between frames."""
 LAP = 39.5
 """Frames in a lap: frame 40.5 would be where frame 1 is."""
 START = 1_700_000_000.0

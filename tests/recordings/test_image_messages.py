@@ -1,4 +1,4 @@
-"""Every encoding by its exact colours, and what is refused."""
+"""Every encoding by its exact colors, and what is refused."""
 
 import array
 
@@ -11,9 +11,9 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.recordings.image_messages import coded_size, rgb_of
 
-COLOURS = np.array([[200, 30, 60], [20, 180, 90], [40, 70, 220], [240, 240, 240]], np.uint8)
+COLORS = np.array([[200, 30, 60], [20, 180, 90], [40, 70, 220], [240, 240, 240]], np.uint8)
 PLAIN = ["bgr8", "rgb8", "bgra8", "rgba8", "8UC3", "8UC4", "bgr16", "rgb16", "bgra16", "rgba16"]
-GREY = ["mono8", "mono16", "8UC1"]
+GRAY = ["mono8", "mono16", "8UC1"]
 BAYER = [f"bayer_{order}{bits}" for order in ("rggb", "bggr", "gbrg", "grbg") for bits in (8, 16)]
 YUV = ["yuv422", "uyvy", "yuyv", "yuv422_yuy2", "nv12", "nv21"]
 
@@ -33,22 +33,22 @@ def bag(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rgb():
-    """Four stripes of flat colour, 24 rows by 32 columns."""
-    return np.repeat(np.repeat(COLOURS[None], 24, 0), 8, 1)
+    """Four stripes of flat color, 24 rows by 32 columns."""
+    return np.repeat(np.repeat(COLORS[None], 24, 0), 8, 1)
 
 
 def middle(image):
-    """The colour in the middle of each stripe, away from what interpolation mixes."""
+    """The color in the middle of each stripe, away from what interpolation mixes."""
     return image[12, 4::8].astype(int)
 
 
-@pytest.mark.parametrize("encoding", PLAIN + GREY + BAYER + YUV)
+@pytest.mark.parametrize("encoding", PLAIN + GRAY + BAYER + YUV)
 @pytest.mark.parametrize("padding", [0, 12])
-def test_colours(bag, rgb, encoding, padding):
+def test_colors(bag, rgb, encoding, padding):
     got = rgb_of(image_message(bag, rgb, 1.0, encoding, padding=padding), "image")
     assert got.shape == rgb.shape and got.dtype == np.uint8
     expected = middle(rgb)
-    if encoding in GREY:
+    if encoding in GRAY:
         expected = np.repeat(middle(encoded(rgb, "mono8"))[:, None], 3, 1)
     assert np.abs(middle(got) - expected).max() <= (3 if encoding in YUV else 0), middle(got)
     if encoding in PLAIN:
@@ -74,13 +74,13 @@ def test_big_endian(rgb):
 
 @pytest.mark.parametrize("bits", [10, 12, 14, 16])
 def test_cameras_that_use_fewer_bits(rgb, bits):
-    grey = encoded(rgb, "mono8")
-    deep = grey.astype("<u2") << (bits - 8)
+    gray = encoded(rgb, "mono8")
+    deep = gray.astype("<u2") << (bits - 8)
     message = Message(width=32, height=24, step=64, encoding="mono16", is_bigendian=0, data=deep.tobytes())
-    assert np.array_equal(rgb_of(message, "image")[:, :, 0], grey)
+    assert np.array_equal(rgb_of(message, "image")[:, :, 0], gray)
     done, png = cv2.imencode(".png", deep)
     assert done
-    assert np.array_equal(rgb_of(Message(format="mono16; png compressed", data=png.tobytes()), "image")[:, :, 0], grey)
+    assert np.array_equal(rgb_of(Message(format="mono16; png compressed", data=png.tobytes()), "image")[:, :, 0], gray)
 
 
 def test_png(rgb):

@@ -7,11 +7,11 @@ import pytest
 from tests.recordings.corridor import corridor_frames, pose_at
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
+from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.keyframes.selection import keyframes
 from vpr_aesvc.recordings import RecordingOptions, is_recording, open_recording
 from vpr_aesvc.recordings.decoded import decoded
-from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.recordings.recording import LeftOut
-from vpr_aesvc.keyframes.selection import keyframes
+from vpr_aesvc.recordings.recording import SkipCounts
 from vpr_aesvc.transforms import distance
 
 CODERS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "XVID"}
@@ -56,9 +56,9 @@ def test_frames_and_stamps(video, frames):
 
 def test_decoding_ahead_in_a_thread_gives_the_same_pictures(video):
     recording = open_recording(video)
-    left_out = LeftOut()
-    ahead = [frame.image.tobytes() for frame in decoded(recording.frames(), left_out)]
-    assert ahead == [one.decode().tobytes() for one in recording.frames()] and not len(left_out)
+    skip_counts = SkipCounts()
+    ahead = [frame.image.tobytes() for frame in decoded(recording.frames(), skip_counts)]
+    assert ahead == [one.decode().tobytes() for one in recording.frames()] and not len(skip_counts)
 
 
 def test_keyframes_by_time_and_by_pose(video, frames, tmp_path):
@@ -68,7 +68,7 @@ def test_keyframes_by_time_and_by_pose(video, frames, tmp_path):
     poses = [one.frame.pose for one in recording.frames()]
     assert all(distance(pose, frame.pose) < 0.01 for pose, frame in zip(poses, frames, strict=True))
     # on a circle of 3.77 m, two frames lie 5 m apart where ten steps are between them
-    assert len(list(keyframes(recording, KeyframeSettings(metres=5, degrees=180)))) == 3
+    assert len(list(keyframes(recording, KeyframeSettings(meters=5, degrees=180)))) == 3
 
 
 def test_a_trajectory_on_another_clock(video, tmp_path):
@@ -90,7 +90,7 @@ def test_cut_short(video, tmp_path):
         list(open_recording(cut).frames())
     recording = open_recording(cut, RecordingOptions(keep_good=True))
     assert 10 < len(list(recording.frames())) < 25
-    assert list(recording.left_out.counts) == ["the rest of the video, damaged"]
+    assert list(recording.skip_counts.counts) == ["the rest of the video, damaged"]
 
 
 def test_not_a_video(tmp_path):

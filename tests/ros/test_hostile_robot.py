@@ -105,7 +105,7 @@ class TestHostile(unittest.TestCase):
                 missed.append(name)
 
         def change():
-            others[2].set_parameters(recognition__candidates=chance.randint(1, 9), keyframes__metres=chance.random())
+            others[2].set_parameters(recognition__candidates=chance.randint(1, 9), keyframes__meters=chance.random())
 
         failed = []
 
@@ -135,7 +135,7 @@ class TestHostile(unittest.TestCase):
         robot = self.robot
         moving, clock = robot.publisher(TFMessage, "/tf"), robot.publisher(Clock, "/clock")
         path = world.folder() / "tf.vprmap"
-        self.ready(map=str(path), mode="mapping", pose_source="tf", keyframes__metres=0.5)
+        self.ready(map=str(path), mode="mapping", pose_source="tf", keyframes__meters=0.5)
         wait_for(lambda: moving.get_subscription_count() and clock.get_subscription_count(), what="TF to be heard")
         for begin, ticks in ((2000.0, True), (1000.0, True), (500.0, False)):
             for number in range(8):
@@ -156,7 +156,7 @@ class TestHostile(unittest.TestCase):
         for begin in (2000.0, 1000.0, 500.0):
             assert sum(begin <= stamp < begin + 4 for stamp in posed) >= 4, posed
 
-    def test_5_a_map_that_is_taken_away_is_said_and_what_is_recognised_is_told_on(self):
+    def test_5_a_map_that_is_taken_away_is_said_and_what_is_recognized_is_told_on(self):
         robot = self.robot
         self.ready(map=str(MAP), mode="slam", pose_source="none", keyframes__seconds=0.0)
         away = MAP.with_suffix(".away")

@@ -76,7 +76,7 @@ class TestLifecycle(unittest.TestCase):
         robot = self.robot
         assert robot.state() == "active"
         assert robot.set_parameters(recognition__false_positive_rate=0.05) == [(True, "")]
-        assert robot.set_parameters(recognition__candidates=3, keyframes__metres=2.0) == [(True, "")] * 2
+        assert robot.set_parameters(recognition__candidates=3, keyframes__meters=2.0) == [(True, "")] * 2
         frame = world.corridor()[50]
         robot.forget()
         robot.show(read_image(frame.path), frame.stamp)

@@ -53,9 +53,9 @@ def lap_map() -> Path:
     from functools import partial
 
     from vpr_aesvc import Describer, PlaceMap, read_image
+    from vpr_aesvc.keyframes.gate import KeyframeSettings
     from vpr_aesvc.onboard.engine import Arrival, Engine
     from vpr_aesvc.recognition.settings import RecognizerSettings
-    from vpr_aesvc.keyframes.gate import KeyframeSettings
     from vpr_aesvc.types import Frame
 
     path = folder() / "lap.vprmap"

@@ -22,7 +22,7 @@ class Backbone(Protocol):
     fingerprint: str
     """Sixteen hex digits over everything that changes an embedding: weights, preprocessing, pooling."""
     preprocessing: str
-    """What is done to an image first, in words: its size, the resize rule, the normalisation."""
+    """What is done to an image first, in words: its size, the resize rule, the normalization."""
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] of any sizes -> float32 [n, D]."""

@@ -4,14 +4,14 @@ It needs no download and nothing beyond numpy and OpenCV, so a fresh machine wit
 Each pyramid level gives two kinds of histogram:
 
 - *where which edges are*: gradient magnitude by orientation in a small grid of overlapping cells (Dalal & Triggs,
-  "Histograms of oriented gradients for human detection", CVPR 2005). A coarse grid on several levels recognises better
+  "Histograms of oriented gradients for human detection", CVPR 2005). A coarse grid on several levels recognizes better
   than a fine grid on one: it forgives a camera that comes back a little to the side;
 - *which edges stand next to which*: products of the oriented gradients of two pixels a fixed offset apart, summed over
   the whole image, wherever they are (Kobayashi & Otsu, "Image feature extraction using gradient local
   auto-correlations", ECCV 2008). They carry most of the recognition.
 
-Histograms are power-normalised so that a few strong edges do not outvote the rest (as RootSIFT does: Arandjelovic &
-Zisserman, CVPR 2012). Dalal and Triggs' contrast normalisation of blocks is left out: it did not help here.
+Histograms are power-normalized so that a few strong edges do not outvote the rest (as RootSIFT does: Arandjelovic &
+Zisserman, CVPR 2012). Dalal and Triggs' contrast normalization of blocks is left out: it did not help here.
 """
 
 import json
@@ -25,7 +25,7 @@ from vpr_aesvc.fingerprint import fingerprint
 _VERSION = 1  # raise it with any change to this file that changes a number
 _LEVELS = 4  # pyramid levels, each half the size of the one before
 _CELLS = 3  # the grid of cells is _CELLS x _CELLS on every level
-_CELL_REACH = 1.5  # half-width of a cell's triangular weight, in cell spacings: above 1, so that neighbours overlap
+_CELL_REACH = 1.5  # half-width of a cell's triangular weight, in cell spacings: above 1, so that neighbors overlap
 _PAIR_LEVELS = 3  # pairs on the coarsest level add numbers and no recall
 _PAIR_OFFSETS = ((0, 2), (2, 0), (2, 2), (2, -2))  # pixels (down, right); 1 apart, two gradients are nearly the same
 _PAIR_WEIGHT = 2.0  # length of a level's pair histogram against its grid histogram
@@ -63,7 +63,7 @@ class HogBackbone:
         constants = [_LEVELS, _CELLS, _CELL_REACH, _PAIR_LEVELS, _PAIR_OFFSETS, _PAIR_WEIGHT, _POWER]
         settings = json.dumps(["hog", _VERSION, side, orientations, *constants])
         self.fingerprint = fingerprint(settings)
-        self.preprocessing = f"{side} x {side} pixels, stretched, area, grey"
+        self.preprocessing = f"{side} x {side} pixels, stretched, area, gray"
         self._cell_weights = [_cell_weights(side >> level) for level in range(_LEVELS)]
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -73,7 +73,7 @@ class HogBackbone:
             images: RGB, uint8 [H, W, 3], each of any size.
 
         Returns:
-            float32 [n, dim], unit norm; zeros for an image of one single colour, which has no gradient.
+            float32 [n, dim], unit norm; zeros for an image of one single color, which has no gradient.
 
         Raises:
             ValueError: an image is not uint8 [H, W, 3], or is empty.
@@ -91,47 +91,47 @@ class HogBackbone:
     def _embed_one(self, image: np.ndarray) -> np.ndarray:
         # OpenCV takes no views with negative strides, which is what BGR[:, :, ::-1] is.
         small = cv2.resize(np.ascontiguousarray(image), (self.side, self.side), interpolation=cv2.INTER_AREA)
-        grey: np.ndarray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
+        gray: np.ndarray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         histograms = []
         for level, weights in enumerate(self._cell_weights):
             if level:
-                grey = cv2.resize(grey, (self.side >> level, self.side >> level), interpolation=cv2.INTER_AREA)
-            maps = oriented_gradients(grey, self.orientations)
-            histograms.append(_normalised(weights @ maps @ weights.T))
+                gray = cv2.resize(gray, (self.side >> level, self.side >> level), interpolation=cv2.INTER_AREA)
+            maps = oriented_gradients(gray, self.orientations)
+            histograms.append(_normalized(weights @ maps @ weights.T))
             if level < _PAIR_LEVELS:
-                histograms.append(_PAIR_WEIGHT * _normalised(_pair_histogram(maps)))
+                histograms.append(_PAIR_WEIGHT * _normalized(_pair_histogram(maps)))
         return _unit(np.concatenate(histograms))
 
 
-def oriented_gradients(grey: np.ndarray, orientations: int) -> np.ndarray:
+def oriented_gradients(gray: np.ndarray, orientations: int) -> np.ndarray:
     """Gradient magnitude, split by direction.
 
     Args:
-        grey: float32 [H, W].
+        gray: float32 [H, W].
         orientations: number of directions over the full circle.
 
     Returns:
         float32 [orientations, H, W]. Direction k, in which the image grows brighter, is the angle 2 pi k / orientations
         from right (x) towards down (y); a gradient between two directions is shared by both, linearly.
     """
-    dx, dy = cv2.Scharr(grey, cv2.CV_32F, 1, 0), cv2.Scharr(grey, cv2.CV_32F, 0, 1)
+    dx, dy = cv2.Scharr(gray, cv2.CV_32F, 1, 0), cv2.Scharr(gray, cv2.CV_32F, 0, 1)
     magnitude = np.sqrt(dx * dx + dy * dy).ravel()
     direction = (np.arctan2(dy, dx).ravel() % (2 * np.pi)) * np.float32(orientations / (2 * np.pi))
     lower = direction.astype(np.int32)
     upper_share = magnitude * (direction - lower)
-    maps = np.zeros((orientations, grey.size), np.float32)
-    pixels = np.arange(grey.size)
+    maps = np.zeros((orientations, gray.size), np.float32)
+    pixels = np.arange(gray.size)
     # Rounding can bring an angle up to the full circle, which is direction 0 again: hence both remainders.
     maps[lower % orientations, pixels] = magnitude - upper_share
     maps[(lower + 1) % orientations, pixels] = upper_share
-    return maps.reshape(orientations, *grey.shape)
+    return maps.reshape(orientations, *gray.shape)
 
 
 def _cell_weights(size: int) -> np.ndarray:
     """How much each of `size` pixels along an axis counts in each cell: float32 [cells, size], rows sum to 1."""
     pixels = (np.arange(size) + 0.5) * _CELLS / size  # in cell spacings
-    centres = np.arange(_CELLS) + 0.5
-    weights = np.maximum(0, 1 - np.abs(pixels - centres[:, None]) / _CELL_REACH)
+    centers = np.arange(_CELLS) + 0.5
+    weights = np.maximum(0, 1 - np.abs(pixels - centers[:, None]) / _CELL_REACH)
     return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
@@ -146,7 +146,7 @@ def _pair_histogram(maps: np.ndarray) -> np.ndarray:
     return np.stack(sums)
 
 
-def _normalised(histogram: np.ndarray) -> np.ndarray:
+def _normalized(histogram: np.ndarray) -> np.ndarray:
     return _unit(histogram.ravel() ** np.float32(_POWER))
 
 

@@ -32,7 +32,7 @@ class HuggingFaceBackbone:
 
     Args:
         name: a folder with ``config.json``, or a hub id whose files are in the local Hugging Face cache.
-        pooling: ``cls`` token, ``mean`` of the patch tokens, or ``gem`` (generalised mean, power 3) of them.
+        pooling: ``cls`` token, ``mean`` of the patch tokens, or ``gem`` (generalized mean, power 3) of them.
         expected: the fingerprint it must have. A damaged folder is then refused before its weights are loaded.
 
     Attributes:
@@ -110,7 +110,7 @@ class HuggingFaceBackbone:
 
     def pool(self, tokens: torch.Tensor) -> torch.Tensor:
         """``last_hidden_state`` [n, 1 + registers + patches, D] -> embeddings [n, D]."""
-        # CLIP normalises only the class token, outside last_hidden_state; the other models have normalised all of them.
+        # CLIP normalizes only the class token, outside last_hidden_state; the other models have normalized all of them.
         norm = getattr(self.tower, "post_layernorm", None)
         tokens = tokens if norm is None else norm(tokens)
         if self._pooling == "cls":
@@ -151,7 +151,7 @@ def _preprocess_of(processor: dict[str, Any], folder: Path) -> Preprocess:
     try:
         does_crop = bool(processor.get("do_center_crop")) and crop is not None
         height, width = pair(crop if does_crop else size)
-        normalises = processor.get("do_normalize", True)
+        normalizes = processor.get("do_normalize", True)
         return Preprocess(
             height=height,
             width=width,
@@ -159,8 +159,8 @@ def _preprocess_of(processor: dict[str, Any], folder: Path) -> Preprocess:
             short_side=min(pair(size)) if does_crop else None,
             interpolation=_RESAMPLE.get(processor.get("resample", 3), "cubic"),
             scale=processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0,
-            mean=tuple(processor["image_mean"]) if normalises else (0.0, 0.0, 0.0),
-            std=tuple(processor["image_std"]) if normalises else (1.0, 1.0, 1.0),
+            mean=tuple(processor["image_mean"]) if normalizes else (0.0, 0.0, 0.0),
+            std=tuple(processor["image_std"]) if normalizes else (1.0, 1.0, 1.0),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise VprError(f"{folder / 'preprocessor_config.json'}: not understood ({error})") from error

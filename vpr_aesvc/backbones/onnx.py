@@ -24,7 +24,7 @@ class GraphInput(BaseModel):
     name: str
     layout: Literal["NCHW", "NHWC"] = "NCHW"
     size: tuple[int, int]
-    colour: Literal["RGB", "BGR"] = "RGB"
+    color: Literal["RGB", "BGR"] = "RGB"
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
@@ -114,7 +114,7 @@ class Graph:
 
     def tensor(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """What the graph sees of an RGB uint8 image [H, W, 3]: float32, [3, height, width] or [height, width, 3]."""
-        ordered = image if self._input.colour == "RGB" else np.ascontiguousarray(image[:, :, ::-1])
+        ordered = image if self._input.color == "RGB" else np.ascontiguousarray(image[:, :, ::-1])
         pixels = self.preprocess(ordered)
         return pixels if self._input.layout == "NCHW" else np.ascontiguousarray(pixels.transpose(1, 2, 0))
 

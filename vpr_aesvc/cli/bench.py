@@ -14,7 +14,7 @@ from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
 from vpr_aesvc.cli.console import EMBEDDINGS_HELP, err, out, progress_bars, say_skipped
 from vpr_aesvc.cli.train import parse_sizes
-from vpr_aesvc.datasets.catalogue import BENCHMARKS, open_dataset
+from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, NAMES, check_methods
@@ -38,15 +38,15 @@ def bench_command(
         Path | None, typer.Option(help="Where embeddings are kept between runs.", show_default="~/.cache/vpr_aesvc")
     ] = None,
     sequence: Annotated[
-        bool, typer.Option("--sequence", help="Recognise the queries too, following each sequence in order.")
+        bool, typer.Option("--sequence", help="Recognize the queries too, following each sequence in order.")
     ] = False,
     geometry: Annotated[
-        bool, typer.Option("--geometry", help="Recognise the queries too, comparing key points with the best places'.")
+        bool, typer.Option("--geometry", help="Recognize the queries too, comparing key points with the best places'.")
     ] = False,
     false_positive_rate: Annotated[
         float | None,
         typer.Option(
-            help="Recognise the queries too, accepting at most this part of the images from elsewhere. "
+            help="Recognize the queries too, accepting at most this part of the images from elsewhere. "
             f"With --sequence or --geometry {RecognizerSettings().false_positive_rate} by default.",
         ),
     ] = None,

@@ -20,7 +20,7 @@ _SHOWN = 10
 @app.command("list")
 def list_command() -> None:
     """List the known sets."""
-    from vpr_aesvc.datasets.catalogue import BENCHMARKS
+    from vpr_aesvc.datasets.catalog import BENCHMARKS
 
     table = Table(box=None, pad_edge=False)
     for column, justify in (("set", "left"), ("title", "left"), ("database", "right"), ("queries", "right")):
@@ -82,7 +82,7 @@ def frames_command(
 
     Embeddings without names (--embeddings FILE.npy) must have this order.
     """
-    from vpr_aesvc.datasets.catalogue import open_dataset
+    from vpr_aesvc.datasets.catalog import open_dataset
     from vpr_aesvc.datasets.frames_csv import frames_as_csv
 
     typer.echo(frames_as_csv(open_dataset(name, data)), nl=False)
@@ -104,4 +104,4 @@ def _short(tolerance: Tolerance | None) -> str:
         return "as the frames say"
     if tolerance.by == "category":
         return "same category"
-    return f"{tolerance.value:g} m" if tolerance.by == "metres" else f"{tolerance.value:g} frames"
+    return f"{tolerance.value:g} m" if tolerance.by == "meters" else f"{tolerance.value:g} frames"

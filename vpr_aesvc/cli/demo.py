@@ -16,7 +16,7 @@ from vpr_aesvc.cli.train import describe_model
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.files import check_free, new_folder
 
-_TOLERANCE = 5.0  # metres; the street is drawn every 1.75 m, so the field's 25 m would be too easy
+_TOLERANCE = 5.0  # meters; the street is drawn every 1.75 m, so the field's 25 m would be too easy
 _METHODS = ("raw", "pca", "aesvc", "rotation")
 
 
@@ -24,7 +24,7 @@ def demo_command(
     output: Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")] = Path("demo"),
     seed: Annotated[int, typer.Option(help="Another seed draws another street.")] = 0,
 ) -> None:
-    """Draw a street, drive it twice, train on the first drive, recognise the second; write a report.
+    """Draw a street, drive it twice, train on the first drive, recognize the second; write a report.
 
     Nothing is downloaded. Takes a minute or two.
     """
@@ -54,11 +54,11 @@ def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> 
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.outcome import report_of
     from vpr_aesvc.evaluation.report import write_report
-    from vpr_aesvc.placemap.merge import build_map
+    from vpr_aesvc.mapping import build_map
     from vpr_aesvc.training import train
 
     table = draw_route(folder / "route", seed=seed, progress=lambda done, of: progress("drawing the street", done, of))
-    route = replace(open_input(table), stated=Tolerance("metres", _TOLERANCE))
+    route = replace(open_input(table), stated=Tolerance("meters", _TOLERANCE))
     morning = route.split("database").frames
     backbone = open_backbone("hog")
     model = train(morning, backbone, folder / "model", seed=seed, progress=progress)

@@ -39,7 +39,7 @@ def doctor_command(
     found, speed = check_files(model, map, provider=provider)
     if speed is not None:
         parts = f"describe {speed.describe:.1f} ms" + (
-            f", recognise {speed.recognize:.1f} ms" if speed.recognize else ""
+            f", recognize {speed.recognize:.1f} ms" if speed.recognize else ""
         )
         found.append(Finding("ok", f"an image of 640 x 480 takes {speed.total:.1f} ms on this machine ({parts})"))
     try:

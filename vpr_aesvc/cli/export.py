@@ -14,8 +14,8 @@ import typer
 from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.files import check_free
-from vpr_aesvc.recordings import is_recording, open_recording
 from vpr_aesvc.keyframes.folder import write_keyframes
+from vpr_aesvc.recordings import is_recording, open_recording
 from vpr_aesvc.robot_model import GRAPH, RobotManifest
 from vpr_aesvc.types import Frame
 

@@ -43,7 +43,7 @@ def info_command(
     for one in info.traverses[:_SHOWN]:
         said = one.traverse
         words = [f"{one.places} places"]
-        words += [] if one.metres is None else [f"{one.metres:.0f} m"]
+        words += [] if one.meters is None else [f"{one.meters:.0f} m"]
         words += [] if said.started is None else [_date(said.started)]
         words += [f"robot {said.robot}"] if said.robot else []
         words += [said.notes] if said.notes else []

@@ -21,13 +21,14 @@ from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
+from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.keyframes.selection import name_of
+from vpr_aesvc.mapping import build_map, build_map_of_recording
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.merge import add_map, beside, build_map, build_map_of_recording, require_new_traverses
+from vpr_aesvc.placemap.merge import add_map, beside, require_new_traverses
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE
 from vpr_aesvc.recordings import is_recording, open_recording
-from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.recordings.recording import RecordingOptions
-from vpr_aesvc.keyframes.selection import name_of
 
 _INPUT_HELP = f"A folder of images, a frames.csv (its rows with split `database`); or a run: {INPUT_HELP}."
 _TRAVERSE_HELP = "What to call a recording's traverse; by default the recording's name."

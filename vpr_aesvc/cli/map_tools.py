@@ -44,7 +44,7 @@ def prune_command(
     radius: Annotated[
         float | None,
         typer.Option(
-            help="Metres within which one place may stand for another; three times the usual step by default."
+            help="Meters within which one place may stand for another; three times the usual step by default."
         ),
     ] = None,
 ) -> None:
@@ -83,7 +83,7 @@ def merge_command(
     output: NewMap,
     transform: Annotated[
         str,
-        typer.Option(help="Brings the second map's poses into the first's: x,y,z,yaw in metres and degrees about z."),
+        typer.Option(help="Brings the second map's poses into the first's: x,y,z,yaw in meters and degrees about z."),
     ] = "0,0,0,0",
 ) -> None:
     """Make one map of two maps of the same model."""
@@ -163,7 +163,8 @@ def import_command(
 ) -> None:
     """Make a map of arrays again; or give a map's places the poses of a trajectory, such as your SLAM back end's after its loops closed."""
     from vpr_aesvc.placemap.archive import read_npz
-    from vpr_aesvc.placemap.trajectory import read_tum, set_trajectory
+    from vpr_aesvc.placemap.trajectory import set_trajectory
+    from vpr_aesvc.trajectory import read_tum
 
     if _kind(file) == "npz":
         count = read_npz(file, map)
@@ -190,7 +191,7 @@ def _transform(text: str) -> tuple[float, float, float, float]:
             raise ValueError
     except ValueError:
         raise VprError(
-            f"--transform must be four numbers, x,y,z in metres and yaw in degrees; found {text!r}"
+            f"--transform must be four numbers, x,y,z in meters and yaw in degrees; found {text!r}"
         ) from None
     return x, y, z, math.radians(yaw)
 

@@ -95,7 +95,7 @@ def query_command(
     """Find new images in a map.
 
     Where the images and the map both say where they are (poses, or sequence and index), recall is printed as well. A recording is
-    recognised frame by frame, as a robot would; its answers come while it runs.
+    recognized frame by frame, as a robot would; its answers come while it runs.
     """
     if is_recording(input, recording):
         from vpr_aesvc.cli.query_recording import query_recording
@@ -103,7 +103,7 @@ def query_command(
         for name, value in (("--shortlist", shortlist), ("--embeddings", embeddings), ("--smooth", smooth or None)):
             if value is not None:
                 raise VprError(
-                    f"{input}: a recording is recognised image by image, against every place: leave out {name}"
+                    f"{input}: a recording is recognized image by image, against every place: leave out {name}"
                 )
         run = open_recording(input, recording)
         wanted = recognizer_settings(size, top, sequence is not False, geometry is not False, false_positive_rate)

@@ -16,23 +16,23 @@ from rich.table import Table
 from vpr_aesvc.cli.answers import SHOWN, answer_line, answers_table
 from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.replay.recognize import recognised
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recordings.recording import Recording
+from vpr_aesvc.replay.recognize import recognized
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame, Match
 
 _PARTS = 20  # a run of more than SHOWN frames is shown in so many parts at most, half as many at least
-_NEAR = 25.0  # metres: the field's usual tolerance; in a map of less than 250 m a tenth of what it covers: else all of it would be right
+_NEAR = 25.0  # meters: the field's usual tolerance; in a map of less than 250 m a tenth of what it covers: else all of it would be right
 
 
 def query_recording(recording: Recording, recognizer: Recognizer, rate: float | None, as_json: bool) -> None:
     """Prints what each frame shows of the map, as JSON lines while it runs or as a table at its end."""
     told = _Summary(recognizer.map, recognizer.settings.candidates)
     with progress_bars() as progress:
-        show: Callable[[int, int], None] = lambda done, of: progress("recognising", done, of)  # noqa: E731
-        for frame, found in recognised(recording, recognizer, rate, show):
+        show: Callable[[int, int], None] = lambda done, of: progress("recognizing", done, of)  # noqa: E731
+        for frame, found in recognized(recording, recognizer, rate, show):
             if as_json:
                 typer.echo(json.dumps(recognition_line(frame, found)))
             told.add(replace(frame, image=None), found)
@@ -63,7 +63,7 @@ def say_recording(recording: Recording) -> None:
     """What was found in a recording, and what was left out of it; on standard error."""
     for note in recording.notes:
         err.print(note, markup=False, soft_wrap=True)
-    for line in recording.left_out.lines():
+    for line in recording.skip_counts.lines():
         err.print(f"left out: {line}", markup=False, style="yellow", soft_wrap=True)
 
 
@@ -97,7 +97,7 @@ class _Summary:
         self._parts: list[_Part] = []
         self._hits: list[int] = []  # how many matches down the first right one is; of frames that have a right place
         self._without = 0
-        self._away: list[float] = []  # metres, of accepted matches
+        self._away: list[float] = []  # meters, of accepted matches
         self._likeliest: tuple[float, str] = (-1.0, "")  # probability of a match, and what was thought of it
         self.frames = self.accepted = 0
 

@@ -42,13 +42,13 @@ def replay_command(
     provider: Annotated[str, typer.Option(help=PROVIDER_HELP)] = "cpu",
     threads: Annotated[int | None, typer.Option(min=1, help=THREADS_HELP)] = None,
 ) -> None:
-    """Recognise a whole run and write a bag of what a robot would have said, for Foxglove or RViz.
+    """Recognize a whole run and write a bag of what a robot would have said, for Foxglove or RViz.
 
     /vpr/pose: accepted matches, the camera's pose in frame `map`. /vpr/diagnostics: every frame, OK where accepted, with the reason.
     /vpr/match_image/compressed: the frame and its place side by side. All carry the stamps of the frames.
     """
-    from vpr_aesvc.replay.recognize import recognised
     from vpr_aesvc.replay.bag_writer import write_replay
+    from vpr_aesvc.replay.recognize import recognized
 
     if storage not in ("mcap", "sqlite3"):
         raise VprError(f"--storage: expected mcap or sqlite3, found {storage!r}")
@@ -58,7 +58,7 @@ def replay_command(
     with PlaceMap.open(map) as place_map:
         recognizer = Recognizer(place_map, describer_of(place_map, model, None, provider, threads), settings)
         with progress_bars() as progress:
-            answers = recognised(run, recognizer, rate, lambda done, of: progress("recognising", done, of))
+            answers = recognized(run, recognizer, rate, lambda done, of: progress("recognizing", done, of))
             done = write_replay(answers, place_map, output, storage, images, path)  # type: ignore[arg-type]
     say_recording(run)
     if done.without_pose:

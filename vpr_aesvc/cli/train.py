@@ -19,10 +19,10 @@ from vpr_aesvc.cli.recording_options import INPUT_HELP, keyframe_options, record
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.model import Manifest
-from vpr_aesvc.recordings import is_recording, open_recording
 from vpr_aesvc.keyframes.folder import write_keyframes
 from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.model import Manifest
+from vpr_aesvc.recordings import is_recording, open_recording
 from vpr_aesvc.recordings.recording import RecordingOptions
 from vpr_aesvc.types import Frame
 

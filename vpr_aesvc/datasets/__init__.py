@@ -20,7 +20,7 @@ def open_input(path: Path | str) -> FrameSet:
     Raises:
         VprError: the path is missing, holds no images, or its CSV is malformed; the message says which.
     """
-    from vpr_aesvc.datasets.catalogue import with_splits
+    from vpr_aesvc.datasets.catalog import with_splits
     from vpr_aesvc.datasets.folder import read_folder
     from vpr_aesvc.datasets.split_folders import read_any_split, split_folders
 

@@ -2,7 +2,7 @@
 
 The published sets name an image ``000/000829_pitch1_yaw1.jpg``; VPR-datasets-downloader renames it to
 ``@0584825.96@4476945.61@17@T@040.43600@-080.00000@000829@00@@@@@@pitch1_yaw1@.jpg``. Both become ``database/000829_pitch1_yaw1``.
-Coordinates are left as each layout has them: the names cut them to centimetres. On Pitts30k and Tokyo 24/7 this changes none
+Coordinates are left as each layout has them: the names cut them to centimeters. On Pitts30k and Tokyo 24/7 this changes none
 of the right answers within 25 m (a test computes it from the published coordinates).
 """
 

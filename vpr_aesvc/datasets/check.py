@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vpr_aesvc.datasets.catalogue import BENCHMARKS, Benchmark, open_dataset
+from vpr_aesvc.datasets.catalog import BENCHMARKS, Benchmark, open_dataset
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.datasets.tokyo import CUTOUTS

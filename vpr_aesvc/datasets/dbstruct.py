@@ -43,8 +43,8 @@ class DbStruct:
         path: the file.
         which: ``train``, ``val`` or ``test``.
         names: image names of the database, then of the queries.
-        utm: float64 [n, 2] east and north in metres, of the database, then of the queries.
-        tolerance: metres within which a database image is a right answer.
+        utm: float64 [n, 2] east and north in meters, of the database, then of the queries.
+        tolerance: meters within which a database image is a right answer.
     """
 
     path: Path
@@ -73,7 +73,7 @@ class DbStruct:
             for name, path, (east, north) in zip(names, paths, utm.tolist(), strict=True)
         ]
         kind = f"dbStruct, database images in {database}, query images in {queries}"
-        return FrameSet(self.path, kind, tuple(frames), Tolerance("metres", self.tolerance))
+        return FrameSet(self.path, kind, tuple(frames), Tolerance("meters", self.tolerance))
 
     def _pose(self, east: float, north: float, name: str) -> Pose:
         try:

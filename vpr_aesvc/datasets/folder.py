@@ -16,7 +16,7 @@ from vpr_aesvc.types import Frame, Pose
 def read_folder(folder: Path) -> FrameSet:
     """All images below ``folder`` in natural order (``img2`` before ``img10``), hidden files left out.
 
-    Where every name follows the VPR-datasets-downloader convention, each frame gets its pose: east and north in metres.
+    Where every name follows the VPR-datasets-downloader convention, each frame gets its pose: east and north in meters.
 
     Raises:
         VprError: the folder holds no image.
@@ -48,7 +48,7 @@ def _text(path: Path) -> str:
 
 
 def utm_pose(name: str) -> Pose | None:
-    """``@0218047.08@2472431.44@50@Q@...`` -> its pose in UTM metres, or None where the name is not of this form."""
+    """``@0218047.08@2472431.44@50@Q@...`` -> its pose in UTM meters, or None where the name is not of this form."""
     fields = name.split("@")
     if len(fields) < 4 or fields[0]:
         return None

@@ -1,7 +1,7 @@
 """``frames.csv``: one row a frame.
 
 Columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``) are needed. Understood as well:
-``easting`` with ``northing`` (metres) and ``heading`` (radians, counter-clockwise from east), ``sequence`` with ``index``,
+``easting`` with ``northing`` (meters) and ``heading`` (radians, counter-clockwise from east), ``sequence`` with ``index``,
 ``stamp`` (seconds), ``category`` (what the image shows: where nothing else says, frames that share one are right answers).
 Other columns are kept with the frame, unread.
 """

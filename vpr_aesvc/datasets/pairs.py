@@ -22,7 +22,7 @@ def read_pairs(root: Path) -> FrameSet:
     """Reference frames, then query frames. ``index`` is the position of the reference image in natural order, and the
     ``sequence`` is the same for all.
 
-    Only a query's own reference image is right: neighbours in SPED are different places. For one drive, as Nordland, where the
+    Only a query's own reference image is right: neighbors in SPED are different places. For one drive, as Nordland, where the
     field allows 1 to 10 frames, give the tolerance with a ``frames.csv``.
 
     Raises:

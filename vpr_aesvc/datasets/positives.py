@@ -18,19 +18,19 @@ _AT_ONCE = 4_000_000  # distances computed at once, so that memory does not grow
 
 @dataclass(frozen=True)
 class Tolerance:
-    """When a database frame is a right answer: within ``value`` metres on the plane, within ``value`` of the ``index`` in the
+    """When a database frame is a right answer: within ``value`` meters on the plane, within ``value`` of the ``index`` in the
     same ``sequence``, or of the same ``category`` (where ``value`` says nothing)."""
 
-    by: Literal["metres", "frames", "category"]
+    by: Literal["meters", "frames", "category"]
     value: float = 0.0
 
     def __str__(self) -> str:
         if self.by == "category":
             return "of the same category"
-        return f"within {self.value:g} {'m' if self.by == 'metres' else 'frames of the same sequence'}"
+        return f"within {self.value:g} {'m' if self.by == 'meters' else 'frames of the same sequence'}"
 
 
-METRES = Tolerance("metres", 25.0)
+METERS = Tolerance("meters", 25.0)
 """The field's usual tolerance (NetVLAD, Arandjelovic et al., CVPR 2016)."""
 FRAMES = Tolerance("frames", 3.0)
 
@@ -107,7 +107,7 @@ def positives(
         return None
     image = image_codes([*queries, *database])
     found: list[tuple[Rows, Rows]] = []
-    blocks = _near_in_metres if tolerance.by == "metres" else _near_in_groups
+    blocks = _near_in_meters if tolerance.by == "meters" else _near_in_groups
     for asked, rows, near in blocks(queries, database, tolerance):
         near &= image[asked][:, None] != image[len(queries) + rows][None]
         first, second = np.nonzero(near)
@@ -120,7 +120,7 @@ def positives(
 
 def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
     """The usual tolerance for what these frames say about themselves; None where they say nothing."""
-    for tolerance in (METRES, FRAMES, Tolerance("category")):
+    for tolerance in (METERS, FRAMES, Tolerance("category")):
         if _says(frames, tolerance):
             return tolerance
     return None
@@ -136,14 +136,14 @@ def image_codes(frames: Sequence[Frame]) -> Rows:
 
 
 def _says(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
-    if tolerance.by == "metres":
+    if tolerance.by == "meters":
         return all(frame.pose is not None for frame in frames)
     if tolerance.by == "frames":
         return all(frame.sequence is not None and frame.index is not None for frame in frames)
     return all(frame.category is not None for frame in frames)
 
 
-def _near_in_metres(
+def _near_in_meters(
     queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance
 ) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
     there, here = _plane(database), _plane(queries)

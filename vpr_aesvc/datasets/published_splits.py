@@ -23,7 +23,7 @@ SPLITS = {
 
 @dataclass(frozen=True)
 class Area:
-    """A rectangle in UTM metres."""
+    """A rectangle in UTM meters."""
 
     west: float
     east: float

@@ -26,7 +26,7 @@ def split_folders(root: Path) -> tuple[Path, Path] | None:
 
 
 def read_split_folders(database: Path, queries: Path) -> tuple[Frame, ...]:
-    """Database frames, then query frames, labelled by folder and name, with their poses where all names of a folder carry them.
+    """Database frames, then query frames, labeled by folder and name, with their poses where all names of a folder carry them.
 
     Raises:
         VprError: a folder holds no image.

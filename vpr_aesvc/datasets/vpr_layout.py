@@ -11,7 +11,7 @@ from pathlib import Path
 
 from vpr_aesvc.datasets.folder import utm_pose
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.positives import METRES
+from vpr_aesvc.datasets.positives import METERS
 from vpr_aesvc.datasets.split_folders import read_split_folders, split_folders
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
@@ -41,7 +41,7 @@ def read_utm_folders(root: Path) -> FrameSet:
         if pose is None:
             raise VprError(f"{frame.path}: expected a name such as @0584825.96@4476945.61@17@T@...@.jpg with its UTM")
         frames.append(replace(frame, pose=pose))
-    return FrameSet(root, f"UTM folders {folders[0]} and {folders[1]}", tuple(frames), METRES)
+    return FrameSet(root, f"UTM folders {folders[0]} and {folders[1]}", tuple(frames), METERS)
 
 
 def name_field(name: str, field: int) -> str:

@@ -8,14 +8,14 @@ import cv2
 import numpy as np
 
 from vpr_aesvc.demo import props
-from vpr_aesvc.demo.easel import PIXELS_PER_METRE, SIGN_COLOURS, Colour, bills_and_graffiti, clouds, wall
+from vpr_aesvc.demo.easel import PIXELS_PER_METER, SIGN_COLORS, Color, bills_and_graffiti, clouds, wall
 from vpr_aesvc.demo.facades import paint_front
 from vpr_aesvc.demo.houses import STYLES
 from vpr_aesvc.demo.render import Billboard, Surface
 from vpr_aesvc.demo.stage import KERB, UP, Stage
 from vpr_aesvc.demo.town import HALF_WIDTH, RIGHT, Leg, Plot
 
-DEPTH = 9.0  # of a house, metres
+DEPTH = 9.0  # of a house, meters
 
 
 def build_house(stage: Stage, plot: Plot) -> None:
@@ -28,7 +28,7 @@ def build_house(stage: Stage, plot: Plot) -> None:
         samples = samples[::-1]
     shade = np.array([stage.shadow_height(plot.leg, plot.start + s, plot.side * HALF_WIDTH) for s in samples])
     shade = np.interp(np.linspace(0, 23, columns), np.arange(24), shade)
-    z = (rows - np.arange(rows)) / PIXELS_PER_METRE
+    z = (rows - np.arange(rows)) / PIXELS_PER_METER
     lit = np.clip((z[:, None] - shade[None]) / 0.3 + 0.5, 0, 1).astype(np.float32)
     surface = stage.upright(
         stage.lit(stage.light.gain(out, lit), front.pixels, front.glow),
@@ -54,9 +54,9 @@ def build_house(stage: Stage, plot: Plot) -> None:
 
 
 def _build_sides(stage: Stage, plot: Plot, leg: Leg, offset: float) -> None:
-    """The two walls that show where the neighbour is lower or stands back."""
+    """The two walls that show where the neighbor is lower or stands back."""
     house, inwards = plot.house, plot.side * leg.left
-    pixels = _plain_wall(STYLES[house.style].wall, house.colour, house.storeys, house.height)
+    pixels = _plain_wall(STYLES[house.style].wall, house.color, house.storeys, house.height)
     for along, facing in ((plot.start, -leg.ahead), (plot.start + plot.width, leg.ahead)):
         texture = stage.lit(stage.light.gain(facing, 0.6), pixels)
         corner = leg.point(along, plot.side * offset, house.height)
@@ -74,9 +74,9 @@ def _build_roof(stage: Stage, plot: Plot, leg: Leg, offset: float, kind: str) ->
     slope.corner = slope.corner + plot.side * leg.left * run
     slope.down = slope.down - plot.side * leg.left * run
     stage.world.surfaces.append(slope)
-    colour = np.array(plot.house.colour) * 0.92
+    color = np.array(plot.house.color) * 0.92
     gable = np.zeros((80, 160, 4), np.uint8)
-    cv2.fillPoly(gable, [np.array([(0, 80), (80, 0), (160, 80)])], (*(int(c) for c in colour), 255), cv2.LINE_AA)
+    cv2.fillPoly(gable, [np.array([(0, 80), (80, 0), (160, 80)])], (*(int(c) for c in color), 255), cv2.LINE_AA)
     for along, facing in ((plot.start, -leg.ahead), (plot.start + plot.width, leg.ahead)):
         corner = leg.point(along, plot.side * (offset - 0.3), eaves + rise)
         surface = Surface(
@@ -136,14 +136,14 @@ def build_gap(stage: Stage, plot: Plot, rng: np.random.Generator) -> None:
 
 
 def _stick_out(
-    stage: Stage, front: Surface, out: np.ndarray, kind: str, x: float, z: float, w: float, h: float, colour: Colour
+    stage: Stage, front: Surface, out: np.ndarray, kind: str, x: float, z: float, w: float, h: float, color: Color
 ) -> None:
     """A balcony, an awning or a hanging sign on a front."""
     along = front.across / np.linalg.norm(front.across)
     foot = front.corner + front.down + along * x + UP * z
     ambient, add = stage.light.gain(out, 0.4), stage.world.surfaces.append
     if kind == "balcony":
-        rail = stage.lit(ambient, _railing(colour))
+        rail = stage.lit(ambient, _railing(color))
         slab = stage.lit(ambient, np.full((4, 4, 3), 150, np.uint8))
         under = stage.lit(ambient * 0.55, np.full((4, 4, 3), 150, np.uint8))
         add(Surface(rail, foot + out * 0.8 + UP * h, along * w, -UP * h, two_sided=True))
@@ -152,16 +152,16 @@ def _stick_out(
         add(Surface(slab, foot + out * 0.82, along * w, -UP * 0.14))
         add(Surface(under, foot - UP * 0.14, along * w, out * 0.82, two_sided=True))
     elif kind == "awning":
-        stripes = np.full((40, 160, 3), colour, np.uint8)
+        stripes = np.full((40, 160, 3), color, np.uint8)
         stripes.reshape(40, 10, 16, 3)[:, ::2] = (236, 230, 216)
         stripes[32:] = (stripes[32:] * 0.8).astype(np.uint8)
         texture = stage.lit(stage.light.gain(UP, 0.5), stripes)
         add(Surface(texture, foot + UP * h, along * w, out * 1.3 - UP * h * 0.75, two_sided=True))
         add(Surface(texture, foot + UP * h * 0.25 + out * 1.3, along * w, -UP * 0.22, two_sided=True))
     else:
-        board = np.full((48, 48, 3), colour, np.uint8)
-        board[3:45, 3:45] = [min(255, c + 26) for c in colour]
-        cv2.circle(board, (24, 24), 13, SIGN_COLOURS[(sum(colour) + round(x * 7)) % len(SIGN_COLOURS)], -1, cv2.LINE_AA)
+        board = np.full((48, 48, 3), color, np.uint8)
+        board[3:45, 3:45] = [min(255, c + 26) for c in color]
+        cv2.circle(board, (24, 24), 13, SIGN_COLORS[(sum(color) + round(x * 7)) % len(SIGN_COLORS)], -1, cv2.LINE_AA)
         cv2.circle(board, (24, 24), 13, (240, 236, 222), 2, cv2.LINE_AA)
         texture = stage.lit(ambient * 1.1, board)
         add(Surface(texture, foot + out * 0.15 + UP * h, out * w, -UP * h))
@@ -169,12 +169,12 @@ def _stick_out(
 
 
 @lru_cache(maxsize=64)
-def _plain_wall(kind: str, colour: Colour, storeys: int, height: float) -> np.ndarray:
+def _plain_wall(kind: str, color: Color, storeys: int, height: float) -> np.ndarray:
     kind = "panels" if kind == "curtain" else kind
     return wall(
-        np.random.default_rng([*colour, storeys]),
+        np.random.default_rng([*color, storeys]),
         kind,
-        (int(colour[0] * 0.95), int(colour[1] * 0.95), int(colour[2] * 0.95)),
+        (int(color[0] * 0.95), int(color[1] * 0.95), int(color[2] * 0.95)),
         DEPTH if height > 2 else 1.0,
         height,
     )
@@ -182,11 +182,11 @@ def _plain_wall(kind: str, colour: Colour, storeys: int, height: float) -> np.nd
 
 @lru_cache(maxsize=4)
 def _roof_tiles(kind: str) -> np.ndarray:
-    rng, colour = np.random.default_rng(5), (92, 98, 110) if kind == "slate" else (186, 104, 74)
+    rng, color = np.random.default_rng(5), (92, 98, 110) if kind == "slate" else (186, 104, 74)
     rows, columns = np.arange(160)[:, None], np.arange(320)[None]
     tone = rng.normal(1, 0.08, (21, 42))[rows // 8, (columns + rows // 8 % 2 * 4) // 8]
     tone = np.where(rows % 8 == 7, tone * 0.72, tone) * (0.9 + 0.2 * clouds(rng, 160, 320, 6))
-    return np.clip(tone[:, :, None] * np.array(colour), 0, 255).astype(np.uint8)
+    return np.clip(tone[:, :, None] * np.array(color), 0, 255).astype(np.uint8)
 
 
 @lru_cache(maxsize=1)
@@ -197,8 +197,8 @@ def _lawn() -> np.ndarray:
 
 
 @lru_cache(maxsize=4)
-def _railing(colour: Colour) -> np.ndarray:
+def _railing(color: Color) -> np.ndarray:
     rail = np.zeros((48, 96, 4), np.uint8)
-    rail[:, ::6] = rail[:, 1::6] = (*colour, 255)
-    rail[:4] = rail[-5:] = (*colour, 255)
+    rail[:, ::6] = rail[:, 1::6] = (*color, 255)
+    rail[:4] = rail[-5:] = (*color, 255)
     return rail

@@ -1,4 +1,4 @@
-"""Paints walls, and on walls, in metres: x from the left edge, z up from the lower one, RGB, without sun or shade."""
+"""Paints walls, and on walls, in meters: x from the left edge, z up from the lower one, RGB, without sun or shade."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TypeVar
 import cv2
 import numpy as np
 
-PIXELS_PER_METRE = 40
-SIGN_COLOURS = (
+PIXELS_PER_METER = 40
+SIGN_COLORS = (
     (150, 30, 36),
     (22, 74, 60),
     (28, 52, 104),
@@ -25,7 +25,7 @@ SIGN_COLOURS = (
 CURTAINS = ((214, 208, 196), (196, 176, 150), (168, 186, 190), (204, 190, 200))
 LAMPS = ((255, 206, 128), (255, 190, 104), (248, 222, 170), (220, 226, 230))
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 T = TypeVar("T")
 
 
@@ -41,9 +41,9 @@ def clouds(rng: np.random.Generator, height: int, width: int, cells: int) -> np.
     return np.clip(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
 
 
-def wall(rng: np.random.Generator, kind: str, colour: Colour, width: float, height: float) -> np.ndarray:
+def wall(rng: np.random.Generator, kind: str, color: Color, width: float, height: float) -> np.ndarray:
     """A plain wall of the given material, uint8 [height, width, 3]."""
-    h, w = max(2, round(height * PIXELS_PER_METRE)), max(2, round(width * PIXELS_PER_METRE))
+    h, w = max(2, round(height * PIXELS_PER_METER)), max(2, round(width * PIXELS_PER_METER))
     rows, columns = np.arange(h)[:, None], np.arange(w)[None]
     tone = 0.92 + 0.16 * clouds(rng, h, w, 5) + rng.normal(0, 0.018, (h, w)).astype(np.float32)
     if kind == "brick":
@@ -52,7 +52,7 @@ def wall(rng: np.random.Generator, kind: str, colour: Colour, width: float, heig
         bricks = rng.normal(1, 0.10, (h // 4 + 1, w // 10 + 2)).astype(np.float32)
         tone = tone * bricks[course, across // 10]
         mortar = (rows % 4 == 3) | (across % 10 == 9)
-        tone = np.where(mortar, 0.55 * tone + 0.62, tone) if sum(colour) < 400 else np.where(mortar, tone * 0.86, tone)
+        tone = np.where(mortar, 0.55 * tone + 0.62, tone) if sum(color) < 400 else np.where(mortar, tone * 0.86, tone)
     elif kind == "ashlar":
         course = rows // 18
         across = columns + (course % 2) * 18
@@ -68,12 +68,12 @@ def wall(rng: np.random.Generator, kind: str, colour: Colour, width: float, heig
         tone = tone * (1 + 0.13 * np.sin(columns * (2 * np.pi / 8)))
     else:  # plaster: stains that run down
         tone = tone * (1 - 0.10 * clouds(rng, 6, w, max(4, w // 25))[:1] * (1 - rows / h))
-    tone = tone * (1 - 0.22 * np.exp((rows - h) / (0.5 * PIXELS_PER_METRE)))  # splashed foot
-    return np.clip(tone[:, :, None] * np.array(colour, np.float32), 0, 255).astype(np.uint8)
+    tone = tone * (1 - 0.22 * np.exp((rows - h) / (0.5 * PIXELS_PER_METER)))  # splashed foot
+    return np.clip(tone[:, :, None] * np.array(color, np.float32), 0, 255).astype(np.uint8)
 
 
 class Easel:
-    """A picture to paint on in metres, and a second one, `glow`, for what shines at dusk.
+    """A picture to paint on in meters, and a second one, `glow`, for what shines at dusk.
 
     `dusk` draws which lamps burn, apart from `rng`, so that the rest is the same with any lamps.
     """
@@ -83,29 +83,29 @@ class Easel:
 
     def area(self, x: float, z: float, w: float, h: float, on: np.ndarray | None = None) -> np.ndarray:
         rows, columns = self.pixels.shape[:2]
-        left, right = (min(max(round(v * PIXELS_PER_METRE), 0), columns) for v in (x, x + w))
-        top, bottom = (min(max(rows - round(v * PIXELS_PER_METRE), 0), rows) for v in (z + h, z))
+        left, right = (min(max(round(v * PIXELS_PER_METER), 0), columns) for v in (x, x + w))
+        top, bottom = (min(max(rows - round(v * PIXELS_PER_METER), 0), rows) for v in (z + h, z))
         return (self.pixels if on is None else on)[top:bottom, left:right]
 
-    def fill(self, x: float, z: float, w: float, h: float, colour: Iterable[float]) -> None:
-        self.area(x, z, w, h)[:] = [min(255, max(0, int(c))) for c in colour]
+    def fill(self, x: float, z: float, w: float, h: float, color: Iterable[float]) -> None:
+        self.area(x, z, w, h)[:] = [min(255, max(0, int(c))) for c in color]
         self.area(x, z, w, h, self.glow)[:] = 0
 
     def shade(self, x: float, z: float, w: float, h: float, gain: float) -> None:
         area = self.area(x, z, w, h)
         area[:] = np.minimum(area * np.float32(gain), 255)
 
-    def ledge(self, x: float, z: float, w: float, h: float, colour: Colour) -> None:
+    def ledge(self, x: float, z: float, w: float, h: float, color: Color) -> None:
         """A moulding: light above, its shadow on the wall below."""
         self.shade(x, z - 0.14, w, 0.14, 0.66)
-        self.fill(x, z, w, h, colour)
-        self.fill(x, z + h - 0.05, w, 0.05, [c * 1.1 for c in colour])
-        self.fill(x, z, w, 0.05, [c * 0.8 for c in colour])
+        self.fill(x, z, w, h, color)
+        self.fill(x, z + h - 0.05, w, 0.05, [c * 1.1 for c in color])
+        self.fill(x, z, w, 0.05, [c * 0.8 for c in color])
 
-    def polygon(self, points: Iterable[tuple[float, float]], colour: Colour) -> None:
+    def polygon(self, points: Iterable[tuple[float, float]], color: Color) -> None:
         rows = self.pixels.shape[0]
-        corners = [[round(x * PIXELS_PER_METRE), rows - round(z * PIXELS_PER_METRE)] for x, z in points]
-        cv2.fillPoly(self.pixels, [np.array(corners, np.int32)], colour, cv2.LINE_AA)
+        corners = [[round(x * PIXELS_PER_METER), rows - round(z * PIXELS_PER_METER)] for x, z in points]
+        cv2.fillPoly(self.pixels, [np.array(corners, np.int32)], color, cv2.LINE_AA)
 
     def pane(self, x: float, z: float, w: float, h: float, lit: float, dark: float = 0.0) -> None:
         """Glass: sky above, a dark room below, perhaps a curtain or blind; at dusk, with probability `lit`, a lamp."""
@@ -138,7 +138,7 @@ class Easel:
                 thing = self.area(at, z, wide, tall, self.glow)
                 thing[:] = thing * np.float32(self.dusk.uniform(0.35, 0.8))
 
-    def text(self, x: float, z: float, w: float, h: float, words: str, colour: Colour) -> None:
+    def text(self, x: float, z: float, w: float, h: float, words: str, color: Color) -> None:
         """Lettering fitted into the given area, whatever the size of the font."""
         face, (wide, high) = cv2.FONT_HERSHEY_DUPLEX, (52 * len(words) + 80, 100)
         mask = np.zeros((high, wide), np.uint8)
@@ -153,23 +153,23 @@ class Easel:
         y0, x0 = (area.shape[0] - size[1]) // 2, (area.shape[1] - size[0]) // 2
         target = area[y0 : y0 + size[1], x0 : x0 + size[0]]
         opacity = letters[:, :, None].astype(np.float32) / 255
-        target[:] = target * (1 - opacity) + np.array(colour, np.float32) * opacity
+        target[:] = target * (1 - opacity) + np.array(color, np.float32) * opacity
 
 
 def bills_and_graffiti(pixels: np.ndarray, rng: np.random.Generator) -> None:
     """Pastes bills on, and sprays a tag across, the lower part of a wall, in place."""
     easel = Easel(pixels, rng, rng)
-    width, height = pixels.shape[1] / PIXELS_PER_METRE, pixels.shape[0] / PIXELS_PER_METRE
+    width, height = pixels.shape[1] / PIXELS_PER_METER, pixels.shape[0] / PIXELS_PER_METER
     for _ in range(int(rng.integers(1, 5))):
-        x, z, colour = rng.uniform(0.2, max(0.3, width - 0.9)), rng.uniform(0.8, 1.4), pick(rng, SIGN_COLOURS)
-        easel.fill(x, z, 0.6, 0.85, colour)
+        x, z, color = rng.uniform(0.2, max(0.3, width - 0.9)), rng.uniform(0.8, 1.4), pick(rng, SIGN_COLORS)
+        easel.fill(x, z, 0.6, 0.85, color)
         easel.fill(x + 0.08, z + 0.12, 0.44, 0.4, rng.integers(90, 250, 3))
         easel.text(x + 0.05, z + 0.58, 0.5, 0.22, pick(rng, ("LIVE", "EXPO", "SALE", "JAZZ", "VOTE")), (244, 240, 226))
     # a tag: a wavering line, its outline and its shine
     x, z, w = rng.uniform(0.3, max(0.4, width - 3)), rng.uniform(0.5, 0.8), rng.uniform(1.6, 2.6)
     t, (a, b) = np.linspace(0, 1, 60), rng.uniform(3, 6, 2)
     across, up = x + w * t + 0.2 * np.sin(4 * t * a), z + 0.5 + 0.42 * np.sin(2 * np.pi * a * t) * np.cos(b * t)
-    line = np.round(np.stack([across, height - up], axis=1) * PIXELS_PER_METRE).astype(np.int32)
+    line = np.round(np.stack([across, height - up], axis=1) * PIXELS_PER_METER).astype(np.int32)
     paint = rng.integers(60, 255, 3).tolist()
     for tint, thickness in (([24, 24, 28], 11), (paint, 7), ([min(255, c + 60) for c in paint], 2)):
         cv2.polylines(pixels, [line], False, tint, thickness, cv2.LINE_AA)

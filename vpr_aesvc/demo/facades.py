@@ -9,24 +9,24 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vpr_aesvc.demo.easel import SIGN_COLOURS, Colour, Easel, bills_and_graffiti, pick, wall
+from vpr_aesvc.demo.easel import SIGN_COLORS, Color, Easel, bills_and_graffiti, pick, wall
 from vpr_aesvc.demo.houses import STYLES, House, Style
 
 
 @dataclass
 class Front:
-    """A painted front, and what sticks out of it: (kind, x, z, width, height, colour), metres from the lower left."""
+    """A painted front, and what sticks out of it: (kind, x, z, width, height, color), meters from the lower left."""
 
     pixels: np.ndarray
     glow: np.ndarray
-    extras: list[tuple[str, float, float, float, float, Colour]] = field(default_factory=list)
+    extras: list[tuple[str, float, float, float, float, Color]] = field(default_factory=list)
 
 
 def paint_front(house: House) -> Front:
     """The front of a house, and what sticks out of it."""
     style, rng = STYLES[house.style], np.random.default_rng(house.seed)
     easel = Easel(
-        wall(rng, style.wall, house.colour, house.width, house.height), rng, np.random.default_rng(house.seed + 1)
+        wall(rng, style.wall, house.color, house.width, house.height), rng, np.random.default_rng(house.seed + 1)
     )
     front = Front(easel.pixels, easel.glow)
     if style.wall == "curtain":
@@ -47,7 +47,7 @@ def _upper_storeys(easel: Easel, house: House, style: Style, front: Front) -> No
     easel.shade(house.width - 0.1, 0, 0.1, house.height, 0.8)
     if style.wall in ("plaster", "ashlar"):
         for edge in (0.0, house.width - 0.45):
-            easel.fill(edge, 0, 0.45, house.height, [0.5 * (a + b) for a, b in zip(trim, house.colour, strict=True)])
+            easel.fill(edge, 0, 0.45, house.height, [0.5 * (a + b) for a, b in zip(trim, house.color, strict=True)])
     for storey in range(1, house.storeys):
         z = storey * style.storey + 0.75
         if style.window != "ribbon" and (storey == 1 or style.wall == "ashlar"):
@@ -91,7 +91,7 @@ def _window(easel: Easel, style: Style, house: House, x: float, z: float, w: flo
             trim,
         )
     easel.pane(x, z, w, h, 0.14)
-    frame = (238, 236, 230) if sum(house.colour) < 640 else (110, 90, 74)
+    frame = (238, 236, 230) if sum(house.color) < 640 else (110, 90, 74)
     bars = {"sash": (1, 1), "arched": (1, 1), "casement": (2, 0), "french": (1, 2), "pediment": (1, 1), "mill": (3, 3)}[
         kind
     ]
@@ -128,7 +128,7 @@ def _curtain_wall(easel: Easel, house: House, style: Style) -> None:
             storey * style.storey,
             house.width,
             1.0,
-            np.array(house.colour, np.float32) * easel.rng.uniform(0.85, 1.1),
+            np.array(house.color, np.float32) * easel.rng.uniform(0.85, 1.1),
         )
         easel.fill(0, storey * style.storey + 1.0, house.width, 0.07, style.trim)
     for bay in range(bays + 1):
@@ -136,13 +136,13 @@ def _curtain_wall(easel: Easel, house: House, style: Style) -> None:
     easel.fill(0, house.height - 0.7, house.width, 0.7, style.trim)
 
 
-def _door(easel: Easel, x: float, w: float, h: float, colour: Colour, trim: Colour) -> None:
+def _door(easel: Easel, x: float, w: float, h: float, color: Color, trim: Color) -> None:
     easel.fill(x - 0.18, 0, w + 0.36, h + 0.75, trim)
-    easel.fill(x, 0.15, w, h, colour)
+    easel.fill(x, 0.15, w, h, color)
     easel.pane(x, h + 0.2, w, 0.4, 0.4)
     for px in (x + 0.12, x + w / 2 + 0.06):
         for pz, ph in ((0.35, 0.75), (1.25, 0.8)):
-            easel.fill(px, pz, w / 2 - 0.18, ph, [c * 0.74 for c in colour])
+            easel.fill(px, pz, w / 2 - 0.18, ph, [c * 0.74 for c in color])
     easel.fill(x + w - 0.14, 1.05, 0.07, 0.14, (206, 176, 90))
     easel.fill(x - 0.25, 0, w + 0.5, 0.16, (170, 166, 158))
     easel.ledge(x - 0.3, h + 0.8, w + 0.6, 0.16, trim)
@@ -176,7 +176,7 @@ def _shop(easel: Easel, house: House, style: Style, front: Front) -> None:
     easel.text(0.5, top - 0.7, house.width - 1.0, 0.62, house.name, lettering)
     easel.ledge(0.05, top - 0.04, house.width - 0.1, 0.16, style.trim)
     if rng.random() < 0.5:
-        front.extras.append(("awning", 0.5, top - 0.8, house.width - 1.0, 0.9, pick(rng, SIGN_COLOURS)))
+        front.extras.append(("awning", 0.5, top - 0.8, house.width - 1.0, 0.9, pick(rng, SIGN_COLORS)))
     if rng.random() < 0.6:
         front.extras.append(("sign", house.width * rng.uniform(0.1, 0.9), top + 0.25, 0.8, 0.8, frame))
 
@@ -188,10 +188,10 @@ def _display(easel: Easel, x: float, z: float, w: float, h: float) -> None:
     for _ in range(int(w * 4)):
         gw, gh = rng.uniform(0.12, 0.4), rng.uniform(0.15, 0.6)
         gx = x + rng.uniform(0, max(0.05, w - gw))
-        colour = rng.integers(50, 230, 3)
-        easel.fill(gx, z, min(gw, x + w - gx), gh, colour)
+        color = rng.integers(50, 230, 3)
+        easel.fill(gx, z, min(gw, x + w - gx), gh, color)
         if easel.area(gx, z, gw, gh, easel.glow).any():
-            easel.area(gx, z, min(gw, x + w - gx), gh, easel.glow)[:] = np.clip(colour * 0.9 + 20, 0, 255)
+            easel.area(gx, z, min(gw, x + w - gx), gh, easel.glow)[:] = np.clip(color * 0.9 + 20, 0, 255)
 
 
 def _garage(easel: Easel, house: House, style: Style, front: Front) -> None:
@@ -200,8 +200,8 @@ def _garage(easel: Easel, house: House, style: Style, front: Front) -> None:
     x = rng.uniform(0.5, house.width - w - 0.5)
     easel.fill(x - 0.25, 0, w + 0.5, 3.1, (96, 92, 88))
     shutter = easel.area(x, 0, w, 2.8)
-    colour = house.door if sum(house.door) > 200 else (128, 134, 138)
-    shutter[:] = wall(rng, "boards", colour, w + 0.1, 2.9)[: shutter.shape[0], : shutter.shape[1]]
+    color = house.door if sum(house.door) > 200 else (128, 134, 138)
+    shutter[:] = wall(rng, "boards", color, w + 0.1, 2.9)[: shutter.shape[0], : shutter.shape[1]]
     for left, right in ((0.5, x - 0.5), (x + w + 0.5, house.width - 0.5)):
         if right - left > 1.8:
             _window(easel, style, house, left + 0.2, 1.3, right - left - 0.4, 1.7)
@@ -210,7 +210,7 @@ def _garage(easel: Easel, house: House, style: Style, front: Front) -> None:
 
 
 def _lobby(easel: Easel, house: House, style: Style, front: Front) -> None:
-    easel.fill(0, 0, house.width, 3.4, [c * 0.55 for c in house.colour])
+    easel.fill(0, 0, house.width, 3.4, [c * 0.55 for c in house.color])
     panes = max(2, int(house.width / 2.4))
     for i in range(panes):
         easel.pane(0.3 + i * (house.width - 0.6) / panes, 0.2, (house.width - 0.6) / panes - 0.12, 2.7, 0.4, dark=0.4)

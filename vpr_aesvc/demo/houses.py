@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vpr_aesvc.demo.easel import SIGN_COLOURS, Colour, pick
+from vpr_aesvc.demo.easel import SIGN_COLORS, Color, pick
 
 SHOP_NAMES = (
     "CAFE ROMA",
@@ -34,7 +34,7 @@ SHOP_NAMES = (
     "MUSIC",
     "LAUNDRY",
 )
-DOOR_COLOURS = ((110, 28, 30), (24, 60, 48), (30, 48, 86), (44, 42, 44), (92, 60, 36), (190, 160, 60), (60, 110, 120))
+DOOR_COLORS = ((110, 28, 30), (24, 60, 48), (30, 48, 86), (44, 42, 44), (92, 60, 36), (190, 160, 60), (60, 110, 120))
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,8 @@ class Style:
     """What the houses of one builder have in common."""
 
     wall: str
-    colours: tuple[Colour, ...]
-    trim: Colour
+    colors: tuple[Color, ...]
+    trim: Color
     window: str
     window_size: tuple[float, float]
     bay: float
@@ -51,7 +51,7 @@ class Style:
     storeys: tuple[int, int]
     roof: str
     ground: tuple[str, ...] = ("doors", "shop")
-    shutters: tuple[Colour, ...] = ()
+    shutters: tuple[Color, ...] = ()
     balconies: bool = False
 
 
@@ -169,20 +169,20 @@ class House:
     """One house: everything needed to paint it again, the same, for another traverse."""
 
     style: str
-    colour: Colour
+    color: Color
     width: float
     storeys: int
     ground: str
     seed: int
-    door: Colour = (60, 60, 60)
-    sign: Colour = (60, 60, 60)
+    door: Color = (60, 60, 60)
+    sign: Color = (60, 60, 60)
     name: str = ""
-    shutter: Colour | None = None
+    shutter: Color | None = None
     balconies: bool = False
 
     @property
     def height(self) -> float:
-        """Eaves or parapet above the pavement, metres."""
+        """Eaves or parapet above the pavement, meters."""
         return STYLES[self.style].storey * self.storeys + 0.9
 
     @classmethod
@@ -190,13 +190,13 @@ class House:
         kind = STYLES[style]
         return cls(
             style,
-            pick(rng, kind.colours),
+            pick(rng, kind.colors),
             width,
             int(rng.integers(kind.storeys[0], kind.storeys[1] + 1)),
             pick(rng, kind.ground),
             int(rng.integers(2**31)),
-            pick(rng, DOOR_COLOURS),
-            pick(rng, SIGN_COLOURS),
+            pick(rng, DOOR_COLORS),
+            pick(rng, SIGN_COLORS),
             pick(rng, SHOP_NAMES),
             pick(rng, kind.shutters) if kind.shutters and rng.random() < 0.75 else None,
             kind.balconies and rng.random() < 0.6,

@@ -14,7 +14,7 @@ Tint = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class Daylight:
-    """Sun and ambient are RGB gains on painted colours; angles in degrees, azimuth counter-clockwise from east.
+    """Sun and ambient are RGB gains on painted colors; angles in degrees, azimuth counter-clockwise from east.
 
     `lamps`: lamps and windows shine. `zenith`, `horizon` and `cloud` are RGB 0..255; `cloudiness` runs from 0 to 1.
     """
@@ -62,15 +62,15 @@ def paint_sky(light: Daylight, town: np.random.Generator, weather: np.random.Gen
     sun = light.to_sun
     cosine = (np.cos(azimuth) * sun[0] + np.sin(azimuth) * sun[1] + rise * sun[2]) / np.sqrt(1 + rise**2)
     sky += np.array(light.sun, np.float32) * (90 * np.clip(cosine, 0, 1) ** 24)[:, :, None]
-    haze = np.array(light.air.haze_colour, np.float32)
+    haze = np.array(light.air.haze_color, np.float32)
     for _ in range(26):
         middle, wide, top = int(town.integers(width)), int(town.integers(5, 20)), float(town.uniform(0.05, 0.17))
-        colour = haze * float(town.uniform(0.72, 0.9))
+        color = haze * float(town.uniform(0.72, 0.9))
         spire = town.random() < 0.3
         column = np.arange(width)
         away = np.abs((column - middle + width // 2) % width - width // 2)
         outline = np.where(away < wide / 2, top * (1.15 - 2 * away / wide * (0.9 if spire else 0.0)), -1)
-        sky = np.where((rise < outline[None])[:, :, None], colour, sky)
+        sky = np.where((rise < outline[None])[:, :, None], color, sky)
     sky[(rise < 0.035)[:, 0]] = haze * 0.85
     return np.clip(sky, 0, 255).astype(np.uint8)
 

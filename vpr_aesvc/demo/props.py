@@ -1,6 +1,6 @@
 """Paints what stands and moves in a street: paving, trees, lamps, bins, cars, people, without sun or shade.
 
-Cut-outs are RGBA; sizes come in metres beside each picture. A car is a side view and the strip of panels around it.
+Cut-outs are RGBA; sizes come in meters beside each picture. A car is a side view and the strip of panels around it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from itertools import pairwise
 import cv2
 import numpy as np
 
-from vpr_aesvc.demo.easel import SIGN_COLOURS, Colour, clouds
+from vpr_aesvc.demo.easel import SIGN_COLORS, Color, clouds
 
-GROUND_PIXELS_PER_METRE = 32
-ROAD_HALF_WIDTH, PAVEMENT_WIDTH, PIECE = 5.0, 2.6, 9.0  # metres; roads and pavements are laid in pieces of this length
-CAR_COLOURS = (
+GROUND_PIXELS_PER_METER = 32
+ROAD_HALF_WIDTH, PAVEMENT_WIDTH, PIECE = 5.0, 2.6, 9.0  # meters; roads and pavements are laid in pieces of this length
+CAR_COLORS = (
     (168, 172, 176),
     (40, 42, 48),
     (222, 222, 218),
@@ -40,18 +40,18 @@ CLOTHES = (
 SKIN = ((232, 190, 160), (198, 148, 112), (146, 98, 68), (96, 64, 46))
 
 
-def _grain(rng: np.random.Generator, height: int, width: int, colour: Colour, amount: float = 0.05) -> np.ndarray:
+def _grain(rng: np.random.Generator, height: int, width: int, color: Color, amount: float = 0.05) -> np.ndarray:
     tone = 0.9 + 0.2 * clouds(rng, height, width, 6) + rng.normal(0, amount, (height, width)).astype(np.float32)
-    return tone[:, :, None] * np.array(colour, np.float32)
+    return tone[:, :, None] * np.array(color, np.float32)
 
 
 def road(rng: np.random.Generator, crossing: bool = False, marked: bool = True) -> np.ndarray:
-    """One piece of carriageway, kerb to kerb across and PIECE metres down, RGB."""
-    scale = GROUND_PIXELS_PER_METRE
+    """One piece of carriageway, kerb to kerb across and PIECE meters down, RGB."""
+    scale = GROUND_PIXELS_PER_METER
     h, w = int(PIECE * scale), int(2 * ROAD_HALF_WIDTH * scale)
     pixels = _grain(rng, h, w, (98, 98, 102), 0.06)
-    for centre in (-2.2, -0.8, 0.8, 2.2):  # where wheels run
-        at = int((ROAD_HALF_WIDTH + centre) * scale)
+    for center in (-2.2, -0.8, 0.8, 2.2):  # where wheels run
+        at = int((ROAD_HALF_WIDTH + center) * scale)
         pixels[:, at - 9 : at + 9] *= 0.93
     for _ in range(int(rng.integers(0, 4))):  # mended patches
         x, y, a, b = rng.integers(0, w - 40), rng.integers(0, h - 40), rng.integers(20, 90), rng.integers(20, 120)
@@ -80,17 +80,17 @@ def road(rng: np.random.Generator, crossing: bool = False, marked: bool = True) 
 
 
 def pavement(rng: np.random.Generator, kind: str) -> np.ndarray:
-    """One piece of pavement, PAVEMENT_WIDTH across and PIECE metres down, RGB."""
-    h, w = int(PIECE * GROUND_PIXELS_PER_METRE), int(PAVEMENT_WIDTH * GROUND_PIXELS_PER_METRE)
+    """One piece of pavement, PAVEMENT_WIDTH across and PIECE meters down, RGB."""
+    h, w = int(PIECE * GROUND_PIXELS_PER_METER), int(PAVEMENT_WIDTH * GROUND_PIXELS_PER_METER)
     rows, columns = np.arange(h)[:, None], np.arange(w)[None]
-    size, colour = {
+    size, color = {
         "slabs": ((19, 19), (164, 160, 152)),
         "pavers": ((6, 12), (164, 126, 108)),
         "asphalt": ((900, 900), (122, 120, 120)),
     }[kind]
     across = columns + (rows // size[0] % 2) * (size[1] // 2)
     tones = rng.normal(1, 0.055, (h // size[0] + 1, (w + size[1]) // size[1] + 1)).astype(np.float32)
-    pixels = _grain(rng, h, w, colour, 0.03) * tones[rows // size[0], across // size[1]][:, :, None]
+    pixels = _grain(rng, h, w, color, 0.03) * tones[rows // size[0], across // size[1]][:, :, None]
     pixels[(rows % size[0] == 0) | (across % size[1] == 0)] *= 0.8
     return np.clip(pixels, 0, 255).astype(np.uint8)
 
@@ -125,7 +125,7 @@ def tree(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, float, float]
         for _ in range(46):
             x, y = clump + rng.normal(0, spread * 0.62, 2)
             light = 0.62 + 0.45 * (1 - y / (h * crown)) - 0.30 * (y - clump[1]) / spread + rng.normal(0, 0.1)
-            colour = np.clip(leaf * light, 8, 235)
+            color = np.clip(leaf * light, 8, 235)
             cv2.ellipse(
                 pixels,
                 (int(x), int(y)),
@@ -133,7 +133,7 @@ def tree(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, float, float]
                 float(rng.uniform(0, 180)),
                 0,
                 360,
-                (*(int(c) for c in colour), 255),
+                (*(int(c) for c in color), 255),
                 -1,
             )
     return pixels, width, height
@@ -177,10 +177,10 @@ def furniture(rng: np.random.Generator, kind: str) -> tuple[np.ndarray, float, f
     h, w = pixels.shape[:2]
     shine = np.sin(np.linspace(0.4, 2.9, w))[None, :, None]
 
-    def cylinder(top: int, bottom: int, inset: int, colour: Colour) -> None:
+    def cylinder(top: int, bottom: int, inset: int, color: Color) -> None:
         part = pixels[top:bottom, inset : w - inset]
         part[:, :, :3], part[:, :, 3] = (
-            np.clip(np.array(colour) * (0.45 + 0.7 * shine[:, inset : w - inset]), 0, 255),
+            np.clip(np.array(color) * (0.45 + 0.7 * shine[:, inset : w - inset]), 0, 255),
             255,
         )
 
@@ -222,8 +222,8 @@ def person(rng: np.random.Generator, cycling: bool = False) -> tuple[np.ndarray,
     )
     middle, away = w // 2, rng.random() < 0.6
 
-    def limb(a: tuple[int, int], b: tuple[int, int], thickness: int, colour: Iterable[float]) -> None:
-        cv2.line(pixels, a, b, (*(int(c) for c in colour), 255), thickness, cv2.LINE_AA)
+    def limb(a: tuple[int, int], b: tuple[int, int], thickness: int, color: Iterable[float]) -> None:
+        cv2.line(pixels, a, b, (*(int(c) for c in color), 255), thickness, cv2.LINE_AA)
 
     if cycling:
         limb((middle, h - 3), (middle, h - 44), 5, (26, 26, 28))
@@ -251,7 +251,7 @@ def person(rng: np.random.Generator, cycling: bool = False) -> tuple[np.ndarray,
             pixels,
             (middle - 9, int(h * 0.26)),
             (middle + 9, int(h * 0.46)),
-            (*SIGN_COLOURS[int(rng.integers(8))], 255),
+            (*SIGN_COLORS[int(rng.integers(8))], 255),
             -1,
         )
     return pixels, width, height
@@ -261,7 +261,7 @@ def person(rng: np.random.Generator, cycling: bool = False) -> tuple[np.ndarray,
 class Car:
     """A car: its right side (RGBA, rear to the left), and the strip of panels around it.
 
-    `outline` runs from the rear bumper over the roof to the front one, x forward from the rear and z up, metres;
+    `outline` runs from the rear bumper over the roof to the front one, x forward from the rear and z up, meters;
     `panels` has one RGB picture for each of its steps.
     """
 
@@ -279,10 +279,10 @@ _OUTLINES = {
 
 
 def car(rng: np.random.Generator) -> Car:
-    """A saloon, hatchback or van in some colour."""
+    """A saloon, hatchback or van in some color."""
     kind = ("saloon", "hatch", "hatch", "saloon", "van")[int(rng.integers(5))]
     outline = np.array(_OUTLINES[kind])
-    colour = np.array(CAR_COLOURS[int(rng.integers(len(CAR_COLOURS)))], float)
+    color = np.array(CAR_COLORS[int(rng.integers(len(CAR_COLORS)))], float)
     scale = 44
     length, top = outline[-1, 0], outline[:, 1].max() + 0.02
     side = _blank(length, top, scale)
@@ -291,14 +291,14 @@ def car(rng: np.random.Generator) -> Car:
     def at(points: np.ndarray) -> list[np.ndarray]:
         return [np.round(np.stack([points[:, 0] * scale, h - points[:, 1] * scale], 1)).astype(np.int32)]
 
-    cv2.fillPoly(side, at(outline), (*(int(c) for c in colour), 255), cv2.LINE_AA)
+    cv2.fillPoly(side, at(outline), (*(int(c) for c in color), 255), cv2.LINE_AA)
     shading = np.interp(np.arange(h), [0, h * 0.45, h * 0.5, h], [1.1, 1.05, 0.95, 0.6])[:, None, None]
     side[:, :, :3] = np.clip(side[:, :, :3] * shading, 0, 255)
     glass = outline[2:6] + np.array([(0.16, 0.05), (0.1, -0.08), (-0.1, -0.08), (-0.16, 0.05)])
     if kind == "van":
         glass = np.array([(3.0, 1.3), (3.0, 2.0), (3.5, 2.05), (4.05, 1.3)])
     cv2.fillPoly(side, at(glass), (44, 52, 60, 255), cv2.LINE_AA)
-    dark = tuple(int(c) for c in colour * 0.55)
+    dark = tuple(int(c) for c in color * 0.55)
     for x in (0.36 * length, 0.58 * length):
         low, high = (round(h - z * scale) for z in (0.42, glass[1:3, 1].max()))
         cv2.line(side, (round(x * scale), low), (round(x * scale), high), (*dark, 255), 2, cv2.LINE_AA)
@@ -309,7 +309,7 @@ def car(rng: np.random.Generator) -> Car:
     panels = []
     for step, ((x0, z0), (x1, z1)) in enumerate(pairwise(outline)):
         slope = abs(x1 - x0) / np.hypot(x1 - x0, z1 - z0)
-        panel = np.full((24, 72, 3), colour * (0.8 + 0.28 * slope), np.float64)
+        panel = np.full((24, 72, 3), color * (0.8 + 0.28 * slope), np.float64)
         if step in (2, 4):
             panel[3:-2, 5:-5] = np.linspace((128, 146, 158), (48, 56, 64), 19)[:, None]
         if step in (0, 6):

@@ -1,6 +1,6 @@
-"""A small renderer: textured rectangles in metres, seen by a pinhole camera, with a depth buffer.
+"""A small renderer: textured rectangles in meters, seen by a pinhole camera, with a depth buffer.
 
-World frame: x east, y north, z up, metres. Colours are RGB. Pictures are drawn at twice their size and averaged down,
+World frame: x east, y north, z up, meters. Colors are RGB. Pictures are drawn at twice their size and averaged down,
 and every texture is read at the resolution at which it is seen (across and down apart, since walls and roads are seen
 at a slant), so that brick and paving do not turn into noise.
 """
@@ -18,7 +18,7 @@ import numpy as np
 WIDTH, HEIGHT = 320, 240  # of a finished picture, pixels
 HORIZONTAL_FOV = np.deg2rad(75.0)
 OVERSAMPLING = 2
-NEAR, FAR = 0.3, 140.0  # nothing nearer or farther than this is drawn, metres
+NEAR, FAR = 0.3, 140.0  # nothing nearer or farther than this is drawn, meters
 
 _W, _H = WIDTH * OVERSAMPLING, HEIGHT * OVERSAMPLING
 _FOCAL = _W / 2 / np.tan(HORIZONTAL_FOV / 2)
@@ -30,7 +30,7 @@ class Texture:
     """An RGB (opaque) or RGBA (cut-out) picture and its reductions by powers of two, made when first asked for."""
 
     def __init__(self, pixels: np.ndarray):
-        if pixels.shape[2] == 4:  # premultiplied, so that averaging does not bleed the colour of transparent pixels
+        if pixels.shape[2] == 4:  # premultiplied, so that averaging does not bleed the color of transparent pixels
             opacity = pixels[:, :, 3:].astype(np.float32) / 255
             pixels = np.dstack([(pixels[:, :, :3] * opacity).astype(np.uint8), pixels[:, :, 3]])
         self._levels = {(0, 0): np.ascontiguousarray(pixels)}
@@ -56,7 +56,7 @@ class Texture:
 
 @dataclass
 class Surface:
-    """A textured parallelogram: the texture's top left is at `corner`, its sides are `across` and `down` (metres).
+    """A textured parallelogram: the texture's top left is at `corner`, its sides are `across` and `down` (meters).
 
     It is seen from the side from which the texture reads the right way round; `two_sided` ones from both.
     """
@@ -70,7 +70,7 @@ class Surface:
 
 @dataclass
 class Billboard:
-    """An upright cut-out that always turns to the camera. `foot` is the middle of its lower edge, metres."""
+    """An upright cut-out that always turns to the camera. `foot` is the middle of its lower edge, meters."""
 
     texture: Texture
     foot: np.ndarray
@@ -119,7 +119,7 @@ class Camera:
 class Air:
     """What lies between the scene and the eye: the haze, and how strongly shadows darken the ground."""
 
-    haze_colour: tuple[float, float, float]
+    haze_color: tuple[float, float, float]
     haze_distance: float
     shadow: tuple[float, float, float]
 
@@ -331,5 +331,5 @@ def _through_air(picture: np.ndarray, inverse_depth: np.ndarray, air: Air) -> np
     covered = cv2.resize((inverse_depth > 0).astype(np.float32), size, interpolation=cv2.INTER_AREA)
     near = cv2.resize(inverse_depth, size, interpolation=cv2.INTER_AREA)
     haze = covered * (1 - np.exp(-covered / np.maximum(near * air.haze_distance, 1e-4)))
-    small += (np.array(air.haze_colour, np.float32) - small) * haze[:, :, None]
+    small += (np.array(air.haze_color, np.float32) - small) * haze[:, :, None]
     return np.clip(small + 0.5, 0, 255).astype(np.uint8)

@@ -22,14 +22,14 @@ from vpr_aesvc.demo.town import Leg, Town, plan
 from vpr_aesvc.files import new_folder
 
 COLUMNS = ("path", "split", "sequence", "index", "easting", "northing", "heading", "stamp")
-SPACING = 1.75  # between database frames along the middle of the road, metres
-SPEED = 1.5  # of the robot, metres a second
-CAMERA_HEIGHT, CAMERA_PITCH = 1.2, np.deg2rad(4.0)  # metres above the road, radians upwards
-LANE = -0.9  # where the robot drives, metres to the left of the middle of the road
+SPACING = 1.75  # between database frames along the middle of the road, meters
+SPEED = 1.5  # of the robot, meters a second
+CAMERA_HEIGHT, CAMERA_PITCH = 1.2, np.deg2rad(4.0)  # meters above the road, radians upwards
+LANE = -0.9  # where the robot drives, meters to the left of the middle of the road
 MIN_PLACES = 10
-_LEAD_IN = 14.0  # metres of street before the first frame
-_LOOK_AHEAD = 12.0  # metres of street after the last frame
-_CORNER = 9.0  # metres that the way cuts off a corner
+_LEAD_IN = 14.0  # meters of street before the first frame
+_LOOK_AHEAD = 12.0  # meters of street after the last frame
+_CORNER = 9.0  # meters that the way cuts off a corner
 _JPEG_QUALITY = 92
 
 # Evening: the sun has gone round to the south-west and sunk, the street's shades have changed sides.
@@ -43,7 +43,7 @@ MORNING = Daylight(
     horizon=(196, 216, 232),
     cloud=(250, 250, 250),
     cloudiness=0.50,
-    air=Air(haze_colour=(202, 214, 226), haze_distance=260, shadow=(0.64, 0.67, 0.73)),
+    air=Air(haze_color=(202, 214, 226), haze_distance=260, shadow=(0.64, 0.67, 0.73)),
 )
 EVENING = Daylight(
     azimuth=-116,
@@ -55,7 +55,7 @@ EVENING = Daylight(
     horizon=(250, 186, 132),
     cloud=(246, 190, 160),
     cloudiness=0.56,
-    air=Air(haze_colour=(226, 180, 150), haze_distance=200, shadow=(0.66, 0.70, 0.82)),
+    air=Air(haze_color=(226, 180, 150), haze_distance=200, shadow=(0.66, 0.70, 0.82)),
 )
 
 
@@ -63,7 +63,7 @@ EVENING = Daylight(
 class Traverse:
     """One drive along the street.
 
-    Sway (sideways), height, yaw and pitch wander smoothly with these standard deviations, metres and radians.
+    Sway (sideways), height, yaw and pitch wander smoothly with these standard deviations, meters and radians.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Traverse:
     yaw: float = 0.0
     pitch: float = 0.0
     height: float = 0.0
-    noise: float = 1.0  # grey levels
+    noise: float = 1.0  # gray levels
     blur: float = 0.0  # pixels
 
 
@@ -111,7 +111,7 @@ TRAVERSES = (
 
 @dataclass(frozen=True)
 class _Poses:
-    """The camera at each frame: x, y, z [n, 3] in metres, heading and pitch [n] in radians, stamp [n] in seconds."""
+    """The camera at each frame: x, y, z [n, 3] in meters, heading and pitch [n] in radians, stamp [n] in seconds."""
 
     position: np.ndarray
     heading: np.ndarray
@@ -198,7 +198,7 @@ def _draw(folder: Path, places: int, queries: int, seed: int, progress: Callable
 
 def _drive(town: Town, along: np.ndarray, traverse: Traverse, rng: np.random.Generator) -> _Poses:
     """Camera poses at the given distances from the route's start, measured along the middle of the road."""
-    middle, tangent = _centre_line(town.legs)
+    middle, tangent = _center_line(town.legs)
     distance = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(middle, axis=0), axis=1))])
     at = along + _LEAD_IN
     x, y = (np.interp(at, distance, middle[:, i]) for i in (0, 1))
@@ -213,7 +213,7 @@ def _drive(town: Town, along: np.ndarray, traverse: Traverse, rng: np.random.Gen
     return _Poses(position, heading, CAMERA_PITCH + traverse.pitch * pitch, traverse.starts + along / SPEED)
 
 
-def _centre_line(legs: tuple[Leg, ...]) -> tuple[np.ndarray, np.ndarray]:
+def _center_line(legs: tuple[Leg, ...]) -> tuple[np.ndarray, np.ndarray]:
     """Fine points [n, 2] along the middle of the road, corners rounded by arcs, and the heading at each."""
     points: list[np.ndarray] = []
     headings: list[np.ndarray] = []
@@ -227,16 +227,16 @@ def _centre_line(legs: tuple[Leg, ...]) -> tuple[np.ndarray, np.ndarray]:
         if cut:
             radius = cut / np.tan(abs(turn) / 2)
             side = np.sign(turn)
-            centre = (leg.start + (leg.length - cut) * leg.ahead[:2]) + side * radius * leg.left[:2]
+            center = (leg.start + (leg.length - cut) * leg.ahead[:2]) + side * radius * leg.left[:2]
             angles = leg.heading + np.linspace(0, turn, max(8, int(abs(turn) * radius / 0.05)))
-            points.append(centre + side * radius * np.stack([np.sin(angles), -np.cos(angles)], axis=1))
+            points.append(center + side * radius * np.stack([np.sin(angles), -np.cos(angles)], axis=1))
             headings.append(angles)
         begin = cut
     return np.concatenate(points), np.concatenate(headings)
 
 
 def _wander(rng: np.random.Generator, along: np.ndarray, correlation: float) -> np.ndarray:
-    """A smooth random line over the way, about unit variance, that forgets itself within `correlation` metres."""
+    """A smooth random line over the way, about unit variance, that forgets itself within `correlation` meters."""
     knots = np.arange(along[0] - 2 * correlation, along[-1] + 3 * correlation, correlation)
     values = rng.normal(0, 1.25, len(knots))
     return np.interp(along, knots, values)

@@ -9,7 +9,7 @@ from vpr_aesvc.demo.render import Surface, Texture, World
 from vpr_aesvc.demo.town import HALF_WIDTH, LEFT, RIGHT, Leg, Town
 
 UP = np.array([0.0, 0.0, 1.0])
-KERB = 0.13  # height of pavements above the road, metres
+KERB = 0.13  # height of pavements above the road, meters
 
 
 class Stage:
@@ -19,14 +19,14 @@ class Stage:
         self.town, self.light, self.world = town, light, World()
 
     def lit(self, gain: np.ndarray, pixels: np.ndarray, glow: np.ndarray | None = None) -> Texture:
-        """Painted colours under a light."""
-        colour = np.minimum(pixels[:, :, :3] * gain.astype(np.float32), 255).astype(np.uint8)
+        """Painted colors under a light."""
+        color = np.minimum(pixels[:, :, :3] * gain.astype(np.float32), 255).astype(np.uint8)
         if glow is not None and self.light.lamps:
-            colour = np.maximum(colour, glow)
-        return Texture(np.dstack([colour, pixels[:, :, 3]]) if pixels.shape[2] == 4 else colour)
+            color = np.maximum(color, glow)
+        return Texture(np.dstack([color, pixels[:, :, 3]]) if pixels.shape[2] == 4 else color)
 
     def shadow_height(self, leg: int, along: float, offset: float) -> float:
-        """Up to which height the houses across the way keep the sun off, metres."""
+        """Up to which height the houses across the way keep the sun off, meters."""
         way, sun = self.town.legs[leg], self.light.to_sun
         across, ahead = float(way.left @ sun), float(way.ahead @ sun)
         if abs(across) < 1e-3:

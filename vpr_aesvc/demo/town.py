@@ -1,6 +1,6 @@
 """Plans a street: its legs and corners, the houses along it, trees and lamps, where cars park and who walks by.
 
-Places along the street are (leg, metres from the leg's start, metres to the left of the middle of the road).
+Places along the street are (leg, meters from the leg's start, meters to the left of the middle of the road).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from vpr_aesvc.demo.houses import STYLES, House
 from vpr_aesvc.demo.props import PAVEMENT_WIDTH, ROAD_HALF_WIDTH
 
-HALF_WIDTH = ROAD_HALF_WIDTH + PAVEMENT_WIDTH  # of the street between house fronts, metres
+HALF_WIDTH = ROAD_HALF_WIDTH + PAVEMENT_WIDTH  # of the street between house fronts, meters
 LEFT, RIGHT = 1, -1
 
 
@@ -35,7 +35,7 @@ class Leg:
         return np.array([-np.sin(self.heading), np.cos(self.heading), 0.0])
 
     def point(self, along: float, offset: float, z: float = 0.0) -> np.ndarray:
-        """World coordinates, metres."""
+        """World coordinates, meters."""
         return np.array([*self.start, z]) + along * self.ahead + offset * self.left
 
     def extent(self, offset: float) -> tuple[float, float]:
@@ -73,9 +73,9 @@ class Prop:
 
 @dataclass(frozen=True)
 class Walker:
-    """Somebody who walks a beat over and over: `length` metres from `begin` on the leg.
+    """Somebody who walks a beat over and over: `length` meters from `begin` on the leg.
 
-    At time 0 they are `along` metres into it; `speed` is in metres a second.
+    At time 0 they are `along` meters into it; `speed` is in meters a second.
     """
 
     leg: int
@@ -106,7 +106,7 @@ class Town:
     seed: int
 
     def skyline(self, leg: int, side: int, along: float) -> float:
-        """Height of the houses there, metres; an ordinary height beyond the ends of the leg."""
+        """Height of the houses there, meters; an ordinary height beyond the ends of the leg."""
         for plot in self.plots:
             if plot.leg == leg and plot.side == side and plot.start <= along < plot.start + plot.width:
                 return plot.height
@@ -114,7 +114,7 @@ class Town:
 
 
 def plan(length: float, seed: int) -> Town:
-    """A winding street, at least `length` metres along its middle, that never meets itself."""
+    """A winding street, at least `length` meters along its middle, that never meets itself."""
     rng = np.random.default_rng([seed, 1])
     lengths: list[float] = []
     while not lengths or sum(lengths[:-1]) < length:  # and one leg more, so that a house front closes the last view
@@ -123,9 +123,9 @@ def plan(length: float, seed: int) -> Town:
     turns = [0.0, *np.diff(headings), 0.0]
     legs: list[Leg] = []
     at: np.ndarray = np.zeros(2)
-    for i, (heading, metres) in enumerate(zip(headings, lengths, strict=True)):
-        legs.append(Leg(at, float(heading), metres, float(turns[i]), float(turns[i + 1])))
-        at = at + metres * legs[-1].ahead[:2]
+    for i, (heading, meters) in enumerate(zip(headings, lengths, strict=True)):
+        legs.append(Leg(at, float(heading), meters, float(turns[i]), float(turns[i + 1])))
+        at = at + meters * legs[-1].ahead[:2]
     plots = [plot for i, leg in enumerate(legs) for side in (LEFT, RIGHT) for plot in _plots(rng, i, leg, side)]
     props = [prop for i, leg in enumerate(legs) for side in (LEFT, RIGHT) for prop in _props(rng, i, leg, side)]
     paving = [("slabs", "pavers", "asphalt")[int(rng.integers(3))] for _ in legs]
@@ -164,10 +164,10 @@ def _plots(rng: np.random.Generator, index: int, leg: Leg, side: int) -> list[Pl
             wide = left if left < width + 5.5 else width
             corner = at == begin or wide == left
             fresh = House.draw(rng, style, wide)
-            # neighbours of one row share colour and height mostly; doors, shops and curtains are their own
+            # neighbors of one row share color and height mostly; doors, shops and curtains are their own
             house = House(
                 style,
-                model.colour if rng.random() < 0.7 else fresh.colour,
+                model.color if rng.random() < 0.7 else fresh.color,
                 wide,
                 model.storeys,
                 fresh.ground,
@@ -228,11 +228,11 @@ def park(town: Town, rng: np.random.Generator, occupied: float) -> list[ParkedCa
     return cars
 
 
-def walkers(town: Town, rng: np.random.Generator, per_100_metres: float) -> list[Walker]:
+def walkers(town: Town, rng: np.random.Generator, per_100_meters: float) -> list[Walker]:
     """People on both pavements, and a cyclist now and then in the road."""
     people = []
     for index, leg in enumerate(town.legs):
-        for _ in range(int(rng.poisson(leg.length / 100 * per_100_metres))):
+        for _ in range(int(rng.poisson(leg.length / 100 * per_100_meters))):
             side, cycling = int(rng.choice([LEFT, RIGHT])), rng.random() < 0.15
             offset = 2.5 if cycling else rng.uniform(ROAD_HALF_WIDTH + 0.4, HALF_WIDTH - 0.4)
             speed = float(rng.choice([-1, 1]) * rng.uniform(1.0, 1.5)) if not cycling else -side * 4.0

@@ -98,7 +98,7 @@ def bench(
     assert right is not None  # the set has a tolerance
     if not right.counts.any():
         raise VprError(f"{dataset.root}: no query has a right place in the database ({tolerance})")
-    wanted, left_out = _sizes(sizes, data)
+    wanted, skip_counts = _sizes(sizes, data)
     stages = Stages(data, seen.frames, wanted, seed, progress)
     fitted = fit_methods(stages, backbone.dim, methods)
     told = dataset.has_times_and_panoramas
@@ -132,7 +132,7 @@ def bench(
         "map": "mAP@k: mean over queries of sum(precision at right ranks up to k) / min(k, right places)",
         "precision_recall": "best match of each query; area is scikit-learn's average precision",
         "intervals": "95 %, bootstrap over queries",
-        "sizes_left_out": left_out,
+        "sizes_left_out": skip_counts,
         "methods": {method.name: method.note for method in fitted},
         "seconds": "to fit a method, beyond what methods listed before it had computed",
         "held_out": stages.held_out.kind if stages.held_out else stages.lacking,
@@ -140,12 +140,12 @@ def bench(
         "versions": _versions(),
         "machine": _machine(),
     }
-    recognised = None
+    recognized = None
     if recognition is not None:
         chosen = choose_method(fitted, stages, backbone.dim)
         both = seen.embeddings, asked.embeddings
-        recognised = recognize_queries(seen.frames, asked.frames, both, right, backbone, chosen, recognition, progress)
-    return Run(title, seen.frames, asked.frames, task, fitted, findings, protocol, recognised)
+        recognized = recognize_queries(seen.frames, asked.frames, both, right, backbone, chosen, recognition, progress)
+    return Run(title, seen.frames, asked.frames, task, fitted, findings, protocol, recognized)
 
 
 def _sizes(sizes: Sequence[int] | None, data: TrainingData) -> tuple[tuple[int, ...], list[int]]:

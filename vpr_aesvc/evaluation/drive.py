@@ -1,6 +1,6 @@
 """How well a robot would have known where it was on a recorded run, told by the run's own poses: the runs themselves.
 
-Each frame is decoded and described once; four recognisers, one a form, hear it in turn.
+Each frame is decoded and described once; four recognizers, one a form, hear it in turn.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FORMS = {
     BOTH: {"sequence": True, "geometry": True},
 }
 FAR = 25.0
-"""Metres from every place from which on a frame shows nothing of a map."""
+"""Meters from every place from which on a frame shows nothing of a map."""
 
 
 @dataclass
@@ -43,8 +43,8 @@ class Answers:
     """What one form said of each of n frames, in their order.
 
     Attributes, lists of n:
-        place: id of the best match, -1 without one. position: its x, y, z, metres; NaN without a pose.
-        error: metres from it to where the frame was; infinite without one.
+        place: id of the best match, -1 without one. position: its x, y, z, meters; NaN without a pose.
+        error: meters from it to where the frame was; infinite without one.
         probability, false_positive_rate: as in ``Recognition``. accepted: bool.
 
         unjudged: how many matches more were accepted, of places that have no pose. They are neither right nor wrong, and not in ``accepted``.
@@ -72,20 +72,20 @@ class Answers:
 
 @dataclass
 class Drive:
-    """One run against a map, or against its own past. Metres, in the frame of the poses.
+    """One run against a map, or against its own past. Meters, in the frame of the poses.
 
     Attributes, the lists of n frames in their order:
-        label: names the frame. stamp: seconds, NaN without one. position: x, y, z. driven: metres from the start of the run.
-        nearest: metres to the nearest place that might have been returned; infinite where there was none.
+        label: names the frame. stamp: seconds, NaN without one. position: x, y, z. driven: meters from the start of the run.
+        nearest: meters to the nearest place that might have been returned; infinite where there was none.
         answers: by form.
         places: float64 [m, 3], all places of the map at the end; NaN without a pose.
         loops: whether the map was the run's own past.
-        recent_metres: in loops, the last stretch of the way that was left out; 0 in a map.
+        recent_meters: in loops, the last stretch of the way that was left out; 0 in a map.
         without_pose: frames that could not be judged, and were left out.
     """
 
     loops: bool
-    recent_metres: float
+    recent_meters: float
     label: list[str] = field(default_factory=list)
     stamp: list[float] = field(default_factory=list)
     position: list[tuple[float, float, float]] = field(default_factory=list)
@@ -128,7 +128,7 @@ def check_together(recording: Recording, place_map: PlaceMap) -> None:
     if closest > FAR:
         raise VprError(
             f"{recording.path}: no frame lies within {FAR:g} m of any place of {place_map.path}, the nearest is {closest:.0f} m away; "
-            "both must have their poses in one frame, so localise the run in the map's frame first, or leave out --map to look for loops"
+            "both must have their poses in one frame, so localize the run in the map's frame first, or leave out --map to look for loops"
         )
 
 
@@ -161,7 +161,7 @@ def drive_in_map(
     Raises:
         VprError: the map is damaged or is another model's.
     """
-    drive = Drive(loops=False, recent_metres=0.0)
+    drive = Drive(loops=False, recent_meters=0.0)
     for _ in _asked(frames, place_map, describer, settings, drive):
         pass
     drive.places = positions_of(place_map)
@@ -180,7 +180,7 @@ def drive_loops(
     Raises:
         VprError: the disk refuses.
     """
-    drive = Drive(loops=True, recent_metres=settings.recent_metres or 0.0)
+    drive = Drive(loops=True, recent_meters=settings.recent_meters or 0.0)
     for frame, descriptor in _asked(keyframes, place_map, describer, settings, drive):
         place_map.add([frame], descriptor[None], [frame.image])
     drive.places = positions_of(place_map)
@@ -225,7 +225,7 @@ def _jumped_back(stamps: list[float]) -> bool:
 
 
 def _nearest(place_map: PlaceMap, where: Where | None, here: Floats) -> float:
-    """Metres to the nearest place that may be returned; infinite where there is none."""
+    """Meters to the nearest place that may be returned; infinite where there is none."""
     with place_map.loaded() as loaded:
         allowed = loaded.alive
         mask = None if where is None else where.mask(loaded, {})

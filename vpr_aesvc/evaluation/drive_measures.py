@@ -12,22 +12,22 @@ from vpr_aesvc.evaluation.metrics import precision_recall
 from vpr_aesvc.evaluation.results import PrecisionRecall
 
 DISTANCES = (1.0, 5.0, 10.0, 25.0)
-"""Metres."""
+"""Meters."""
 _OF_EXTENT = 20  # what counts as right is at most such a part of what the run covers
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """Part of a run: seconds (NaN without stamps) and metres driven."""
+    """Part of a run: seconds (NaN without stamps) and meters driven."""
 
     seconds: float
-    metres: float
+    meters: float
 
 
 @dataclass(frozen=True)
 class FirstFix:
-    """The first accepted match: how long after the first frame that has a place to be recognised, and whether it is right."""
+    """The first accepted match: how long after the first frame that has a place to be recognized, and whether it is right."""
 
     after: Stretch
     right: bool
@@ -37,14 +37,14 @@ class FirstFix:
 class FormMeasures:
     """One form.
 
-    Attributes, parts of 1 by distance in metres:
+    Attributes, parts of 1 by distance in meters:
         recall: of the frames that have a place within the distance, those whose best match lies within it.
         precision: of the accepted matches, those within the distance; NaN without any.
         accepted_recall: of the frames that have a place within the distance, those with an accepted match within it.
 
         accepted: how many matches.
-        first_fix: None without an accepted match. without_fix: the longest stretch, with places to be recognised all along, without a right
-            accepted match; "right" and "with a place" are within the drive's ``right`` metres.
+        first_fix: None without an accepted match. without_fix: the longest stretch, with places to be recognized all along, without a right
+            accepted match; "right" and "with a place" are within the drive's ``right`` meters.
         curve: of the best matches, accepted from some false-positive rate down; None where none is right.
     """
 
@@ -59,7 +59,7 @@ class FormMeasures:
 
 @dataclass(frozen=True)
 class DriveMeasures:
-    """``right``: metres within which a match counts as right where one distance must be chosen. ``askable``: frames that have a place within
+    """``right``: meters within which a match counts as right where one distance must be chosen. ``askable``: frames that have a place within
     each distance. ``forms``: by name."""
 
     right: float
@@ -71,7 +71,7 @@ def measure(drive: Drive, right: float | None = None) -> DriveMeasures:
     """Counts a drive.
 
     Args:
-        right: metres within which a match is right; by default the largest of 1, 5, 10 and 25 that is at most a twentieth of what the run
+        right: meters within which a match is right; by default the largest of 1, 5, 10 and 25 that is at most a twentieth of what the run
             covers, at least 1.
     """
     distances = distances_of(drive)
@@ -90,7 +90,7 @@ def distances_of(drive: Drive) -> tuple[float, ...]:
     out as recent alone tell a loop from the road just driven."""
     if not drive.loops:
         return DISTANCES
-    return tuple(distance for distance in DISTANCES if distance < drive.recent_metres) or DISTANCES[:1]
+    return tuple(distance for distance in DISTANCES if distance < drive.recent_meters) or DISTANCES[:1]
 
 
 def _form(drive: Drive, answers: Answers, distances: tuple[float, ...], right: float) -> FormMeasures:
@@ -136,7 +136,7 @@ def _longest(drive: Drive, fixed: NDArray[np.bool_], askable: NDArray[np.bool_])
             continue
         start = at if start is None else start
         found = _between(drive, times, start, at)
-        if (found.metres, found.seconds) > (best.metres, best.seconds):
+        if (found.meters, found.seconds) > (best.meters, best.seconds):
             best = found
         if fixed[at]:
             start = at
@@ -155,6 +155,6 @@ def _curve(answers: Answers, right: NDArray[np.bool_]) -> PrecisionRecall | None
 
 
 def _extent(drive: Drive) -> float:
-    """The diagonal of what the run covers, metres."""
+    """The diagonal of what the run covers, meters."""
     where = np.array(drive.position).reshape(-1, 3)[:, :2]
     return float(np.linalg.norm(np.ptp(where, axis=0))) if len(where) else 0.0

@@ -78,10 +78,10 @@ def sentences(report: DriveReport) -> list[str]:
     driven = drive.driven[-1] if len(drive) else 0.0
     found = [f"{len(drive)} frames along {driven:.0f} m; {there} of them lie within {right:g} m of {place}."]
     if not there:
-        return [*found, "There was nothing to recognise, so recall cannot be given."]
+        return [*found, "There was nothing to recognize, so recall cannot be given."]
     found.append(
         f"With sequence and geometry the best match of {percent(one.recall[right])} of these lies within {right:g} m; "
-        f"{percent(one.accepted_recall[right])} are recognised so and accepted."
+        f"{percent(one.accepted_recall[right])} are recognized so and accepted."
     )
     if unjudged := drive.answers[BOTH].unjudged:
         found.append(
@@ -93,7 +93,7 @@ def sentences(report: DriveReport) -> list[str]:
     found.append(f"{one.accepted} matches are accepted, {wrong} of them wrong.")
     assert one.first_fix is not None
     found.append(
-        f"The first is accepted {stretch(one.first_fix.after)} after there was a place to be recognised, and is "
+        f"The first is accepted {stretch(one.first_fix.after)} after there was a place to be recognized, and is "
         f"{'right' if one.first_fix.right else 'wrong'}; the longest stretch without a right one is {stretch(one.without_fix)}."
     )
     return found
@@ -141,8 +141,8 @@ def percent(value: float) -> str:
 
 def stretch(of: Stretch) -> str:
     """Such as ``2.5 s, 3 m``."""
-    metres = f"{of.metres:.1f} m"
-    return metres if math.isnan(of.seconds) else f"{of.seconds:.1f} s, {metres}"
+    meters = f"{of.meters:.1f} m"
+    return meters if math.isnan(of.seconds) else f"{of.seconds:.1f} s, {meters}"
 
 
 def as_json(report: DriveReport) -> dict[str, Any]:
@@ -192,7 +192,7 @@ def _by_distance(values: dict[float, float]) -> dict[str, float | None]:
 
 
 def _stretch(of: Stretch) -> dict[str, float | None]:
-    return {"seconds": _finite(of.seconds), "metres": of.metres}
+    return {"seconds": _finite(of.seconds), "meters": of.meters}
 
 
 def _finite(value: float) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 from vpr_aesvc.datasets.positives import Positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.evaluate import Best
-from vpr_aesvc.evaluation.report import Prediction
+from vpr_aesvc.evaluation.report_contents import Prediction
 from vpr_aesvc.extraction import image_of
 from vpr_aesvc.types import Frame
 

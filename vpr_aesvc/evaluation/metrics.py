@@ -38,7 +38,7 @@ def recall(ranked: Ranked, right: Positives, ks: Sequence[int] = (1, 5, 10)) -> 
 
 def recall_interval(recall: float, queries: int) -> tuple[float, float]:
     """The 95 % bootstrap interval of a recall over ``queries`` queries. Hits drawn again with replacement are binomial, so the
-    percentiles are given exactly rather than by drawing. Neighbouring queries of one drive are alike, so the truth is somewhat wider."""
+    percentiles are given exactly rather than by drawing. Neighboring queries of one drive are alike, so the truth is somewhat wider."""
     from scipy.stats import binom
 
     if not queries or np.isnan(recall):

@@ -18,7 +18,8 @@ from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.published import published_beside
 from vpr_aesvc.evaluation.recognition_table import recognition_json
 from vpr_aesvc.evaluation.recognition_words import sentences as recognition_sentences
-from vpr_aesvc.evaluation.report import Report, save_figures, write_report
+from vpr_aesvc.evaluation.report import save_figures, write_report
+from vpr_aesvc.evaluation.report_contents import Report
 from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.evaluation.summary import summary
 from vpr_aesvc.files import new_folder, write_file

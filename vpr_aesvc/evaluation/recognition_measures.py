@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.evaluation.metrics import precision_recall
-from vpr_aesvc.evaluation.recognition_forms import Answers
+from vpr_aesvc.evaluation.recognition_ablation import Answers
 from vpr_aesvc.evaluation.results import AcceptedMatches, PartResult, PrecisionRecall
 from vpr_aesvc.recognition.similarity.calibration import reliability
 

@@ -20,7 +20,7 @@ from vpr_aesvc.datasets.positives import Positives, image_codes
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.methods import Method
-from vpr_aesvc.evaluation.recognition_forms import Answers, ask, forms, in_order, write_map
+from vpr_aesvc.evaluation.recognition_ablation import Answers, ask, forms, in_order, write_map
 from vpr_aesvc.evaluation.recognition_measures import measure_part
 from vpr_aesvc.evaluation.recognition_words import protocol_of
 from vpr_aesvc.evaluation.results import RecognitionResult
@@ -93,7 +93,7 @@ def recognize_queries(
         write_map(path, describer, places, stored, settings.geometry, tell)
         with PlaceMap.open(path, describer) as place_map:
             for form in wanted:
-                tell = _tell(progress, f"recognising: {form.name}")
+                tell = _tell(progress, f"recognizing: {form.name}")
                 found[form.name] = ask(place_map, describer, form, frames, given, settings, tell)
     of_asked = right.of_queries(asked)
     known = of_asked.counts > 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.evaluation.methods import Method
-from vpr_aesvc.evaluation.recognition_forms import SEQUENCE, Form
+from vpr_aesvc.evaluation.recognition_ablation import SEQUENCE, AblationVariant
 from vpr_aesvc.evaluation.results import PartResult, RecognitionResult
 from vpr_aesvc.types import Frame
 
@@ -21,7 +21,7 @@ def protocol_of(
     method: Method,
     why: str,
     size: int,
-    wanted: Sequence[Form],
+    wanted: Sequence[AblationVariant],
     rate: float,
 ) -> dict[str, Any]:
     """In words, so that nobody need guess what a number means."""
@@ -40,7 +40,7 @@ def protocol_of(
         "for similarity alone, by the similarity",
         "recall": "part of the queries with a right place whose accepted match is right",
         "learned_from": "the map alone: no query and no label",
-        "ms": "median of recognising one frame, without decoding and describing it",
+        "ms": "median of recognizing one frame, without decoding and describing it",
     }
 
 

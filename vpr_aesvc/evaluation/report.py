@@ -7,55 +7,20 @@ matplotlib and jinja2 are imported only when a report is written; the data class
 from __future__ import annotations
 
 import base64
-from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.recognition_table import recognition_table
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published, RecognitionResult
+from vpr_aesvc.evaluation.report_contents import Prediction, Report
 from vpr_aesvc.evaluation.tables import cost_table, groups_tables, published_table, results_table
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
 _LONGEST = 320  # pixels, of a picture in the gallery: twice as many as it covers on a wide page, for fine screens
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """One query and its best match."""
-
-    query: NDArray[np.uint8]  # RGB [H, W, 3]
-    match: NDArray[np.uint8]  # RGB [H, W, 3]
-    query_label: str
-    match_label: str
-    similarity: float  # cosine
-    right: bool
-    distance: float | None  # metres between the poses; None where one is not known
-
-
-@dataclass(frozen=True)
-class Report:
-    """All that a report shows. Every prediction given is shown, so the caller chooses them, wrong ones included. What is
-    empty or None is not shown."""
-
-    title: str
-    summary: list[str]  # sentences for the top
-    results: list[MethodResult]
-    predictions: list[Prediction]
-    cosines: dict[str, NDArray[np.float32]]  # method -> cosines of pairs of database images [n]
-    notes: list[tuple[str, str]]  # how it was made, by row
-    groups: list[GroupResult] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
-    upper_bound: tuple[str, str] | None = None  # (SS)2D and SSD, as ``results`` call them
-    metric: Literal["R@1", "mAP@4"] = "R@1"  # the headline: first in the tables, and the accuracy in the figures
-    # method -> cosines of pairs of images of the same place [n], and of different places [m]
-    pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
-    recognition: RecognitionResult | None = None
 
 
 def write_report(report: Report, path: Path) -> None:

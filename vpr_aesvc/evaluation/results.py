@@ -85,7 +85,7 @@ class PartResult:
         at_rate: what is accepted at the rate asked for; everything, for similarity alone.
         wrong_at_recall: recall -> wrong matches that are accepted where it is first reached; None where it never is.
         reliability: of the probability of the best match; None for similarity alone.
-        ms: to recognise one frame, without describing it, median.
+        ms: to recognize one frame, without describing it, median.
     """
 
     name: str  # "similarity", "+ probability", "+ sequence", "+ geometry", "all"

@@ -1,4 +1,4 @@
-"""Does the exported model still recognise? Beside the original, on real images.
+"""Does the exported model still recognize? Beside the original, on real images.
 
 The question is not whether two descriptors are close but whether another place is found. Each image is therefore also looked
 at as another visit would see it (a changed view, :mod:`vpr_aesvc.augment`): the view is looked up among the *original's*

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def most_damaged(model: onnx.ModelProto, names: Sequence[str], tensors: Sequence[NDArray[np.float32]]) -> list[str]:
     """The MatMul nodes ``names``, the one with the largest error first.
 
-    What each of them gives for real inputs ``tensors`` [1, 3, H, W] is computed in float32 and as dynamic quantisation would: one
+    What each of them gives for real inputs ``tensors`` [1, 3, H, W] is computed in float32 and as dynamic quantization would: one
     range for all that flows in, one for each column of the weights. Its error is the relative one of its output.
     """
     import onnx

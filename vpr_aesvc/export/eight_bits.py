@@ -1,4 +1,4 @@
-"""The search for an eight-bit graph that still recognises."""
+"""The search for an eight-bit graph that still recognizes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.export.check import Reference
 from vpr_aesvc.export.damage import most_damaged
-from vpr_aesvc.export.precision import is_convolutional, quantisable, to_dynamic, to_static, to_stored
+from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_static, to_stored
 from vpr_aesvc.robot_model import Check
 from vpr_aesvc.runtime import open_session
 
@@ -55,7 +55,7 @@ def eight_bits(
     """
     if is_convolutional(fused()):
         return _convolutional(fused, tensors, reference, run)
-    names = quantisable(fused())
+    names = quantizable(fused())
     if reference is None:
         return Attempt(to_dynamic(fused(), ()).SerializeToString(), f"dynamic, {len(names)} matrix products", None)
     ranked = most_damaged(fused(), names, tensors)
@@ -89,7 +89,7 @@ def _convolutional(
         if times[0] > _FASTER * times[1]:
             check = reference.check(run(static))
             if check.passed:
-                return Attempt(static, f"static, {len(quantisable(fused()))} convolutions", check)
+                return Attempt(static, f"static, {len(quantizable(fused()))} convolutions", check)
     stored = to_stored(fused()).SerializeToString()
     check_or_none = None if reference is None else reference.check(run(stored))
     return Attempt(stored, "the file only; the arithmetic is fp32, which is as fast for this network", check_or_none)

@@ -73,10 +73,10 @@ def _append(model: onnx.ModelProto, source: str, projection: Projection) -> None
         return name
 
     flat = node("Reshape", source, constant("shape", np.array([1, projection.dim_in], np.int64)))
-    centred = node("Sub", node("LpNormalization", flat, axis=-1, p=2), constant("mean", projection.mean))
-    projected = node("MatMul", centred, constant("linear", projection.linear))
+    centerd = node("Sub", node("LpNormalization", flat, axis=-1, p=2), constant("mean", projection.mean))
+    projected = node("MatMul", centerd, constant("linear", projection.linear))
     if len(projection.hidden_bias):
-        hidden = node("MatMul", centred, constant("hidden_in", projection.hidden_in))
+        hidden = node("MatMul", centerd, constant("hidden_in", projection.hidden_in))
         hidden = node("Relu", node("Add", hidden, constant("hidden_bias", projection.hidden_bias)))
         projected = node("Add", projected, node("MatMul", hidden, constant("hidden_out", projection.hidden_out)))
     last = helper.make_node("LpNormalization", [projected], [DESCRIPTOR], f"{TAIL}_unit", axis=-1, p=2)

@@ -90,7 +90,7 @@ def _traced(encoder: Any, pixels: Any, fused: bool) -> bytes:
             output_names=[EMBEDDING],
             opset_version=_OPSET,
             custom_opsets={"com.microsoft": 1} if fused else None,
-            dynamo=False,  # the other exporter needs a package more, and its graphs quantise no better
+            dynamo=False,  # the other exporter needs a package more, and its graphs quantize no better
         )
     return buffer.getvalue()
 

@@ -37,7 +37,7 @@ def export_model(
     force: bool = False,
     progress: Progress | None = None,
 ) -> RobotManifest:
-    """Writes the robot model ``output``: one graph from normalised image to descriptor, which needs no torch.
+    """Writes the robot model ``output``: one graph from normalized image to descriptor, which needs no torch.
 
     Args:
         model: a folder made by training.

@@ -1,6 +1,6 @@
 """The fused graph in half precision or in eight bits.
 
-Eight bits come in three ways. *Dynamic*: weights are stored in eight bits, and what flows is quantised while it flows, by its
+Eight bits come in three ways. *Dynamic*: weights are stored in eight bits, and what flows is quantized while it flows, by its
 own range; for matrix products, of which a transformer is made. *Static*: the ranges are measured beforehand on real images; for
 convolutions, which ONNX Runtime has no fast dynamic form of. *Stored*: only the file is in eight bits, and the arithmetic is that
 of float32; for what the other two ways spoil or do not make faster.
@@ -46,7 +46,7 @@ def is_convolutional(model: onnx.ModelProto) -> bool:
     return weights["Conv"] > weights["MatMul"]
 
 
-def quantisable(model: onnx.ModelProto) -> list[str]:
+def quantizable(model: onnx.ModelProto) -> list[str]:
     """The nodes that eight bits can be used for, by name."""
     constants = {tensor.name for tensor in model.graph.initializer}
     kinds = {"Conv"} if is_convolutional(model) else {"MatMul", "Gemm"}
@@ -61,12 +61,12 @@ def to_dynamic(model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto
     """Matrix products in eight bits but for the nodes ``kept``, and the projection."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    return _quantised(
+    return _quantized(
         model,
         lambda source, target: quantize_dynamic(
             source,
             target,
-            nodes_to_quantize=[name for name in quantisable(model) if name not in kept],
+            nodes_to_quantize=[name for name in quantizable(model) if name not in kept],
             per_channel=True,
             weight_type=QuantType.QInt8,
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": 1},
@@ -88,14 +88,14 @@ def to_static(model: onnx.ModelProto, tensors: Tensors, kept: Collection[str]) -
             tensor = next(self._left, None)
             return None if tensor is None else {name: tensor}
 
-    return _quantised(
+    return _quantized(
         model,
         lambda source, target: quantize_static(
             source,
             target,
             Reader(),
             quant_format=QuantFormat.QDQ,
-            nodes_to_quantize=[name for name in quantisable(model) if name not in kept],
+            nodes_to_quantize=[name for name in quantizable(model) if name not in kept],
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -142,13 +142,13 @@ def to_stored(model: onnx.ModelProto) -> onnx.ModelProto:
     return model
 
 
-def _quantised(model: onnx.ModelProto, quantise: Any) -> onnx.ModelProto:
+def _quantized(model: onnx.ModelProto, quantize: Any) -> onnx.ModelProto:
     import onnx
 
     with tempfile.TemporaryDirectory() as folder, _silent():
         source, target = Path(folder) / "source.onnx", Path(folder) / "target.onnx"
         onnx.save(model, str(source))
-        quantise(str(source), str(target))
+        quantize(str(source), str(target))
         return onnx.load(str(target))
 
 

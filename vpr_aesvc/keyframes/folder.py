@@ -12,8 +12,8 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.keyframes.selection import Seen, keyframes, name_of, nothing_found
+from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.transforms import heading
 from vpr_aesvc.types import Frame
 

@@ -15,7 +15,7 @@ class KeyframeSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    metres: float = Field(default=0.5, ge=0, description="A new place after so many metres")
+    meters: float = Field(default=0.5, ge=0, description="A new place after so many meters")
     degrees: float = Field(default=15.0, ge=0, le=180, description="or after a turn of so many degrees")
     seconds: float = Field(
         default=1.0, ge=0, description="A new place after so many seconds, where frames have no pose"
@@ -35,7 +35,7 @@ class KeyframeGate:
         if last is None:
             return True
         if frame.pose is not None and last.pose is not None:
-            far = distance(last.pose, frame.pose) >= self.settings.metres - 1e-6
+            far = distance(last.pose, frame.pose) >= self.settings.meters - 1e-6
             return far or angle(last.pose, frame.pose) >= math.radians(self.settings.degrees) - 1e-6
         if frame.stamp is None or last.stamp is None:
             return True

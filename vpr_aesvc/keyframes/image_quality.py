@@ -1,6 +1,6 @@
-"""Pictures that show no place: black, white, of one colour, blurred, or the same again from a camera that hangs.
+"""Pictures that show no place: black, white, of one color, blurred, or the same again from a camera that hangs.
 
-All is measured on a small grey copy: a fraction of a millisecond for 640 x 480. Blur is what matters at that size, as encoders look at
+All is measured on a small gray copy: a fraction of a millisecond for 640 x 480. Blur is what matters at that size, as encoders look at
 some 224 pixels, and is relative to the run's usual sharpness, as lenses and coding differ.
 
 The measure of sharpness is the energy of second differences over that of first differences, along rows and along columns; the lesser
@@ -19,16 +19,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLURRED = 0.4  # part of the run's median sharpness
-FROZEN = 0.03  # mean difference over contrast. Noise of 5 grey levels and JPEG: .026 in 99 of 100; 0.6 m or a second on: .36 and more
-BLACK, WHITE = 20, 235  # the brightest and darkest grey level, 16 and 235 being video's black and white
-ONE_COLOUR = 2.0  # standard deviation in grey levels; above 12 in the pictures above and in some taken at night
+FROZEN = 0.03  # mean difference over contrast. Noise of 5 gray levels and JPEG: .026 in 99 of 100; 0.6 m or a second on: .36 and more
+BLACK, WHITE = 20, 235  # the brightest and darkest gray level, 16 and 235 being video's black and white
+ONE_COLOR = 2.0  # standard deviation in gray levels; above 12 in the pictures above and in some taken at night
 _LONGEST, _COARSE = 160, 40  # pixels: for sharpness, and for the rest
 _HISTORY, _LEAST = 201, 10  # pictures whose median is the usual sharpness, and how many make one
 
 Small = NDArray[np.uint8]
 
 
-class PictureQuality:
+class ImageQuality:
     """Judges the pictures of one camera in the order they were taken."""
 
     def __init__(self) -> None:
@@ -45,15 +45,15 @@ class PictureQuality:
             moved: whether the camera did since the last picture that was of use, so that the same picture again comes from a camera that
                 hangs. None where nobody knows: then only a picture without any difference is taken for one.
         """
-        fine = _grey(image, _LONGEST)
+        fine = _gray(image, _LONGEST)
         coarse = _shrunk(fine, _COARSE)
         contrast = float(coarse.std())
         if coarse.max() < BLACK:
             return "black"
         if coarse.min() > WHITE:
             return "white"
-        if contrast < ONE_COLOUR:
-            return "of one colour"
+        if contrast < ONE_COLOR:
+            return "of one color"
         if self._is_frozen(fine, coarse, contrast, moved):
             return "frozen"
         found = sharpness(fine)
@@ -71,9 +71,9 @@ class PictureQuality:
         return float(cv2.norm(coarse, self._last[1], cv2.NORM_L1)) / coarse.size < FROZEN * contrast
 
 
-def sharpness(grey: Small) -> float:
-    """Of a grey picture uint8 [H, W], at its own size: about 3 for noise, 0 where brightness changes evenly."""
-    numbers = grey.astype(np.int16)
+def sharpness(gray: Small) -> float:
+    """Of a gray picture uint8 [H, W], at its own size: about 3 for noise, 0 where brightness changes evenly."""
+    numbers = gray.astype(np.int16)
     return min(_along(numbers), _along(np.ascontiguousarray(numbers.T)))
 
 
@@ -84,7 +84,7 @@ def _along(numbers: NDArray[np.int16]) -> float:
     return float(cv2.norm(second, cv2.NORM_L2SQR)) / slopes if slopes else 3.0
 
 
-def _grey(image: NDArray[np.uint8], longest: int) -> Small:
+def _gray(image: NDArray[np.uint8], longest: int) -> Small:
     small = _shrunk(image, longest)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.uint8)
 

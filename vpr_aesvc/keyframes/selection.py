@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
-from vpr_aesvc.keyframes.image_quality import PictureQuality
+from vpr_aesvc.keyframes.image_quality import ImageQuality
+from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.transforms import angle, distance
 from vpr_aesvc.types import Frame
 
-_MOVED_METRES, _MOVED_RADIANS = 0.2, 0.05  # by so much, a picture cannot but change
+_MOVED_METERS, _MOVED_RADIANS = 0.2, 0.05  # by so much, a picture cannot but change
 
 
 @dataclass
@@ -23,7 +23,7 @@ class Seen:
 
     Attributes:
         frames: of the recording. tried: chosen by stamp and pose, and so decoded. taken: of use, and so given out.
-        metres: travelled from frame to frame, where both have a pose. seconds: gone by, where both have a stamp. Neither counts where the
+        meters: traveled from frame to frame, where both have a pose. seconds: gone by, where both have a stamp. Neither counts where the
             clock jumped back, as in a bag that was played again.
         first: stamp of the recording's first frame, in seconds.
     """
@@ -31,7 +31,7 @@ class Seen:
     frames: int = 0
     tried: int = 0
     taken: int = 0
-    metres: float = 0.0
+    meters: float = 0.0
     seconds: float = 0.0
     first: float | None = None
 
@@ -47,12 +47,12 @@ class Seen:
                 return
             self.seconds += frame.stamp - before.stamp
         if before.pose is not None and frame.pose is not None:
-            self.metres += distance(before.pose, frame.pose)
+            self.meters += distance(before.pose, frame.pose)
 
     def line(self) -> str:
         """In words."""
         time = f" in {self.seconds:.1f} s" if self.first is not None else ""
-        way = f", {self.metres:.1f} m travelled" if self.metres else ""
+        way = f", {self.meters:.1f} m traveled" if self.meters else ""
         return f"{self.frames} images{time}{way}; {self.taken} became places, {self.tried - self.taken} tried were of no use"
 
 
@@ -63,7 +63,7 @@ def keyframes(
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Frame]:
     """Frames with an image, in the order they were recorded, in constant memory. A frame that shows nothing of use does not count as a
-    place: the next is tried instead. What is left out is noted in ``recording.left_out``.
+    place: the next is tried instead. What is left out is noted in ``recording.skip_counts``.
 
     One after the other, without a thread that decodes ahead: whether a frame is chosen depends on whether the picture before was of use,
     and decoding takes a fraction of the time that describing takes.
@@ -75,7 +75,7 @@ def keyframes(
     Raises:
         VprError: the recording ends in damage, unless it was opened to keep what is good.
     """
-    gate, quality, seen = KeyframeGate(settings), PictureQuality(), seen or Seen()
+    gate, quality, seen = KeyframeGate(settings), ImageQuality(), seen or Seen()
     before: Frame | None = None
     taken: Frame | None = None
     for recorded in recording.frames():
@@ -90,11 +90,11 @@ def keyframes(
         try:
             image = recorded.decode()
         except VprError as error:
-            recording.left_out.add(UNREADABLE, str(error))
+            recording.skip_counts.add(UNREADABLE, str(error))
             continue
         reason = quality.reason(image, None if taken is None else moved_between(taken, frame))
         if reason is not None:
-            recording.left_out.add(reason, frame.label)
+            recording.skip_counts.add(reason, frame.label)
             continue
         gate.took(frame)
         taken = frame
@@ -106,7 +106,7 @@ def moved_between(before: Frame, after: Frame) -> bool | None:
     """Whether the camera moved by so much that its picture must have changed; None where the poses are not known."""
     if before.pose is None or after.pose is None:
         return None
-    far = distance(before.pose, after.pose) >= _MOVED_METRES
+    far = distance(before.pose, after.pose) >= _MOVED_METERS
     return far or angle(before.pose, after.pose) >= _MOVED_RADIANS
 
 
@@ -118,5 +118,5 @@ def name_of(recording: Path) -> str:
 
 def nothing_found(recording: Recording) -> VprError:
     """The error for a recording without a single picture of use."""
-    why = "; ".join(recording.left_out.lines()) or "it holds none"
+    why = "; ".join(recording.skip_counts.lines()) or "it holds none"
     return VprError(f"{recording.path}: no picture could be used ({why})")

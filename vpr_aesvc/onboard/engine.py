@@ -1,4 +1,4 @@
-"""What is done with a frame on the robot: recognise it, make a place of it, or both."""
+"""What is done with a frame on the robot: recognize it, make a place of it, or both."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.onboard.loop_closure import Closure, closure
+from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
+from vpr_aesvc.keyframes.image_quality import ImageQuality
+from vpr_aesvc.keyframes.selection import moved_between
+from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.run import Run
-from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
-from vpr_aesvc.keyframes.image_quality import PictureQuality
-from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry.verification import Intrinsics
     from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
+    from vpr_aesvc.types import Intrinsics
 
 Mode = Literal["localization", "mapping", "slam"]
 Image = NDArray[np.uint8]
@@ -62,7 +62,7 @@ class Outcome:
     descriptor: NDArray[np.float32] | None = None
     recognition: Recognition | None = None
     place: int | None = None
-    closure: Closure | None = None
+    closure: LoopClosure | None = None
     skipped: str | None = None
     bad: bool = False
     failed: str | None = None
@@ -82,7 +82,7 @@ class Engine:
     """One map, one model, any number of cameras. Not for several threads.
 
     Args:
-        mode: ``localization`` recognises every frame; ``mapping`` makes places of keyframes; ``slam`` recognises each keyframe among the
+        mode: ``localization`` recognizes every frame; ``mapping`` makes places of keyframes; ``slam`` recognizes each keyframe among the
             places that are not recent, then makes a place of it.
         traverse: names the drive that begins now; empty for the time of its first place.
 
@@ -108,7 +108,7 @@ class Engine:
         self._settings = _with_exclusion(recognition) if mode == "slam" else recognition
         self._runs: dict[str, Run] = {}
         self._gates: dict[str, KeyframeGate] = {}
-        self._qualities: dict[str, PictureQuality] = {}
+        self._qualities: dict[str, ImageQuality] = {}
         self._taken: dict[str, Frame] = {}  # each camera's last place
         if mode != "mapping":
             self._run("").recognizer.prepare()
@@ -135,7 +135,7 @@ class Engine:
             run.reset(reason)
 
     def process(self, arrival: Arrival) -> Outcome:
-        """A bad picture is an outcome, with the reason; so is a disk that refuses the place, and what was recognised is told all the same.
+        """A bad picture is an outcome, with the reason; so is a disk that refuses the place, and what was recognized is told all the same.
 
         Raises:
             VprError: the map is damaged.
@@ -165,7 +165,7 @@ class Engine:
             gate.took(self._taken[arrival.camera])
             found = outcome.recognition
             if found is not None and found.accepted and found.best is not None and outcome.place is not None:
-                outcome.closure = closure(found, outcome.place)
+                outcome.closure = loop_closure(found, outcome.place)
         return outcome
 
     def query(self, image: Image, top: int | None = None) -> Recognition:
@@ -177,7 +177,7 @@ class Engine:
         asked: dict[str, object] = {
             "sequence": False,
             "recent_seconds": None,
-            "recent_metres": None,
+            "recent_meters": None,
             "recent_places": None,
         }
         asked |= {} if top is None else {"candidates": top}
@@ -222,7 +222,7 @@ class Engine:
         if self.mode != "localization":
             with outcome.stage("quality"):
                 taken = self._taken.get(arrival.camera)
-                quality = self._qualities.setdefault(arrival.camera, PictureQuality())
+                quality = self._qualities.setdefault(arrival.camera, ImageQuality())
                 outcome.skipped = quality.reason(image, None if taken is None else moved_between(taken, outcome.frame))
             if outcome.skipped is not None:
                 return False
@@ -245,6 +245,6 @@ class Engine:
 
 
 def _with_exclusion(settings: RecognizerSettings) -> RecognizerSettings:
-    if (settings.recent_seconds, settings.recent_metres, settings.recent_places) != (None, None, None):
+    if (settings.recent_seconds, settings.recent_meters, settings.recent_places) != (None, None, None):
         return settings
     return settings.model_copy(update={"recent_seconds": SLAM_RECENT_SECONDS})

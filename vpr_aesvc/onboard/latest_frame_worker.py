@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 
 
-class NewestFirst(Generic[Item]):
+class LatestFrameWorker(Generic[Item]):
     """Frames that come faster than they can be worked on are replaced by newer ones, never queued: an answer is then at most two
     turns of work old. Jobs, such as another map, wait for their turn between two frames and are all done.
 
@@ -41,7 +41,7 @@ class NewestFirst(Generic[Item]):
             self._changed.notify()
 
     def submit(self, job: Callable[[], Any]) -> Future[Any]:
-        """Runs a job in the thread; its result or what it raised is in the future. After :meth:`stop` the future is cancelled."""
+        """Runs a job in the thread; its result or what it raised is in the future. After :meth:`stop` the future is canceled."""
         future: Future[Any] = Future()
         with self._changed:
             if self._stopping:
@@ -57,7 +57,7 @@ class NewestFirst(Generic[Item]):
             self._waiting.clear()
 
     def stop(self) -> None:
-        """Ends the thread when it has done what it is at; waits for that. Jobs that wait are cancelled."""
+        """Ends the thread when it has done what it is at; waits for that. Jobs that wait are canceled."""
         with self._changed:
             self._stopping = True
             self._waiting.clear()

@@ -18,7 +18,7 @@ _WIDEST = 480  # of either, for panoramas
 _BORDER, _GAP = 4, 4
 _LINE = 20  # pixels of a line of words
 _FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.45
-_GREEN, _RED, _GREY = (34, 150, 74), (198, 40, 40), (120, 120, 120)  # RGB
+_GREEN, _RED, _GRAY = (34, 150, 74), (198, 40, 40), (120, 120, 120)  # RGB
 _PAPER, _INK = (16, 20, 26), (232, 236, 241)
 
 
@@ -37,9 +37,9 @@ def match_image(query: Image, place: Image | None, found: Recognition) -> Image:
     right = _fitted(place) if place is not None else np.full_like(left, 40)
     if place is None:
         _write(right, "no place" if found.best is None else "no picture stored", 8, _HEIGHT // 2)
-    colour = _GREEN if found.accepted else _RED if found.best is not None else _GREY
-    pictures = np.hstack([left, np.full((_HEIGHT, _GAP, 3), colour, np.uint8), right])
-    pictures = cv2.copyMakeBorder(pictures, *(_BORDER,) * 4, cv2.BORDER_CONSTANT, value=colour)
+    color = _GREEN if found.accepted else _RED if found.best is not None else _GRAY
+    pictures = np.hstack([left, np.full((_HEIGHT, _GAP, 3), color, np.uint8), right])
+    pictures = cv2.copyMakeBorder(pictures, *(_BORDER,) * 4, cv2.BORDER_CONSTANT, value=color)
     words = np.full((3 * _LINE + 6, pictures.shape[1], 3), _PAPER, np.uint8)
     for at, line in enumerate(_fit([*_said(found)], pictures.shape[1] - 12)):
         _write(words, line, 6, _LINE * (at + 1) - 4)

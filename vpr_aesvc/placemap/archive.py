@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap import changes
+from vpr_aesvc.placemap import writes
 from vpr_aesvc.placemap.copies import new_file
 from vpr_aesvc.placemap.description import Description
 from vpr_aesvc.placemap.placemap import PlaceMap
@@ -106,7 +106,7 @@ def read_npz(path: Path, output: Path) -> int:
         raise VprError(
             f"{path}: {len(frames)} labels, {len(descriptors)} descriptors and {len(ends)} thumbnails do not fit together"
         )
-    changes.check_descriptors(descriptors, len(frames), descriptors.shape[1])
+    writes.check_descriptors(descriptors, len(frames), descriptors.shape[1])
     starts = np.concatenate([[0], ends[:-1]]) if len(ends) else ends
     jpegs = [pictures[start:end] or None for start, end in zip(starts, ends, strict=True)]
     with new_file(output) as partial, PlaceMap.create_like(partial, meta) as place_map:

@@ -1,4 +1,4 @@
-"""Descriptors in memory: one FAISS scalar quantiser that keeps them in half precision or in bytes, and ranks by them."""
+"""Descriptors in memory: one FAISS scalar quantizer that keeps them in half precision or in bytes, and ranks by them."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class DescriptorStore:
         return self.index.reconstruct_batch(rows)  # type: ignore[no-any-return]
 
     def add(self, descriptors: NDArray[np.floating]) -> None:
-        """float16 or float32 [n, d]; time for each is the same however many are there (amortised)."""
+        """float16 or float32 [n, d]; time for each is the same however many are there (amortized)."""
         if self.precision == "fp16":  # FAISS's codes are the half-precision numbers themselves
             half = np.ascontiguousarray(descriptors, np.dtype("<f2"))
             self.index.add_sa_codes(half.view(np.uint8))

@@ -1,6 +1,6 @@
 """The funnel: short codes of a prefix make a shortlist, the stored descriptors rank it.
 
-The codes are product quantisation, four bits for every two components, compared in registers (FAISS FastScan; André, Kermarrec,
+The codes are product quantization, four bits for every two components, compared in registers (FAISS FastScan; André, Kermarrec,
 Le Scouarnec, VLDB 2015): 64 bytes and three nanoseconds a place for 256 components. All are scanned, so that an id selector acts inside
 the scan and as many places come back as are allowed. FAISS's FastScan takes a selector only behind an inverted file; ours has one
 list. RaBitQ FastScan in the same frame is slower and finds less on whitened descriptors (docs/search.md).
@@ -19,7 +19,7 @@ from vpr_aesvc.projections.artifact import Array
 
 SMALLEST = 1024  # places: for fewer there is nothing to gain, and hardly enough to train on
 _WIDTH = 2  # components that share four bits
-_SAMPLE = 4096  # places the quantiser is trained on; it has sixteen centroids a part
+_SAMPLE = 4096  # places the quantizer is trained on; it has sixteen centroids a part
 _GROWTH = 4  # trained again when the map has grown so many times: in all, a place is coded 4 / 3 times
 _PIECE = 65_536
 _STEP = 16_384  # places coded at most within one search: about a tenth of a second
@@ -76,7 +76,7 @@ class Funnel:
         return self._codes is not None and self._codes.ntotal == len(self._store)
 
     def _keep_up(self) -> None:
-        """Codes the places that came since; the same work for each, however large the map (amortised)."""
+        """Codes the places that came since; the same work for each, however large the map (amortized)."""
         if self._codes is None or len(self._store) >= _GROWTH * self._trained_on:
             self._train()
         self._code(len(self._store))

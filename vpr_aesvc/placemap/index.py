@@ -18,7 +18,7 @@ __all__ = ["FUNNEL_FROM", "PlaceIndex", "SHORTLIST", "SizedIndex"]
 
 FUNNEL_FROM = 20_000  # places; below, the exact search takes under a millisecond (docs/search.md)
 SHORTLIST = 1000  # places the codes hand on; half a millisecond to rank
-_SPARE = 8  # more than asked for: stored norms are off by up to 4e-5, which may swap neighbours at the end of the list
+_SPARE = 8  # more than asked for: stored norms are off by up to 4e-5, which may swap neighbors at the end of the list
 _PIECE = 1024  # rows decoded at once: they stay in the processor's cache
 
 
@@ -27,7 +27,7 @@ class PlaceIndex:
 
     Args:
         dim: length of the descriptors added and of the queries.
-        size: keep only the first so many components, renormalised; all by default. A :class:`~vpr_aesvc.placemap.budget.Plan` says
+        size: keep only the first so many components, renormalized; all by default. A :class:`~vpr_aesvc.placemap.budget.Plan` says
             what that costs.
         precision: of the descriptors in memory.
     """
@@ -56,7 +56,7 @@ class PlaceIndex:
         return self._store.nbytes + self._exact.nbytes + sum(funnel.nbytes for funnel in self._funnels.values())
 
     def add(self, descriptors: NDArray[np.floating]) -> None:
-        """Adds rows; the time for each does not depend on how many are there (amortised).
+        """Adds rows; the time for each does not depend on how many are there (amortized).
 
         Args:
             descriptors: float16 or float32 [n, dim], unit norm.

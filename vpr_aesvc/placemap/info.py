@@ -12,16 +12,16 @@ from vpr_aesvc.placemap.traverses import Traverse
 
 @dataclass(frozen=True)
 class TraverseInfo:
-    """``metres``: driven along its poses, None without any."""
+    """``meters``: driven along its poses, None without any."""
 
     traverse: Traverse
     places: int
-    metres: float | None
+    meters: float | None
 
 
 @dataclass(frozen=True)
 class MapInfo:
-    """``size_bytes`` is the file's, ``memory_bytes`` what search holds of it; ``bounds`` is (x min, y min, x max, y max) in metres."""
+    """``size_bytes`` is the file's, ``memory_bytes`` what search holds of it; ``bounds`` is (x min, y min, x max, y max) in meters."""
 
     path: str
     places: int

@@ -21,7 +21,7 @@ class Loaded:
 
     Attributes, by row:
         ids: int64 [n]. traverses: int64 [n], ids. stamps: float64 [n], seconds, NaN without one.
-        positions: float64 [n, 3], metres, NaN without a pose. travelled: float64 [n], metres driven from the beginning of the
+        positions: float64 [n, 3], meters, NaN without a pose. traveled: float64 [n], meters driven from the beginning of the
             traverse, NaN without a pose. alive: bool [n].
     """
 
@@ -37,7 +37,7 @@ class Loaded:
             "traverses": _Column(np.int64),
             "stamps": _Column(np.float64),
             "positions": _Column(np.float64, 3),
-            "travelled": _Column(np.float64),
+            "traveled": _Column(np.float64),
             "alive": _Column(np.bool_),
         }
         self.dead = 0
@@ -65,8 +65,8 @@ class Loaded:
         return self._columns["positions"].values
 
     @property
-    def travelled(self) -> NDArray[np.float64]:
-        return self._columns["travelled"].values
+    def traveled(self) -> NDArray[np.float64]:
+        return self._columns["traveled"].values
 
     @property
     def alive(self) -> NDArray[np.bool_]:
@@ -89,7 +89,7 @@ class Loaded:
         return mask
 
     def driven(self, traverse: int) -> tuple[float, NDArray[np.float64] | None]:
-        """Metres driven in a traverse up to its last place, and where that is, [3], or None without a pose."""
+        """Meters driven in a traverse up to its last place, and where that is, [3], or None without a pose."""
         return self._odometer.get(traverse, (0.0, None))
 
     def rows_of(self, ids: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -138,8 +138,8 @@ class Loaded:
 
     def _drive_again(self) -> None:
         self._odometer = {}
-        self.travelled[:] = np.nan
-        self.travelled[self.alive] = self._drive(self.traverses[self.alive], self.positions[self.alive])
+        self.traveled[:] = np.nan
+        self.traveled[self.alive] = self._drive(self.traverses[self.alive], self.positions[self.alive])
 
     def _changed(self, checksums: int) -> None:
         self._checksums += checksums
@@ -155,7 +155,7 @@ class Loaded:
                 "traverses": key["traverse"],
                 "stamps": key["numbers"][:, 0],
                 "positions": positions,
-                "travelled": self._drive(key["traverse"], positions),
+                "traveled": self._drive(key["traverse"], positions),
                 "alive": np.ones(len(key), bool),
             }
             for name, values in new.items():
@@ -164,17 +164,17 @@ class Loaded:
             self._checksums += checksums
 
     def _drive(self, traverses: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Metres driven up to each of the rows, float64 [n]; goes on from where each traverse stood."""
-        travelled = np.full(len(traverses), np.nan)
+        """Meters driven up to each of the rows, float64 [n]; goes on from where each traverse stood."""
+        traveled = np.full(len(traverses), np.nan)
         posed = ~np.isnan(positions[:, 0])
         for traverse in np.unique(traverses[posed]):
             at = np.flatnonzero(posed & (traverses == traverse))
             way = positions[at, :2]
             driven, last = self.driven(int(traverse))
             steps = np.linalg.norm(np.diff(way, axis=0, prepend=way[:1] if last is None else last[None, :2]), axis=1)
-            travelled[at] = driven + np.cumsum(steps)
-            self._odometer[int(traverse)] = (float(travelled[at[-1]]), positions[at[-1]].copy())
-        return travelled
+            traveled[at] = driven + np.cumsum(steps)
+            self._odometer[int(traverse)] = (float(traveled[at[-1]]), positions[at[-1]].copy())
+        return traveled
 
 
 class _Column:

@@ -7,7 +7,7 @@ import zlib
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import logfile, rows
+from vpr_aesvc.placemap import rows, wal
 
 LATEST = 2
 
@@ -80,7 +80,7 @@ def _from_1(db: sqlite3.Connection, schema: str) -> None:
         count, total = count + 1, total + check + words
     db.execute("INSERT INTO thumbnails SELECT place, jpeg FROM old_thumbnails")
     tally = (count, total, 0)
-    of = (*tally, rows.tally_checksum(*tally), logfile.name_of(meta))
+    of = (*tally, rows.tally_checksum(*tally), wal.name_of(meta))
     db.execute("INSERT INTO tally VALUES (1, ?, ?, ?, ?, ?)", of)
     for name in ("thumbnails", "places", "traverses", "meta"):
         db.execute(f"DROP TABLE old_{name}")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image, encode_jpeg, thumbnail
-from vpr_aesvc.placemap import changes, learned, reads, scan, store
+from vpr_aesvc.placemap import learned, reads, scan, store, writes
 from vpr_aesvc.placemap.description import Description, meta_of
 from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.loaded import Loaded
@@ -115,7 +115,7 @@ class PlaceMap(Description):
             VprError: shapes do not agree, a number is not finite, or the disk refuses.
         """
         frames = list(frames)
-        changes.check_descriptors(descriptors, len(frames), self.dim)
+        writes.check_descriptors(descriptors, len(frames), self.dim)
         pictures = [None] * len(frames) if images is None else list(images)
         jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
         return self.add_stored(frames, descriptors.astype(scan.DESCRIPTOR), jpegs, traverse)
@@ -130,10 +130,10 @@ class PlaceMap(Description):
         """As :meth:`add`, from what another map holds: descriptors float16 [n, d_max] and thumbnails as JPEG, kept as they are."""
         with self._writing() as change:
             of_name = self._traverses.ids(frame.sequence or traverse for frame in frames)
-            first = changes.next_id(self._db)
+            first = writes.next_id(self._db)
             for place, (frame, descriptor, jpeg) in enumerate(zip(frames, descriptors, jpegs, strict=True), first):
                 number = of_name[frame.sequence or traverse]
-                changes.insert(self._db, change, place, frame, number, descriptor.tobytes(), jpeg)
+                writes.insert(self._db, change, place, frame, number, descriptor.tobytes(), jpeg)
         with self._lock:
             if self._loaded is not None:
                 self._loaded.keep_up(self._db, wrote=True)
@@ -167,7 +167,7 @@ class PlaceMap(Description):
         with self._lock:
             with self._writing() as change:
                 self._keep_up()
-                gone, traverses = changes.remove(self._db, change, {int(place) for place in ids})
+                gone, traverses = writes.remove(self._db, change, {int(place) for place in ids})
                 self._traverses.drop_empty(traverses)
             if self._loaded is not None and gone:
                 self._loaded.removed(np.array(gone, np.int64), -change.checksums)
@@ -182,7 +182,7 @@ class PlaceMap(Description):
         with self._lock:
             with self._writing() as change:
                 self._keep_up()
-                changes.set_poses(self._db, change, poses)
+                writes.set_poses(self._db, change, poses)
             if self._loaded is not None and poses:
                 positions = np.array([(pose.x, pose.y, pose.z) for pose in poses.values()])
                 self._loaded.moved(np.fromiter(poses, np.int64), positions, change.checksums)
@@ -384,16 +384,16 @@ class PlaceMap(Description):
             raise VprError(f"{self.path}: was removed or replaced while it was open; nothing was added, open it again")
 
     def _keep_up(self) -> None:
-        """Within a transaction: nobody else changes the map until it ends, so that this change alone is left to take in."""
+        """Within a transaction: nobody else writes the map until it ends, so that this change alone is left to take in."""
         if self._loaded is not None:
             self._loaded.keep_up(self._db)
 
     @contextmanager
-    def _writing(self) -> Iterator[changes.Change]:
+    def _writing(self) -> Iterator[writes.Change]:
         with self._lock, store.guard(self.path):
             try:
                 self._require_file()
-                with changes.changing(self._db) as change:
+                with writes.changing(self._db) as change:
                     yield change
             except BaseException:
                 self._traverses.forget()

@@ -1,6 +1,6 @@
 """A smaller map that still covers the same ground, and what that costs, measured on the map itself.
 
-A place may go when a place that stays *covers* it: it lies near (within ``radius`` metres and 45 degrees of heading, or within
+A place may go when a place that stays *covers* it: it lies near (within ``radius`` meters and 45 degrees of heading, or within
 three places along the traverse where there are no poses) and its descriptor is at least as similar as a level. The level is
 what is searched for: the lower, the fewer places stay.
 """
@@ -35,7 +35,7 @@ class Pruned:
     Attributes:
         kept: ids, rising. removed: how many go.
         level: cosine of the least similar place that was let go with the one that covers it.
-        radius: metres, None without poses.
+        radius: meters, None without poses.
         asked: how many of the removed places were asked for, as if they were new images. They and the places next to them along
             the traverse are left out of the map then: another visit's image is less like a place than the next frame is. Places
             that are covered by the very next one are therefore not asked for.
@@ -75,7 +75,7 @@ class _Ground:
         return [self.rows[traverse, p] for p in (position - 1, position, position + 1) if (traverse, p) in self.rows]
 
     def cell(self, at: int) -> tuple[object, ...]:
-        """Places near each other lie in the same or in neighbouring cells."""
+        """Places near each other lie in the same or in neighboring cells."""
         pose = self.poses[at]
         if pose is None or self.radius is None:
             traverse, position = self.order[at]
@@ -109,7 +109,7 @@ def prune(
     Args:
         most: keep at most so many; by default as few as ``max_loss`` allows.
         max_loss: recall that may be lost, as :attr:`Pruned.loss`.
-        radius: metres within which a place covers another; by default three times the median distance of consecutive places.
+        radius: meters within which a place covers another; by default three times the median distance of consecutive places.
 
     Raises:
         VprError: ``most`` is fewer than this radius leaves, or the map is damaged.
@@ -123,7 +123,7 @@ def prune(
     if len(places) < 2:
         raise VprError(f"{place_map.path}: holds {len(places)} places; there is nothing to prune")
     if radius is not None and not 1e-3 <= radius < math.inf:
-        raise VprError(f"the radius must be a millimetre or more, found {radius} m")
+        raise VprError(f"the radius must be a millimeter or more, found {radius} m")
     ground = _Ground(places, radius or _usual_radius(places))
     done = 0
 

@@ -15,7 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import logfile, migrate
+from vpr_aesvc.placemap import migrate, wal
 from vpr_aesvc.placemap.rows import holds, meta_checksum, tally_checksum
 
 APPLICATION_ID = 0x5650524D  # "VPRM"
@@ -41,7 +41,7 @@ CREATE TABLE places (
     id INTEGER PRIMARY KEY AUTOINCREMENT,                     -- never given twice: readers look for larger ids only
     traverse INTEGER NOT NULL REFERENCES traverses (id),
     stamp REAL,                                               -- seconds
-    x REAL, y REAL, z REAL,                                   -- metres, map frame
+    x REAL, y REAL, z REAL,                                   -- meters, map frame
     qx REAL, qy REAL, qz REAL, qw REAL,
     checksum INTEGER NOT NULL,                                -- CRC-32 of all above and the descriptor
     label TEXT NOT NULL,
@@ -112,7 +112,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise VprError(f"{path}: no such map; make one with `vpr map build INPUT -m MODEL -o {path.name}`")
     _check_header(path)
-    logfile.require_own(path)
+    wal.require_own(path)
     try:
         connection = _connect(path) if _is_writable(path) else _connect_read_only(path)
     except sqlite3.OperationalError:  # no room for the log, or a file system that refuses it
@@ -143,7 +143,7 @@ def take_name(partial: Path, path: Path) -> None:
         VprError: another has.
         OSError: the disk refuses.
     """
-    logfile.drop_leftover(path)
+    wal.drop_leftover(path)
     try:
         os.link(partial, path)  # unlike a rename, never replaces a map that appeared meanwhile
     except FileExistsError:
@@ -186,14 +186,14 @@ def read_tally(db: sqlite3.Connection) -> tuple[int, int, int]:
 def begin_tally(db: sqlite3.Connection, places: int, checksums: int, meta: dict[str, str]) -> None:
     """The row of a map that is being made."""
     check = tally_checksum(places, checksums, 0)
-    db.execute("INSERT INTO tally VALUES (1, ?, ?, 0, ?, ?)", (places, checksums, check, logfile.name_of(meta)))
+    db.execute("INSERT INTO tally VALUES (1, ?, ?, 0, ?, ?)", (places, checksums, check, wal.name_of(meta)))
 
 
 def mark_as_copy(db: sqlite3.Connection, meta: dict[str, str]) -> None:
     """Makes another map of a copy, so that a log of the original is not taken into it. Only within a transaction."""
     new = {**meta, "copied": f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"}
     write_meta(db, new)
-    db.execute("UPDATE tally SET map = ?", (logfile.name_of(new),))
+    db.execute("UPDATE tally SET map = ?", (wal.name_of(new),))
 
 
 def write_tally(db: sqlite3.Connection, places: int, checksums: int, changes: int) -> None:
@@ -311,7 +311,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _connect_read_only(path: Path) -> sqlite3.Connection:
     """With the log where it can be, else the file by itself, as on a disk that cannot be written."""
     for options in ("", "&immutable=1"):
-        connection = logfile.read_only(path, options, BUSY_SECONDS)
+        connection = wal.read_only(path, options, BUSY_SECONDS)
         try:
             connection.execute("PRAGMA cell_size_check = ON")
             connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()

@@ -1,11 +1,10 @@
-"""The TUM trajectory format: a line for each pose, ``stamp x y z qx qy qz qw``; seconds, metres, unit quaternion.
+"""The TUM trajectory format: a line for each pose, ``stamp x y z qx qy qz qw``; seconds, meters, unit quaternion.
 
 https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,39 +13,8 @@ import numpy as np
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, write_file
 from vpr_aesvc.placemap.placemap import PlaceMap
+from vpr_aesvc.trajectory import Stamped
 from vpr_aesvc.types import Place, Pose
-
-Stamped = tuple[float, Pose]
-
-
-def read_tum(path: Path) -> list[Stamped]:
-    """(stamp in seconds, pose) by rising stamp.
-
-    Raises:
-        VprError: no such file, or a line that is not eight numbers; the message says which.
-    """
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VprError(f"{path}: cannot be read ({error})") from error
-    found = []
-    for number, line in enumerate(lines, 1):
-        words = line.split("#")[0].replace(",", " ").split()
-        if not words:
-            continue
-        try:
-            stamp, *rest = map(float, words)
-            length = math.hypot(*rest[3:])
-            if len(rest) != 7 or not math.isfinite(stamp) or not abs(length - 1) < 0.01:
-                raise ValueError
-            found.append((stamp, Pose(*rest[:3], *(part / length for part in rest[3:]))))
-        except ValueError:
-            raise VprError(
-                f"{path}, line {number}: expected `stamp x y z qx qy qz qw` with a unit quaternion, found {line.strip()[:80]!r}"
-            ) from None
-    if not found:
-        raise VprError(f"{path}: holds no pose")
-    return sorted(found, key=lambda one: one[0])
 
 
 def write_tum(places: Iterable[Place], path: Path) -> int:

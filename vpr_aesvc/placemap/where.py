@@ -21,16 +21,16 @@ class Where:
     Attributes:
         stamp: of the frame, seconds.
         pose: of the frame, in the map frame, from odometry, GPS or a guess; only x and y are used.
-        traverse: the one being driven, which ``recent_metres`` is about; by default that of the place added last.
+        traverse: the one being driven, which ``recent_meters`` is about; by default that of the place added last.
         recent_seconds: leave out places whose stamp is less than this from the frame's, either way.
-        recent_metres: leave out places of ``traverse`` that lie less than this back along the way driven, counted from ``pose``,
+        recent_meters: leave out places of ``traverse`` that lie less than this back along the way driven, counted from ``pose``,
             or from the last place without one.
         recent_places: leave out this many of the places added last.
         without_traverses: leave out these traverses.
-        beyond: leave out places within this many metres of ``pose``.
-        within: only places within this many metres of ``pose``: a GPS or odometry prior.
+        beyond: leave out places within this many meters of ``pose``.
+        within: only places within this many meters of ``pose``: a GPS or odometry prior.
 
-    A place without a stamp is never recent in time; one without a pose is not left out by ``recent_metres`` or ``beyond`` and not
+    A place without a stamp is never recent in time; one without a pose is not left out by ``recent_meters`` or ``beyond`` and not
     returned under ``within``.
     """
 
@@ -38,14 +38,14 @@ class Where:
     pose: Pose | None = None
     traverse: str | None = None
     recent_seconds: float | None = None
-    recent_metres: float | None = None
+    recent_meters: float | None = None
     recent_places: int | None = None
     without_traverses: tuple[str, ...] = ()
     beyond: float | None = None
     within: float | None = None
 
     def __post_init__(self) -> None:
-        for name in ("recent_seconds", "recent_metres", "recent_places", "beyond", "within"):
+        for name in ("recent_seconds", "recent_meters", "recent_places", "beyond", "within"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
                 raise VprError(f"{name} must not be negative, found {value}")
@@ -67,7 +67,7 @@ class Where:
         out: list[Mask] = []
         if self.recent_seconds is not None and self.stamp is not None:
             out.append(np.abs(loaded.stamps - self.stamp) < self.recent_seconds)  # NaN, no stamp, is never smaller
-        if self.recent_metres is not None:
+        if self.recent_meters is not None:
             out.append(self._recent_way(loaded, traverses))
         if self.recent_places:
             out.append(loaded.last(self.recent_places))
@@ -92,7 +92,7 @@ class Where:
         driven, last = loaded.driven(traverse)
         if self.pose is not None and last is not None:
             driven += float(np.hypot(self.pose.x - last[0], self.pose.y - last[1]))
-        return (loaded.traverses == traverse) & (loaded.travelled > driven - float(self.recent_metres or 0))
+        return (loaded.traverses == traverse) & (loaded.traveled > driven - float(self.recent_meters or 0))
 
 
 def _known(name: str, traverses: dict[str, int]) -> int:

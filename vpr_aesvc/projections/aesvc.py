@@ -64,8 +64,8 @@ def train_aesvc(
 
 def _terms(rows: torch.Tensor, latent: torch.Tensor, rebuilt: torch.Tensor) -> dict[str, torch.Tensor]:
     mean = latent.mean(0)
-    centred = latent - mean
-    covariance = centred.T @ centred / len(latent)
+    centerd = latent - mean
+    covariance = centerd.T @ centerd / len(latent)
     diagonal = covariance.diagonal()
     return {
         "reconstruction": (rows - rebuilt).square().sum(1).mean(),
@@ -76,7 +76,7 @@ def _terms(rows: torch.Tensor, latent: torch.Tensor, rebuilt: torch.Tensor) -> d
 
 
 def _decoder(data: TrainingData, encoder: Projection) -> Array:
-    """The best linear decoder: ridge regression of the centred embeddings on the latent, float32 [d, D]."""
+    """The best linear decoder: ridge regression of the centerd embeddings on the latent, float32 [d, D]."""
     rows = data.sample()
     latent = encoder.raw(rows).astype(np.float64)
     gram = latent.T @ latent
@@ -88,10 +88,10 @@ def constraint_terms(data: TrainingData, encoder: Projection) -> dict[str, float
     """The paper's four unweighted terms on the database embeddings as they are, with the best linear decoder."""
     import torch
 
-    centred = torch.from_numpy(data.sample() - encoder.mean).double()
+    centerd = torch.from_numpy(data.sample() - encoder.mean).double()
     latent = torch.from_numpy(encoder.raw(data.sample())).double()
     rebuilt = latent @ torch.from_numpy(_decoder(data, encoder)).double()
-    return {name: float(term) for name, term in _terms(centred, latent, rebuilt).items()}
+    return {name: float(term) for name, term in _terms(centerd, latent, rebuilt).items()}
 
 
 def cosine_sample(rows: Array, most: int = 1000, seed: int = 0) -> Array:

@@ -26,7 +26,7 @@ def unit(rows: NDArray[np.floating]) -> Array:
 
 
 def prefix(descriptors: NDArray[np.floating], size: int) -> Array:
-    """The first ``size`` components of descriptors [n, d], renormalised: float32 [n, size]."""
+    """The first ``size`` components of descriptors [n, d], renormalized: float32 [n, size]."""
     return unit(descriptors[:, :size])
 
 
@@ -75,13 +75,13 @@ class Projection:
 
     def raw(self, embeddings: NDArray[np.floating]) -> Array:
         """As a call, but not brought to unit norm."""
-        return self.of_centred(unit(embeddings) - self.mean)
+        return self.of_centerd(unit(embeddings) - self.mean)
 
-    def of_centred(self, centred: Array) -> Array:
+    def of_centerd(self, centerd: Array) -> Array:
         """The same for embeddings that are unit norm and have the mean taken off already."""
-        projected = centred @ self.linear
+        projected = centerd @ self.linear
         if len(self.hidden_bias):
-            projected += np.maximum(centred @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out
+            projected += np.maximum(centerd @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out
         return np.asarray(projected, np.float32)
 
     def first(self, size: int) -> Projection:

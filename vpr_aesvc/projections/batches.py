@@ -26,7 +26,7 @@ def steps_for(rows: int, floor: int = 200, epochs: int = 20) -> int:
 def batches(
     data: TrainingData, mean: Array, steps: int, noise: float, seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """``steps`` pairs (changed, clean) of centred rows, each float32 [b, D] with b at most 1,024.
+    """``steps`` pairs (changed, clean) of centerd rows, each float32 [b, D] with b at most 1,024.
 
     A changed row is one of the views of its original where there is one, else the original, plus Gaussian noise of
     ``noise`` times the spread of the embeddings. Every row is met once an epoch.

@@ -36,7 +36,7 @@ class TrainingData:
         views: NDArray[np.floating] | None = None,
         view_rows: NDArray[np.int64] | None = None,
     ) -> TrainingData:
-        """Normalises and checks.
+        """Normalizes and checks.
 
         Raises:
             VprError: fewer than 10 rows, not finite, all rows alike.
@@ -60,7 +60,7 @@ class TrainingData:
 
     @property
     def rank(self) -> int:
-        """The most directions that centred rows can have."""
+        """The most directions that centerd rows can have."""
         return min(len(self.embeddings) - 1, self.embeddings.shape[1])
 
     @property

@@ -7,7 +7,7 @@ mostly noise, and whitening then blows noise up. The covariance that is divided 
 
 ``C`` is the covariance of the database embeddings and ``N`` that of what a change of view does to an embedding. With ``view`` 0
 this is the usual shrinkage toward a sphere (Ledoit and Wolf, 2004); the second term shrinks more where another visit moves the
-embedding more, as within-class covariance normalisation does (Hatch et al., 2006), without labels. Directions are then
+embedding more, as within-class covariance normalization does (Hatch et al., 2006), without labels. Directions are then
 ordered by how much of their enlarged variance is signal, so that a prefix keeps what repeats.
 """
 
@@ -33,7 +33,7 @@ def rotated_identity(data: TrainingData) -> Projection:
 
 
 def pca(data: TrainingData) -> Projection:
-    """Principal components of the centred embeddings, by falling variance; at most n - 1 of them."""
+    """Principal components of the centerd embeddings, by falling variance; at most n - 1 of them."""
     mean, covariance = _moments(data)
     _, vectors = _eigen(covariance)
     return Projection.of(mean, vectors[:, : data.rank].astype(np.float32))
@@ -69,8 +69,8 @@ def _second_moment(rows: Array, mean: np.ndarray) -> np.ndarray:
     """About ``mean``, in float64, a piece at a time: no second copy of a large map."""
     total = np.zeros((rows.shape[1], rows.shape[1]))
     for at in range(0, len(rows), 4096):
-        centred = rows[at : at + 4096] - mean
-        total += centred.T @ centred
+        centerd = rows[at : at + 4096] - mean
+        total += centerd.T @ centerd
     return total / len(rows)
 
 

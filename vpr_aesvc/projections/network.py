@@ -20,7 +20,7 @@ class Network:
 
         generator = torch.Generator().manual_seed(seed)
         self._start = start
-        self._scale = input_scale  # brings centred embeddings, a few hundredths an entry, to the size a layer works at
+        self._scale = input_scale  # brings centerd embeddings, a few hundredths an entry, to the size a layer works at
         self.linear = torch.from_numpy(start.linear.copy()).requires_grad_()
         bound = start.dim_in**-0.5
         self.hidden_in = ((torch.rand(start.dim_in, hidden, generator=generator) * 2 - 1) * bound).requires_grad_()
@@ -31,9 +31,9 @@ class Network:
     def parameters(self) -> list[torch.Tensor]:
         return [self.linear, self.hidden_in, self.hidden_bias, self.hidden_out]
 
-    def __call__(self, centred: torch.Tensor) -> torch.Tensor:
-        hidden = (centred * self._scale) @ self.hidden_in + self.hidden_bias
-        return centred @ self.linear + hidden.relu() @ self.hidden_out
+    def __call__(self, centerd: torch.Tensor) -> torch.Tensor:
+        hidden = (centerd * self._scale) @ self.hidden_in + self.hidden_bias
+        return centerd @ self.linear + hidden.relu() @ self.hidden_out
 
     def projection(self) -> Projection:
         """The trained weights for numpy."""

@@ -1,7 +1,7 @@
 """Do no harm: which projection is used is decided on held-out database images, never on queries.
 
-Some database frames are held out and stand in for queries (pseudo-queries). Where the input says which frames are neighbours (poses,
-or sequence and index), a held-out frame and a changed view of it must find its neighbours; where it does not, changed views must
+Some database frames are held out and stand in for queries (pseudo-queries). Where the input says which frames are neighbors (poses,
+or sequence and index), a held-out frame and a changed view of it must find its neighbors; where it does not, changed views must
 find the frame itself. Everything is fitted without the held-out frames. The score is the mean reciprocal rank of the first right
 frame, averaged over the sizes.
 """
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.datasets.positives import METRES, Positives, Tolerance, positives
+from vpr_aesvc.datasets.positives import METERS, Positives, Tolerance, positives
 from vpr_aesvc.projections.artifact import Array, Projection, prefix
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.types import Frame
@@ -80,7 +80,7 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
     fitted = rest if len(rest) <= _MOST_FITTED else np.sort(random.choice(rest, _MOST_FITTED, replace=False))
     subset = data.subset(fitted)
     views = np.flatnonzero(np.isin(data.view_rows, held))
-    near = _neighbours([frames[row] for row in held], [frames[row] for row in rest], frames)
+    near = _neighbors([frames[row] for row in held], [frames[row] for row in rest], frames)
     if near is not None and (near.counts > 0).sum() >= min(8, len(held)):
         # Another visit may be much like the first or in quite another light: both are asked for.
         shown = _some(len(rest), near.rows, random)
@@ -88,9 +88,7 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
         right = np.concatenate([table, table[np.searchsorted(held, data.view_rows[views])]])
         queries = np.concatenate([data.embeddings[held], data.views[views]])
         what = (
-            "held-out frames"
-            + (" and changed views of them" if len(views) else "")
-            + " that must find their neighbours"
+            "held-out frames" + (" and changed views of them" if len(views) else "") + " that must find their neighbors"
         )
         known = right.any(1)
         frame = np.concatenate([held, data.view_rows[views]])[known]
@@ -114,14 +112,14 @@ def _some(count: int, needed: NDArray[np.int64], random: np.random.Generator) ->
     return np.union1d(needed, random.choice(others, min(spare, len(others)), replace=False))
 
 
-def _neighbours(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> Positives | None:
+def _neighbors(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) -> Positives | None:
     tolerance = None
     if all(frame.pose is not None for frame in frames):
         # A dense map is asked for the near frames, not for all within the field's 25 m.
         xy = np.array([[f.pose.x, f.pose.y] for f in frames if f.pose])
         steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-        near = 3 * float(np.median(steps[steps > 0])) if (steps > 0).any() else METRES.value
-        tolerance = Tolerance("metres", min(METRES.value, near))
+        near = 3 * float(np.median(steps[steps > 0])) if (steps > 0).any() else METERS.value
+        tolerance = Tolerance("meters", min(METERS.value, near))
     return positives(held, rest, tolerance)
 
 

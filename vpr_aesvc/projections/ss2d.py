@@ -1,6 +1,6 @@
 """(SS)2D: one student whose every prefix is a descriptor, distilled from the AE-SVC latent in one shot.
 
-Omama, Li, Chinchali, ICLR 2025, arXiv 2410.07022. For each size m the first m numbers of the student, renormalised, give a
+Omama, Li, Chinchali, ICLR 2025, arXiv 2410.07022. For each size m the first m numbers of the student, renormalized, give a
 cosine matrix over the batch; its row-wise softmax is brought close to the teacher's in KL divergence; the sum over sizes is the
 loss. Three forms:
 
@@ -11,7 +11,7 @@ loss. Three forms:
 
 Beyond the paper, a size counts in the sum by its inverse: every size shares the first numbers, and with equal weights the many long
 prefixes decide what the short ones are. Rows are views of the images (another visit) and columns the clean images, so that the student learns to give
-another visit the neighbours of the original.
+another visit the neighbors of the original.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def train_rotation(
         part = skew.triu(1) - skew.triu(1).T
         return torch.linalg.solve(eye + part, eye - part)
 
-    def student(centred: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(teacher.of_centred(centred.numpy())[:, :mixed]) @ turn()
+    def student(centerd: torch.Tensor) -> torch.Tensor:
+        return torch.from_numpy(teacher.of_centerd(centerd.numpy())[:, :mixed]) @ turn()
 
     steps = steps_for(len(data.embeddings), floor=100, epochs=10)
     _distil(student, [skew], data, teacher, within, seed, 3e-3, steps, progress)
@@ -100,7 +100,7 @@ def _distil(
     optimizer = torch.optim.AdamW(parameters, lr=rate, weight_decay=0.01 if len(parameters) > 1 else 0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step, (changed, clean) in enumerate(batches(data, teacher.mean, steps, NOISE, seed)):
-        latent = torch.from_numpy(unit(teacher.of_centred(clean.numpy())))
+        latent = torch.from_numpy(unit(teacher.of_centerd(clean.numpy())))
         target = (latent @ latent.T / TEMPERATURE).softmax(1)
         rows, columns = student(changed), student(clean)
         loss = torch.zeros(())

@@ -43,10 +43,10 @@ def train_vae(
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     unit_variance = data.mean_variance**0.5
     for step, (_, clean) in enumerate(batches(data, start.mean, steps, 0.0, seed)):
-        centre, spread_log = mean(clean), log_variance(clean)
-        latent = centre + (0.5 * spread_log).exp() * torch.randn(centre.shape, generator=generator)
+        center, spread_log = mean(clean), log_variance(clean)
+        latent = center + (0.5 * spread_log).exp() * torch.randn(center.shape, generator=generator)
         rebuilt = (clean / unit_variance - decoder(latent)).square().sum(1).mean()
-        divergence = 0.5 * (centre.square() + spread_log.exp() - 1 - spread_log).sum(1).mean()
+        divergence = 0.5 * (center.square() + spread_log.exp() - 1 - spread_log).sum(1).mean()
         optimizer.zero_grad()
         (rebuilt + divergence).backward()
         optimizer.step()

@@ -12,27 +12,27 @@ import numpy as np
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.background import Background
-from vpr_aesvc.recognition.sequence.likelihood import Evidence, learn_evidence
 from vpr_aesvc.recognition.sequence.arc_length import Floats
+from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 
 if TYPE_CHECKING:
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.map_snapshot import KnownMap
-    from vpr_aesvc.recognition.geometry.inlier_model import Support
+    from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
+    from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 
 Worth = dict[str, Any]
 _GROWN = 1.25
 _ASKED = 200  # places that teach what inliers are worth; ten comparisons and at most eleven pictures each
 _ANOTHER_TRAVERSE = 1e6
-_FAR = 20.0  # metres, or places along a traverse: from here on two places show nothing of each other
+_FAR = 20.0  # meters, or places along a traverse: from here on two places show nothing of each other
 
 
-class Lessons:
+class LearnedModels:
     """Learned at first use, read from the map where it holds them, learned again when the map has grown by a quarter.
 
     Attributes:
-        null: what evidence is worth. evidence: what similarities are worth. support: what inliers are; None where the map is too small.
+        null: what evidence is worth. likelihood: what similarities are worth. inlier_model: what inliers are; None where the map is too small.
         message: why something could not be learned again or kept with the map, which is no reason to stop; else None.
     """
 
@@ -43,16 +43,16 @@ class Lessons:
         self._learning: tuple[str, int] | None = None  # what the worker learns again, and from how many places
         self._worker = Background()
         self.null: NullModel
-        self.evidence: Evidence
-        self.support: Support | None = None
+        self.likelihood: SimilarityLikelihood
+        self.inlier_model: InlierModel | None = None
         self.message: str | None = None
 
-    def keep_up(self, known: KnownMap, geometry: bool, came_round: bool, background: bool = False) -> bool:
+    def keep_up(self, known: MapSnapshot, geometry: bool, has_revisited: bool, background: bool = False) -> bool:
         """Learns what is missing or stale. Returns whether anything is new.
 
         Args:
             geometry: whether inliers matter.
-            came_round: whether places of this map were recognised, so that what it has grown by may show places that it has already.
+            has_revisited: whether places of this map were recognized, so that what it has grown by may show places that it has already.
                 Without positions, right answers would then be taken for wrong ones: what inliers were worth before stands.
             background: what was learned before serves on while it is learned again; else this waits.
         """
@@ -60,14 +60,17 @@ class Lessons:
         worth = self._news(f"similarities/{self._size}", count, lambda: _learn_similarities(known), background)
         fresh = worth is not None
         if worth is not None:
-            self.null, self.evidence = NullModel.from_dict(worth.get("null")), _evidence(worth.get("evidence"))
+            self.null, self.likelihood = NullModel.from_dict(worth.get("null")), _likelihood(worth.get("likelihood"))
         if geometry:
-            before = self.support if came_round and known.positions is None else None
+            before = self.inlier_model if has_revisited and known.positions is None else None
             worth = self._news(
-                "support", count, lambda: before.to_json() if before else _learn_support(known, self._map), background
+                "inliers",
+                count,
+                lambda: before.to_json() if before else _learn_inlier_model(known, self._map),
+                background,
             )
             if worth is not None:
-                self.support, fresh = _support(worth), True
+                self.inlier_model, fresh = _inlier_model(worth), True
         return fresh
 
     def _news(self, name: str, places: int, learn: Callable[[], Worth], background: bool) -> Worth | None:
@@ -116,40 +119,40 @@ class Lessons:
         return worth
 
 
-def _learn_similarities(known: KnownMap) -> Worth:
-    kept = known.places.kept  # a robot that stood still is no neighbour of itself
-    evidence = learn_evidence(known.descriptors[kept], known.traverses[kept])
-    return {"null": NullModel.fit(known.places).model_dump(), "evidence": asdict(evidence)}
+def _learn_similarities(known: MapSnapshot) -> Worth:
+    kept = known.neighborhoods.kept  # a robot that stood still is no neighbor of itself
+    likelihood = learn_similarity_likelihood(known.descriptors[kept], known.traverses[kept])
+    return {"null": NullModel.fit(known.neighborhoods).model_dump(), "likelihood": asdict(likelihood)}
 
 
-def _learn_support(known: KnownMap, place_map: PlaceMap) -> Worth:
+def _learn_inlier_model(known: MapSnapshot, place_map: PlaceMap) -> Worth:
+    from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
     from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
-    from vpr_aesvc.recognition.geometry.inlier_model import learn_support
 
-    kept = known.places.kept
+    kept = known.neighborhoods.kept
     keypoints = StoredKeypoints(place_map)  # not the recognizer's, which another thread may be using
     keypoints.ids = known.ids[kept]
     where, far = np.column_stack([known.runs[kept] * _ANOTHER_TRAVERSE, np.arange(len(kept))]), _FAR
     if known.positions is not None:
         where, far = known.positions[kept], min(_FAR, _extent(known.positions) / 2)
-    found = learn_support(keypoints, known.descriptors[kept], where, far=far, sample=_ASKED)
+    found = learn_inlier_model(keypoints, known.descriptors[kept], where, far=far, sample=_ASKED)
     return {} if found is None else found.to_json()
 
 
 def _extent(positions: Floats) -> float:
-    """The diagonal of what the map covers, metres: in a flat of ten metres nothing is twenty metres away."""
+    """The diagonal of what the map covers, meters: in a flat of ten meters nothing is twenty meters away."""
     return float(np.linalg.norm(np.nanmax(positions, axis=0) - np.nanmin(positions, axis=0)))
 
 
-def _support(numbers: Worth) -> Support | None:
-    from vpr_aesvc.recognition.geometry.inlier_model import Support
+def _inlier_model(numbers: Worth) -> InlierModel | None:
+    from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
 
-    return Support.from_json(numbers) if numbers else None
+    return InlierModel.from_json(numbers) if numbers else None
 
 
-def _evidence(numbers: Any) -> Evidence:
+def _likelihood(numbers: Any) -> SimilarityLikelihood:
     try:
-        found = Evidence(**{name: float(number) for name, number in numbers.items()})
+        found = SimilarityLikelihood(**{name: float(number) for name, number in numbers.items()})
     except (TypeError, ValueError, AttributeError) as error:
         raise VprError(f"what the map keeps of its similarities cannot be read ({error}); remove it") from error
     if not all(map(math.isfinite, asdict(found).values())):

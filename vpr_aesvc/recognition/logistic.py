@@ -36,8 +36,8 @@ def fit_logistic(x: NDArray[np.float64], true: NDArray[np.bool_], balanced: bool
         return Logistic(offset=0.0, slope=0.0)
     target = np.where(true, (ones + 1) / (ones + 2), 1 / (zeros + 2))
     weight = np.where(true, 0.5 / max(ones, 1), 0.5 / max(zeros, 1)) * len(x) if balanced else np.ones(len(x))
-    centre, spread = float(x.mean()), max(float(x.std()), 1e-9)
-    table = np.column_stack([np.ones(len(x)), (x - centre) / spread])
+    center, spread = float(x.mean()), max(float(x.std()), 1e-9)
+    table = np.column_stack([np.ones(len(x)), (x - center) / spread])
     line = np.zeros(2)
     for _ in range(_STEPS):
         chance = 0.5 * (1 + np.tanh(0.5 * table @ line))
@@ -49,4 +49,4 @@ def fit_logistic(x: NDArray[np.float64], true: NDArray[np.bool_], balanced: bool
     if line[1] <= 0:  # more evidence is never less: then it says nothing here
         share = float(np.average(target, weights=weight))
         return Logistic(offset=float(np.log(share / (1 - share))), slope=0.0)
-    return Logistic(offset=float(line[0] - line[1] * centre / spread), slope=float(line[1] / spread))
+    return Logistic(offset=float(line[0] - line[1] * center / spread), slope=float(line[1] / spread))

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix
-from vpr_aesvc.recognition.sequence.arc_length import Floats, Rows
-from vpr_aesvc.recognition.similarity.neighbourhoods import Neighbourhoods
 from vpr_aesvc.recognition.pose_covariance import steps_along
-from vpr_aesvc.recognition.similarity.runs import runs_of
+from vpr_aesvc.recognition.sequence.arc_length import Floats, Rows
 from vpr_aesvc.recognition.sequence.place_track import SPOT, PlaceTrack
+from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
+from vpr_aesvc.recognition.similarity.runs import runs_of
 
 if TYPE_CHECKING:
     from vpr_aesvc.placemap import PlaceMap
@@ -26,7 +26,7 @@ _PORTION = (
 )
 
 
-class KnownMap:
+class MapSnapshot:
     """Rows 0 to n - 1 in the order the places were added.
 
     Attributes:
@@ -93,7 +93,7 @@ class KnownMap:
     def _derive(self) -> None:
         self.runs = runs_of(self.traverses)
         self.positions = self.poses[:, :3] if np.isfinite(self.poses).any() else None
-        self.places = Neighbourhoods(self.descriptors, self.traverses, self.positions)
+        self.neighborhoods = Neighborhoods(self.descriptors, self.traverses, self.positions)
         self.steps = steps_along(self.poses, self.runs)
 
     def similarities(self, descriptor: NDArray[np.floating], where: Where | None = None) -> NDArray[np.float32]:

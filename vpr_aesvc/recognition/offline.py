@@ -1,4 +1,4 @@
-"""A whole run at once: each frame is recognised by the frames after it as well as by those before."""
+"""A whole run at once: each frame is recognized by the frames after it as well as by those before."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.sequence.forward_backward import smooth
 
 if TYPE_CHECKING:
-    from vpr_aesvc.recognition.sequence.motion_model import Odometry
     from vpr_aesvc.recognition.recognizer import Recognizer
+    from vpr_aesvc.recognition.sequence.motion_model import Odometry
     from vpr_aesvc.types import Frame
 
 
@@ -40,9 +40,9 @@ def recognize_run(
         if given is not None and len(given) != len(frames):
             raise VprError(f"expected {what} for {len(frames)} frames, found {len(given)}")
     if not recognizer.settings.sequence:
-        raise VprError("a run is recognised by its sequence, which these settings leave out")
+        raise VprError("a run is recognized by its sequence, which these settings leave out")
     recognizer.prepare()
-    known, settings = recognizer.known, recognizer.settings
+    known, settings = recognizer.snapshot, recognizer.settings
     similarities = np.empty((len(frames), len(known)), np.float32)
     for at, frame in enumerate(frames):
         descriptor = (
@@ -53,7 +53,7 @@ def recognize_run(
         return [Recognition(False, "the map is empty") for _ in frames]
     follower = recognizer.filter
     stamps = [frame.stamp for frame in frames]
-    found = smooth(similarities, known.track, follower.settings, follower.evidence, stamps, odometry)
+    found = smooth(similarities, known.track, follower.settings, follower.likelihood, stamps, odometry)
     return [
         recognizer.judge(recognizer.image_of(frame) if settings.geometry else None, row, belief)
         for frame, row, belief in zip(frames, similarities, found.beliefs, strict=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-_LEAST = 0.01  # metres and radians, standard deviation: below, a covariance could not be inverted
+_LEAST = 0.01  # meters and radians, standard deviation: below, a covariance could not be inverted
 _LEAST_POSTERIOR = 1e-4  # of the likeliest place: what has less does not widen a pose
 _ASIDE = 0.1  # of the distance to the next place: how far aside the robot drives
 
@@ -38,10 +38,10 @@ def match_covariance(
 
 
 def pose_covariance(pose: Floats, poses: Floats, steps: Floats, weights: Floats) -> Floats:
-    """The second moment about ``pose`` of a robot that is near one of the places, somewhere between it and its neighbours.
+    """The second moment about ``pose`` of a robot that is near one of the places, somewhere between it and its neighbors.
 
     Args:
-        pose: float64 [7], x, y, z in metres and a unit quaternion (qx, qy, qz, qw), in the map frame.
+        pose: float64 [7], x, y, z in meters and a unit quaternion (qx, qy, qz, qw), in the map frame.
         poses: float64 [k, 7], of the places; rows with NaN are left out.
         steps: float64 [k, 6], how the pose changes over a place's stretch of the way: :func:`steps_along`.
         weights: float64 [k], how probable each is; any sum above 0.

@@ -10,22 +10,23 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb, read_image, thumbnail
-from vpr_aesvc.recognition.decision import Witnesses, decide
-from vpr_aesvc.recognition.map_snapshot import KnownMap, most_similar
-from vpr_aesvc.recognition.learned_models import Lessons
+from vpr_aesvc.recognition.decision import DecisionInputs, decide
+from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
+from vpr_aesvc.recognition.learned_models import LearnedModels
+from vpr_aesvc.recognition.map_snapshot import MapSnapshot, most_similar
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
 from vpr_aesvc.types import Frame, Match
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry.verification import Geometry, Intrinsics
+    from vpr_aesvc.recognition.geometry.verification import Geometry
     from vpr_aesvc.recognition.sequence.motion_model import Odometry
-    from vpr_aesvc.recognition.similarity.neighbourhoods import FrameEvidence
+    from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
+    from vpr_aesvc.types import Intrinsics
 
 _LIKELY = 0.5  # the sequence's place is right more often than not: then the frame alone does not overrule it
 Descriptor = NDArray[np.float32]
@@ -33,7 +34,7 @@ Image = NDArray[np.uint8]
 
 
 class Recognizer:
-    """Recognises the places of a map, in the order in which a camera passes them. One for each camera; not for several threads.
+    """Recognizes the places of a map, in the order in which a camera passes them. One for each camera; not for several threads.
 
     The map may grow, lose places or be given other poses meanwhile, also by another process. What was learned from it is kept with it and
     learned again when it has grown by a quarter, which takes seconds on a large map: :meth:`prepare` does it beforehand.
@@ -62,13 +63,13 @@ class Recognizer:
         self.describer = describer
         self.settings = settings or RecognizerSettings()
         size = place_map.check_size(self.settings.size)
-        self.known = KnownMap(place_map, size)
-        self.lessons = Lessons(place_map, size)
-        self.filter = SequenceFilter(self.known.track)
+        self.snapshot = MapSnapshot(place_map, size)
+        self.learned = LearnedModels(place_map, size)
+        self.filter = SequenceFilter(self.snapshot.track)
         self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
         self._intrinsics = intrinsics
         self._learn_in_background = learn_in_background
-        self._came_round = False  # whether a place of this map was recognised
+        self._has_revisited = False  # whether a place of this map was recognized
 
     def prepare(self) -> None:
         """Reads the map, and learns from it what is missing or stale, so that the next frame need not wait.
@@ -79,15 +80,15 @@ class Recognizer:
         self._keep_up(background=False)
 
     def _keep_up(self, background: bool) -> None:
-        change = self.known.keep_up()
+        change = self.snapshot.keep_up()
         if change != "none":
             if self._keypoints is not None:
-                self._keypoints.ids = self.known.ids
-            self.filter.track = self.known.track
-            if change == "other" and len(self.known):
+                self._keypoints.ids = self.snapshot.ids
+            self.filter.track = self.snapshot.track
+            if change == "other" and len(self.snapshot):
                 self.filter.reset("places were removed from the map, so the sequence begins anew")
-        if self.lessons.keep_up(self.known, self._keypoints is not None, self._came_round, background):
-            self.filter.evidence = self.lessons.evidence
+        if self.learned.keep_up(self.snapshot, self._keypoints is not None, self._has_revisited, background):
+            self.filter.likelihood = self.learned.likelihood
 
     def reset(self, reason: str | None = None) -> None:
         """Forgets where the robot was, as when another run begins; ``reason`` is the message of the next recognition."""
@@ -116,7 +117,7 @@ class Recognizer:
         descriptor = self.describer.describe(image) if descriptor is None and image is not None else descriptor
         assert descriptor is not None
         self._keep_up(self._learn_in_background)
-        similarities = self.known.similarities(descriptor, self.settings.where(frame))
+        similarities = self.snapshot.similarities(descriptor, self.settings.where(frame))
         belief = self._follow(similarities, frame, odometry)
         return self.judge(image, similarities, belief, intrinsics)
 
@@ -133,18 +134,18 @@ class Recognizer:
             image: of the frame, RGB uint8 [H, W, 3]; for geometry.
             similarities: float32 [n], to all places of the map as it was last looked at. belief: what the frames say together.
         """
-        evidence = self.known.places.evidence(similarities)
+        margin = self.snapshot.neighborhoods.margin(similarities)
         belief = self._pictured(belief)
-        rows = self._propose(similarities, evidence, belief)
+        rows = self._propose(similarities, margin, belief)
         geometries = self._verify(image, rows, self._intrinsics if intrinsics is None else intrinsics)
-        return self._decide(similarities, evidence, belief, rows, geometries)
+        return self._decide(similarities, margin, belief, rows, geometries)
 
     def image_of(self, frame: Frame) -> Image:
         """Its image, RGB uint8 [H, W, 3], read where it has only a path."""
         if frame.image is not None:
             return as_rgb(frame.image)
         if frame.path is None:
-            raise VprError(f"{frame.label}: a frame needs an image or a path to be recognised")
+            raise VprError(f"{frame.label}: a frame needs an image or a path to be recognized")
         return read_image(frame.path)
 
     def _follow(self, similarities: NDArray[np.float32], frame: Frame, odometry: Odometry | None) -> Belief:
@@ -157,24 +158,24 @@ class Recognizer:
         """The filter answers a flat belief by its middle; but a picture to compare with must show what the frame shows."""
         if self._keypoints is None or belief.row is None:
             return belief
-        near = self.known.near(belief.row, self.filter.settings.window)
+        near = self.snapshot.near(belief.row, self.filter.settings.window)
         return replace(belief, row=int(np.where(near, belief.places, -1).argmax()))
 
-    def _propose(self, similarities: NDArray[np.float32], evidence: FrameEvidence, belief: Belief) -> list[int]:
-        """Rows of the candidates: the sequence's favourite where it is likely, the frame's own, and the most similar places."""
+    def _propose(self, similarities: NDArray[np.float32], margin: SimilarityMargin, belief: Belief) -> list[int]:
+        """Rows of the candidates: the sequence's favorite where it is likely, the frame's own, and the most similar places."""
         visible = similarities > -np.inf
         similar = most_similar(similarities, self.settings.candidates)
-        favourites = [evidence.row]
+        favorites = [margin.row]
         if self.settings.sequence and belief.row is not None:
-            favourites.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
-        proposed = dict.fromkeys([*favourites, *similar.tolist()])
+            favorites.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
+        proposed = dict.fromkeys([*favorites, *similar.tolist()])
         return [row for row in proposed if row >= 0 and visible[row]][: self.settings.candidates]
 
     def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
         if self._keypoints is None or image is None:
             return []
-        from vpr_aesvc.recognition.geometry.verification import verify
         from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
+        from vpr_aesvc.recognition.geometry.verification import verify
 
         small = thumbnail(image)  # as the stored pictures, on which the worth of inliers was learned
         here = detect_keypoints(small)
@@ -191,44 +192,44 @@ class Recognizer:
         order = list(rerank(geometries).order)
         likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
         if likely and judge(geometries[0]) == "supported":
-            near = self.known.near(rows[0], self.filter.settings.window)
+            near = self.snapshot.near(rows[0], self.filter.settings.window)
             order.sort(key=lambda at: not near[rows[at]])  # stable: geometry orders what is near, and the rest
         return order
 
     def _decide(
         self,
         similarities: NDArray[np.float32],
-        evidence: FrameEvidence,
+        margin: SimilarityMargin,
         belief: Belief,
         rows: list[int],
         geometries: list[Geometry],
     ) -> Recognition:
-        known = self.known
-        message = self.lessons.message if belief.message is None else belief.message
-        self.lessons.message = None
+        known = self.snapshot
+        message = self.learned.message if belief.message is None else belief.message
+        self.learned.message = None
         if not rows:
             why = "no place may be returned for this frame" if len(known) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
         order = self._order(rows, belief, geometries)
         best = rows[order[0]]
         near = known.near(best, self.filter.settings.window)
-        witnesses = Witnesses(
-            self.lessons.null,
-            self.lessons.support,
-            evidence if evidence.row >= 0 and near[evidence.row] else None,
+        inputs = DecisionInputs(
+            self.learned.null,
+            self.learned.inlier_model,
+            margin if margin.row >= 0 and near[margin.row] else None,
             belief if self.settings.sequence else None,
             belief.row is not None and bool(near[belief.row]),
             min(float(belief.places[near].sum()), 1.0),
             geometries[order[0]] if geometries else None,
         )
-        decision = decide(witnesses)
+        decision = decide(inputs)
         accepted = decision.false_positive_rate <= self.settings.false_positive_rate
         why = f"{'accepted' if accepted else 'not accepted'}: {decision.why}"
         if not accepted:
             rate, asked = decision.false_positive_rate, self.settings.false_positive_rate
             short = f"cannot promise less than {rate:.2g}" if decision.least else f"is {rate:.2g}"
             why = f"not accepted, as the false-positive rate {short}, above {asked:g}: {decision.why}"
-        self._came_round |= accepted
+        self._has_revisited |= accepted
         places = self.map.places(int(known.ids[row]) for row in rows)
         candidates = tuple(
             Candidate(

@@ -39,7 +39,7 @@ class Recognition:
         false_positive_rate: part of the frames from places that the map lacks that would be accepted at this level; 1 where nothing can be promised.
         inliers: key points of the frame that ``best`` explains; None where they were not compared.
         pose: of the best match, in the map frame; None where it has none.
-        covariance: float64 [6, 6] of ``pose``: x, y, z in metres and rotations about the map's x, y, z axes in radians; None without a pose.
+        covariance: float64 [6, 6] of ``pose``: x, y, z in meters and rotations about the map's x, y, z axes in radians; None without a pose.
         lost: the probability that the robot is not in the map, or where places were left out, before geometry.
         message: what happened besides, in words, such as why the sequence began anew; else None.
     """

@@ -12,16 +12,15 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from vpr_aesvc.recognition.geometry.verification import Intrinsics
-    from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.recognizer import Recognizer
-    from vpr_aesvc.types import Frame, Pose
+    from vpr_aesvc.recognition.result import Recognition
+    from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 
 class Run:
     """Frames in the order they were taken; their poses are the odometry's, in whatever fixed frame it has.
 
-    The node, ``vpr query`` of a bag, ``vpr replay`` and ``vpr eval`` recognise through this class, and so answer alike.
+    The node, ``vpr query`` of a bag, ``vpr replay`` and ``vpr eval`` recognize through this class, and so answer alike.
     """
 
     def __init__(self, recognizer: Recognizer) -> None:

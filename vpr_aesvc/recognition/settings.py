@@ -28,20 +28,20 @@ class RecognizerSettings(BaseModel):
     recent_seconds: float | None = Field(
         default=None, ge=0, description="Leave out places whose stamp is less than this from the frame's, seconds"
     )
-    recent_metres: float | None = Field(
-        default=None, ge=0, description="Leave out the last so many metres of the traverse that is being driven"
+    recent_meters: float | None = Field(
+        default=None, ge=0, description="Leave out the last so many meters of the traverse that is being driven"
     )
     recent_places: int | None = Field(default=None, ge=0, description="Leave out so many of the places added last")
 
     def where(self, frame: Frame) -> Where | None:
         """Which places a frame may be found at; None for all. ``recent_seconds`` counts only for a frame with a stamp."""
         recent = self.recent_seconds if frame.stamp is not None else None
-        if recent is None and self.recent_metres is None and not self.recent_places:
+        if recent is None and self.recent_meters is None and not self.recent_places:
             return None
         return Where(
             stamp=frame.stamp,
             pose=frame.pose,
             recent_seconds=recent,
-            recent_metres=self.recent_metres,
+            recent_meters=self.recent_meters,
             recent_places=self.recent_places,
         )

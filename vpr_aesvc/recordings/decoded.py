@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.recording import Image, LeftOut, RecordedFrame
+from vpr_aesvc.recordings.recording import Image, RecordedFrame, Recording, SkipCounts
 from vpr_aesvc.types import Frame
+
+Progress = Callable[[int, int], None]
 
 UNREADABLE = "images that cannot be read"
 
@@ -32,24 +34,32 @@ def thinned(frames: Iterable[RecordedFrame], rate: float | None) -> Iterator[Rec
         yield recorded
 
 
-def decoded(frames: Iterable[RecordedFrame], left_out: LeftOut) -> Iterator[Frame]:
+def decoded(frames: Iterable[RecordedFrame], skip_counts: SkipCounts) -> Iterator[Frame]:
     """The same frames with their images, in order, in constant memory: two pictures at a time.
 
     Args:
-        left_out: gets those whose picture cannot be read, which are passed over.
+        skip_counts: gets those whose picture cannot be read, which are passed over.
     """
     with ThreadPoolExecutor(1, "decode") as pool:
         waiting: tuple[RecordedFrame, Future[Image]] | None = None
         for recorded in frames:
             before, waiting = waiting, (recorded, pool.submit(recorded.decode))
             if before is not None:
-                yield from _finished(*before, left_out)
+                yield from _finished(*before, skip_counts)
         if waiting is not None:
-            yield from _finished(*waiting, left_out)
+            yield from _finished(*waiting, skip_counts)
 
 
-def _finished(recorded: RecordedFrame, image: Future[Image], left_out: LeftOut) -> Iterator[Frame]:
+def _finished(recorded: RecordedFrame, image: Future[Image], skip_counts: SkipCounts) -> Iterator[Frame]:
     try:
         yield replace(recorded.frame, image=image.result())
     except VprError as error:
-        left_out.add(UNREADABLE, str(error))
+        skip_counts.add(UNREADABLE, str(error))
+
+
+def counted(recording: Recording, progress: Progress | None) -> Iterator[RecordedFrame]:
+    """The recording's frames, with progress."""
+    for done, recorded in enumerate(recording.frames(), 1):
+        if progress:
+            progress(min(done, recording.images), recording.images)
+        yield recorded

@@ -14,11 +14,10 @@ from pathlib import Path
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recordings.pose_track import PoseTrack
-from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame, RecordingOptions
+from vpr_aesvc.recordings.recording import RecordedFrame, RecordingOptions, SkipCounts
 from vpr_aesvc.trajectory import Trajectory, read_trajectory
-from vpr_aesvc.types import Frame, Pose
+from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 _LISTING, _TIMES = "rgb.txt", "times.txt"
 _NANOSECONDS = 16  # digits at the least
@@ -39,7 +38,7 @@ class ImageFolderRecording:
         if options.trajectory is None:
             raise VprError(f"{path}: a folder of images is a run only with --trajectory FILE")
         self.path, self.options = path, options
-        self.left_out = LeftOut()
+        self.skip_counts = SkipCounts()
         self.intrinsics: Intrinsics | None = None
         listing = path / _LISTING
         listed = _read_listing(listing) if listing.is_file() else None
@@ -62,8 +61,8 @@ class ImageFolderRecording:
 
     def frames(self) -> Iterator[RecordedFrame]:
         """By rising stamp where there are stamps, else in the order of the names."""
-        self.left_out.counts.clear()
-        self.left_out.examples.clear()
+        self.skip_counts.counts.clear()
+        self.skip_counts.examples.clear()
         for file, stamp, pose in zip(self._files, self._stamps, self._poses, strict=True):
             label = str(file.relative_to(self.path)) if file.is_relative_to(self.path) else str(file)
             yield RecordedFrame(Frame(label, path=file, stamp=stamp, pose=pose), partial(read_image, file))

@@ -1,6 +1,6 @@
 """sensor_msgs/Image and CompressedImage to RGB, for the message objects of rosbags and of rclpy alike.
 
-rosbags-image turns colours into each other. What it takes on trust is looked at here: sizes, padded rows, the planes of NV12, the
+rosbags-image turns colors into each other. What it takes on trust is looked at here: sizes, padded rows, the planes of NV12, the
 bits that a 16-bit camera really has, and whether a compressed picture is whole.
 """
 
@@ -25,7 +25,7 @@ _CHANNELS = {
 }  # fmt: skip
 _DEEP = {"mono16": "mono8", "bgr16": "bgr8", "rgb16": "rgb8", "bgra16": "bgra8", "rgba16": "rgba8"}
 _DEEP |= {f"bayer_{order}16": f"bayer_{order}8" for order in ("rggb", "bggr", "gbrg", "grbg")}
-_SAME = {"8uc1": "mono8", "8uc3": "bgr8", "8uc4": "bgra8"}  # OpenCV's names; its order of colours is BGR
+_SAME = {"8uc1": "mono8", "8uc3": "bgr8", "8uc4": "bgra8"}  # OpenCV's names; its order of colors is BGR
 _DEPTH = {"16uc1", "32fc1", "64fc1"}
 _HALF_TALL = {"nv12", "nv21"}
 _PAIRS = {"yuv422", "uyvy", "yuv422_yuy2", "yuyv", *_HALF_TALL}
@@ -69,7 +69,7 @@ def _raw(message: Any, name: str) -> NDArray[np.uint8]:
     eight = _DEEP.get(encoding, encoding)
     if eight not in _CHANNELS:
         kind = (
-            "a depth image, choose a topic of colour or grey" if encoding in _DEPTH else "not an encoding that is known"
+            "a depth image, choose a topic of color or gray" if encoding in _DEPTH else "not an encoding that is known"
         )
         raise VprError(f"{name}: encoding {message.encoding!r} is {kind}")
     if encoding in _PAIRS and (width % 2 or (encoding in _HALF_TALL and height % 2)):
@@ -89,10 +89,10 @@ def _raw(message: Any, name: str) -> NDArray[np.uint8]:
     if encoding in _DEEP:
         deep = np.ascontiguousarray(pixels).view(">u2" if message.is_bigendian else "<u2")
         pixels = _eight_bits(deep)
-    return _coloured(pixels, width, _SAME.get(eight, eight))
+    return _colored(pixels, width, _SAME.get(eight, eight))
 
 
-def _coloured(pixels: NDArray[np.uint8], width: int, encoding: str) -> NDArray[np.uint8]:
+def _colored(pixels: NDArray[np.uint8], width: int, encoding: str) -> NDArray[np.uint8]:
     """Rows of bytes without padding, in an encoding of 8 bits, to RGB."""
     from rosbags.image import image_to_cvimage
 

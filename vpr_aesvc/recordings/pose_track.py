@@ -15,7 +15,7 @@ class PoseTrack:
     """Args:
     stamps: float [n], seconds, in any order; of equal ones the last counts.
     poses: n poses.
-    gap: seconds that two neighbours may lie apart for what is between them to be known.
+    gap: seconds that two neighbors may lie apart for what is between them to be known.
     """
 
     def __init__(self, stamps: Sequence[float], poses: Sequence[Pose], gap: float) -> None:

@@ -10,8 +10,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Intrinsics
 
 Image = NDArray[np.uint8]
 _EXAMPLES = 3
@@ -32,7 +31,7 @@ class RecordedFrame:
 
 
 @dataclass
-class LeftOut:
+class SkipCounts:
     """What was not used, by reason, with how often and a few examples."""
 
     counts: dict[str, int] = field(default_factory=dict)
@@ -65,7 +64,7 @@ class Recording(Protocol):
         images: how many there should be, for progress; the file's own count.
         intrinsics: of the camera, where the recording says; in pixels of the images as they are recorded.
         notes: in words, what was found and chosen: topics, the camera's place on the robot, what is missing.
-        left_out: images and poses that could not be used; complete when :meth:`frames` has ended.
+        skip_counts: images and poses that could not be used; complete when :meth:`frames` has ended.
     """
 
     path: Path
@@ -73,7 +72,7 @@ class Recording(Protocol):
     images: int
     intrinsics: Intrinsics | None
     notes: list[str]
-    left_out: LeftOut
+    skip_counts: SkipCounts
 
     def frames(self) -> Iterator[RecordedFrame]:
         """From the beginning, as recorded; each call reads the recording anew, in constant memory.

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recordings.pose_track import PoseTrack
-from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame, RecordingOptions
+from vpr_aesvc.recordings.recording import RecordedFrame, RecordingOptions, SkipCounts
 from vpr_aesvc.trajectory import read_trajectory
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Intrinsics
 
 _SHORT = 0.02  # a container's own count is an estimate in some formats
 
@@ -34,7 +33,7 @@ class VideoRecording:
 
     def __init__(self, path: Path, options: RecordingOptions) -> None:
         self.path, self.options = path, options
-        self.left_out = LeftOut()
+        self.skip_counts = SkipCounts()
         self.intrinsics: Intrinsics | None = None
         capture = self._open()
         self.images = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
@@ -63,8 +62,8 @@ class VideoRecording:
 
     def frames(self) -> Iterator[RecordedFrame]:
         """As they are shown. Raises VprError where the file ends before its end, unless it was opened with ``keep_good``."""
-        self.left_out.counts.clear()
-        self.left_out.examples.clear()
+        self.skip_counts.counts.clear()
+        self.skip_counts.examples.clear()
         capture, number, last = self._open(), 0, -1.0
         try:
             while True:
@@ -84,7 +83,7 @@ class VideoRecording:
             words = f"ends after {number} of {self.images} frames: it was cut short or is damaged"
             if not self.options.keep_good:
                 raise VprError(f"{self.path}: {words}; --keep-good uses what comes before the damage")
-            self.left_out.add("the rest of the video, damaged", words)
+            self.skip_counts.add("the rest of the video, damaged", words)
 
     def _open(self) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(str(self.path))

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.recordings import replay_messages as messages
 from vpr_aesvc.onboard.match_image import match_image
+from vpr_aesvc.replay import messages as messages
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def write_replay(
     but the poses of the path.
 
     Args:
-        answers: frames with images and stamps, in order, and what was recognised in them.
+        answers: frames with images and stamps, in order, and what was recognized in them.
         images: also the side-by-side pictures.
         path: also the way through all accepted poses, one message at the first of them.
 

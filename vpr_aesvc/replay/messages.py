@@ -1,4 +1,4 @@
-"""What a recognition is in ROS messages, made and serialised without ROS: ``rosbags`` knows the standard types."""
+"""What a recognition is in ROS messages, made and serialized without ROS: ``rosbags`` knows the standard types."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from vpr_aesvc.images import encode_jpeg
-from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.onboard.match_image import Image
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Pose
 
 POSE, DIAGNOSTICS = "geometry_msgs/msg/PoseWithCovarianceStamped", "diagnostic_msgs/msg/DiagnosticArray"

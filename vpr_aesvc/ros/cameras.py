@@ -13,10 +13,10 @@ from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverriding
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.ros.convert import seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.settings import NodeSettings
+from vpr_aesvc.types import Intrinsics
 
 
 @dataclass(frozen=True)

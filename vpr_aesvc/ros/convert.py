@@ -10,9 +10,10 @@ from geometry_msgs.msg import Point, PoseWithCovariance, PoseWithCovarianceStamp
 from geometry_msgs.msg import Pose as PoseMessage
 from numpy.typing import NDArray
 from std_msgs.msg import Header
-from vpr_aesvc_msgs.msg import Descriptor, LoopClosure, PlaceMatch, PlaceMatches
+from vpr_aesvc_msgs.msg import Descriptor, PlaceMatch, PlaceMatches
+from vpr_aesvc_msgs.msg import LoopClosure as LoopClosureMessage
 
-from vpr_aesvc.onboard.loop_closure import Closure
+from vpr_aesvc.onboard.loop_closure import LoopClosure
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.transforms import compose, inverse, matrix, unit
 from vpr_aesvc.types import Pose
@@ -99,8 +100,8 @@ def with_covariance(pose: Pose, covariance: NDArray[np.float64]) -> PoseWithCova
     return PoseWithCovariance(pose=pose_message(pose), covariance=covariance.ravel().tolist())
 
 
-def closure_message(header: Header, found: Closure) -> LoopClosure:
-    return LoopClosure(
+def closure_message(header: Header, found: LoopClosure) -> LoopClosureMessage:
+    return LoopClosureMessage(
         header=header,
         from_place=found.first,
         to_place=found.second,

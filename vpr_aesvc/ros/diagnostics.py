@@ -38,7 +38,7 @@ class Health:
         self.added = 0
         self.last_match = ""
         self.why_nothing = ""
-        self.left_out = ""  # why nothing came of the last frame
+        self.skip_counts = ""  # why nothing came of the last frame
         self._pose_source = pose_source
         self._failing = ""  # why the last frame could not be worked on
         self._poseless = 0  # frames since the last that had a pose
@@ -66,10 +66,10 @@ class Health:
 
     def finished(self, outcome: Outcome) -> None:
         self._answers.append(time.monotonic())
-        self.left_out = outcome.skipped or ""
+        self.skip_counts = outcome.skipped or ""
         if outcome.bad:
-            self.refuse("picture", self.left_out)
-            self._failing = f"pictures are left out: {self.left_out}"
+            self.refuse("picture", self.skip_counts)
+            self._failing = f"pictures are left out: {self.skip_counts}"
             return
         self._failing = ""
         if outcome.failed is not None:
@@ -118,7 +118,7 @@ class Health:
             "memory, MB": f"{_resident():.0f}",
             "last match": self.last_match,
             "why nothing matches": self.why_nothing,
-            "why the last image was left out": self.left_out,
+            "why the last image was left out": self.skip_counts,
         }
         for stage, latency in self.stages.summary().items():
             values[f"{stage}, ms"] = f"median {latency.median:.1f}, 95th percentile {latency.high:.1f}"

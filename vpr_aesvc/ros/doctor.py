@@ -216,7 +216,7 @@ class _Examination:
             )
         age = float(np.median(heard.ages))
         if abs(age) > _OLD:
-            advice = "set use_sim_time where a bag or simulator gives the time; else synchronise the clocks (chrony)"
+            advice = "set use_sim_time where a bag or simulator gives the time; else synchronize the clocks (chrony)"
             self.say(
                 "warning",
                 f"{topic}: stamps are {abs(age):.1f} s {'behind' if age > 0 else 'ahead of'} this machine's clock",

@@ -35,7 +35,7 @@ def arrival(picture: Picture, motion: Motion | None, cameras: Cameras | None) ->
     )
 
 
-def work(node: VprNode, camera: str, picture: Picture) -> None:
+def process_frame(node: VprNode, camera: str, picture: Picture) -> None:
     """Nothing that one frame does may end the thread."""
     engine, outputs, motion, cameras = node.engine, node.outputs, node.motion, node.cameras
     if engine is None or outputs is None:

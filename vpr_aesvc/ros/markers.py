@@ -1,4 +1,4 @@
-"""What RViz draws: the places of the map, and a line from the robot to the place it was recognised at."""
+"""What RViz draws: the places of the map, and a line from the robot to the place it was recognized at."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vpr_aesvc.ros.convert import point_message, pose_message
 from vpr_aesvc.types import Place, Pose
 
 _PLACE, _ACCEPTED, _REFUSED = (0.45, 0.55, 0.65, 0.9), (0.1, 0.75, 0.3, 1.0), (0.85, 0.2, 0.2, 0.6)
-_SIZE = 0.15  # metres
+_SIZE = 0.15  # meters
 
 
 def place_markers(frame: str, places: Iterable[Place]) -> MarkerArray:
@@ -31,9 +31,9 @@ def match_markers(header: Header, here: Pose | None, place: Pose | None, accepte
         header: its frame is the map's.
         here: None where odometry does not know, or is not in the map's frame.
     """
-    colour = _ACCEPTED if accepted else _REFUSED
-    arrow = _marker(header.frame_id, "match", Marker.ARROW, colour)
-    line = _marker(header.frame_id, "match line", Marker.LINE_STRIP, colour)
+    color = _ACCEPTED if accepted else _REFUSED
+    arrow = _marker(header.frame_id, "match", Marker.ARROW, color)
+    line = _marker(header.frame_id, "match line", Marker.LINE_STRIP, color)
     for one in (arrow, line):
         one.header.stamp = header.stamp
     if place is None:
@@ -49,10 +49,10 @@ def match_markers(header: Header, here: Pose | None, place: Pose | None, accepte
     return MarkerArray(markers=[arrow, line])
 
 
-def _marker(frame: str, namespace: str, kind: int, colour: tuple[float, float, float, float]) -> Marker:
+def _marker(frame: str, namespace: str, kind: int, color: tuple[float, float, float, float]) -> Marker:
     marker = Marker(ns=namespace, id=0, type=kind, action=Marker.ADD, frame_locked=True)
     marker.header.frame_id = frame
     marker.pose.orientation.w = 1.0
     marker.scale.x = marker.scale.y = marker.scale.z = _SIZE
-    marker.color = ColorRGBA(r=colour[0], g=colour[1], b=colour[2], a=colour[3])
+    marker.color = ColorRGBA(r=color[0], g=color[1], b=color[2], a=color[3])
     return marker

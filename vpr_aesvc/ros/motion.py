@@ -14,11 +14,10 @@ from rclpy.time import Time
 from tf2_ros import Buffer, TransformException, TransformListener
 
 from vpr_aesvc.onboard.pose_buffer import PoseBuffer
-from vpr_aesvc.recordings.bags.camera import as_body, is_optical
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.settings import NodeSettings
-from vpr_aesvc.transforms import HERE, compose, unit
+from vpr_aesvc.transforms import HERE, as_body, compose, is_optical, unit
 from vpr_aesvc.types import Pose
 
 _QUEUE = 50  # poses come fast and are small

@@ -18,9 +18,9 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.onboard.engine import Engine
-from vpr_aesvc.onboard.latest_frame_worker import NewestFirst
+from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.ros import changes, frames, parameters, wrong_transitions
+from vpr_aesvc.ros import frame_worker, parameter_updates, parameters, transition_guard
 from vpr_aesvc.ros.cameras import Cameras, Picture
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.motion import Motion
@@ -35,7 +35,7 @@ _JUMP = 1.0  # seconds that the clock must go back for what is known of the robo
 class VprNode(LifecycleNode):
     """See the README for topics, services and parameters.
 
-    Three threads: the executor's two take messages and services in, the third decodes, describes and recognises (:class:`NewestFirst`); the
+    Three threads: the executor's two take messages and services in, the third decodes, describes and recognizes (:class:`LatestFrameWorker`); the
     map is touched by that one alone once the node is configured.
     """
 
@@ -44,7 +44,7 @@ class VprNode(LifecycleNode):
         self.settings = NodeSettings()
         self.health = Health()
         self.engine: Engine | None = None
-        self.worker: NewestFirst[Picture] | None = None
+        self.worker: LatestFrameWorker[Picture] | None = None
         self.newest: Picture | None = None
         self.busy = threading.RLock()  # a transition and a service do not run beside each other
         self.cameras: Cameras | None = None
@@ -59,8 +59,8 @@ class VprNode(LifecycleNode):
             self.get_logger().error(
                 f"there is no parameter {name!r}: it changes nothing; `ros2 param list` has the names"
             )
-        self.add_on_set_parameters_callback(partial(changes.asked, self))
-        wrong_transitions.answer(self)
+        self.add_on_set_parameters_callback(partial(parameter_updates.on_set_parameters, self))
+        transition_guard.install(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = float(self.get_parameter("diagnostics_period").value or 1.0)
         # Not by the node's own clock: where nobody gives it the time, the diagnostics must still come.
@@ -134,7 +134,7 @@ class VprNode(LifecycleNode):
         except BaseException:
             place_map.close()
             raise
-        self.worker = NewestFirst(partial(frames.work, self))
+        self.worker = LatestFrameWorker(partial(frame_worker.process_frame, self))
         self.outputs = Outputs(self, settings)
         self._offered = Services(self)
         self.get_logger().info(

@@ -17,7 +17,7 @@ _OPEN = {int: 2**31 - 1, float: 1e9}
 
 
 @dataclass(frozen=True)
-class Setting:
+class ParameterSpec:
     """One parameter: a leaf of the settings. ``kind`` is its type, ``optional`` whether it may be left unset."""
 
     name: str
@@ -52,23 +52,23 @@ class Setting:
         return typing.get_args(self.kind) if typing.get_origin(self.kind) is typing.Literal else ()
 
 
-def all_settings(model: type[BaseModel] = NodeSettings, group: str = "") -> list[Setting]:
+def all_parameter_specs(model: type[BaseModel] = NodeSettings, group: str = "") -> list[ParameterSpec]:
     """Every leaf of the settings, in order."""
-    found: list[Setting] = []
+    found: list[ParameterSpec] = []
     hints = typing.get_type_hints(model)
     for name, field in model.model_fields.items():
         kind, optional = _plain(hints[name])
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found += all_settings(kind, f"{group}{name}.")
+            found += all_parameter_specs(kind, f"{group}{name}.")
         else:
-            found.append(Setting(f"{group}{name}", field, kind, optional))
+            found.append(ParameterSpec(f"{group}{name}", field, kind, optional))
     return found
 
 
 def table() -> str:
     """The parameters as a Markdown table."""
     lines = ["| parameter | default | |", "|---|---|---|"]
-    for setting in all_settings():
+    for setting in all_parameter_specs():
         shown = "not set" if setting.default is None else _shown(setting.default)
         words = setting.field.description or ""
         words += f" (one of {', '.join(setting.choices)})" if setting.choices and ":" not in words else ""

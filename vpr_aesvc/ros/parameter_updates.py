@@ -11,7 +11,7 @@ from rclpy.parameter import Parameter
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.ros import parameters
-from vpr_aesvc.ros.parameter_specs import all_settings
+from vpr_aesvc.ros.parameter_specs import all_parameter_specs
 from vpr_aesvc.ros.settings import LIVE, NodeSettings
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from vpr_aesvc.ros.node import VprNode
 
 
-def asked(node: VprNode, changed: list[Parameter]) -> SetParametersResult:
+def on_set_parameters(node: VprNode, changed: list[Parameter]) -> SetParametersResult:
     """Takes the change, or says why not; nothing is changed then."""
-    mine = {setting.name: setting for setting in all_settings()}
+    mine = {setting.name: setting for setting in all_parameter_specs()}
     wanted = [parameter for parameter in changed if parameter.name in mine]
     if not wanted:
         return SetParametersResult(successful=True)

@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.ros.parameter_specs import Setting, all_settings
+from vpr_aesvc.ros.parameter_specs import ParameterSpec, all_parameter_specs
 from vpr_aesvc.ros.settings import READ_ONLY, NodeSettings
 
 _TYPES = {
@@ -41,7 +41,7 @@ def declare(node: Node) -> None:
         VprError: a value is of the wrong type, or out of range; the message names the parameter.
     """
     given = getattr(node, "_parameter_overrides", {})
-    for setting in all_settings():
+    for setting in all_parameter_specs():
         found = given.get(setting.name)
         if setting.kind is float and found is not None and found.type_ == Parameter.Type.INTEGER:
             given[setting.name] = Parameter(
@@ -53,7 +53,7 @@ def declare(node: Node) -> None:
             raise VprError(f"parameter {setting.name}: {error}") from error
 
 
-def descriptor(setting: Setting) -> ParameterDescriptor:
+def descriptor(setting: ParameterSpec) -> ParameterDescriptor:
     """As `ros2 param describe` shows it."""
     found = ParameterDescriptor(
         name=setting.name,
@@ -74,7 +74,7 @@ def descriptor(setting: Setting) -> ParameterDescriptor:
 
 def unknown(node: Node) -> list[str]:
     """Names that were given to the node and that it has no use for, such as a mistyped one."""
-    known = {setting.name for setting in all_settings()} | {"use_sim_time", "start_type_description_service"}
+    known = {setting.name for setting in all_parameter_specs()} | {"use_sim_time", "start_type_description_service"}
     given = getattr(node, "_parameter_overrides", {})
     return sorted(name for name in given if name not in known and not name.startswith("qos_overrides."))
 
@@ -86,7 +86,9 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
         VprError: a value is not one that the setting can take; the message names the parameter.
     """
     try:
-        values: dict[str, Any] = {setting.name: node.get_parameter(setting.name).value for setting in all_settings()}
+        values: dict[str, Any] = {
+            setting.name: node.get_parameter(setting.name).value for setting in all_parameter_specs()
+        }
     except ParameterUninitializedException as error:  # rcl reads an empty list as nothing
         raise VprError(f"{error}; an empty list cannot be given") from error
     values |= {parameter.name: parameter.value for parameter in changed if parameter.name in values}

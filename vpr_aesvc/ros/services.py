@@ -42,15 +42,15 @@ class Services:
             "reset": (Trigger, self._reset),
         }
         self._services = [
-            node.create_service(kind, f"~/{name}", self._guarded(work), callback_group=group)
-            for name, (kind, work) in kinds.items()
+            node.create_service(kind, f"~/{name}", self._guarded(process_frame), callback_group=group)
+            for name, (kind, process_frame) in kinds.items()
         ]
 
     def close(self) -> None:
         for service in self._services:
             self._node.destroy_service(service)
 
-    def _guarded(self, work: Callable[[Engine, Any, Any], None]) -> Callable[[Any, Any], Any]:
+    def _guarded(self, process_frame: Callable[[Engine, Any, Any], None]) -> Callable[[Any, Any], Any]:
         """A user's mistake is an answer, not an exception."""
 
         def call(request: Any, response: Any) -> Any:
@@ -59,7 +59,7 @@ class Services:
                 try:
                     if engine is None or worker is None:
                         raise VprError("the node is not configured")
-                    worker.submit(lambda: work(engine, request, response)).result()
+                    worker.submit(lambda: process_frame(engine, request, response)).result()
                     response.success = True
                 except (VprError, ValueError) as error:
                     response.success, response.message = False, str(error)

@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Mode
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.keyframes.gate import KeyframeSettings
 
 LIVE = ("recognition", "keyframes")
 """Groups whose parameters may be changed while the node runs; the others only before it is configured."""

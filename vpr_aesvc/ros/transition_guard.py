@@ -7,7 +7,7 @@ from typing import Any
 from rclpy.lifecycle import LifecycleNode
 
 
-def answer(node: LifecycleNode) -> None:
+def install(node: LifecycleNode) -> None:
     """rclpy (Humble to Jazzy) raises from the service where there is no such transition: the caller gets no answer, and the node ends."""
     service = getattr(node, "_service_change_state", None)
     if service is None:

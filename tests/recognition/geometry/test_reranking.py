@@ -8,10 +8,10 @@ from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recognition.geometry.verification import Geometry, verify
+from vpr_aesvc.recognition.geometry.inlier_model import InlierModel, fit_logistic, learn_inlier_model
 from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
 from vpr_aesvc.recognition.geometry.reranking import MIN_INLIERS, rerank
-from vpr_aesvc.recognition.geometry.inlier_model import Support, fit_logistic, learn_support
+from vpr_aesvc.recognition.geometry.verification import Geometry, verify
 
 
 def seen(inliers, keypoints=300):
@@ -49,7 +49,7 @@ def test_chance_stays_below_support(ie_tower, corridor_loop):
 
 @pytest.fixture(scope="module")
 def corridor(corridor_loop, mobilenet):
-    """Key points, centred embeddings, where each frame is, and which are the database's."""
+    """Key points, centerd embeddings, where each frame is, and which are the database's."""
     inputs = open_input(corridor_loop)
     images = [read_image(frame.path) for frame in inputs.frames]
     backbone = open_backbone(str(mobilenet))
@@ -88,25 +88,25 @@ def test_the_map_teaches_what_inliers_are_worth(corridor):
     stored = np.flatnonzero(database)
     where = np.column_stack([np.zeros(len(stored)), np.arange(len(stored))])
     points = [keypoints[at].strongest(200) for at in stored]
-    worth = learn_support(points, rows[stored], where)
+    worth = learn_inlier_model(points, rows[stored], where)
     assert len(worth.absent) >= 20 and worth.present >= 20
     assert worth.probability(seen(60)) > 0.9 > 0.3 > worth.probability(seen(0))
     assert worth.probability(seen(0, 10)) is None
     assert worth.false_positive_rate(60) < 0.01 < worth.false_positive_rate(5)
     assert MIN_INLIERS <= worth.least_inliers(0.05) <= worth.least_inliers(0.001) < 60
-    assert Support.from_json(json.loads(json.dumps(worth.to_json()))) == worth
+    assert InlierModel.from_json(json.loads(json.dumps(worth.to_json()))) == worth
     few, some, there = points[:22], rows[stored[:22]], where[:22]
-    assert learn_support(few, some, there, far=1) == learn_support(few, some, there, far=1) is not None
-    assert learn_support(few, some, there * 100) is None  # no place has a neighbour
-    assert learn_support(few, some, there / 100) is None  # no place is far from another
-    assert learn_support(few[:1], some[:1], there[:1]) is None
+    assert learn_inlier_model(few, some, there, far=1) == learn_inlier_model(few, some, there, far=1) is not None
+    assert learn_inlier_model(few, some, there * 100) is None  # no place has a neighbor
+    assert learn_inlier_model(few, some, there / 100) is None  # no place is far from another
+    assert learn_inlier_model(few[:1], some[:1], there[:1]) is None
 
 
 def test_the_null_keeps_the_rate_it_is_asked_for():
     random = np.random.default_rng(0)
     kept = {rate: [] for rate in (0.1, 0.05, 0.01)}
     for _ in range(100):  # counts of a known law: geometric, mean 8, beyond a chance level
-        worth = Support(tuple(sorted(10 + random.geometric(1 / 8, 200))), 1.0, 0.0, 100)
+        worth = InlierModel(tuple(sorted(10 + random.geometric(1 / 8, 200))), 1.0, 0.0, 100)
         for rate, found in kept.items():
             found.append((7 / 8) ** (worth.least_inliers(rate) - 11))  # the true part at or above that count
     for rate, found in kept.items():
@@ -131,7 +131,7 @@ def test_fits_without_an_answer():
     for right in (counts < 20, np.zeros(40, np.bool_), np.ones(40, np.bool_), counts >= 20):
         slope, intercept = fit_logistic(counts, right, np.ones(40))
         assert slope >= 0 and np.isfinite([slope, intercept]).all()
-    worth = Support((0,) * 30, slope, intercept, 40)  # the last: separable
+    worth = InlierModel((0,) * 30, slope, intercept, 40)  # the last: separable
     assert worth.probability(seen(0)) < 0.05 and worth.probability(seen(39)) > 0.9
     assert worth.least_inliers(0.01) == MIN_INLIERS
 
@@ -139,7 +139,7 @@ def test_fits_without_an_answer():
 @pytest.mark.parametrize("rate", [0.0, -0.1, 0.5, float("nan")])
 def test_rates_that_are_none(rate):
     with pytest.raises(VprError, match="a false positive rate is above 0"):
-        Support((0,) * 30, 1.0, 0.0, 40).least_inliers(rate)
+        InlierModel((0,) * 30, 1.0, 0.0, 40).least_inliers(rate)
 
 
 @pytest.mark.parametrize(
@@ -148,6 +148,6 @@ def test_rates_that_are_none(rate):
 )
 def test_damaged_numbers_are_refused(change):
     with pytest.raises(VprError, match="learn it again"):
-        Support.from_json({"absent": [3] * 30, "slope": 1.0, "intercept": -3.0, "present": 40, **change})
+        InlierModel.from_json({"absent": [3] * 30, "slope": 1.0, "intercept": -3.0, "present": 40, **change})
     with pytest.raises(VprError, match="learn it again"):
-        Support.from_json({})
+        InlierModel.from_json({})

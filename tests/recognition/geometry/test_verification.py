@@ -5,9 +5,10 @@ import pytest
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recognition.geometry.verification import Intrinsics, match_keypoints, verify
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, detect_keypoints
 from vpr_aesvc.recognition.geometry.reranking import rerank
+from vpr_aesvc.recognition.geometry.verification import match_keypoints, verify
+from vpr_aesvc.types import Intrinsics
 
 CAMERA = Intrinsics(400.0, 400.0, 320.0, 240.0)
 KINDS = ("sift", "orb")
@@ -19,7 +20,7 @@ def turned(degrees, axis=(0.0, 1.0, 0.0)):
 
 
 def points_in_depth(count=200, plane=False, seed=0):
-    """Points before the query's camera, in metres: float64 [count, 3]."""
+    """Points before the query's camera, in meters: float64 [count, 3]."""
     random = np.random.default_rng(seed)
     depth = np.full(count, 5.0) if plane else random.uniform(3, 12, count)
     xy = random.uniform(-0.55, 0.55, (count, 2)) * (1.0, 0.75)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.sequence.likelihood import Evidence, SparseRow, learn_evidence
-from vpr_aesvc.recognition.sequence.motion_model import MODES, Odometry
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter, SequenceSettings, best_place
 from vpr_aesvc.recognition.sequence.forward_backward import smooth
+from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, SparseRow, learn_similarity_likelihood
+from vpr_aesvc.recognition.sequence.motion_model import MODES, Odometry
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 
 N = 60
@@ -24,7 +24,7 @@ def seen_at(*rows, places=N, ratio=200.0):
 
 
 def told(similarities, places):
-    """Evidence that takes a row as the log likelihood ratios themselves."""
+    """SimilarityLikelihood that takes a row as the log likelihood ratios themselves."""
     return np.pad(np.asarray(similarities, float), (0, places - len(similarities)), constant_values=-np.inf)
 
 
@@ -37,7 +37,7 @@ def nothing(places=N):
 
 
 def straight(count=N, step=1.0, turned_back=False):
-    """Poses along x, ``step`` metres apart, looking along it; or out and back on the same way."""
+    """Poses along x, ``step`` meters apart, looking along it; or out and back on the same way."""
     poses = np.zeros((count, 7))
     poses[:, 6] = 1
     poses[:, 0] = np.arange(count) * step
@@ -56,7 +56,7 @@ def test_standing_still_leaves_the_belief_where_it_is():
 
 @pytest.mark.parametrize("forward", [2.0, -2.0])
 def test_odometry_moves_by_its_distance_either_way_along_the_traverse(forward):
-    """Nobody knows yet whether the robot faces along the traverse: two metres on are two places on, mostly, or two back."""
+    """Nobody knows yet whether the robot faces along the traverse: two meters on are two places on, mostly, or two back."""
     track = PlaceTrack([0] * N, straight())
     moving = follower(track, SURE.model_copy(update={"odometry_error": 0.0}))
     moving.step(seen_at(30, ratio=1e9))
@@ -182,14 +182,14 @@ def test_a_map_that_grows_from_nothing():
         answer = moving.step(seen_at(at, places=at + 1), stamp=float(at))
     assert len(moving.track) == 30 and answer.row == 29 and answer.accepted
     whole = PlaceTrack([0] * 30, stamps=np.arange(30.0))
-    assert moving.track.line("seconds").centres == pytest.approx(whole.line("seconds").centres)
+    assert moving.track.line("seconds").centers == pytest.approx(whole.line("seconds").centers)
 
 
 def test_many_frames_of_one_view_are_not_many_witnesses():
     """The same frame thirty times, in a map of which it says little: as sure as after the first, nearly."""
     random = np.random.default_rng(3)
     row = random.normal(0, 0.1, 200).astype(np.float32)
-    still = SequenceFilter(PlaceTrack([0] * 200), SURE, Evidence())
+    still = SequenceFilter(PlaceTrack([0] * 200), SURE, SimilarityLikelihood())
     probabilities = [still.step(row).probability for _ in range(30)]
     assert max(probabilities) < 2.5 * probabilities[0] < 0.5
 
@@ -234,11 +234,11 @@ def test_places_where_the_drive_stood_still_take_no_distance():
     """A hundred places at one spot are crossed as one is."""
     x = np.concatenate([np.arange(10.0), np.full(100, 10.0), np.arange(11.0, 21.0)])
     poses = np.stack([x, 0 * x, 0 * x], 1)
-    line = PlaceTrack([0] * len(x), poses).line("metres")
+    line = PlaceTrack([0] * len(x), poses).line("meters")
     belief = np.zeros(len(x))
     belief[8] = 1
     moved = line.ahead(belief, 5.0, 5.0)
-    assert (moved * line.centres).sum() / moved.sum() == pytest.approx(line.centres[8] + 5, abs=0.2)
+    assert (moved * line.centers).sum() / moved.sum() == pytest.approx(line.centers[8] + 5, abs=0.2)
 
 
 def test_a_sparse_row_ranks_as_the_whole_row_does():
@@ -246,9 +246,9 @@ def test_a_sparse_row_ranks_as_the_whole_row_does():
     row = random.normal(0, 0.1, 2000)
     row[700] = 0.8
     best = np.argsort(-row)[:200]
-    evidence = Evidence(centre=0.0, spread=0.1)
-    whole = SequenceFilter(PlaceTrack([0] * 2000), evidence=evidence).step(row)
-    sparse = SequenceFilter(PlaceTrack([0] * 2000), evidence=evidence).step(SparseRow(best, row[best], 0.0))
+    likelihood = SimilarityLikelihood(center=0.0, spread=0.1)
+    whole = SequenceFilter(PlaceTrack([0] * 2000), likelihood=likelihood).step(row)
+    sparse = SequenceFilter(PlaceTrack([0] * 2000), likelihood=likelihood).step(SparseRow(best, row[best], 0.0))
     assert whole.row == sparse.row == 700 and sparse.probability == pytest.approx(whole.probability, abs=0.1)
 
 
@@ -293,29 +293,29 @@ def test_smoothing_is_cut_where_the_clock_jumps_back():
     rows = np.array([seen_at(row) for row in (10, 11, 12, 40, 41, 42)])
     stamps = [0.0, 1, 2, 0, 1, 2]
     track = PlaceTrack([0] * N)
-    found = smooth(rows, track, evidence=told, stamps=stamps, change=1e-9)
-    alone = smooth(rows[3:], track, evidence=told, stamps=stamps[3:], change=1e-9)
+    found = smooth(rows, track, likelihood=told, stamps=stamps, change=1e-9)
+    alone = smooth(rows[3:], track, likelihood=told, stamps=stamps[3:], change=1e-9)
     assert found.places[3:] == pytest.approx(alone.places, abs=1e-6)
     assert [bool(one.message) for one in found.beliefs] == [False, False, False, True, False, False]
     with pytest.raises(VprError, match="expected stamps for 6 frames, found 2"):
-        smooth(rows, track, evidence=told, stamps=[0.0, 1.0])
+        smooth(rows, track, likelihood=told, stamps=[0.0, 1.0])
     with pytest.raises(VprError, match="no places"):
-        smooth(rows[:, :0], PlaceTrack([]), evidence=told)
+        smooth(rows[:, :0], PlaceTrack([]), likelihood=told)
 
 
-def test_evidence_is_learned_from_neighbours():
-    """Neighbours that stand out make a sharp likelihood; a map of noise a blunt one. One frame never exceeds one in n by much."""
+def test_evidence_is_learned_from_neighbors():
+    """Neighbors that stand out make a sharp likelihood; a map of noise a blunt one. One frame never exceeds one in n by much."""
     random = np.random.default_rng(0)
     walk = np.cumsum(random.standard_normal((300, 64)), 0)
     walk -= np.stack([walk[max(0, at - 15) : at + 15].mean(0) for at in range(300)])
     smooth_map = walk / np.linalg.norm(walk, axis=1, keepdims=True)
     noise = random.standard_normal((300, 64))
-    sharp, blunt = (learn_evidence(rows, [0] * 300) for rows in (smooth_map, noise))
+    sharp, blunt = (learn_similarity_likelihood(rows, [0] * 300) for rows in (smooth_map, noise))
     assert sharp.sharpness > blunt.sharpness == pytest.approx(0.7)
     assert blunt.change > sharp.change
     assert np.exp(sharp(smooth_map @ smooth_map[9], 300)).max() < 300**1.5
-    assert learn_evidence(noise[:15], [0] * 15) == Evidence()
-    assert np.array_equal(Evidence()(np.arange(15.0), 15), np.zeros(15))
+    assert learn_similarity_likelihood(noise[:15], [0] * 15) == SimilarityLikelihood()
+    assert np.array_equal(SimilarityLikelihood()(np.arange(15.0), 15), np.zeros(15))
 
 
 def test_a_step_at_ten_thousand_places_is_quick():

@@ -3,16 +3,16 @@
 import numpy as np
 import pytest
 
+from benchmarks.seqslam import seqslam
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.linear import whitening
-from vpr_aesvc.recognition.sequence.likelihood import learn_evidence
-from benchmarks.seqslam import seqslam
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter
 from vpr_aesvc.recognition.sequence.forward_backward import smooth
+from vpr_aesvc.recognition.sequence.likelihood import learn_similarity_likelihood
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 
 
@@ -28,18 +28,18 @@ def laps(corridor_loop, mobilenet):
 def parts(laps):
     frames, described, first = laps
     right = positives(frames[first:], frames[:first]).table(first)
-    return described[first:] @ described[:first].T, right, learn_evidence(described[:first], [0] * first)
+    return described[first:] @ described[:first].T, right, learn_similarity_likelihood(described[:first], [0] * first)
 
 
 def test_later_laps_are_found_in_the_first(laps):
-    similarities, right, evidence = parts(laps)
-    follower = SequenceFilter(PlaceTrack([0] * right.shape[1]), evidence=evidence)
+    similarities, right, likelihood = parts(laps)
+    follower = SequenceFilter(PlaceTrack([0] * right.shape[1]), likelihood=likelihood)
     beliefs = [follower.step(row) for row in similarities]
     hit = right[np.arange(len(right)), [belief.row for belief in beliefs]]
     accepted = np.array([belief.accepted for belief in beliefs])
     assert hit.mean() >= 0.95 and hit[accepted].all() and accepted.mean() > 0.75
     assert np.flatnonzero(accepted)[0] < 5
-    found = smooth(similarities, follower.track, evidence=evidence)
+    found = smooth(similarities, follower.track, likelihood=likelihood)
     smoothed = right[np.arange(len(right)), found.rows]
     assert smoothed.mean() >= 0.97 and smoothed[found.probability >= 0.95].all()
     assert (found.probability >= 0.95).mean() >= 0.9
@@ -57,9 +57,9 @@ def test_the_window_of_the_baseline_helps_a_single_frame(laps):
 
 
 def test_twenty_places_on_in_the_middle_of_a_lap(laps):
-    similarities, right, evidence = parts(laps)
+    similarities, right, likelihood = parts(laps)
     order = [*range(12), *range(32, 44)]
-    follower = SequenceFilter(PlaceTrack([0] * right.shape[1]), evidence=evidence)
+    follower = SequenceFilter(PlaceTrack([0] * right.shape[1]), likelihood=likelihood)
     beliefs = [follower.step(similarities[at]) for at in order]
     hit = np.array([right[at, belief.row] for at, belief in zip(order, beliefs, strict=True)])
     accepted = np.array([belief.accepted for belief in beliefs])

@@ -2,13 +2,13 @@ import json
 
 import numpy as np
 import pytest
-from test_neighbourhoods import walk
+from test_neighborhoods import walk
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix, unit
-from vpr_aesvc.recognition.similarity.calibration import refined, reliability
 from vpr_aesvc.recognition.logistic import fit_logistic
-from vpr_aesvc.recognition.similarity.neighbourhoods import Neighbourhoods
+from vpr_aesvc.recognition.similarity.calibration import refined, reliability
+from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 
 
@@ -19,12 +19,12 @@ def rows():
 
 @pytest.fixture(scope="module")
 def null(rows):
-    return NullModel.fit(Neighbourhoods(rows))
+    return NullModel.fit(Neighborhoods(rows))
 
 
 def values(rows, frames):
-    places = Neighbourhoods(rows)
-    return np.array([places.evidence(similarities).value for similarities in frames @ rows.T])
+    places = Neighborhoods(rows)
+    return np.array([places.margin(similarities).value for similarities in frames @ rows.T])
 
 
 def test_frames_from_elsewhere_are_accepted_at_the_rate_asked_for(rows, null):
@@ -38,8 +38,8 @@ def test_probabilities_hold_for_frames_in_the_map(rows, null):
     random = np.random.default_rng(3)
     at = random.integers(1, 599, 800)
     noisy = unit(rows[at] + rows[at - 1] + random.uniform(0.1, 0.6, (800, 1)) * random.standard_normal((800, 32)))
-    places = Neighbourhoods(rows)
-    found = [places.evidence(similarities) for similarities in noisy @ rows.T]
+    places = Neighborhoods(rows)
+    found = [places.margin(similarities) for similarities in noisy @ rows.T]
     right = np.abs(np.array([one.row for one in found]) - at) <= 3
     probability = null.probability(np.array([one.value for one in found]), in_map=1.0)
     assert 0.4 < right.mean() < 0.95
@@ -54,7 +54,7 @@ def test_more_evidence_is_never_less_and_levels_and_rates_agree(null):
     for asked in (0.9, 0.3, 0.2, 0.1, 0.01, 1.01 * null.least_rate):
         assert null.false_positive_rate(null.threshold(asked)) == pytest.approx(asked, rel=1e-3)
     assert rate[-1] == null.least_rate == pytest.approx(0.02 / (2 + null.stretches))
-    assert null.threshold(0.99 * null.least_rate) == np.inf  # no evidence is worth that in this map
+    assert null.threshold(0.99 * null.least_rate) == np.inf  # no margin is worth that in this map
     assert null.probability(2.0, in_map=0.5) < null.probability(2.0, in_map=0.99) < null.probability(2.0, in_map=1.0)
     assert null.probability(2.0, in_map=0.0) == 0
     for wrong in (0.0, -1, 1.5, float("nan")):
@@ -66,7 +66,7 @@ def test_standing_still_does_not_change_the_null(rows, null):
     random = np.random.default_rng(1)
     for copies in (50, 400):
         still = unit(rows[300] + 1e-3 * random.standard_normal((copies, 32)).astype(np.float32))
-        held = NullModel.fit(Neighbourhoods(np.concatenate([rows[:300], still, rows[301:]])))
+        held = NullModel.fit(Neighborhoods(np.concatenate([rows[:300], still, rows[301:]])))
         for rate in (0.2, 0.05, 0.01):
             assert held.threshold(rate) == pytest.approx(null.threshold(rate), rel=0.05)
 
@@ -75,11 +75,11 @@ def test_places_driven_past_twice_do_not_poison_the_null(null):
     random = np.random.default_rng(2)
     lap = walk(600)
     again = unit(lap + 0.05 * random.standard_normal(lap.shape).astype(np.float32))
-    twice = NullModel.fit(Neighbourhoods(np.concatenate([lap, again]), ["a"] * 600 + ["b"] * 600))
+    twice = NullModel.fit(Neighborhoods(np.concatenate([lap, again]), ["a"] * 600 + ["b"] * 600))
     assert twice.revisited and not null.revisited
     assert twice.threshold(0.05) < 1.6 * null.threshold(0.05)
     where = np.tile(np.column_stack([np.arange(600) * 2.0, np.zeros(600)]), (2, 1))
-    known = NullModel.fit(Neighbourhoods(np.concatenate([lap, again]), ["a"] * 600 + ["b"] * 600, where))
+    known = NullModel.fit(Neighborhoods(np.concatenate([lap, again]), ["a"] * 600 + ["b"] * 600, where))
     assert not known.revisited
 
 
@@ -103,7 +103,7 @@ def test_it_is_stale_when_the_map_has_grown_by_a_quarter(null):
 @pytest.mark.parametrize("alike", [False, True])
 def test_a_tiny_map_promises_little(count, alike):
     rows = np.tile(walk(1), (count, 1)) if alike else walk(20)[:count]
-    null = NullModel.fit(Neighbourhoods(rows.reshape(count, 32)))
+    null = NullModel.fit(Neighborhoods(rows.reshape(count, 32)))
     assert np.isfinite([null.threshold(0.01), null.probability(1.0), null.false_positive_rate(1.0)]).all()
     outside = values(rows, walk(200, seed=7)) if count else np.zeros(200)
     assert (outside >= null.threshold(0.01)).mean() <= 0.01
@@ -133,15 +133,15 @@ def test_the_curve_equals_scikit_learns():
 def test_labels_correct_a_probability_that_is_wrong(null, labels):
     pytest.importorskip("sklearn")
     random = np.random.default_rng(4)
-    evidence = random.exponential(2, labels + 4000)
-    right = random.random(labels + 4000) < 0.5 * (1 - np.exp(-evidence))
-    better = refined(null, evidence[:labels], right[:labels])
-    before, after = (reliability(one.probability(evidence[labels:]), right[labels:]).error for one in (null, better))
+    margin = random.exponential(2, labels + 4000)
+    right = random.random(labels + 4000) < 0.5 * (1 - np.exp(-margin))
+    better = refined(null, margin[:labels], right[:labels])
+    before, after = (reliability(one.probability(margin[labels:]), right[labels:]).error for one in (null, better))
     assert after < 0.1 < before - 0.05
     assert NullModel.from_dict(json.loads(json.dumps(better.model_dump()))) == better
     assert better.threshold(0.01) == null.threshold(0.01)
     with pytest.raises(VprError, match="only one kind"):
-        refined(null, evidence[:50], np.ones(50, np.bool_))
+        refined(null, margin[:50], np.ones(50, np.bool_))
 
 
 @pytest.fixture(scope="module")
@@ -169,9 +169,9 @@ def test_a_tower_without_some_of_its_floors(tower, size):
     """The other floors look alike; a corridor and a street do not."""
     traverses, *descriptors = tower
     rows, others, foreign = (prefix(part, size) for part in descriptors)
-    places = Neighbourhoods(rows, traverses)
+    places = Neighborhoods(rows, traverses)
     null = NullModel.fit(places)
-    near, far = (np.array([places.evidence(s).value for s in part @ rows.T]) for part in (others, foreign))
+    near, far = (np.array([places.margin(s).value for s in part @ rows.T]) for part in (others, foreign))
     assert (far >= null.threshold(0.01)).mean() <= 0.01
     assert (near >= null.threshold(0.05)).mean() <= 0.1 and (near >= null.threshold(0.01)).mean() <= 0.04
     assert (near >= null.threshold(0.5)).mean() >= 0.2

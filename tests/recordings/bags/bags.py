@@ -249,24 +249,24 @@ def image_message(bag: BagWriter, rgb, stamp: float, encoding: str, frame: str =
 
 def encoded(rgb, encoding: str):
     """RGB uint8 [H, W, 3] as a camera of this encoding would send it, written out without OpenCV's names where these are doubtful."""
-    grey = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)
     name = encoding.lower()
     if name.endswith("16"):
         return encoded(rgb, name[:-2] + "8").astype("<u2") * 257
     if name.startswith("bayer_"):
-        mosaic = np.empty(grey.shape, np.uint8)
-        for at, colour in enumerate(name[6:10]):  # top left, top right, bottom left, bottom right
-            mosaic[at // 2 :: 2, at % 2 :: 2] = rgb[at // 2 :: 2, at % 2 :: 2, "rgb".index(colour)]
+        mosaic = np.empty(gray.shape, np.uint8)
+        for at, color in enumerate(name[6:10]):  # top left, top right, bottom left, bottom right
+            mosaic[at // 2 :: 2, at % 2 :: 2] = rgb[at // 2 :: 2, at % 2 :: 2, "rgb".index(color)]
         return mosaic
     if name in ("yuv422", "uyvy", "yuyv", "yuv422_yuy2", "nv12", "nv21"):
         return _yuv(rgb, name)
-    alpha = np.full((*grey.shape, 1), 255, np.uint8)
+    alpha = np.full((*gray.shape, 1), 255, np.uint8)
     return {
         "rgb8": rgb,
         "bgr8": rgb[:, :, ::-1],
         "8uc3": rgb[:, :, ::-1],
-        "mono8": grey,
-        "8uc1": grey,
+        "mono8": gray,
+        "8uc1": gray,
         "rgba8": np.concatenate([rgb, alpha], 2),
         "bgra8": np.concatenate([rgb[:, :, ::-1], alpha], 2),
         "8uc4": np.concatenate([rgb[:, :, ::-1], alpha], 2),

@@ -59,7 +59,7 @@ def test_truncated(whole, frames, tmp_path, storage):
         open_recording(bag)
     recording = open_recording(bag, KEEP)
     assert 5 <= check_part(recording, frames) <= 8
-    assert any("the rest of the bag" in line for line in recording.left_out.lines())
+    assert any("the rest of the bag" in line for line in recording.skip_counts.lines())
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_damage_in_the_middle(whole, frames, tmp_path, storage):
         open_recording(bag)
     kept = open_recording(bag, KEEP)
     assert 5 <= check_part(kept, frames) <= 6 and kept.poses.base is not None
-    assert any("the rest of the bag" in line for line in kept.left_out.lines())
+    assert any("the rest of the bag" in line for line in kept.skip_counts.lines())
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -141,7 +141,7 @@ def test_unindexed_mcap(whole, frames, tmp_path):
     bag = unindexed_mcap(storage_file(whole["mcap"]), tmp_path / "plain.mcap")
     recording = open_recording(bag)
     assert check_part(recording, frames) == 12
-    assert not len(recording.left_out)
+    assert not len(recording.skip_counts)
 
 
 def test_unindexed_ros1(whole, frames, tmp_path):

@@ -17,7 +17,7 @@ def frames(corridor_loop):
 
 def test_keyframes_become_files_with_stamps_and_poses(frames, tmp_path):
     bag = write_bag(tmp_path / "lap", frames, "mcap", compressed=True)
-    done = vpr("bag", "images", bag, "-o", tmp_path / "an office", "--keyframe-metres", "1")
+    done = vpr("bag", "images", bag, "-o", tmp_path / "an office", "--keyframe-meters", "1")
     assert done.returncode == 0, done.stderr
     kept = [one for one in frames[::2] if one.number != SMEARED]
     found = open_input(tmp_path / "an office").frames

@@ -58,7 +58,7 @@ def test_as_json(frames, tmp_path):
     expected = sum(frame.path.stat().st_size for frame in frames) * 8e-6 / 4.5
     assert images["megabits"] == pytest.approx(expected, rel=0.02)
     (poses,) = found["poses"]
-    assert poses["travelled"] == pytest.approx(9 * 0.6, abs=0.01) and poses["child"] == "base_link"
+    assert poses["traveled"] == pytest.approx(9 * 0.6, abs=0.01) and poses["child"] == "base_link"
     assert found["tf"]["chains"] == {"camera_optical_frame": ["base_link", "camera_optical_frame"]}
     assert found["tf"]["moving"] == []
 

@@ -5,8 +5,8 @@ import pytest
 from tests.recordings.bags.bags import storage_file, write_bag
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.recordings import RecordingOptions, open_recording
-from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.mcap_index import McapIndex
+from vpr_aesvc.recordings.bags.reader import open_bag
 
 TYPES = {"/odom": "nav_msgs/msg/Odometry", "/tf_static": "tf2_msgs/msg/TFMessage"}
 

@@ -52,8 +52,8 @@ def test_stamps_out_of_order_and_equal(bag):
         bag.compressed(JPEG, stamp, 20.0 + i)
     recording, frames = given(bag)
     assert [one.frame.stamp for one in frames] == [10.0, 10.2, 10.2, 10.4]
-    assert recording.left_out.counts == {"images out of order": 1}
-    assert recording.left_out.examples["images out of order"] == ["number 2, 0.100 s before the last"]
+    assert recording.skip_counts.counts == {"images out of order": 1}
+    assert recording.skip_counts.examples["images out of order"] == ["number 2, 0.100 s before the last"]
     said(recording, "images with the stamp of the one before: 1")
 
 
@@ -84,7 +84,7 @@ def test_poses_that_are_none(bag):
     broken(bag, x=1e9, qw=math.inf, stamp=10.3)
     recording, frames = given(bag)
     assert [one.frame.pose.x for one in frames] == [0, 1, 2, 3, 4, 5]
-    assert recording.left_out.counts == {"poses that hold NaN or no unit quaternion": 3}
+    assert recording.skip_counts.counts == {"poses that hold NaN or no unit quaternion": 3}
 
 
 def broken(bag, x, qw, stamp):
@@ -101,7 +101,7 @@ def test_all_poses_are_none(bag):
     broken(bag, math.nan, 1.0, 10.0)
     bag.compressed(JPEG, 10.0)
     recording, frames = given(bag)
-    assert frames[0].frame.pose is None and len(recording.left_out) == 1
+    assert frames[0].frame.pose is None and len(recording.skip_counts) == 1
     said(recording, "none of them can be used")
 
 
@@ -120,7 +120,7 @@ def test_two_cameras_on_one_topic(bag):
     bag.image(np.zeros((10, 10, 3), np.uint8), 20.0, frame="left")
     recording, frames = given(bag)
     assert [one.frame.stamp for one in frames] == [10.0, 12.0]
-    lines = recording.left_out.lines()
+    lines = recording.skip_counts.lines()
     assert (
         "2 images of another camera on the same topic: number 1 of right, not left, number 3 of right, not left"
         in lines
@@ -269,11 +269,11 @@ def test_satellites_without_a_fix(bag):
     bag.fix(math.nan, 8, 0, 14.0)
     recording, poses = poses_of(bag)
     assert sum(pose is not None for pose in poses) >= 3
-    assert recording.left_out.counts == {"messages of /gps/fix without a position": 2}
+    assert recording.skip_counts.counts == {"messages of /gps/fix without a position": 2}
 
 
 def test_the_antenna_is_not_the_robot(bag):
-    """Two metres behind the base: the base is two metres ahead of every fix."""
+    """Two meters behind the base: the base is two meters ahead of every fix."""
     bag.tf([("base_link", "gps", Pose(-2, 0, 1)), ("base_link", "cam", HERE)], 1.0, topic="/tf_static")
     for i in range(4):
         bag.fix(0.0, i / 1e4, 0, 10.0 + i)

@@ -38,7 +38,7 @@ def check(recording, frames, places=1e-6, turns=1e-6):
         assert one.frame.stamp == frame.stamp and one.frame.image is None
         assert distance(one.frame.pose, camera_pose(frame)) < places
         assert angle(one.frame.pose, camera_pose(frame)) < turns
-    assert not len(recording.left_out)
+    assert not len(recording.skip_counts)
     return given
 
 
@@ -64,7 +64,7 @@ def test_pose_sources(frames, tmp_path, storage, poses):
 
 @pytest.mark.parametrize("storage", STORAGES)
 def test_satellites(corridor_loop, tmp_path, storage):
-    """Positions to a centimetre of a plane that touches the earth; the heading, of a circle in strides of a metre, nearly."""
+    """Positions to a centimeter of a plane that touches the earth; the heading, of a circle in strides of a meter, nearly."""
     frames = corridor_frames(corridor_loop.parent)[:40]
     recording = open_recording(write_bag(tmp_path / "bag", frames, storage, True, "navsat"))
     given = [one.frame.pose for one in recording.frames()]
@@ -206,7 +206,7 @@ def test_decode_says_which_image(frames, tmp_path):
         cut.decode()
     with pytest.raises(VprError, match=r"bag: /camera/image_raw 000002: .*not a whole sensor_msgs/CompressedImage"):
         short.decode()
-    assert recording.left_out.counts == {"images whose message cannot be read": 1}
+    assert recording.skip_counts.counts == {"images whose message cannot be read": 1}
 
 
 def test_poses_between_and_gaps(frames, tmp_path):

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from vpr_aesvc.evaluation.figures.cost import cost_drawing
 from vpr_aesvc.evaluation.figures.curve import curve_drawing
 from vpr_aesvc.evaluation.figures.histograms import cosines_drawing, pairs_drawing
-from vpr_aesvc.evaluation.figures.kit import Drawing
+from vpr_aesvc.evaluation.figures.method_styles import method_styles
 from vpr_aesvc.evaluation.figures.recognition import parts_drawing, reliability_drawing
 from vpr_aesvc.evaluation.figures.size import size_drawing, upper_bound_drawing
-from vpr_aesvc.evaluation.figures.styles import method_styles
+from vpr_aesvc.evaluation.figures.style import Drawing
 from vpr_aesvc.evaluation.measures import MEASURES, headline_first
 
 if TYPE_CHECKING:
-    from vpr_aesvc.evaluation.report import Report
+    from vpr_aesvc.evaluation.report_contents import Report
 
 __all__ = [
     "Drawing",

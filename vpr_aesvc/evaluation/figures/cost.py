@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from vpr_aesvc.evaluation.figures.kit import Drawing, canvas, legend_above, log_axis, look, part_axis, plain
+from vpr_aesvc.evaluation.figures.method_styles import LineStyle
 from vpr_aesvc.evaluation.figures.point_labels import PointLabel, place_labels
-from vpr_aesvc.evaluation.figures.styles import LineStyle
+from vpr_aesvc.evaluation.figures.style import Drawing, canvas, legend_above, log_axis, look, part_axis, plain
 from vpr_aesvc.evaluation.measures import Measure, by_method
 from vpr_aesvc.evaluation.results import MethodResult
 
@@ -30,11 +30,11 @@ def cost_drawing(results: Sequence[MethodResult], styles: Mapping[str, LineStyle
     for name, found in curves.items():
         style = styles[name]
         points = [(cost[_key(result)], value) for result, value in found]
-        line: dict[str, Any] = {"color": style.colour, "linewidth": style.width, "linestyle": style.line}
+        line: dict[str, Any] = {"color": style.color, "linewidth": style.width, "linestyle": style.line}
         marker: dict[str, Any] = {"marker": style.marker, "markersize": 5.5, "clip_on": False}
         axes.plot(*zip(*points, strict=True), label=plain(name), **marker, **line)
         labels += [
-            PointLabel(x, y, str(result.size), style.colour) for (x, y), (result, _) in zip(points, found, strict=True)
+            PointLabel(x, y, str(result.size), style.color) for (x, y), (result, _) in zip(points, found, strict=True)
         ]
         lines.append(points)
     log_axis(axes, words, [x for points in lines for x, _ in points])

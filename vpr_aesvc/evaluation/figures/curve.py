@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from vpr_aesvc.evaluation.figures.kit import Drawing, canvas, legend_above, look, part_axis, plain
-from vpr_aesvc.evaluation.figures.styles import LineStyle
+from vpr_aesvc.evaluation.figures.method_styles import LineStyle
+from vpr_aesvc.evaluation.figures.style import Drawing, canvas, legend_above, look, part_axis, plain
 from vpr_aesvc.evaluation.results import MethodResult, PrecisionRecall
 
 _POINTS = 300  # of a curve: more cannot be seen
@@ -29,7 +29,7 @@ def curve_drawing(results: Sequence[MethodResult], styles: Mapping[str, LineStyl
         style = styles[name]
         kept = np.unique(np.linspace(0, len(curve.recall) - 1, min(len(curve.recall), _POINTS)).astype(int))
         recall, precision = curve.recall[kept], curve.precision[kept]
-        line: dict[str, Any] = {"color": style.colour, "linewidth": style.width, "linestyle": style.line}
+        line: dict[str, Any] = {"color": style.color, "linewidth": style.width, "linestyle": style.line}
         # Four markers a curve, begun elsewhere for each method so that they do not cover one another.
         where = (np.arange(4) + (at + 0.5) / len(largest)) / 4 * recall[-1]
         marked = np.searchsorted(recall, where).clip(max=len(recall) - 1).tolist()

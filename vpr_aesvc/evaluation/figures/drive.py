@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from vpr_aesvc.evaluation.drive import BOTH, Drive, Floats
-from vpr_aesvc.evaluation.figures.kit import INK, Drawing, look
+from vpr_aesvc.evaluation.figures.style import INK, Drawing, look
 
 RIGHT, WRONG, FAINT = "#157f3d", "#d62728", "#8a94a3"
 _RUN = "#2a86c8"
@@ -21,7 +21,7 @@ def trajectory_drawing(drive: Drive, form: str, right: float) -> Drawing:
 
     Args:
         form: whose matches are drawn.
-        right: metres within which one is right.
+        right: meters within which one is right.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
@@ -47,13 +47,13 @@ def trajectory_drawing(drive: Drive, form: str, right: float) -> Drawing:
         (accepted & near, RIGHT, "accepted, right", 26, {"linewidths": 1.4, "alpha": 0.8}),
         (accepted & ~near, WRONG, "accepted, wrong", 26, {"linewidths": 1.4, "alpha": 0.95}),
     ]
-    for order, (chosen, colour, label, size, line) in enumerate(groups, 3):
+    for order, (chosen, color, label, size, line) in enumerate(groups, 3):
         if not chosen.any():
             continue
         ends = list(np.stack([here[chosen], there[chosen]], axis=1))
-        axes.add_collection(LineCollection(ends, colors=colour, zorder=order, rasterized=is_many(drive), **line))
+        axes.add_collection(LineCollection(ends, colors=color, zorder=order, rasterized=is_many(drive), **line))
         x, y = here[chosen].T
-        drawn = axes.scatter(x, y, s=size * dot_scale(len(drive)), color=colour, zorder=order + 0.1, **dots)
+        drawn = axes.scatter(x, y, s=size * dot_scale(len(drive)), color=color, zorder=order + 0.1, **dots)
         handles.append((drawn, f"{label} ({int(chosen.sum())})"))
     axes.autoscale_view()
     axes.margins(0.06)
@@ -65,7 +65,7 @@ def trajectory_drawing(drive: Drive, form: str, right: float) -> Drawing:
         f"accepted and lies within {right:g} m, red where it was accepted and does not, faint where it was not accepted. Where the run "
         "follows the map closely, right lines are as short as their dots, and wrong ones stand out. "
     )
-    reading += "The places are the run's own earlier keyframes." if drive.loops else "Grey dots are the map's places."
+    reading += "The places are the run's own earlier keyframes." if drive.loops else "Gray dots are the map's places."
     return Drawing("trajectory", "The run from above", reading, figure)
 
 

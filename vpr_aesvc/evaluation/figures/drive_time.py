@@ -10,10 +10,10 @@ import numpy as np
 from vpr_aesvc.evaluation.drive import BOTH, Drive
 from vpr_aesvc.evaluation.drive_measures import FormMeasures
 from vpr_aesvc.evaluation.figures.drive import FAINT, RIGHT, WRONG, dot_legend, dot_scale, in_words, is_many
-from vpr_aesvc.evaluation.figures.kit import INK, Drawing, canvas, legend_above, look, part_axis, plain
-from vpr_aesvc.evaluation.figures.styles import LineStyle
+from vpr_aesvc.evaluation.figures.method_styles import LineStyle
+from vpr_aesvc.evaluation.figures.style import INK, Drawing, canvas, legend_above, look, part_axis, plain
 
-_LEAST = 0.1  # metres: errors below are drawn there
+_LEAST = 0.1  # meters: errors below are drawn there
 _STYLES = {
     "single frame": LineStyle("#808080", "X", (0, (5, 2.5))),
     "with sequence": LineStyle("#2a86c8", "s", (0, (5, 1.6))),
@@ -43,9 +43,9 @@ def time_drawing(drive: Drive, form: str, right: float) -> Drawing:
         (accepted & ~near, WRONG, "accepted, wrong", "X", 34),
     ]
     handles: list[tuple[Any, str]] = []
-    for chosen, colour, label, marker, size in groups:
+    for chosen, color, label, marker, size in groups:
         dots: dict[str, Any] = {
-            "color": colour,
+            "color": color,
             "s": size * scale,
             "marker": marker,
             "linewidths": 0,
@@ -59,8 +59,8 @@ def time_drawing(drive: Drive, form: str, right: float) -> Drawing:
             at[chosen],
             0,
             1,
-            color=colour,
-            linewidth={FAINT: stroke / 3, WRONG: max(stroke, 0.8)}.get(colour, stroke),
+            color=color,
+            linewidth={FAINT: stroke / 3, WRONG: max(stroke, 0.8)}.get(color, stroke),
             rasterized=many,
         )
         if chosen.any():
@@ -97,7 +97,7 @@ def drive_curve_drawing(forms: Mapping[str, FormMeasures], right: float) -> Draw
     figure, [axes] = canvas()
     for name, curve in curves.items():
         style = _STYLES[name]
-        line: dict[str, Any] = {"color": style.colour, "linewidth": style.width, "linestyle": style.line}
+        line: dict[str, Any] = {"color": style.color, "linewidth": style.width, "linestyle": style.line}
         every = max(1, len(curve.recall) // 8)
         marker: dict[str, Any] = {"marker": style.marker, "markersize": 5, "markevery": every}
         axes.plot(curve.recall, curve.precision, label=plain(f"{name}: {curve.area:.3f}"), **marker, **line)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.evaluation.figures.kit import INK, Drawing, canvas, legend_above, look, plain
-from vpr_aesvc.evaluation.figures.styles import LineStyle
+from vpr_aesvc.evaluation.figures.method_styles import LineStyle
+from vpr_aesvc.evaluation.figures.style import INK, Drawing, canvas, legend_above, look, plain
 
 Cosines = NDArray[np.float32]
 
@@ -29,9 +29,9 @@ def cosines_drawing(cosines: Mapping[str, Cosines], styles: Mapping[str, LineSty
     for name, values in kept.items():
         style = styles[name]
         label = plain(f"{name}, σ = {values.std():.3f}")
-        axes.hist(values, bins, density=True, histtype="stepfilled", color=style.colour, alpha=0.13)
+        axes.hist(values, bins, density=True, histtype="stepfilled", color=style.color, alpha=0.13)
         line: dict[str, Any] = {"linewidth": 1.9, "linestyle": style.line, "label": label}
-        axes.hist(values, bins, density=True, histtype="step", color=style.colour, **line)
+        axes.hist(values, bins, density=True, histtype="step", color=style.color, **line)
     axes.set_xlabel("cosine similarity of two database images")
     axes.set_ylabel("density")
     legend_above(figure, *axes.get_legend_handles_labels())
@@ -59,11 +59,11 @@ def pairs_drawing(pairs: Mapping[str, tuple[Cosines, Cosines]], styles: Mapping[
     figure, panels = canvas(len(kept))
     bins = _bins([values for both in kept.values() for values in both])
     for axes, (name, (same, others)) in zip(panels, kept.items(), strict=True):
-        colour = styles[name].colour
+        color = styles[name].color
         axes.hist(others, bins, density=True, histtype="stepfilled", color=INK, alpha=0.1)
         axes.hist(others, bins, density=True, histtype="step", color=INK, linewidth=1.2, linestyle=(0, (3, 1.5)))
-        axes.hist(same, bins, density=True, histtype="stepfilled", color=colour, alpha=0.25)
-        axes.hist(same, bins, density=True, histtype="step", color=colour, linewidth=1.9)
+        axes.hist(same, bins, density=True, histtype="stepfilled", color=color, alpha=0.25)
+        axes.hist(same, bins, density=True, histtype="step", color=color, linewidth=1.9)
         above = float((same > np.quantile(others, 0.99)).mean())
         axes.set_title(plain(name), loc="left", fontweight="bold")
         told = f"same place: {100 * above:.0f}\u00a0% above 99\u00a0% of the others"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.evaluation.figures.kit import plain
+from vpr_aesvc.evaluation.figures.style import plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -28,7 +28,7 @@ class PointLabel:
     x: float
     y: float
     text: str
-    colour: str
+    color: str
 
 
 def place_labels(
@@ -56,7 +56,7 @@ def place_labels(
             box = (cx - half_width, cy - half_height, cx + half_width, cy + half_height)
             if _free(box, inside, obstacles, placed, 1.5 * unit):
                 offset = ((cx - x) / unit, (cy - y) / unit)
-                look: dict[str, Any] = {"color": label.colour, "fontsize": _FONT, "ha": "center", "va": "center"}
+                look: dict[str, Any] = {"color": label.color, "fontsize": _FONT, "ha": "center", "va": "center"}
                 note = axes.annotate(plain(label.text), (label.x, label.y), offset, textcoords="offset points", **look)
                 note.set_in_layout(False)  # else it would move the axes under the labels placed already
                 placed.append(box)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from vpr_aesvc.evaluation.figures.kit import INK, Drawing, canvas, legend_above, look, part_axis, plain
-from vpr_aesvc.evaluation.figures.styles import LineStyle
+from vpr_aesvc.evaluation.figures.method_styles import LineStyle
+from vpr_aesvc.evaluation.figures.style import INK, Drawing, canvas, legend_above, look, part_axis, plain
 from vpr_aesvc.evaluation.metrics import recall_interval
 from vpr_aesvc.evaluation.results import PartResult, RecognitionResult
 
@@ -30,7 +30,7 @@ def parts_drawing(result: RecognitionResult) -> Drawing | None:
     values = []
     for at, (part, curve) in enumerate(drawn):
         style = _STYLES[part.name]
-        line: dict[str, Any] = {"color": style.colour, "linewidth": style.width, "linestyle": style.line}
+        line: dict[str, Any] = {"color": style.color, "linewidth": style.width, "linestyle": style.line}
         line["zorder"] = 2.5 - 0.1 * at  # dashes above solid lines: where both run along the top, both are seen
         # From the first accepted match on: the point (0, 1) before it is a convention and no measurement.
         axes.plot(curve.recall[1:], curve.precision[1:], label=plain(f"{part.name}: {curve.area:.3f}"), **line)
@@ -39,7 +39,7 @@ def parts_drawing(result: RecognitionResult) -> Drawing | None:
         if part.reliability is not None and seen.right + seen.wrong:
             precision = seen.right / (seen.right + seen.wrong)
             axes.plot(
-                [seen.recall], [precision], style.marker, color=style.colour, markersize=8, clip_on=False, zorder=3
+                [seen.recall], [precision], style.marker, color=style.color, markersize=8, clip_on=False, zorder=3
             )
     part_axis(axes, "precision", values)
     axes.set_ylim(top=1.01)
@@ -72,9 +72,9 @@ def reliability_drawing(result: RecognitionResult) -> Drawing | None:
         full = np.flatnonzero(diagram.counts)
         for at in full:
             low, high = recall_interval(float(diagram.predicted[at]), int(diagram.counts[at]))
-            axes.vlines(diagram.predicted[at], low, high, color=style.colour, linewidth=1.1, alpha=0.6)
+            axes.vlines(diagram.predicted[at], low, high, color=style.color, linewidth=1.1, alpha=0.6)
         area = 14 + 240 * diagram.counts[full] / diagram.counts.sum()
-        axes.scatter(diagram.predicted[full], diagram.observed[full], area, color=style.colour, clip_on=False, zorder=3)
+        axes.scatter(diagram.predicted[full], diagram.observed[full], area, color=style.color, clip_on=False, zorder=3)
         axes.set_title(plain(f"{part.name}: ECE {diagram.error:.3f}"), loc="left", fontweight="bold")
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
@@ -98,4 +98,4 @@ def _with_marker(handle: Any, drawn: tuple[PartResult, Any]) -> Any:
 
     style = _STYLES[drawn[0].name]
     marker = style.marker if drawn[0].reliability is not None else None
-    return Line2D([], [], color=style.colour, linewidth=style.width, linestyle=style.line, marker=marker, markersize=6)
+    return Line2D([], [], color=style.color, linewidth=style.width, linestyle=style.line, marker=marker, markersize=6)

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from vpr_aesvc.evaluation.figures.kit import INK, Drawing, canvas, legend_above, look, part_axis, plain, size_axis
+from vpr_aesvc.evaluation.figures.method_styles import LineStyle
 from vpr_aesvc.evaluation.figures.point_labels import PointLabel, place_labels
-from vpr_aesvc.evaluation.figures.styles import LineStyle
+from vpr_aesvc.evaluation.figures.style import INK, Drawing, canvas, legend_above, look, part_axis, plain, size_axis
 from vpr_aesvc.evaluation.measures import Measure, by_method
 from vpr_aesvc.evaluation.results import MethodResult
 
@@ -36,15 +36,15 @@ def size_drawing(results: Sequence[MethodResult], styles: Mapping[str, LineStyle
         values = [value for _, value in found]
         ends = {size: bars[name, size] for size in at if (name, size) in bars}
         extent += [*values, *(end for pair in ends.values() for end in pair)]
-        line: dict[str, Any] = {"color": style.colour, "linewidth": style.width}
+        line: dict[str, Any] = {"color": style.color, "linewidth": style.width}
         if swept and name not in swept:
             label = plain(f"{name} ({at[0]} numbers)")
             axes.axhline(values[0], linestyle=style.line, label=label, zorder=1.9, **line)
             for low, high in ends.values():
-                axes.axhspan(low, high, color=style.colour, alpha=0.09, linewidth=0)
+                axes.axhspan(low, high, color=style.color, alpha=0.09, linewidth=0)
             continue
         for size, (low, high) in ends.items():
-            axes.vlines(size * 2 ** aside[name, size], low, high, color=style.colour, linewidth=1.1, alpha=0.6)
+            axes.vlines(size * 2 ** aside[name, size], low, high, color=style.color, linewidth=1.1, alpha=0.6)
         joined = style.line if name in swept else "none"
         marker: dict[str, Any] = {"marker": style.marker, "markersize": 5.5, "clip_on": False}
         axes.plot(at, values, linestyle=joined, label=plain(name), **marker, **line)
@@ -83,7 +83,7 @@ def upper_bound_drawing(
     axes.axhline(0, color=INK, linewidth=1.1)
     marker: dict[str, Any] = {"marker": style.marker, "markersize": 6.5, "clip_on": False}
     points = list(differences.items())
-    axes.plot(*zip(*points, strict=True), color=style.colour, linestyle=style.line, linewidth=style.width, **marker)
+    axes.plot(*zip(*points, strict=True), color=style.color, linestyle=style.line, linewidth=style.width, **marker)
     most = max(1.5 * _BAND, 1.25 * max(map(abs, differences.values())))
     axes.set_ylim(-most, most)
     axes.yaxis.set_major_formatter(lambda value, _: _signed(value, 2 if most > 0.05 else 3))
@@ -95,7 +95,7 @@ def upper_bound_drawing(
     place_labels(figure, axes, labels, [[(float(x), y) for x, y in points], edges])
     reading = (
         f"{names[0]} serves every size with one student; {names[1]} trains a student for each size, which is the most it "
-        f"can reach. On the zero line nothing is lost, below it something is; the grey band is ±{_BAND:g}."
+        f"can reach. On the zero line nothing is lost, below it something is; the gray band is ±{_BAND:g}."
     )
     return Drawing("distillation_against_upper_bound", "Distillation against its upper bound", reading, figure)
 
@@ -125,7 +125,7 @@ def _steps_aside(
 def _bound_handles(style: LineStyle, names: tuple[str, str]) -> tuple[list[Any], list[str]]:
     from matplotlib.lines import Line2D
 
-    line = Line2D([], [], color=style.colour, linestyle=style.line, linewidth=style.width, marker=style.marker)
+    line = Line2D([], [], color=style.color, linestyle=style.line, linewidth=style.width, marker=style.marker)
     return [line], [plain(f"{names[0]} minus {names[1]}")]
 
 

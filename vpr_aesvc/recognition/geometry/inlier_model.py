@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.verification import Geometry, verify
 from vpr_aesvc.recognition.geometry.local_features import Keypoints
 from vpr_aesvc.recognition.geometry.reranking import MIN_INLIERS, judge, rerank
+from vpr_aesvc.recognition.geometry.verification import Geometry, verify
 
 _FEWEST = 20  # answers; fewer make neither a tail nor a curve
 _TAIL = 0.2  # of the null: counts above this upper part are taken to fall off exponentially (peaks over threshold, Pickands 1975)
@@ -27,7 +27,7 @@ _BEYOND = 10  # the tail is trusted to so many times rarer than what n answers s
 
 
 @dataclass(frozen=True)
-class Support:
+class InlierModel:
     """What inliers are worth in one map.
 
     Attributes:
@@ -82,7 +82,7 @@ class Support:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, numbers: Mapping[str, Any]) -> Support:
+    def from_json(cls, numbers: Mapping[str, Any]) -> InlierModel:
         """What :meth:`to_json` gave.
 
         Raises:
@@ -99,7 +99,7 @@ class Support:
         return found
 
 
-def learn_support(
+def learn_inlier_model(
     keypoints: Sequence[Keypoints],
     descriptors: NDArray[np.floating],
     where: NDArray[np.floating],
@@ -108,13 +108,13 @@ def learn_support(
     sample: int = 200,
     top: int = 5,
     share_absent: float = 0.1,
-) -> Support | None:
+) -> InlierModel | None:
     """Asks for some places of a map among its others. The same input gives the same answer.
 
     Args:
         keypoints: of each of the n places.
         descriptors: float [n, d], unit norm.
-        where: float [n, p], such that the distance of two rows says whether places are the same: positions in metres, or
+        where: float [n, p], such that the distance of two rows says whether places are the same: positions in meters, or
             (number of the traverse * 1e6, position along it) where there are none. A map of several laps without poses takes the
             other laps' right answers for wrong ones; then it accepts less than it could.
         near: places up to this apart are the same place.
@@ -145,7 +145,7 @@ def learn_support(
     right = np.array([found for _, found in present] + [False] * len(absent))
     parts = (1 - share_absent) / len(present), share_absent / len(absent)
     slope, intercept = fit_logistic(inliers, right, np.repeat(parts, (len(present), len(absent))) * len(present))
-    return Support(tuple(sorted(absent)), slope, intercept, len(present))
+    return InlierModel(tuple(sorted(absent)), slope, intercept, len(present))
 
 
 def _first(keypoints: Sequence[Keypoints], row: int, candidates: NDArray[np.int64]) -> tuple[int, int] | None:

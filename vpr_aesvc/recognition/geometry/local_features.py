@@ -1,6 +1,6 @@
 """Key points of one image: where they are, what they look like, and how they are stored with a place.
 
-Two kinds, both in OpenCV 4 and 5: SIFT, stored as RootSIFT (Arandjelovic and Zisserman, CVPR 2012), which recognises more, and ORB,
+Two kinds, both in OpenCV 4 and 5: SIFT, stored as RootSIFT (Arandjelovic and Zisserman, CVPR 2012), which recognizes more, and ORB,
 which is several times faster and smaller.
 """
 
@@ -36,7 +36,7 @@ class Keypoints:
     """The key points of one image, strongest first.
 
     Attributes:
-        xy: float32 [k, 2], x to the right and y down, in pixels of the full image; (0, 0) is the centre of its first pixel.
+        xy: float32 [k, 2], x to the right and y down, in pixels of the full image; (0, 0) is the center of its first pixel.
         descriptors: uint8 [k, 128] (RootSIFT) or [k, 32] (ORB, 256 bits).
         width: of the full image, in pixels.
         height: of the full image, in pixels.
@@ -101,7 +101,7 @@ def detect_keypoints(image: NDArray[np.uint8], kind: Kind = "sift", count: int =
     """The ``count`` strongest key points of an image; none where it has no texture or is smaller than 32 pixels.
 
     Args:
-        image: RGB uint8 [H, W, 3] (grey and alpha accepted), any size.
+        image: RGB uint8 [H, W, 3] (gray and alpha accepted), any size.
         count: 1 to 65,535.
 
     Raises:
@@ -113,15 +113,15 @@ def detect_keypoints(image: NDArray[np.uint8], kind: Kind = "sift", count: int =
         raise VprError(f"between 1 and 65535 key points can be asked for, found {count}")
     image = as_rgb(image)
     height, width = image.shape[:2]
-    grey = cv2.cvtColor(thumbnail(image, LONGEST_SIDE), cv2.COLOR_RGB2GRAY)
+    gray = cv2.cvtColor(thumbnail(image, LONGEST_SIDE), cv2.COLOR_RGB2GRAY)
     found: Any = ()
-    if min(grey.shape) >= _SMALLEST:
-        found, descriptors = _detector(kind, count).detectAndCompute(grey, None)
+    if min(gray.shape) >= _SMALLEST:
+        found, descriptors = _detector(kind, count).detectAndCompute(gray, None)
     if not len(found):
         return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, _LENGTH[kind]), np.uint8), width, height, kind)
     # Points of equal strength keep the detector's order, so that the same image gives the same key points.
     order = np.argsort([-point.response for point in found], kind="stable")[:count]
-    ratio = np.array([width / grey.shape[1], height / grey.shape[0]])
+    ratio = np.array([width / gray.shape[1], height / gray.shape[0]])
     xy = (np.array([point.pt for point in found])[order] + 0.5) * ratio - 0.5
     chosen = descriptors[order]
     return Keypoints(xy.astype(np.float32), _rootsift(chosen) if kind == "sift" else chosen, width, height, kind)

@@ -7,9 +7,9 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-Points = NDArray[np.float64]
+from vpr_aesvc.types import Points
+
 Model = Literal["homography", "fundamental", "essential"]
 
 _STILL_PIXELS = 2.0  # parallax below this, in the median, tells no direction

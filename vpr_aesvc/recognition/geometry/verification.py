@@ -17,41 +17,14 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.geometry.local_features import LONGEST_SIDE, Keypoints
-from vpr_aesvc.recognition.geometry.relative_pose import Model, Points, relative_pose
+from vpr_aesvc.recognition.geometry.relative_pose import Model, relative_pose
+from vpr_aesvc.types import Intrinsics, Points
 
 RATIO = 0.8  # Lowe, IJCV 2004: a match must be this much nearer than the second best
 HOMOGRAPHY_PIXELS, EPIPOLAR_PIXELS = 6.0, 3.0  # tolerances, in an image whose longer side is LONGEST_SIDE
 CONFIDENCE, ITERATIONS = 0.999, 1000  # the iterations bound the time
 _PLANE_SHARE = 0.8  # an epipolar line catches more chance matches than a point does (ORB-SLAM, Mur-Artal et al., T-RO 2015, takes 0.82)
 _LEAST_HOMOGRAPHY, _LEAST_EPIPOLAR = 5, 8  # one more than the solver needs: fewer points always agree
-
-
-@dataclass(frozen=True)
-class Intrinsics:
-    """A pinhole camera without distortion, in pixels of the query image; (0, 0) is the centre of its first pixel.
-
-    Raises:
-        VprError: not finite, or a focal length that is not positive.
-    """
-
-    fx: float
-    fy: float
-    cx: float
-    cy: float
-
-    def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))) or min(self.fx, self.fy) <= 0:
-            raise VprError(f"intrinsics must be finite with focal lengths above 0, found {self}")
-
-    def resized(self, before: tuple[int, ...], after: tuple[int, ...]) -> Intrinsics:
-        """Of the image scaled from one shape (height, width, ...) to another."""
-        y, x = after[0] / before[0], after[1] / before[1]
-        return Intrinsics(self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5)
-
-    def bearings(self, xy: Points, ratio: float) -> Points:
-        """Pixels [k, 2] of an image ``ratio`` times as large as the query -> float64 [k, 2], on the plane one unit ahead."""
-        pixels = (xy + 0.5) / ratio - 0.5
-        return np.asarray((pixels - (self.cx, self.cy)) / (self.fx, self.fy))
 
 
 @dataclass(frozen=True, eq=False)

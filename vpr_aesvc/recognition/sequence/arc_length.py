@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
-_NARROW = 2.0  # times the usual distance of neighbours
-_CROWDED = 0.01  # the least distance of neighbours, as part of the usual one: a mapping drive that stood still leaves many places
+_NARROW = 2.0  # times the usual distance of neighbors
+_CROWDED = 0.01  # the least distance of neighbors, as part of the usual one: a mapping drive that stood still leaves many places
 _KEPT, _KEPT_CELLS = 32, 400_000  # windows, and cells of all of them: about 16 MB
 
 
@@ -50,7 +50,7 @@ class Window:
         return np.maximum(found, 0.0, out=found)
 
 
-class Line:
+class ArcLengthGrid:
     """Runs of places laid end to end; belief never crosses from one run into the next.
 
     Args:
@@ -59,8 +59,8 @@ class Line:
         turned: float64 [n - 1], radians turned between each place and the next, or None.
 
     Attributes:
-        centres: float64 [n], where each place lies; lengths: float64 [n], of its cell.
-        usual: the median distance of neighbours.
+        centers: float64 [n], where each place lies; lengths: float64 [n], of its cell.
+        usual: the median distance of neighbors.
     """
 
     def __init__(self, same_run: NDArray[np.bool_], steps: Floats, turned: Floats | None = None) -> None:
@@ -76,7 +76,7 @@ class Line:
         )
         self.lengths = (before + after) / 2
         self._edges = np.concatenate([[0.0], np.cumsum(self.lengths)])
-        self.centres = self._edges[:-1] + before / 2
+        self.centers = self._edges[:-1] + before / 2
         starts = np.flatnonzero(np.concatenate([[True], ~same_run]))
         run = np.cumsum(np.concatenate([[True], ~same_run])) - 1
         self.first_rows: Rows = starts[run]
@@ -108,18 +108,18 @@ class Line:
         """Where belief comes from when the robot moves by ``low`` to ``high``."""
         key = (low, high)
         if key not in self._windows:
-            if len(self._windows) >= max(2, min(_KEPT, _KEPT_CELLS // len(self.centres))):
+            if len(self._windows) >= max(2, min(_KEPT, _KEPT_CELLS // len(self.centers))):
                 del self._windows[next(iter(self._windows))]
             half = self.lengths / 2
-            first, first_part = self._locate(self.centres - high - half)
-            last, last_part = self._locate(self.centres - low + half)
+            first, first_part = self._locate(self.centers - high - half)
+            last, last_part = self._locate(self.centers - low + half)
             self._windows[key] = Window(first, first_part, last, last_part, high - low + self.lengths)
         return self._windows[key]
 
     def around(self, places: int) -> tuple[Rows, Rows]:
         """First row and end row, int64 [n], of the stretch of so many places either side within the run."""
         if places not in self._about:
-            rows = np.arange(len(self.centres))
+            rows = np.arange(len(self.centers))
             first = np.maximum(rows - places, self.first_rows)
             self._about[places] = first, np.minimum(rows + places + 1, self.end_rows)
         return self._about[places]
@@ -139,7 +139,7 @@ class Line:
     def _locate(self, points: Floats) -> tuple[Rows, Floats]:
         """The cell of each place's point, which is kept within the place's run, and how much of the cell lies before it."""
         at = np.interp(np.clip(points, self._low, self._high), self._edges, self._numbers)
-        cell = np.minimum(at.astype(np.int64), len(self.centres) - 1)
+        cell = np.minimum(at.astype(np.int64), len(self.centers) - 1)
         return cell, at - cell
 
 

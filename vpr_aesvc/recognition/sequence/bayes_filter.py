@@ -1,7 +1,7 @@
 """A discrete Bayes filter over the places of a map, and one more state: not in the map.
 
 One frame says little where a building repeats itself; frames that agree on a way through the map say much. Each step carries the belief as
-the robot may have moved (:mod:`motion`), weighs it by what the frame says (:mod:`evidence`) and scales it to one. Memory is constant, time
+the robot may have moved (:mod:`motion`), weighs it by what the frame says (:mod:`likelihood`) and scales it to one. Memory is constant, time
 is linear in the number of places.
 """
 
@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.sequence.likelihood import Evidence, Seen, Similarities, SparseRow, change_of
 from vpr_aesvc.recognition.sequence.arc_length import Floats, Rows
+from vpr_aesvc.recognition.sequence.likelihood import Seen, Similarities, SimilarityLikelihood, SparseRow, change_of
 from vpr_aesvc.recognition.sequence.motion_model import MODES, MotionSettings, Odometry, Step, plan
 from vpr_aesvc.recognition.sequence.place_track import SPOT, PlaceTrack
 
@@ -49,8 +49,8 @@ class Belief:
         row: of the best place in the map, or None while the map is empty: that with the most belief about it.
         probability: that the robot is within ``window`` places of it along its traverse or, where positions are known, within 5 m.
         lost: that it is not in the map, or where places were left out of the search.
-        support: the mean likelihood ratio of this one frame over those places, as probable as they were before it.
-        accepted: whether ``probability`` reaches the level and the frame itself speaks for the answer: its support is at least one, and no
+        likelihood_ratio: the mean likelihood ratio of this one frame over those places, as probable as they were before it.
+        accepted: whether ``probability`` reaches the level and the frame itself speaks for the answer: its likelihood_ratio is at least one, and no
             other place has twice the ratio of the best there. Where a robot was carried off, only the frames before speak for where it was.
         places: float64 [n], the probability of each place.
         message: what happened, in words, such as why the sequence began anew; else None.
@@ -59,7 +59,7 @@ class Belief:
     row: int | None
     probability: float
     lost: float
-    support: float
+    likelihood_ratio: float
     accepted: bool
     places: Floats
     message: str | None = None
@@ -70,7 +70,7 @@ class SequenceFilter:
 
     Args:
         track: the places; may grow.
-        evidence: turns similarities into log likelihood ratios; may be set anew as the map grows.
+        likelihood: turns similarities into log likelihood ratios; may be set anew as the map grows.
         change: how much of what a frame says about other places usually changes from one place to the next; by default as learned.
     """
 
@@ -78,12 +78,12 @@ class SequenceFilter:
         self,
         track: PlaceTrack,
         settings: SequenceSettings | None = None,
-        evidence: LogRatio | None = None,
+        likelihood: LogRatio | None = None,
         change: float | None = None,
     ) -> None:
         self.track = track
         self.settings = settings or SequenceSettings()
-        self.evidence: LogRatio = evidence or Evidence()
+        self.likelihood: LogRatio = likelihood or SimilarityLikelihood()
         self._change = change
         self._message: str | None = None
         self._usual: float | None = None
@@ -128,7 +128,7 @@ class SequenceFilter:
 
     def look(self, similarities: Similarities | SparseRow) -> Seen:
         """What a frame says; changes nothing."""
-        return Seen(similarities, self.evidence(similarities, len(self.track)))
+        return Seen(similarities, self.likelihood(similarities, len(self.track)))
 
     def predict(self, stamp: float | None, odometry: Odometry | None) -> Step | None:
         """Carries the belief to the time of the next frame. None where a sequence begins."""
@@ -188,7 +188,9 @@ class SequenceFilter:
     def _usual_change(self) -> float:
         if self._change is not None:
             return self._change
-        return self.evidence.change if isinstance(self.evidence, Evidence) else Evidence.change
+        return (
+            self.likelihood.change if isinstance(self.likelihood, SimilarityLikelihood) else SimilarityLikelihood.change
+        )
 
 
 def answer(
@@ -211,10 +213,10 @@ def answer(
     row, near = best_place(places, track, settings.window)
     probability = min(float(places[near].sum()), 1.0)
     before = places[near] / np.maximum(weights[near], 1e-300)
-    support = float(before @ np.exp(log_ratio[near]) / max(before.sum(), 1e-300))
-    speaks_for_it = support >= 1 and bool(log_ratio[near].max() >= log_ratio.max() - _DOMINATED)
+    likelihood_ratio = float(before @ np.exp(log_ratio[near]) / max(before.sum(), 1e-300))
+    speaks_for_it = likelihood_ratio >= 1 and bool(log_ratio[near].max() >= log_ratio.max() - _DOMINATED)
     accepted = probability >= settings.accept and speaks_for_it
-    return Belief(row, probability, lost, support, accepted, places, message)
+    return Belief(row, probability, lost, likelihood_ratio, accepted, places, message)
 
 
 def best_place(places: Floats, track: PlaceTrack, window: int) -> tuple[int, Rows]:

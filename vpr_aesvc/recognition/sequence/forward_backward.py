@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.sequence.likelihood import Similarities, SparseRow
 from vpr_aesvc.recognition.sequence.arc_length import Floats
-from vpr_aesvc.recognition.sequence.motion_model import Odometry, Step
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, LogRatio, SequenceFilter, SequenceSettings, answer
+from vpr_aesvc.recognition.sequence.likelihood import Similarities, SparseRow
+from vpr_aesvc.recognition.sequence.motion_model import Odometry, Step
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 
 
@@ -38,7 +38,7 @@ def smooth(
     similarities: Sequence[Similarities | SparseRow] | NDArray[np.floating],
     track: PlaceTrack,
     settings: SequenceSettings | None = None,
-    evidence: LogRatio | None = None,
+    likelihood: LogRatio | None = None,
     stamps: Sequence[float | None] | NDArray[np.floating] | None = None,
     odometry: Sequence[Odometry | None] | None = None,
     change: float | None = None,
@@ -50,7 +50,7 @@ def smooth(
         track: the n places, at least one.
         stamps: float [q], seconds, or None for a frame without one; where they step back the run is cut in two.
         odometry: q entries, each since the frame before.
-        settings, evidence, change: as for the filter.
+        settings, likelihood, change: as for the filter.
 
     Raises:
         VprError: lengths do not agree, there are no places, or a number is not finite.
@@ -61,7 +61,7 @@ def smooth(
             raise VprError(f"expected {name} for {count} frames, found {len(given)}")
     if not len(track):
         raise VprError("the map has no places to find the frames in")
-    follower = SequenceFilter(track, settings, evidence, change)
+    follower = SequenceFilter(track, settings, likelihood, change)
     beliefs = np.empty((count, 3, len(track)), np.float32)
     weights = np.empty((count, len(track)), np.float32)
     lost = np.empty(count)

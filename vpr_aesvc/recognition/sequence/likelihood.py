@@ -15,7 +15,7 @@ from vpr_aesvc.projections.artifact import unit
 Floats = NDArray[np.float64]
 Similarities = NDArray[np.floating]
 MIN_PLACES = 20
-"""With fewer places nothing can be said of how similar places usually are: a frame is no evidence."""
+"""With fewer places nothing can be said of how similar places usually are: a frame is no likelihood."""
 _MOST = 12.0  # standard deviations; beyond, more similarity says no more
 _BEYOND = 0.1  # of what exceeds the bound is kept, so that the likeliest of several likely places stays so
 _POOR = 0.05  # of all frames show nothing of the place they were taken at: someone in the way, blur, glare
@@ -39,7 +39,7 @@ class SparseRow:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SimilarityLikelihood:
     """Similarities -> log likelihood ratio of each place against being nowhere in the map.
 
     The similarities of other places scatter about the frame's median with a spread that its median absolute deviation tells. In units of that
@@ -50,13 +50,13 @@ class Evidence:
     Attributes:
         sharpness: per standard deviation.
         offset: the logarithm of the mean ratio, before scaling, over places that a frame does not show; after scaling it is one.
-        centre, spread: of the similarities of unlike places; used where a row holds only the best.
+        center, spread: of the similarities of unlike places; used where a row holds only the best.
         change: how much of what a frame says about other places usually changes from one place of the map to the next, 0 to 1.
     """
 
     sharpness: float = 1.0
     offset: float = 0.5
-    centre: float = 0.0
+    center: float = 0.0
     spread: float = 0.1
     change: float = 0.75
 
@@ -83,16 +83,18 @@ class Evidence:
     def _log_ratio(self, seen: Floats, sparse: bool) -> Floats:
         if len(seen) < MIN_PLACES:
             return np.zeros(len(seen))
-        centre, spread = (self.centre, self.spread) if sparse else _centre_and_spread(seen)
-        scores = self.sharpness * np.minimum((seen - centre) / max(spread, 1e-9), _MOST) - self.offset
+        center, spread = (self.center, self.spread) if sparse else _center_and_spread(seen)
+        scores = self.sharpness * np.minimum((seen - center) / max(spread, 1e-9), _MOST) - self.offset
         most = math.log(len(seen))
         scores -= (1 - _BEYOND) * np.maximum(scores - most, 0)
         return np.asarray(np.log((1 - _POOR) * np.exp(scores) + _POOR))
 
 
-def learn_evidence(descriptors: NDArray[np.floating], traverses: Sequence[Hashable] | NDArray[np.generic]) -> Evidence:
-    """Fits :class:`Evidence` on a map alone. Each of some places is taken for a frame: the sharpness is that which gives its
-    neighbours along the traverse the greatest likelihood among all other places, the offset what the others have. The stretch that is most
+def learn_similarity_likelihood(
+    descriptors: NDArray[np.floating], traverses: Sequence[Hashable] | NDArray[np.generic]
+) -> SimilarityLikelihood:
+    """Fits :class:`SimilarityLikelihood` on a map alone. Each of some places is taken for a frame: the sharpness is that which gives its
+    neighbors along the traverse the greatest likelihood among all other places, the offset what the others have. The stretch that is most
     like it elsewhere is left out, as it may be the same place, passed a second time; a map that passes a place more often makes this cautious.
 
     Args:
@@ -111,14 +113,14 @@ def learn_evidence(descriptors: NDArray[np.floating], traverses: Sequence[Hashab
     kept = near.any(1)
     rows, near = rows[kept], near[kept]
     if len(rows) < MIN_PLACES:
-        return Evidence()
+        return SimilarityLikelihood()
     rest = unit(descriptors)
     asked = np.arange(len(rows))
     table = rest[rows] @ rest.T
     table[asked, rows] = np.inf  # a place is no answer to itself, and the last in order
-    centre = _medians(table)[:, None]
-    spread = 1.4826 * _medians(np.abs(table - centre))[:, None]
-    scores = np.minimum((table - centre) / np.maximum(spread, 1e-9), _MOST)
+    center = _medians(table)[:, None]
+    spread = 1.4826 * _medians(np.abs(table - center))[:, None]
+    scores = np.minimum((table - center) / np.maximum(spread, 1e-9), _MOST)
     scores[asked, rows] = -np.inf
     right = np.where(near, scores, -np.inf)
     scores[near] = -np.inf
@@ -132,7 +134,7 @@ def learn_evidence(descriptors: NDArray[np.floating], traverses: Sequence[Hashab
         offset = np.median(np.log(others / far + 1e-12))
         found.append((float(np.log(ratio / (ratio + others)).mean()), float(sharpness), float(offset)))
     _, sharpness, offset = max(found)
-    found_on = Evidence(sharpness, offset, float(np.median(centre)), float(np.median(spread)))
+    found_on = SimilarityLikelihood(sharpness, offset, float(np.median(center)), float(np.median(spread)))
     return replace(found_on, change=_usual_change(found_on, table, rows, code))
 
 
@@ -182,14 +184,16 @@ def change_of(before: Seen, now: Seen) -> float:
     return min(max(1.0 - together / math.sqrt(variance[0] * variance[1]), 0.0), 1.0)
 
 
-def _usual_change(evidence: Evidence, table: Floats, rows: NDArray[np.int64], code: NDArray[np.int64]) -> float:
-    """The median over pairs of a place and the next one. Both and their neighbours are left out of the rows that are compared."""
+def _usual_change(
+    likelihood: SimilarityLikelihood, table: Floats, rows: NDArray[np.int64], code: NDArray[np.int64]
+) -> float:
+    """The median over pairs of a place and the next one. Both and their neighbors are left out of the rows that are compared."""
     found = []
     for at in np.flatnonzero((np.diff(rows) == 1) & (code[rows][1:] == code[rows][:-1]))[:_PAIRS]:
         pair = table[at : at + 2].copy()
         pair[:, max(rows[at] - _NEAR, 0) : rows[at] + _NEAR + 2] = -np.inf
-        found.append(change_of(*(Seen(row, evidence(row, len(row))) for row in pair)))
-    return float(np.clip(np.median(found), 0.02, 1.0)) if found else evidence.change
+        found.append(change_of(*(Seen(row, likelihood(row, len(row))) for row in pair)))
+    return float(np.clip(np.median(found), 0.02, 1.0)) if found else likelihood.change
 
 
 def _dense(sparse: SparseRow, places: int) -> Floats:
@@ -203,10 +207,10 @@ def _dense(sparse: SparseRow, places: int) -> Floats:
     return row
 
 
-def _centre_and_spread(row: Floats) -> tuple[float, float]:
+def _center_and_spread(row: Floats) -> tuple[float, float]:
     """Median and 1.4826 times the median absolute deviation, the standard deviation of a normal distribution."""
-    centre = _median(row)
-    return centre, 1.4826 * _median(np.abs(row - centre))
+    center = _median(row)
+    return center, 1.4826 * _median(np.abs(row - center))
 
 
 def _median(row: Floats) -> float:

@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpr_aesvc.recognition.sequence.arc_length import Floats, Line
-from vpr_aesvc.recognition.sequence.revisits import Spots
+from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid, Floats
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
+from vpr_aesvc.recognition.sequence.revisits import Revisits
 
 MODES = np.array([0.8, 0.1, 0.1])
-"""With the traverse, against it, standing still: how likely each is before anything is known. A camera recognises what it sees from
-the same side, so a robot that recognises places most often drives as the map was driven."""
+"""With the traverse, against it, standing still: how likely each is before anything is known. A camera recognizes what it sees from
+the same side, so a robot that recognizes places most often drives as the map was driven."""
 _SWITCH = 0.1  # part of the belief that passes, in a second, to the other traverses through the same place
 _TURN_ERROR = 0.15  # radians, standard deviation of odometry's turn against the map's
 _ROUNDING = 1.05
@@ -54,7 +54,7 @@ class MotionSettings(BaseModel):
 @dataclass(frozen=True)
 class Odometry:
     """What the robot moved by since the frame before, in its own frame: ``forward`` (negative when reversing) and ``left`` in
-    metres, ``turn`` in radians, counter-clockwise."""
+    meters, ``turn`` in radians, counter-clockwise."""
 
     forward: float
     left: float = 0.0
@@ -62,7 +62,7 @@ class Odometry:
 
     @property
     def distance(self) -> float:
-        """Metres, negative when reversing."""
+        """Meters, negative when reversing."""
         return math.copysign(math.hypot(self.forward, self.left), self.forward)
 
 
@@ -79,14 +79,14 @@ class Step:
         spots: for passing between traverses, or None where no two share a place.
     """
 
-    line: Line
+    line: ArcLengthGrid
     ranges: tuple[tuple[float, float], tuple[float, float]]
     mixing: Floats
     carried: float
     found: float
     switch: float = 0.0
     turns: Floats | None = None
-    spots: Spots | None = None
+    spots: Revisits | None = None
 
     def ahead(self, belief: Floats, lost: float) -> tuple[Floats, float]:
         """Belief float64 [3, n] and the probability of not being in the map, after the move; together they sum to what they were
@@ -145,12 +145,12 @@ def plan(
         usual: the usual time between frames in seconds, where it is known.
     """
     time = 1.0 if seconds is None else seconds
-    metres = track.line("metres") if odometry is not None else None
+    meters = track.line("meters") if odometry is not None else None
     paced = track.line("seconds") if seconds is not None else None
     spots = track.shared_spots()
     turns, two_ways = None, False
-    if odometry is not None and metres is not None:
-        line, distance = metres, _rounded(odometry.distance)
+    if odometry is not None and meters is not None:
+        line, distance = meters, _rounded(odometry.distance)
         error = settings.odometry_error * abs(distance)
         ranges = (distance - error, distance + error), (-distance - error, -distance + error)
         turns, two_ways = _turns(line, ranges, odometry.turn), True
@@ -178,12 +178,12 @@ def _both_ways(low: float, high: float) -> tuple[tuple[float, float], tuple[floa
     return (low, high), (-high, -low)
 
 
-def _turns(line: Line, ranges: tuple[tuple[float, float], tuple[float, float]], turn: float) -> Floats | None:
+def _turns(line: ArcLengthGrid, ranges: tuple[tuple[float, float], tuple[float, float]], turn: float) -> Floats | None:
     """The density of the robot's turn given the track's, over that of a turn of any size; the same whichever way the place is passed."""
     if line.heading is None:
         return None
     peak = (1 - _TURN_OUTLIER) * math.sqrt(2 * math.pi) / _TURN_ERROR
-    fits = np.empty((2, len(line.centres)))
+    fits = np.empty((2, len(line.centers)))
     for way, (low, high) in enumerate(ranges):
         wrong = np.abs(line.turn_over(low, high) - math.remainder(turn, 2 * math.pi))
         wrong = np.minimum(wrong, 2 * math.pi - wrong) / _TURN_ERROR  # the short way round

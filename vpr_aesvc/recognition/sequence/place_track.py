@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.sequence.arc_length import Floats, Line, Rows
-from vpr_aesvc.recognition.sequence.revisits import Spots
+from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid, Floats, Rows
+from vpr_aesvc.recognition.sequence.revisits import Revisits
 
-Unit = Literal["places", "seconds", "metres"]
+Unit = Literal["places", "seconds", "meters"]
 SPOT = 5.0
-"""Metres: traverses that pass through one cell of a grid this wide pass the same place."""
+"""Meters: traverses that pass through one cell of a grid this wide pass the same place."""
 _LONG_PAUSE = (
     5.0  # a pause longer than so many usual intervals says that the mapping drive stood still, not that it drove
 )
@@ -25,7 +25,7 @@ class PlaceTrack:
 
     Args:
         traverses: n names or numbers, the traverse of each place.
-        poses: float [n, 3 or 7], (x, y, z) in metres in the map frame, and the orientation (qx, qy, qz, qw) where it is known;
+        poses: float [n, 3 or 7], (x, y, z) in meters in the map frame, and the orientation (qx, qy, qz, qw) where it is known;
             rows of NaN where a place has none.
         stamps: float [n], seconds; NaN where a place has none.
 
@@ -46,8 +46,8 @@ class PlaceTrack:
         self.headings: Floats = np.empty(0)
         self.stamps: Floats = np.empty(0)
         self.spots: Rows = np.empty(0, np.int64)
-        self._lines: dict[Unit, Line | None] = {}
-        self._shared: Spots | None = None
+        self._lines: dict[Unit, ArcLengthGrid | None] = {}
+        self._shared: Revisits | None = None
         self.append(traverses, poses, stamps)
 
     def __len__(self) -> int:
@@ -83,28 +83,28 @@ class PlaceTrack:
     def has_positions(self) -> bool:
         return bool(self._cells)
 
-    def line(self, unit: Unit) -> Line | None:
-        """The track measured in one unit; None where no two neighbours say how far apart they are in it."""
+    def line(self, unit: Unit) -> ArcLengthGrid | None:
+        """The track measured in one unit; None where no two neighbors say how far apart they are in it."""
         if unit not in self._lines:
             self._lines[unit] = self._measure(unit)
         return self._lines[unit]
 
-    def require_line(self) -> Line:
+    def require_line(self) -> ArcLengthGrid:
         """The track measured in places, which it always can be."""
         line = self.line("places")
         assert line is not None
         return line
 
-    def shared_spots(self) -> Spots | None:
+    def shared_spots(self) -> Revisits | None:
         """Where traverses, or passes of one traverse, meet; None where positions show no such place."""
         if self._shared is None and self.has_positions:
-            self._shared = Spots(self.spots, self.traverses[1:] == self.traverses[:-1])
+            self._shared = Revisits(self.spots, self.traverses[1:] == self.traverses[:-1])
         return None if self._shared is None or self._shared.none_shared else self._shared
 
-    def _measure(self, unit: Unit) -> Line | None:
+    def _measure(self, unit: Unit) -> ArcLengthGrid | None:
         same_run = self.traverses[1:] == self.traverses[:-1]
         if unit == "places":
-            return Line(same_run, np.ones(len(same_run)))
+            return ArcLengthGrid(same_run, np.ones(len(same_run)))
         if unit == "seconds":
             steps = np.diff(self.stamps)
         else:
@@ -116,8 +116,8 @@ class PlaceTrack:
         steps = np.where(np.isfinite(steps), np.maximum(steps, 0), usual)
         if unit == "seconds":
             steps = np.minimum(steps, _LONG_PAUSE * usual)
-        turned = np.diff(self.headings) if unit == "metres" else None
-        return Line(same_run, steps, turned)
+        turned = np.diff(self.headings) if unit == "meters" else None
+        return ArcLengthGrid(same_run, steps, turned)
 
     def _spots_of(self, positions: Floats) -> Rows:
         """A number for the grid cell of each position, -1 where it is unknown."""

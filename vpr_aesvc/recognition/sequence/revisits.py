@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]
 
 
-class Spots:
+class Revisits:
     """Which places lie at one spot but on different passes through it. A pass is a stretch of places that follow each other.
 
     Args:

@@ -1,1 +1,1 @@
-"""What similarity is worth in one map: null model, neighbourhoods, calibration."""
+"""What similarity is worth in one map: null model, neighborhoods, calibration."""

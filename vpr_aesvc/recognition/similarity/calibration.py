@@ -59,17 +59,17 @@ def reliability(probability: NDArray[np.floating], right: NDArray[np.bool_], bin
     return Reliability(np.linspace(0, 1, bins + 1), predicted, observed, counts, error)
 
 
-def refined(null: NullModel, evidence: NDArray[np.floating], right: NDArray[np.bool_]) -> NullModel:
+def refined(null: NullModel, margin: NDArray[np.floating], right: NDArray[np.bool_]) -> NullModel:
     """The same null with its probabilities learned from labels: isotonic regression from 200 of them, else a logistic curve. The labels should hold
     frames from outside the map as often as they will be met; the false-positive rate still comes from the map alone. Needs scikit-learn.
 
     Args:
-        evidence: [q], of each labelled query. right: bool [q], whether its best match was right; False for one that is not in the map.
+        margin: [q], of each labeled query. right: bool [q], whether its best match was right; False for one that is not in the map.
 
     Raises:
         VprError: fewer than 20 labels, only right or only wrong ones, or scikit-learn is missing.
     """
-    value, correct = np.asarray(evidence, np.float64), np.asarray(right, np.bool_)
+    value, correct = np.asarray(margin, np.float64), np.asarray(right, np.bool_)
     _require_pairs(value, correct, _FEWEST)
     if correct.all() or not correct.any():
         raise VprError("calibration needs right and wrong matches, found only one kind")

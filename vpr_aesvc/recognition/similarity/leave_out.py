@@ -1,7 +1,7 @@
 """The map asked about itself: frames that stand in for queries, with the answers that a real query would get.
 
 *Absent*: a frame of the map, with all of its own surroundings hidden, is a frame from elsewhere in the same environment. *Present*: every fifth frame
-taken out, its neighbours left in, is a frame from between two places of the map. No labels, no images and no queries are needed.
+taken out, its neighbors left in, is a frame from between two places of the map. No labels, no images and no queries are needed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.similarity.neighbourhoods import Neighbourhoods, Rows
+from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods, Rows
 
 _MOST = 800  # frames asked about: more would cost more and say the same
 _AT_ONCE = 200  # frames compared at once, so that memory does not grow with their number
@@ -22,14 +22,14 @@ _ENOUGH = 1200  # frames present
 
 
 @dataclass(frozen=True)
-class Rehearsal:
+class LeaveOutResult:
     """What came of it.
 
     Attributes:
-        gaps: float64 [q, 2], for frames that are absent: support of the best place less the second, and of the second less the third,
-            counted as evidence is; NaN where there are no more places.
+        gaps: float64 [q, 2], for frames that are absent: score of the best place less the second, and of the second less the third,
+            counted as margin is; NaN where there are no more places.
         groups: int64 [q], which stretch of the map each of these frames is in.
-        present: float64 [p], the evidence of frames that are present.
+        present: float64 [p], the margin of frames that are present.
         right: bool [p], whether their best place is the right one.
     """
 
@@ -39,7 +39,7 @@ class Rehearsal:
     right: NDArray[np.bool_]
 
 
-def rehearse(places: Neighbourhoods) -> Rehearsal:
+def leave_neighborhood_out(places: Neighborhoods) -> LeaveOutResult:
     """Asks a map about at most some hundred of its own frames, evenly chosen. The same map gives the same answers."""
     present, right = _present(places)
     asked = _even(np.arange(len(places.kept)))
@@ -47,15 +47,15 @@ def rehearse(places: Neighbourhoods) -> Rehearsal:
     gaps = np.full((len(asked), 2), np.nan)
     for at, frame, similarities in _compare(places.descriptors, asked, places.descriptors):
         elsewhere = places.wholly(~places.same_place(frame, every))
-        supports = [support for _, support in places.peaks(similarities, 3, elsewhere)]
-        found = -np.diff(supports)
+        scores = [score for _, score in places.peaks(similarities, 3, elsewhere)]
+        found = -np.diff(scores)
         gaps[at, : len(found)] = found / places.spread(similarities[elsewhere])
     _, run = np.unique(places.run[asked], return_inverse=True)
     groups = run * (len(places.kept) + 1) + asked // (2 * places.apart + 1)
-    return Rehearsal(gaps, groups.astype(np.int64), present, right)
+    return LeaveOutResult(gaps, groups.astype(np.int64), present, right)
 
 
-def _present(places: Neighbourhoods) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _present(places: Neighborhoods) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     values: list[float] = []
     right: list[bool] = []
     for fold in range(_EVERY):
@@ -63,7 +63,7 @@ def _present(places: Neighbourhoods) -> tuple[NDArray[np.float64], NDArray[np.bo
         rest = np.setdiff1d(np.arange(len(places.kept)), np.arange(fold, len(places.kept), _EVERY))
         if not len(taken) or not len(rest) or len(values) >= _ENOUGH:
             break
-        others = Neighbourhoods(
+        others = Neighborhoods(
             places.descriptors[rest],
             places.run[rest],
             None if places.positions is None else places.positions[rest],
@@ -80,7 +80,7 @@ def _present(places: Neighbourhoods) -> tuple[NDArray[np.float64], NDArray[np.bo
     return np.array(values), np.array(right, np.bool_)
 
 
-def _at_one_position(places: Neighbourhoods, one: int, other: int) -> bool:
+def _at_one_position(places: Neighborhoods, one: int, other: int) -> bool:
     if places.positions is None:
         return False
     return bool(np.linalg.norm(places.positions[one] - places.positions[other]) <= places.radius)  # NaN: not known

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 _REPEAT = 0.05  # a frame this much nearer to the one before than two frames of the map usually are shows nothing new
 _SAMPLE = 512  # frames that say how near two frames usually are
 _APART = 20  # frames; measured: nearer ones look down the same corridor
-_LEAST_APART = 4  # neighbourhoods of five that are further apart share no frame
+_LEAST_APART = 4  # neighborhoods of five that are further apart share no frame
 _FEWEST_STRETCHES = 8  # a short map is cut finer, so that there is something to compare with
 
 

@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recordings.bags.tf_tree import Chain, TfTree
-from vpr_aesvc.transforms import HERE, OPTICAL, compose, inverse, rotate
-from vpr_aesvc.types import Pose
+from vpr_aesvc.transforms import HERE, as_body, is_optical
+from vpr_aesvc.types import Intrinsics, Pose
 
 BASES = ("base_link", "base_footprint", "base")
-_FROM_OPTICAL = inverse(OPTICAL)
 
 
 @dataclass(frozen=True)
@@ -29,21 +27,6 @@ class Mount:
             return self.fixed
         frame = self.chain.at(stamp, received)
         return None if frame is None else as_body(frame, self.optical)
-
-
-def as_body(frame: Pose, optical: bool) -> Pose:
-    """A camera's frame with the axes of a body."""
-    return compose(frame, _FROM_OPTICAL) if optical else frame
-
-
-def is_optical(frame: str, in_base: Pose | None) -> bool:
-    """Whether the frame that an image names has z where the camera looks: it is called so, or its -y axis points up more than its z
-    axis does. Drivers that do not follow REP 103 name the body's frame."""
-    if "optical" in frame:
-        return True
-    if in_base is None:
-        return False
-    return rotate(in_base, (0.0, -1.0, 0.0))[2] > rotate(in_base, (0.0, 0.0, 1.0))[2] + 1e-6
 
 
 def mount(tree: TfTree, base: str, camera: str, when: tuple[float, float]) -> tuple[Mount, str]:

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.reader import BagFile
-from vpr_aesvc.recordings.bags.messages import Topic, peek_header, peek_size, read_message
-from vpr_aesvc.recordings.image_messages import coded_size
+from vpr_aesvc.recordings.bags.messages import BagFile, Topic, peek_header, peek_size, read_message
 from vpr_aesvc.recordings.bags.pose_history import JUMP
-from vpr_aesvc.recordings.recording import LeftOut
 from vpr_aesvc.recordings.bags.topics import RAW
+from vpr_aesvc.recordings.image_messages import coded_size
+from vpr_aesvc.recordings.recording import SkipCounts
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ def size_of(first: FirstImage) -> tuple[int, int] | None:
 class ImageStream:
     """Iterates over a topic once, and counts what is odd about it."""
 
-    def __init__(self, bag: BagFile, topic: Topic, first: FirstImage, left_out: LeftOut) -> None:
-        self._bag, self._topic, self._first, self._left_out = bag, topic, first, left_out
+    def __init__(self, bag: BagFile, topic: Topic, first: FirstImage, skip_counts: SkipCounts) -> None:
+        self._bag, self._topic, self._first, self._left_out = bag, topic, first, skip_counts
         self.given = 0
         self.span: tuple[float, float] | None = None
         self.unstamped = 0

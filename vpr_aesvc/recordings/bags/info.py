@@ -11,18 +11,18 @@ from typing import Any
 import numpy as np
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.recording import BagRecording
 from vpr_aesvc.recordings.bags.camera import guess_base, intrinsics_of
-from vpr_aesvc.recordings.bags.reader import BagFile, Damaged, open_bag, scan_bag
-from vpr_aesvc.recordings.bags.messages import Topic, nanoseconds, peek_header, read_message
-from vpr_aesvc.recordings.bags.poses import FIXED, read_pose
-from vpr_aesvc.recordings.image_messages import coded_size
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, peek_header, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.pose_history import PoseSamples
-from vpr_aesvc.recordings.recording import RecordingOptions
+from vpr_aesvc.recordings.bags.poses import FIXED, read_pose
+from vpr_aesvc.recordings.bags.reader import open_bag, scan_bag
+from vpr_aesvc.recordings.bags.recording import BagRecording
 from vpr_aesvc.recordings.bags.stamp_statistics import StampCount, StampFacts
 from vpr_aesvc.recordings.bags.tf_tree import TfTree
 from vpr_aesvc.recordings.bags.topics import CAMERA_INFO, COMPRESSED, KINDS, RAW, is_static
+from vpr_aesvc.recordings.image_messages import coded_size
+from vpr_aesvc.recordings.recording import RecordingOptions
 
 Progress = Callable[[int, int], None]
 
@@ -43,14 +43,14 @@ class ImageFacts:
 
 @dataclass
 class PoseFacts:
-    """A pose topic. ``travelled`` is the way in metres, ``extent`` the width and depth of the box around it; None without a pose."""
+    """A pose topic. ``traveled`` is the way in meters, ``extent`` the width and depth of the box around it; None without a pose."""
 
     topic: Topic
     stamps: StampFacts
     frame: str = ""
     child: str = ""
     unusable: int = 0
-    travelled: float | None = None
+    traveled: float | None = None
     extent: tuple[float, float] | None = None
 
 
@@ -153,7 +153,7 @@ def _tf_facts(tree: TfTree, images: list[ImageFacts]) -> TfFacts:
         chains[camera] = [] if chain is None else list(chain.frames)
         if chain is not None and chain.constant is None:
             moving.append(camera)
-    return TfFacts(sorted(tree.frames), chains, moving, len(tree.left_out))
+    return TfFacts(sorted(tree.frames), chains, moving, len(tree.skip_counts))
 
 
 class _Images:
@@ -209,7 +209,7 @@ class _Poses:
         facts = PoseFacts(self.topic, self._stamps.facts(), self._frame, self._child, self.unreadable)
         if len(table):
             xyz = table[:, 2:5]
-            facts.travelled = float(np.linalg.norm(np.diff(xyz, axis=0), axis=1).sum())
+            facts.traveled = float(np.linalg.norm(np.diff(xyz, axis=0), axis=1).sum())
             facts.extent = float(np.ptp(xyz[:, 0])), float(np.ptp(xyz[:, 1]))
         return facts
 

@@ -48,8 +48,8 @@ def _pose(one: PoseFacts) -> str:
         f"of {one.child} in {one.frame}" if one.child else f"in {one.frame or 'a frame without a name'}",
         one.stamps.words(),
     ]
-    if one.travelled is not None and one.extent is not None:
-        parts.append(f"{one.travelled:.1f} m travelled within {one.extent[0]:.1f} x {one.extent[1]:.1f} m")
+    if one.traveled is not None and one.extent is not None:
+        parts.append(f"{one.traveled:.1f} m traveled within {one.extent[0]:.1f} x {one.extent[1]:.1f} m")
     return f"  {one.topic}: {', '.join(parts)}{_unusable(one.unusable)}"
 
 

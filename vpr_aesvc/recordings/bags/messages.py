@@ -7,9 +7,10 @@ carries are not needed, and one without any, or with one of somebody's own that 
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple, Protocol
 
 from vpr_aesvc.errors import VprError
 
@@ -106,3 +107,47 @@ def _typestore(ros1: bool) -> Any:
 
 def _order(raw: bytes) -> str:
     return "<" if len(raw) < 2 or raw[1] & 1 else ">"
+
+
+class Damaged(Exception):
+    """Reading came to bytes that are not what they should be; what was given before them is good."""
+
+
+class BagFile(Protocol):
+    """Attributes:
+    kind: in words.
+    topics: by name.
+    span: nanoseconds, of the first and the last message as they were received; (0, 0) where there is none.
+    damage: in words, where it is known from the start that not all can be read.
+    """
+
+    kind: str
+    topics: dict[str, Topic]
+    span: tuple[int, int]
+    damage: str | None
+
+    def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
+        """The messages of some topics, as recorded: topic, time of reception in nanoseconds, bytes.
+
+        Raises:
+            Damaged: in the middle, or at the end.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Record(NamedTuple):
+    """One message as a file holds it; ``received`` in nanoseconds, ``type`` as ROS 2 writes it."""
+
+    topic: str
+    type: str
+    ros1: bool
+    received: int
+    raw: bytes
+
+
+def type_name(name: str) -> str:
+    """``sensor_msgs/Image`` and ``sensor_msgs/msg/Image`` as the second."""
+    package, _, rest = name.partition("/")
+    return name if rest.startswith("msg/") else f"{package}/msg/{rest}"

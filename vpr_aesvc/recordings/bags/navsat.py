@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_STRIDE = 1.0  # metres that must be travelled for a direction: about what a receiver errs by within seconds
+_STRIDE = 1.0  # meters that must be traveled for a direction: about what a receiver errs by within seconds
 
 
 class NavSatSamples:

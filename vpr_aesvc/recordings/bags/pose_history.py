@@ -38,7 +38,7 @@ class PoseHistory:
 
     Args:
         table: as :meth:`PoseSamples.table` gives it.
-        gap: seconds that two neighbours may lie apart for what is between them to be known.
+        gap: seconds that two neighbors may lie apart for what is between them to be known.
     """
 
     def __init__(self, table: NDArray[np.float64], gap: float) -> None:
@@ -64,13 +64,13 @@ class PoseHistory:
 
     @property
     def never_moved(self) -> Pose | None:
-        """The one pose, where all are the same to a micrometre."""
+        """The one pose, where all are the same to a micrometer."""
         rows = np.concatenate([track.table for track in self._tracks])
         return Pose(*rows[0].tolist()) if len(rows) and np.ptp(rows, axis=0).max() < 1e-6 else None
 
     @property
     def places(self) -> NDArray[np.float64]:
-        """float64 [n, 3], metres, in the order of :attr:`stamps`."""
+        """float64 [n, 3], meters, in the order of :attr:`stamps`."""
         return np.concatenate([track.table[:, :3] for track in self._tracks])
 
     def at(self, stamp: float, received: float) -> Pose | None:

@@ -10,13 +10,12 @@ import numpy as np
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.camera import Mount, guess_base, mount
-from vpr_aesvc.recordings.bags.reader import BagFile
-from vpr_aesvc.recordings.bags.messages import Topic, nanoseconds, read_message
+from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.pose_history import PoseHistory, PoseSamples
-from vpr_aesvc.recordings.recording import LeftOut, RecordingOptions
 from vpr_aesvc.recordings.bags.tf_tree import Chain, TfTree
 from vpr_aesvc.recordings.bags.topics import PoseChoice, is_static, tf_topics
+from vpr_aesvc.recordings.recording import RecordingOptions, SkipCounts
 from vpr_aesvc.transforms import compose, unit
 from vpr_aesvc.types import Pose
 
@@ -29,14 +28,14 @@ class CameraPoses:
     base: the robot's frame in the fixed one, over time; None where there are no poses.
     source: in words, such as ``/odom``.
     notes: in words, what was found.
-    left_out: poses that could not be used.
+    skip_counts: poses that could not be used.
     """
 
     base: PoseHistory | Chain | None = None
     mount: Mount | None = None
     source: str = ""
     notes: list[str] = field(default_factory=list)
-    left_out: LeftOut = field(default_factory=LeftOut)
+    skip_counts: SkipCounts = field(default_factory=SkipCounts)
 
     def at(self, stamp: float, received: float) -> Pose | None:
         """Of the camera, with a body's axes, at a stamp in seconds; None where it is not known."""
@@ -95,7 +94,7 @@ def _from_topic(
         try:
             message = read_message(raw, topic.type, topic.ros1)
         except VprError as error:
-            found.left_out.add(f"messages of {topic.name} that cannot be read", str(error))
+            found.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
             continue
         stamp = nanoseconds(message.header.stamp)
         unstamped += not stamp
@@ -103,7 +102,7 @@ def _from_topic(
         try:
             samples.add(stamp / 1e9, received / 1e9, read_pose(message))
         except ValueError:
-            found.left_out.add("poses that hold NaN or no unit quaternion", f"{topic.name} at {stamp / 1e9:.3f}")
+            found.skip_counts.add("poses that hold NaN or no unit quaternion", f"{topic.name} at {stamp / 1e9:.3f}")
             continue
         if not fixed:
             fixed = message.header.frame_id.lstrip("/")
@@ -140,9 +139,9 @@ def _from_navsat(
             samples.add((stamp or received) / 1e9, received / 1e9, message)
             antenna = antenna or message.header.frame_id.lstrip("/")
         except VprError as error:
-            found.left_out.add(f"messages of {topic.name} that cannot be read", str(error))
+            found.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
         except ValueError as error:
-            found.left_out.add(f"messages of {topic.name} without a position", str(error))
+            found.skip_counts.add(f"messages of {topic.name} without a position", str(error))
     if not len(samples):
         found.notes.append(f"poses: {topic}: none of them holds a position")
         return found
@@ -166,7 +165,7 @@ def _from_navsat(
     if gap > options.pose_gap:
         found.notes.append(f"fixes come every {usual:.2g} s: images up to {gap:.2g} s between two get a pose")
     if not moved:
-        found.notes.append("the receiver never moved a metre: the heading is not known, taken as east")
+        found.notes.append("the receiver never moved a meter: the heading is not known, taken as east")
     found.notes.append(words)
     _warn(found, history, unstamped, gap)
     return found
@@ -191,7 +190,7 @@ def _from_tf(
             found.notes.insert(0, f"TF not used: {words}")
             return found
         return CameraPoses(notes=[f"no poses: TF not used: {words}"])
-    found = CameraPoses(chain, source="TF", left_out=tree.left_out)
+    found = CameraPoses(chain, source="TF", skip_counts=tree.skip_counts)
     found.mount, words = mount(tree, base, camera, when)
     found.notes = [f"poses: TF, {' > '.join(chain.frames)}", words]
     return found
@@ -217,7 +216,7 @@ def _tree(bag: BagFile, gap: float, wanted: list[str], which: Callable[[Topic], 
         try:
             tree.add(read_message(raw, topic.type, topic.ros1), received, is_static(topic))
         except VprError as error:
-            tree.left_out.add(f"messages of {topic.name} that cannot be read", str(error))
+            tree.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
     return tree
 
 

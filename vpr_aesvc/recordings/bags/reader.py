@@ -7,42 +7,14 @@ from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Protocol
+from typing import Any
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.files import BagFiles, find_files, with_metadata
-from vpr_aesvc.recordings.bags.messages import Topic
 from vpr_aesvc.recordings.bags.mcap_index import McapIndex
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic
 
 _LARGE = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
-
-
-class Damaged(Exception):
-    """Reading came to bytes that are not what they should be; what was given before them is good."""
-
-
-class BagFile(Protocol):
-    """Attributes:
-    kind: in words.
-    topics: by name.
-    span: nanoseconds, of the first and the last message as they were received; (0, 0) where there is none.
-    damage: in words, where it is known from the start that not all can be read.
-    """
-
-    kind: str
-    topics: dict[str, Topic]
-    span: tuple[int, int]
-    damage: str | None
-
-    def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
-        """The messages of some topics, as recorded: topic, time of reception in nanoseconds, bytes.
-
-        Raises:
-            Damaged: in the middle, or at the end.
-        """
-        ...
-
-    def close(self) -> None: ...
 
 
 def open_bag(path: Path) -> BagFile:

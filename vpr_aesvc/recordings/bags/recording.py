@@ -11,16 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.verification import Intrinsics
 from vpr_aesvc.recordings.bags.camera import intrinsics_of
-from vpr_aesvc.recordings.bags.reader import BagFile, Damaged, open_bag, scan_bag
 from vpr_aesvc.recordings.bags.images import ImageStream, first_image, size_of
-from vpr_aesvc.recordings.bags.messages import Topic, read_message
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, read_message
 from vpr_aesvc.recordings.bags.poses import read_poses
-from vpr_aesvc.recordings.image_messages import rgb_of
-from vpr_aesvc.recordings.recording import LeftOut, RecordedFrame, RecordingOptions
+from vpr_aesvc.recordings.bags.reader import open_bag, scan_bag
 from vpr_aesvc.recordings.bags.topics import camera_info, camera_of, choose_images, choose_poses
-from vpr_aesvc.types import Frame
+from vpr_aesvc.recordings.image_messages import rgb_of
+from vpr_aesvc.recordings.recording import RecordedFrame, RecordingOptions, SkipCounts
+from vpr_aesvc.types import Frame, Intrinsics
 
 _KEEP = "--keep-good uses what comes before the damage"
 
@@ -36,7 +35,7 @@ class BagRecording:
 
     def __init__(self, path: Path, options: RecordingOptions | None = None) -> None:
         self.path, self.options = path, options or RecordingOptions()
-        self.left_out = LeftOut()
+        self.skip_counts = SkipCounts()
         try:
             self._read(open_bag(path))
         except Damaged as damage:  # in the middle, which an index does not tell: read what comes before
@@ -66,7 +65,7 @@ class BagRecording:
             VprError: the bag ends in damage, unless it was opened with ``keep_good``.
         """
         self._begin()
-        stream = ImageStream(self._bag, self.topic, self._first, self.left_out)
+        stream = ImageStream(self._bag, self.topic, self._first, self.skip_counts)
         camera, without = camera_of(self.topic), 0
         try:
             for image in stream:
@@ -80,19 +79,21 @@ class BagRecording:
         except Damaged as damage:
             if not self.options.keep_good:
                 raise VprError(f"{self.path}: damaged after {stream.given} images ({damage}); {_KEEP}") from damage
-            self.left_out.add("the rest of the bag", str(damage))
+            self.skip_counts.add("the rest of the bag", str(damage))
         else:
             if self._bag.damage is not None:
-                self.left_out.add("the rest of the bag", self._bag.damage)
+                self.skip_counts.add("the rest of the bag", self._bag.damage)
         self.notes = [*self._found, *stream.notes()]
         if without and self.poses.base is not None:
             self.notes.append(_without_pose(without, stream, self.poses.base.span))
 
     def _begin(self) -> None:
-        self.left_out.counts.clear()
-        self.left_out.examples.clear()
-        self.left_out.counts.update(self.poses.left_out.counts)
-        self.left_out.examples.update({reason: list(some) for reason, some in self.poses.left_out.examples.items()})
+        self.skip_counts.counts.clear()
+        self.skip_counts.examples.clear()
+        self.skip_counts.counts.update(self.poses.skip_counts.counts)
+        self.skip_counts.examples.update(
+            {reason: list(some) for reason, some in self.poses.skip_counts.examples.items()}
+        )
 
     def _read_intrinsics(self) -> tuple[Intrinsics | None, str]:
         topic = camera_info(self._bag.topics, self.topic)

@@ -4,22 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.reader import Damaged
 from vpr_aesvc.recordings.bags.files import ZSTD, BagFiles
-from vpr_aesvc.recordings.bags.messages import Topic
-
-
-class Record(NamedTuple):
-    """One message as a file holds it; ``received`` in nanoseconds, ``type`` as ROS 2 writes it."""
-
-    topic: str
-    type: str
-    ros1: bool
-    received: int
-    raw: bytes
+from vpr_aesvc.recordings.bags.messages import Damaged, Record, Topic
 
 
 class ScannedBag:
@@ -95,9 +83,3 @@ def _decompressed(raw: bytes) -> bytes:
         return ZstdDecompressor().decompressobj().decompress(raw)
     except ZstdError as error:
         raise Damaged(str(error)) from error
-
-
-def type_name(name: str) -> str:
-    """``sensor_msgs/Image`` and ``sensor_msgs/msg/Image`` as the second."""
-    package, _, rest = name.partition("/")
-    return name if rest.startswith("msg/") else f"{package}/msg/{rest}"

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from vpr_aesvc.recordings.bags.reader import Damaged
-from vpr_aesvc.recordings.bags.recovery import Record, type_name
+from vpr_aesvc.recordings.bags.messages import Damaged, Record, type_name
 
 _CODED = {"cdr": False, "ros1": True}
 

@@ -12,8 +12,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
-from vpr_aesvc.recordings.bags.reader import Damaged
-from vpr_aesvc.recordings.bags.recovery import Record, type_name
+from vpr_aesvc.recordings.bags.messages import Damaged, Record, type_name
 
 _MAGIC = b"#ROSBAG V2.0\n"
 _MESSAGE, _CHUNK, _CONNECTION = 2, 5, 7

@@ -7,8 +7,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-from vpr_aesvc.recordings.bags.reader import Damaged
-from vpr_aesvc.recordings.bags.recovery import Record, type_name
+from vpr_aesvc.recordings.bags.messages import Damaged, Record, type_name
 
 
 def sqlite_records(file: Path) -> Iterator[Record]:

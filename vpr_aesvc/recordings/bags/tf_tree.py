@@ -8,7 +8,7 @@ from typing import Any
 
 from vpr_aesvc.recordings.bags.messages import nanoseconds
 from vpr_aesvc.recordings.bags.pose_history import PoseHistory, PoseSamples
-from vpr_aesvc.recordings.recording import LeftOut
+from vpr_aesvc.recordings.recording import SkipCounts
 from vpr_aesvc.transforms import HERE, compose, inverse, unit
 from vpr_aesvc.types import Pose
 
@@ -58,7 +58,7 @@ class TfTree:
 
     def __init__(self, gap: float, wanted: Iterable[str] = ()) -> None:
         self.gap = gap
-        self.left_out = LeftOut()
+        self.skip_counts = SkipCounts()
         self._wanted = set(wanted)
         self._seen = 0
         self._static: dict[str, tuple[str, Pose]] = {}
@@ -67,7 +67,7 @@ class TfTree:
         self._above: set[str] = set()
 
     def add(self, message: Any, received: int, static: bool) -> None:
-        """A tf2_msgs/TFMessage, received at ``received`` nanoseconds. What holds NaN or no unit quaternion is counted in ``left_out``."""
+        """A tf2_msgs/TFMessage, received at ``received`` nanoseconds. What holds NaN or no unit quaternion is counted in ``skip_counts``."""
         for one in message.transforms:
             parent, child = one.header.frame_id.lstrip("/"), one.child_frame_id.lstrip("/")
             edge = parent, child
@@ -78,7 +78,7 @@ class TfTree:
             try:
                 pose = unit(t.x, t.y, t.z, q.x, q.y, q.z, q.w)
             except ValueError:
-                self.left_out.add("transforms that hold NaN or no unit quaternion", f"{parent} to {child}")
+                self.skip_counts.add("transforms that hold NaN or no unit quaternion", f"{parent} to {child}")
                 continue
             if static:
                 self._static[child] = parent, pose

@@ -23,7 +23,7 @@ KINDS: dict[str, Kind] = {
 }
 _IMAGES = {RAW, COMPRESSED}
 _NO_PICTURES = ("depth", "disparity")
-_WISHES = ("goal", "goal_pose", "initialpose")  # poses that somebody asked for, not where the robot was
+GOAL_TOPICS = ("goal", "goal_pose", "initialpose")  # poses that somebody asked for, not where the robot was
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def choose_poses(topics: Mapping[str, Topic], asked: str | None, where: str) -> 
         if not chosen.count:
             raise VprError(f"{where}: pose topic {chosen} is empty; {_with_messages(there)}")
         return PoseChoice(KINDS[chosen.type], chosen)
-    some = [topic for topic in there if topic.count and topic.name.rpartition("/")[2] not in _WISHES]
+    some = [topic for topic in there if topic.count and topic.name.rpartition("/")[2] not in GOAL_TOPICS]
     navsat = [topic for topic in some if KINDS[topic.type] == "navsat"]
     for kind in ("odometry", "pose", "tf", "navsat"):
         found = [topic for topic in some if KINDS[topic.type] == kind]

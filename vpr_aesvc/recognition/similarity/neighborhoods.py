@@ -1,15 +1,15 @@
 """What one frame says about where it was taken: how well the places around the best match explain it, less the best other place.
 
-A frame is hardly ever taken where a map frame was; it lies between some. So a place is judged with its neighbours along the traverse: its
-*support* is the length of the frame's descriptor within their span, as in the nearest feature line (Li and Lu, 1999), with a ridge so that a
+A frame is hardly ever taken where a map frame was; it lies between some. So a place is judged with its neighbors along the traverse: its
+*score* is the length of the frame's descriptor within their span, as in the nearest feature line (Li and Lu, 1999), with a ridge so that a
 direction seen once is trusted less than one seen five times. For unit descriptors that needs only the similarities ``s`` of the frame to the
-neighbours and their Gram matrix ``G``:
+neighbors and their Gram matrix ``G``:
 
-    support = sqrt(s' (G + ridge I)^-1 s)
+    score = sqrt(s' (G + ridge I)^-1 s)
 
-and a little of the similarity to the place itself, which chooses among the neighbourhoods that hold the very image.
+and a little of the similarity to the place itself, which chooses among the neighborhoods that hold the very image.
 
-The *evidence* is the support of the best place less that of the best other place: what looks like many places is evidence of none. It is counted in
+The *margin* is the score of the best place less that of the best other place: what looks like many places is margin of none. It is counted in
 standard deviations of the frame's own similarities to the map, so that a map is fair to frames its projection was not fitted on: those it
 was fitted on are less like each other than a new frame is like them, all the more the smaller the map.
 """
@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.similarity.runs import apart_of, distinct, runs_of
 
-_REACH = 2  # neighbours on either side; with more, places some frames away are supported as well as the right one
+_REACH = 2  # neighbors on either side; with more, places some frames away are supported as well as the right one
 _RIDGE = 0.2
-_CANDIDATES = 512  # places whose support is computed, by similarity; a map of fewer places is judged whole
+_CANDIDATES = 512  # places whose score is computed, by similarity; a map of fewer places is judged whole
 _OWN = 0.02  # part of the similarity to the place itself that counts
 _SAMPLE = 256  # places that say how much similarities usually spread
 
@@ -35,27 +35,27 @@ Rows = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class FrameEvidence:
+class SimilarityMargin:
     """What a frame says about a map.
 
-    ``row`` is the best place and ``rival`` the best other one, rows of the map, -1 where there is none. ``support`` and ``rival_support`` lie
-    between 0 and about 1; ``spread`` is the standard deviation of the frame's similarities. ``value``, the evidence, is 0 where two places explain the
+    ``row`` is the best place and ``rival`` the best other one, rows of the map, -1 where there is none. ``score`` and ``rival_score`` lie
+    between 0 and about 1; ``spread`` is the standard deviation of the frame's similarities. ``value``, the margin, is 0 where two places explain the
     frame equally well, and where there is no other place: nothing says then how alike all images are.
     """
 
     row: int
-    support: float
+    score: float
     rival: int
-    rival_support: float
+    rival_score: float
     spread: float
 
     @property
     def value(self) -> float:
-        return (self.support - self.rival_support) / self.spread if self.rival >= 0 else 0.0
+        return (self.score - self.rival_score) / self.spread if self.rival >= 0 else 0.0
 
 
-class Neighbourhoods:
-    """The places of a map, each with its neighbours along the traverse, ready to be asked about frames.
+class Neighborhoods:
+    """The places of a map, each with its neighbors along the traverse, ready to be asked about frames.
 
     Places that repeat the one before (a robot that stands still) count as one. Places of a traverse more than ``apart`` frames from each
     other are different places, and so are those of different traverses, unless ``positions`` say that they are near each other.
@@ -66,7 +66,7 @@ class Neighbourhoods:
         run: int64 [m], which uninterrupted run of a traverse each of them is in.
         descriptors: float32 [m, d], theirs.
         positions: float64 [m, 2 or 3], theirs, or None.
-        radius: metres; a place nearer than this to another, or to one of its neighbours, is the same place.
+        radius: meters; a place nearer than this to another, or to one of its neighbors, is the same place.
         apart: frames along a run, counted in kept ones.
     """
 
@@ -81,7 +81,7 @@ class Neighbourhoods:
         Args:
             descriptors: float32 or float16 [n, d], unit norm, in the order in which the places were driven past.
             traverses: n names; by default all places are of one traverse.
-            positions: [n, 2 or 3], metres in the map frame, NaN where unknown.
+            positions: [n, 2 or 3], meters in the map frame, NaN where unknown.
 
         Raises:
             VprError: lengths do not agree, or a descriptor is not finite.
@@ -102,14 +102,14 @@ class Neighbourhoods:
         self.radius = radius
         self.apart = apart_of(len(self.kept))
         self._least_spread = 0.5 * _usual_spread(self.descriptors)
-        self._around, self._known = _neighbours(self.run)
+        self._around, self._known = _neighbors(self.run)
         self._root = _inverse_roots(self.descriptors, self._around, self._known)
 
     def __len__(self) -> int:
         """How many places the map has, repeats among them."""
         return self._count
 
-    def evidence(self, similarities: NDArray[np.floating]) -> FrameEvidence:
+    def margin(self, similarities: NDArray[np.floating]) -> SimilarityMargin:
         """What a frame says.
 
         Args:
@@ -139,7 +139,7 @@ class Neighbourhoods:
     def peaks(
         self, similarities: NDArray[np.float32], count: int, chosen: Rows | None = None
     ) -> list[tuple[int, float]]:
-        """The best places that are different places: (index into ``kept``, support), best first, at most ``count``.
+        """The best places that are different places: (index into ``kept``, score), best first, at most ``count``.
 
         Args:
             similarities: float32 [m], to the kept places. chosen: those that are judged, ascending; by default all.
@@ -148,18 +148,18 @@ class Neighbourhoods:
         if len(chosen) > _CANDIDATES:
             chosen = np.sort(chosen[np.argpartition(similarities[chosen], -_CANDIDATES)[-_CANDIDATES:]])
         seen = np.where(self._known[chosen], similarities[self._around[chosen]], 0)
-        supports = np.linalg.norm(np.einsum("mij,mj->mi", self._root[chosen], seen), axis=1)
-        supports += _OWN * similarities[chosen]
+        scores = np.linalg.norm(np.einsum("mij,mj->mi", self._root[chosen], seen), axis=1)
+        scores += _OWN * similarities[chosen]
         found: list[tuple[int, float]] = []
         while len(found) < count and len(chosen):
-            best = int(supports.argmax())
-            found.append((int(chosen[best]), float(supports[best])))
+            best = int(scores.argmax())
+            found.append((int(chosen[best]), float(scores[best])))
             others = ~self.same_place(int(chosen[best]), chosen)
-            chosen, supports = chosen[others], supports[others]
+            chosen, scores = chosen[others], scores[others]
         return found
 
     def wholly(self, visible: NDArray[np.bool_]) -> Rows:
-        """The kept places whose neighbours are all ``visible``, bool [m]: what a place hidden in part would support is not known."""
+        """The kept places whose neighbors are all ``visible``, bool [m]: what a place hidden in part would score is not known."""
         return np.flatnonzero((visible[self._around] | ~self._known).all(1))
 
     def same_place(self, one: int, others: Rows) -> NDArray[np.bool_]:
@@ -177,10 +177,10 @@ class Neighbourhoods:
                 same[close] |= (apart <= self.radius**2).any(1)
         return np.asarray(same)
 
-    def _judge(self, peaks: list[tuple[int, float]], spread: float) -> FrameEvidence:
-        (best, support), (rival, rival_support) = (*peaks, (-1, 0.0), (-1, 0.0))[:2]
+    def _judge(self, peaks: list[tuple[int, float]], spread: float) -> SimilarityMargin:
+        (best, score), (rival, rival_score) = (*peaks, (-1, 0.0), (-1, 0.0))[:2]
         row, other = (int(self.kept[place]) if place >= 0 else -1 for place in (best, rival))
-        return FrameEvidence(row, support, other, rival_support, spread)
+        return SimilarityMargin(row, score, other, rival_score, spread)
 
     def _span(self, row: int) -> tuple[int, int]:
         """First and end of the rows that repeat a kept one."""
@@ -203,8 +203,8 @@ def _usual_spread(descriptors: NDArray[np.float32]) -> float:
     return max(float(np.median(others.std(1))), 1e-3)
 
 
-def _neighbours(run: Rows) -> tuple[Rows, NDArray[np.bool_]]:
-    """Indices int64 [m, 5] of each place and its neighbours, and which of them there are."""
+def _neighbors(run: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+    """Indices int64 [m, 5] of each place and its neighbors, and which of them there are."""
     count = len(run)
     around = np.arange(count)[:, None] + np.arange(-_REACH, _REACH + 1)
     known = (around >= 0) & (around < count)
@@ -216,7 +216,7 @@ def _inverse_roots(descriptors: NDArray[np.float32], around: Rows, known: NDArra
     """Matrices A with ``A' A = (G + ridge I)^-1``, float32 [m, 5, 5], one for each place."""
     count, width = around.shape
     gram = np.zeros((count, width, width), np.float32)
-    for lag in range(min(width, count)):  # places `lag` frames apart, once for all the neighbourhoods they are both in
+    for lag in range(min(width, count)):  # places `lag` frames apart, once for all the neighborhoods they are both in
         dots = np.zeros(count, np.float32)
         dots[: count - lag] = np.einsum("nd,nd->n", descriptors[: count - lag], descriptors[lag:])
         for at in range(width - lag):

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.extraction import image_of
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
@@ -26,7 +26,7 @@ Tell = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Form:
+class AblationVariant:
     """What a match rests on. ``recognizer`` is False for similarity alone, which accepts every best match."""
 
     name: str
@@ -35,14 +35,14 @@ class Form:
     geometry: bool = False
 
 
-SIMILARITY = Form("similarity", recognizer=False)
-PROBABILITY = Form("+ probability")
-SEQUENCE = Form("+ sequence", sequence=True)
-GEOMETRY = Form("+ geometry", geometry=True)
-ALL = Form("all", sequence=True, geometry=True)
+SIMILARITY = AblationVariant("similarity", recognizer=False)
+PROBABILITY = AblationVariant("+ probability")
+SEQUENCE = AblationVariant("+ sequence", sequence=True)
+GEOMETRY = AblationVariant("+ geometry", geometry=True)
+ALL = AblationVariant("all", sequence=True, geometry=True)
 
 
-def forms(sequence: bool, geometry: bool) -> list[Form]:
+def forms(sequence: bool, geometry: bool) -> list[AblationVariant]:
     """A single frame's similarity, its probability, and then each part that is wanted, and both together."""
     wanted = [SIMILARITY, PROBABILITY]
     if sequence:
@@ -121,7 +121,7 @@ def write_map(
 def ask(
     place_map: PlaceMap,
     describer: Describer,
-    form: Form,
+    form: AblationVariant,
     frames: Sequence[Frame],
     descriptors: NDArray[np.float32],
     settings: RecognizerSettings,
@@ -162,7 +162,7 @@ def _searcher(place_map: PlaceMap, settings: RecognizerSettings) -> _Ask:
     return one
 
 
-def _recognizer(place_map: PlaceMap, describer: Describer, form: Form, settings: RecognizerSettings) -> _Ask:
+def _recognizer(place_map: PlaceMap, describer: Describer, form: AblationVariant, settings: RecognizerSettings) -> _Ask:
     recognizer = Recognizer(
         place_map, describer, settings.model_copy(update={"sequence": form.sequence, "geometry": form.geometry})
     )

@@ -10,9 +10,9 @@ from vpr_aesvc.datasets.dbstruct import read_dbstruct
 from vpr_aesvc.datasets.folder import read_folder
 from vpr_aesvc.datasets.frames_csv import read_frames_csv
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.labelled import CATEGORY, IN_SHOP_LISTS, SOP_LISTS, read_in_shop, read_sop
+from vpr_aesvc.datasets.labeled import CATEGORY, IN_SHOP_LISTS, SOP_LISTS, read_in_shop, read_sop
 from vpr_aesvc.datasets.pairs import pair_folders, read_pairs
-from vpr_aesvc.datasets.positives import METRES, Tolerance
+from vpr_aesvc.datasets.positives import METERS, Tolerance
 from vpr_aesvc.datasets.published_splits import Area
 from vpr_aesvc.datasets.split_folders import split_folders
 from vpr_aesvc.datasets.tokyo import with_times_and_panoramas
@@ -164,7 +164,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "pitts30k",
             "Pitts30k (test)",
             *_PITTS,
-            METRES,
+            METERS,
             "https://www.di.ens.fr/willow/research/netvlad/",
             ("datasets/pitts30k_test.mat, the folders 000 to 006 and queries_real (as published)", _RENAMED),
             in_two_layouts(
@@ -175,7 +175,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "tokyo247",
             "Tokyo 24/7",
             *_TOKYO,
-            METRES,
+            METERS,
             "http://www.ok.ctrl.titech.ac.jp/~torii/project/247/",
             (
                 "tokyo247.mat (in datasets or not), the folders 03814 to 03829 (in tokyo247, images or not) and "
@@ -220,7 +220,7 @@ BENCHMARKS: dict[str, Benchmark] = {
             "Folders with UTM in the names",
             None,
             None,
-            METRES,
+            METERS,
             "https://github.com/gmberton/VPR-datasets-downloader",
             ("images/test/database and images/test/queries", "database and queries"),
             lambda root: read_utm_folders(root) if utm_folders(root) else None,

@@ -1,7 +1,7 @@
 """How each method looks: the same in every figure of a report, and from report to report.
 
-Colours keep their contrast on a white and on a dark page and are told apart by the colour-blind as far as so many can
-be; every method has its own marker and line besides, so nothing is lost in grey.
+Colors keep their contrast on a white and on a dark page and are told apart by the color-blind as far as so many can
+be; every method has its own marker and line besides, so nothing is lost in gray.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 class LineStyle:
     """The look of one method."""
 
-    colour: str
+    color: str
     marker: str
     line: Any  # a matplotlib line style
     width: float = 1.5

@@ -1,7 +1,7 @@
 """The drawing kit: one look for all figures, and the ways out of one: into a page, as PNG, as SVG.
 
 matplotlib is imported where it is used, and pyplot stays out of it. A figure is drawn in an ink that is black to the
-eye. In a page the ink becomes the text colour, so that a figure follows a dark page; in a file it stays black on white.
+eye. In a page the ink becomes the text color, so that a figure follows a dark page; in a file it stays black on white.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
 
 
 def spaced(sizes: Sequence[int]) -> list[str]:
-    """A label for each size, rising, empty where it would run into its neighbour. The largest always has one."""
+    """A label for each size, rising, empty where it would run into its neighbor. The largest always has one."""
     span = float(np.log2(sizes[-1] / sizes[0]))
     labels = [str(sizes[-1])]
     after = sizes[-1]
