@@ -2,8 +2,8 @@ import json
 
 import numpy as np
 import pytest
-from test_neighborhoods import walk
 
+from tests.recognition.similarity.test_neighborhoods import walk
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix, unit
 from vpr_aesvc.recognition.logistic import fit_logistic
