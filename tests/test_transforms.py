@@ -34,9 +34,9 @@ def test_compose_and_inverse():
         got = t.compose(first, second)
         place, turn = parts(got)
         assert np.allclose(place, p + r.apply(q)) and (turn * (r * s).inv()).magnitude() < 1e-9
-        assert same(t.compose(first, t.inverse(first)), t.HERE)
-        assert same(t.compose(t.inverse(first), first), t.HERE)
-        assert same(t.compose(first, t.between(first, second)), second)
+        assert same(t.compose(first, t.inverse(first)), t.IDENTITY)
+        assert same(t.compose(t.inverse(first), first), t.IDENTITY)
+        assert same(t.compose(first, t.relative_pose(first, second)), second)
 
 
 def test_rotate_and_matrix():
@@ -44,7 +44,7 @@ def test_rotate_and_matrix():
         vector = parts(second)[0]
         turn = parts(first)[1]
         assert np.allclose(t.rotate(first, tuple(vector)), turn.apply(vector))
-        assert np.allclose(t.matrix(first), turn.as_matrix())
+        assert np.allclose(t.rotation_matrix(first), turn.as_matrix())
 
 
 def test_interpolate():
@@ -83,17 +83,17 @@ def test_optical():
 
 
 def test_a_long_chain_keeps_unit_length():
-    step, pose = random_poses(1)[0], t.HERE
+    step, pose = random_poses(1)[0], t.IDENTITY
     for _ in range(10_000):
         pose = t.compose(pose, Pose(0, 0, 0, step.qx, step.qy, step.qz, step.qw))
     assert math.hypot(pose.qx, pose.qy, pose.qz, pose.qw) == pytest.approx(1, abs=1e-12)
 
 
-def test_unit():
-    pose = t.unit(1, 2, 3, 0, 0, 0, 1.05)
+def test_normalized_pose():
+    pose = t.normalized_pose(1, 2, 3, 0, 0, 0, 1.05)
     assert pose == Pose(1, 2, 3)
     for bad in ((0, 0, 0, 0), (0, 0, 0, math.nan), (2, 0, 0, 0), (0, 0, math.inf, 0)):
         with pytest.raises(ValueError, match="unit quaternion"):
-            t.unit(0, 0, 0, *bad)
+            t.normalized_pose(0, 0, 0, *bad)
     with pytest.raises(ValueError, match="finite"):
-        t.unit(math.nan, 0, 0, 0, 0, 0, 1)
+        t.normalized_pose(math.nan, 0, 0, 0, 0, 0, 1)

@@ -1,7 +1,7 @@
-"""Poses put together: the pose of one frame in another, as quaternion and translation. Meters and radians, right-handed.
+"""Rigid transforms: the pose of one frame in another, as translation (meters) and unit quaternion. Frames are right-handed.
 
-A camera's :class:`~vpr_aesvc.types.Pose` has the axes of REP 103's bodies: x where it looks, y to its left, z up. The header of an
-image names its *optical* frame: z where it looks, x to the right, y down.
+A camera's :class:`~vpr_aesvc.types.Pose` uses the body axes of REP 103: x forward, y left, z up. The header of a ROS image names the
+*optical* frame of the camera: z forward, x right, y down.
 """
 
 from __future__ import annotations
@@ -15,31 +15,31 @@ from vpr_aesvc.types import Pose
 
 Quaternion = tuple[float, float, float, float]
 
-HERE = Pose(0.0, 0.0)
+IDENTITY = Pose(0.0, 0.0)
 OPTICAL = Pose(0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5)
-"""The optical frame in the frame of the same camera with a body's axes."""
+"""The optical frame of a camera, given in the frame of the same camera with body axes."""
 
 
 def compose(first: Pose, second: Pose) -> Pose:
-    """``second`` is given in the frame of ``first``; the result is in the frame that ``first`` is given in."""
+    """Chains A -> B (``first``) and B -> C (``second``) to A -> C: the pose of C in A."""
     x, y, z = rotate(first, (second.x, second.y, second.z))
-    return Pose(first.x + x, first.y + y, first.z + z, *_product(_turn(first), _turn(second)))
+    return Pose(first.x + x, first.y + y, first.z + z, *_product(_rotation(first), _rotation(second)))
 
 
 def inverse(pose: Pose) -> Pose:
-    """The pose of the outer frame in this one."""
+    """The pose of the parent frame in this frame."""
     back = Pose(0.0, 0.0, 0.0, -pose.qx, -pose.qy, -pose.qz, pose.qw)
     x, y, z = rotate(back, (-pose.x, -pose.y, -pose.z))
-    return Pose(x, y, z, *_turn(back))
+    return Pose(x, y, z, *_rotation(back))
 
 
-def between(first: Pose, second: Pose) -> Pose:
-    """``second`` in the frame of ``first``, both given in one frame: how one must move to get from the first to the second."""
+def relative_pose(first: Pose, second: Pose) -> Pose:
+    """``second`` in the frame of ``first``; both are given in the same frame."""
     return compose(inverse(first), second)
 
 
 def rotate(pose: Pose, vector: tuple[float, float, float]) -> tuple[float, float, float]:
-    """A vector of the pose's own frame, with the axes of the outer one; the translation takes no part."""
+    """Rotates a vector from the pose's frame to the parent frame. The translation is not added."""
     x, y, z = vector
     ux, uy, uz = 2 * (pose.qy * z - pose.qz * y), 2 * (pose.qz * x - pose.qx * z), 2 * (pose.qx * y - pose.qy * x)
     return (
@@ -49,61 +49,78 @@ def rotate(pose: Pose, vector: tuple[float, float, float]) -> tuple[float, float
     )
 
 
-def interpolate(first: Pose, second: Pose, part: float) -> Pose:
-    """The pose ``part`` (0 to 1) of the way from one to the other: straight, and by the shorter turn at an even rate (slerp; Shoemake, 1985)."""
-    one, other = np.array(_turn(first)), np.array(_turn(second))
-    cosine = float(one @ other)
-    if cosine < 0:
-        other, cosine = -other, -cosine
+def interpolate(first: Pose, second: Pose, fraction: float) -> Pose:
+    """The pose at ``fraction`` (0 to 1) from first to second: linear in position, slerp in rotation (Shoemake, 1985)."""
+    start, end = np.array(_rotation(first)), np.array(_rotation(second))
+    cosine = float(start @ end)
+    if cosine < 0:  # q and -q are the same rotation: take the shorter arc
+        end, cosine = -end, -cosine
     angle = math.acos(min(cosine, 1.0))
-    if angle < 1e-6:  # the two are one turn; a straight line between them is as good
-        turn = (1 - part) * one + part * other
+    if angle < 1e-6:  # nearly equal: linear interpolation, as slerp would divide by zero
+        rotation = (1 - fraction) * start + fraction * end
     else:
-        turn = (math.sin((1 - part) * angle) * one + math.sin(part * angle) * other) / math.sin(angle)
-    place = [(1 - part) * a + part * b for a, b in zip(_place(first), _place(second), strict=True)]
-    return Pose(*place, *(turn / np.linalg.norm(turn)).tolist())
+        rotation = (math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end) / math.sin(angle)
+    position = [(1 - fraction) * a + fraction * b for a, b in zip(_position(first), _position(second), strict=True)]
+    return Pose(*position, *(rotation / np.linalg.norm(rotation)).tolist())
 
 
 def distance(first: Pose, second: Pose) -> float:
-    """Meters between the two."""
-    return math.dist(_place(first), _place(second))
+    """Distance of the two positions in meters."""
+    return math.dist(_position(first), _position(second))
 
 
 def angle(first: Pose, second: Pose) -> float:
-    """The turn between the two, radians in [0, pi]."""
-    cosine = abs(sum(a * b for a, b in zip(_turn(first), _turn(second), strict=True)))
+    """Angle of the rotation between the two, radians in [0, pi]."""
+    cosine = abs(sum(a * b for a, b in zip(_rotation(first), _rotation(second), strict=True)))
     return 2 * math.acos(min(cosine, 1.0))
 
 
 def heading(pose: Pose) -> float:
-    """Of the x axis on the plane, radians counter-clockwise from the outer x axis."""
+    """Direction of the pose's x axis in the parent's xy plane (yaw), radians counter-clockwise from the parent's x axis."""
     x, y, _ = rotate(pose, (1.0, 0.0, 0.0))
     return math.atan2(y, x)
 
 
-def unit(x: float, y: float, z: float, qx: float, qy: float, qz: float, qw: float) -> Pose:
-    """A pose from numbers as messages and files hold them: the quaternion is brought to unit length.
+def normalized_pose(x: float, y: float, z: float, qx: float, qy: float, qz: float, qw: float) -> Pose:
+    """A pose from the numbers of a message or file; the quaternion is scaled to unit length.
 
     Raises:
-        ValueError: a number is not finite, or the quaternion is far from any unit one, as where it was left at zero.
+        ValueError: a number is not finite, or the quaternion's length differs from 1 by more than 0.1, as an unset one's does.
     """
     length = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
-    if not 0.9 < length < 1.1:  # NaN as well
+    if not 0.9 < length < 1.1:  # also False for NaN
         raise ValueError(f"an orientation must be a unit quaternion, found ({qx:g}, {qy:g}, {qz:g}, {qw:g})")
     return Pose(x, y, z, qx / length, qy / length, qz / length, qw / length)
 
 
-def matrix(pose: Pose) -> NDArray[np.float64]:
-    """float64 [3, 3], the rotation that takes vectors of the pose's frame to the outer one."""
+def rotation_matrix(pose: Pose) -> NDArray[np.float64]:
+    """float64 [3, 3], from the pose's frame to the parent frame."""
     columns = [rotate(pose, axis) for axis in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
     return np.array(columns).T
 
 
-def _place(pose: Pose) -> tuple[float, float, float]:
+def as_body(frame: Pose, optical: bool) -> Pose:
+    """The camera's pose with body axes; ``optical`` tells that ``frame`` has optical axes."""
+    return compose(frame, inverse(OPTICAL)) if optical else frame
+
+
+def is_optical(frame: str, in_base: Pose | None) -> bool:
+    """Whether an image's frame has optical axes: its name says so, or its -y axis points up more than its z axis.
+
+    The name alone is not enough: some drivers name the body frame in the header, against REP 103.
+    """
+    if "optical" in frame:
+        return True
+    if in_base is None:
+        return False
+    return rotate(in_base, (0.0, -1.0, 0.0))[2] > rotate(in_base, (0.0, 0.0, 1.0))[2] + 1e-6
+
+
+def _position(pose: Pose) -> tuple[float, float, float]:
     return pose.x, pose.y, pose.z
 
 
-def _turn(pose: Pose) -> Quaternion:
+def _rotation(pose: Pose) -> Quaternion:
     return pose.qx, pose.qy, pose.qz, pose.qw
 
 
@@ -116,20 +133,7 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
         aw * bz + ax * by - ay * bx + az * bw,
         aw * bw - ax * bx - ay * by - az * bz,
     )
-    length = math.sqrt(sum(part * part for part in q))  # rounding must not add up over a long chain
+    length = math.sqrt(
+        sum(part * part for part in q)
+    )  # normalized, so that rounding errors do not add up over a long chain
     return q[0] / length, q[1] / length, q[2] / length, q[3] / length
-
-
-def as_body(frame: Pose, optical: bool) -> Pose:
-    """A camera's frame with the axes of a body."""
-    return compose(frame, inverse(OPTICAL)) if optical else frame
-
-
-def is_optical(frame: str, in_base: Pose | None) -> bool:
-    """Whether the frame that an image names has z where the camera looks: it is called so, or its -y axis points up more than its z
-    axis does. Drivers that do not follow REP 103 name the body's frame."""
-    if "optical" in frame:
-        return True
-    if in_base is None:
-        return False
-    return rotate(in_base, (0.0, -1.0, 0.0))[2] > rotate(in_base, (0.0, 0.0, 1.0))[2] + 1e-6

@@ -7,10 +7,11 @@ import pytest
 
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings import RecordingOptions, is_recording, open_recording
-from vpr_aesvc.recordings.recording import Recording
+from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.inputs import open_input
+from vpr_aesvc.frame_source import Recording
 from vpr_aesvc.trajectory import read_trajectory
-from vpr_aesvc.transforms import OPTICAL, angle, compose, distance, inverse, matrix
+from vpr_aesvc.transforms import OPTICAL, angle, compose, distance, inverse, rotation_matrix
 
 
 @pytest.fixture(scope="module")
@@ -25,13 +26,13 @@ def write_poses(path, stamped):
 
 
 def write_kitti(path, poses):
-    rows = [np.hstack([matrix(pose), [[pose.x], [pose.y], [pose.z]]]).ravel() for pose in poses]
+    rows = [np.hstack([rotation_matrix(pose), [[pose.x], [pose.y], [pose.z]]]).ravel() for pose in poses]
     path.write_text("\n".join(" ".join(f"{number:.9e}" for number in row) for row in rows) + "\n")
     return path
 
 
 def opened(folder, trajectory, **options) -> Recording:
-    return open_recording(folder, RecordingOptions(trajectory=trajectory, **options))
+    return open_input(folder, InputOptions(trajectory=trajectory, **options))
 
 
 def links(folder: Path, frames, name) -> Path:
@@ -58,11 +59,11 @@ def in_first_image(pose, first):
 def test_names_that_are_nanoseconds_and_a_robots_trajectory(frames, tmp_path):
     folder = links(tmp_path / "data", frames, lambda frame: f"{round(frame.stamp * 1e9)}.jpg")
     trajectory = write_poses(tmp_path / "robot.txt", [(frame.stamp, frame.pose) for frame in frames])
-    assert is_recording(folder, RecordingOptions(trajectory=trajectory)) and not is_recording(folder)
+    assert is_recording(folder, InputOptions(trajectory=trajectory)) and not is_recording(folder)
     recording = opened(folder, trajectory, pose_gap=0.6)
-    found = list(recording.frames())
-    assert [one.frame.stamp for one in found] == pytest.approx([frame.stamp for frame in frames])
-    assert all(same(one.frame.pose, frame.pose) for one, frame in zip(found, frames, strict=True))
+    found = list(recording)
+    assert [one.stamp for one in found] == pytest.approx([frame.stamp for frame in frames])
+    assert all(same(one.pose, frame.pose) for one, frame in zip(found, frames, strict=True))
     assert found[0].frame.label == f"{round(frames[0].stamp * 1e9)}.jpg"
     assert found[3].decode().shape == (384, 512, 3)
     assert any("look along x" in note for note in recording.notes)
@@ -72,8 +73,8 @@ def test_names_that_are_seconds_in_another_order(frames, tmp_path):
     names = {frame.number: f"{frame.stamp - 1_700_000_000 + 5:.2f}.jpg" for frame in frames}  # 5.00 to 14.50
     folder = links(tmp_path / "data", frames, lambda frame: names[frame.number])
     stamped = [(frame.stamp - 1_700_000_000 + 5, frame.pose) for frame in frames]
-    found = list(opened(folder, write_poses(tmp_path / "t.txt", stamped)).frames())
-    assert [one.frame.stamp for one in found] == [5 + 0.5 * at for at in range(20)]
+    found = list(opened(folder, write_poses(tmp_path / "t.txt", stamped)))
+    assert [one.stamp for one in found] == [5 + 0.5 * at for at in range(20)]
 
 
 def test_tum_rgbd(frames, tmp_path):
@@ -82,11 +83,11 @@ def test_tum_rgbd(frames, tmp_path):
     (tmp_path / "set" / "rgb.txt").write_text(f"# color images\n{listing}")
     stamped = [(frame.stamp + 0.001, optical(frame.pose)) for frame in frames]  # of another clock, as ground truth is
     recording = opened(tmp_path / "set", write_poses(tmp_path / "set" / "groundtruth.txt", stamped))
-    found = list(recording.frames())
+    found = list(recording)
     assert len(found) == recording.images == 20
     assert found[0].frame.pose is not None
-    assert all(distance(one.frame.pose, frame.pose) < 0.01 for one, frame in zip(found[1:], frames[1:], strict=True))
-    assert all(angle(one.frame.pose, frame.pose) < 0.01 for one, frame in zip(found[1:], frames[1:], strict=True))
+    assert all(distance(one.pose, frame.pose) < 0.01 for one, frame in zip(found[1:], frames[1:], strict=True))
+    assert all(angle(one.pose, frame.pose) < 0.01 for one, frame in zip(found[1:], frames[1:], strict=True))
 
 
 def test_kitti(frames, tmp_path):
@@ -95,12 +96,12 @@ def test_kitti(frames, tmp_path):
     poses = [in_first_image(frame.pose, frames[0].pose) for frame in frames]
     assert poses[3].z > 1  # ahead, in optical axes
     recording = opened(folder, write_kitti(tmp_path / "00.txt", poses))
-    found = list(recording.frames())
-    assert [one.frame.stamp for one in found] == [0.5 * at for at in range(20)]
+    found = list(recording)
+    assert [one.stamp for one in found] == [0.5 * at for at in range(20)]
     # the first pose of the corridor is the identity with a body's axes, so that nothing is left to turn back
-    assert all(same(one.frame.pose, frame.pose) for one, frame in zip(found, frames, strict=True))
+    assert all(same(one.pose, frame.pose) for one, frame in zip(found, frames, strict=True))
     (tmp_path / "00" / "times.txt").unlink()
-    assert [one.frame.stamp for one in opened(folder, tmp_path / "00.txt").frames()] == [None] * 20
+    assert [one.stamp for one in opened(folder, tmp_path / "00.txt")] == [None] * 20
 
 
 def test_the_axes_show_in_the_way_the_camera_went(frames, tmp_path):
@@ -118,10 +119,10 @@ def test_a_gap_in_the_trajectory(frames, tmp_path):
     kept = [(frame.stamp + 0.1, frame.pose) for frame in frames if not 5 <= frame.number <= 8]
     trajectory = write_poses(tmp_path / "t.txt", kept)
     recording = opened(folder, trajectory)
-    without = [at for at, one in enumerate(recording.frames(), 1) if one.frame.pose is None]
+    without = [at for at, one in enumerate(recording, 1) if one.pose is None]
     assert without == [1, 5, 6, 7, 8, 9]  # before the first pose, and where poses are 2.5 s apart
     assert any("6 of 20 images have no pose" in note for note in recording.notes)
-    assert sum(one.frame.pose is None for one in opened(folder, trajectory, pose_gap=3).frames()) == 1
+    assert sum(one.pose is None for one in opened(folder, trajectory, pose_gap=3)) == 1
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.transforms import HERE, OPTICAL, matrix
+from vpr_aesvc.transforms import IDENTITY, OPTICAL, rotation_matrix
 from vpr_aesvc.types import Pose
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def loop_closure(found: Recognition, place: int) -> LoopClosure:
     older = found.best.place
     spread = np.diag([UNKNOWN_METERS**2] * 3 + [UNKNOWN_RADIANS**2] * 3)
     if found.covariance is not None and older.pose is not None:
-        turn = np.kron(np.eye(2), matrix(older.pose).T)  # from the map's axes to the older camera's
+        turn = np.kron(np.eye(2), rotation_matrix(older.pose).T)  # from the map's axes to the older camera's
         spread = turn @ found.covariance @ turn.T
-    pose = HERE
+    pose = IDENTITY
     geometry = found.candidates[0].geometry if found.candidates else None
     if geometry is not None and geometry.rotation is not None:
         pose = _turned(geometry.rotation)
@@ -58,7 +58,7 @@ def loop_closure(found: Recognition, place: int) -> LoopClosure:
 
 def _turned(rotation: NDArray[np.float64]) -> Pose:
     """A rotation between optical frames [3, 3] as a pose between cameras with a body's axes."""
-    axes = matrix(OPTICAL)
+    axes = rotation_matrix(OPTICAL)
     vector = cv2.Rodrigues(axes @ rotation @ axes.T)[0].ravel()
     angle = float(np.linalg.norm(vector))
     axis = vector / angle if angle else vector

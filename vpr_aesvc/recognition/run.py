@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from vpr_aesvc.recognition.sequence.motion_model import Odometry
-from vpr_aesvc.transforms import between, heading
+from vpr_aesvc.transforms import heading, relative_pose
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,7 +51,7 @@ class Run:
 
 def odometry_between(before: Pose, after: Pose) -> Odometry:
     """What one moved by on its own plane between two poses in one fixed frame."""
-    step = between(before, after)
+    step = relative_pose(before, after)
     return Odometry(step.x, step.y, heading(step))
 
 

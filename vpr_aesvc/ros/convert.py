@@ -15,7 +15,7 @@ from vpr_aesvc_msgs.msg import LoopClosure as LoopClosureMessage
 
 from vpr_aesvc.onboard.loop_closure import LoopClosure
 from vpr_aesvc.recognition.result import Candidate, Recognition
-from vpr_aesvc.transforms import compose, inverse, matrix, unit
+from vpr_aesvc.transforms import compose, inverse, normalized_pose, rotation_matrix
 from vpr_aesvc.types import Pose
 
 
@@ -34,7 +34,7 @@ def time_message(stamp: float | None) -> Time:
 def pose_of(message: PoseMessage) -> Pose:
     """Raises ValueError where a number is not finite or the orientation is no unit quaternion."""
     place, turn = message.position, message.orientation
-    return unit(place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
+    return normalized_pose(place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
 
 
 def point_message(pose: Pose) -> Point:
@@ -88,7 +88,7 @@ def base_pose_message(header: Header, found: Recognition, camera: Pose) -> PoseW
     base = compose(found.pose, inverse(camera))
     covariance = np.full((6, 6), 0.0) if found.covariance is None else found.covariance.copy()
     # What turns the camera moves the base about it: the arm from the camera to the base, in the map's axes.
-    arm = matrix(found.pose) @ np.array([inverse(camera).x, inverse(camera).y, inverse(camera).z])
+    arm = rotation_matrix(found.pose) @ np.array([inverse(camera).x, inverse(camera).y, inverse(camera).z])
     lever = np.eye(6)
     lever[:3, 3:] = -np.array([[0, -arm[2], arm[1]], [arm[2], 0, -arm[0]], [-arm[1], arm[0], 0]])
     message = PoseWithCovarianceStamped(header=header)

@@ -12,7 +12,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.onboard.engine import Arrival
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import time_message
-from vpr_aesvc.transforms import HERE
+from vpr_aesvc.transforms import IDENTITY
 from vpr_aesvc.types import Frame
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def process_frame(node: VprNode, camera: str, picture: Picture) -> None:
         header = copy(picture.message.header)
         if not (header.stamp.sec or header.stamp.nanosec):
             header.stamp = time_message(picture.stamp)
-        mount = HERE if motion is None else motion.mount(header.frame_id)
+        mount = IDENTITY if motion is None else motion.mount(header.frame_id)
         outputs.publish(outcome, header, mount, engine.map, engine.describer)
     except VprError as error:
         health.failed(str(error))

@@ -17,7 +17,7 @@ from vpr_aesvc.onboard.pose_buffer import PoseBuffer
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.settings import NodeSettings
-from vpr_aesvc.transforms import HERE, as_body, compose, is_optical, unit
+from vpr_aesvc.transforms import IDENTITY, as_body, compose, is_optical, normalized_pose
 from vpr_aesvc.types import Pose
 
 _QUEUE = 50  # poses come fast and are small
@@ -92,7 +92,7 @@ class Motion:
                     f"TF does not say where frame {frame_id!r} is on {self._settings.base_frame!r}: the camera is taken to be there, "
                     "looking forward; publish a static transform"
                 )
-        return HERE
+        return IDENTITY
 
     def _odometry(self, message: Odometry) -> None:
         self._take(message.header, message.pose.pose)
@@ -131,6 +131,6 @@ class Motion:
         try:
             transform = self._tf.lookup_transform(outer, inner, at, Duration(seconds=patience)).transform
             move, turn = transform.translation, transform.rotation
-            return unit(move.x, move.y, move.z, turn.x, turn.y, turn.z, turn.w)
+            return normalized_pose(move.x, move.y, move.z, turn.x, turn.y, turn.z, turn.w)
         except (TransformException, ValueError):
             return None

@@ -8,8 +8,9 @@ import pytest
 from tests.recordings.bags.bags import BagWriter
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import encode_jpeg
-from vpr_aesvc.recordings import RecordingOptions, open_recording
-from vpr_aesvc.transforms import HERE, OPTICAL, compose, distance, heading, rotate
+from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.inputs import open_input
+from vpr_aesvc.transforms import IDENTITY, OPTICAL, compose, distance, heading, rotate
 from vpr_aesvc.types import Pose
 
 RGB = np.full((24, 32, 3), 90, np.uint8)
@@ -27,8 +28,8 @@ def bag(tmp_path):
 def given(bag, **options):
     bag.writer.close()
     bag.writer.close = lambda: None
-    recording = open_recording(bag.at, RecordingOptions(**options))
-    return recording, list(recording.frames())
+    recording = open_input(bag.at, InputOptions(**options))
+    return recording, list(recording)
 
 
 def said(recording, *words):
@@ -42,7 +43,7 @@ def test_stamps_of_zero(bag):
         bag.odometry(Pose(received, 0), 0.0, received)
         bag.compressed(JPEG, 0.0, received + 0.1)
     recording, frames = given(bag)
-    assert [one.frame.stamp for one in frames] == [5.1, 5.6, 6.1]
+    assert [one.stamp for one in frames] == [5.1, 5.6, 6.1]
     assert frames[1].frame.pose.x == pytest.approx(5.6)
     said(recording, "3 of 3 images have a stamp of zero", "poses with a stamp of zero: 3")
 
@@ -51,7 +52,7 @@ def test_stamps_out_of_order_and_equal(bag):
     for i, stamp in enumerate((10.0, 10.2, 10.1, 10.2, 10.4)):
         bag.compressed(JPEG, stamp, 20.0 + i)
     recording, frames = given(bag)
-    assert [one.frame.stamp for one in frames] == [10.0, 10.2, 10.2, 10.4]
+    assert [one.stamp for one in frames] == [10.0, 10.2, 10.2, 10.4]
     assert recording.skip_counts.counts == {"images out of order": 1}
     assert recording.skip_counts.examples["images out of order"] == ["number 2, 0.100 s before the last"]
     said(recording, "images with the stamp of the one before: 1")
@@ -68,7 +69,7 @@ def test_a_clock_that_jumps_back(bag):
             received += 0.4
     recording, frames = given(bag)
     assert len(frames) == 10
-    poses = [one.frame.pose for one in frames]
+    poses = [one.pose for one in frames]
     assert [pose.y for pose in poses if pose] == [0.0] * 4 + [50.0] * 4
     assert poses[0].x == pytest.approx(10.1) and poses[5].x == pytest.approx(10.1)
     assert len({one.frame.label for one in frames}) == 10
@@ -83,7 +84,7 @@ def test_poses_that_are_none(bag):
     broken(bag, x=1e9, qw=0.0, stamp=10.2)
     broken(bag, x=1e9, qw=math.inf, stamp=10.3)
     recording, frames = given(bag)
-    assert [one.frame.pose.x for one in frames] == [0, 1, 2, 3, 4, 5]
+    assert [one.pose.x for one in frames] == [0, 1, 2, 3, 4, 5]
     assert recording.skip_counts.counts == {"poses that hold NaN or no unit quaternion": 3}
 
 
@@ -110,7 +111,7 @@ def test_poses_by_another_clock(bag):
         bag.odometry(Pose(i, 0), 10.0 + i, 1000.0 + i)
         bag.compressed(JPEG, 5000.0 + i, 1000.0 + i)
     recording, frames = given(bag)
-    assert all(one.frame.pose is None for one in frames)
+    assert all(one.pose is None for one in frames)
     said(recording, "5 of 5 images have no pose", "poses from 10.0 to 14.0 s, images from 5000.0 to 5004.0 s")
 
 
@@ -119,7 +120,7 @@ def test_two_cameras_on_one_topic(bag):
         bag.image(RGB, 10.0 + i, frame="left" if i % 2 == 0 else "right")
     bag.image(np.zeros((10, 10, 3), np.uint8), 20.0, frame="left")
     recording, frames = given(bag)
-    assert [one.frame.stamp for one in frames] == [10.0, 12.0]
+    assert [one.stamp for one in frames] == [10.0, 12.0]
     lines = recording.skip_counts.lines()
     assert (
         "2 images of another camera on the same topic: number 1 of right, not left, number 3 of right, not left"
@@ -148,7 +149,7 @@ def test_odd_images_are_found_by_decoding(bag):
 
 def poses_of(bag, **options):
     recording, frames = given(bag, **options)
-    return recording, [one.frame.pose for one in frames]
+    return recording, [one.pose for one in frames]
 
 
 def drive(bag, frame, **odometry):
@@ -159,7 +160,7 @@ def drive(bag, frame, **odometry):
 
 
 @pytest.mark.parametrize(
-    ("frame", "turn"), [("cam_optical", OPTICAL), ("cam", OPTICAL), ("cam_link", HERE), ("down", None)]
+    ("frame", "turn"), [("cam_optical", OPTICAL), ("cam", OPTICAL), ("cam_link", IDENTITY), ("down", None)]
 )
 def test_the_camera_looks_ahead_whatever_its_frame(bag, frame, turn):
     """An optical frame by its name or by its axes, or a body's."""
@@ -234,12 +235,12 @@ def test_tf_with_map_and_without(bag):
     recording, poses = poses_of(bag)
     assert [pose.x for pose in poses] == [2, 4, 6] and poses[0].z == 1
     said(recording, "TF, map > odom > base_link")
-    recording = open_recording(bag.at, RecordingOptions(map_frame="odom", pose_topic="tf"))
-    assert [one.frame.pose.x for one in recording.frames()] == [1, 2, 3]
+    recording = open_input(bag.at, InputOptions(map_frame="odom", pose_topic="tf"))
+    assert [one.pose.x for one in recording] == [1, 2, 3]
     with pytest.raises(
         VprError, match=r"no chain of transforms from world to base_link.*frames: base_link, cam, map.*--map-frame"
     ):
-        open_recording(bag.at, RecordingOptions(map_frame="world", pose_topic="tf"))
+        open_input(bag.at, InputOptions(map_frame="world", pose_topic="tf"))
 
 
 def test_tf_that_does_not_reach_the_camera_leaves_the_satellites(bag):
@@ -253,7 +254,7 @@ def test_tf_that_does_not_reach_the_camera_leaves_the_satellites(bag):
 
 def test_tf_with_holes(bag):
     """NaN in one transform; a gap; names with the slash of ROS 1."""
-    bag.tf([("/base_link", "/cam", HERE)], 1.0, topic="/tf_static")
+    bag.tf([("/base_link", "/cam", IDENTITY)], 1.0, topic="/tf_static")
     for stamp in (10.0, 10.2, 10.4, 13.0, 13.2):
         bag.tf([("/odom", "/base_link", Pose(stamp, 0))], stamp)
     for stamp in (10.1, 11.0, 13.1):
@@ -274,7 +275,7 @@ def test_satellites_without_a_fix(bag):
 
 def test_the_antenna_is_not_the_robot(bag):
     """Two meters behind the base: the base is two meters ahead of every fix."""
-    bag.tf([("base_link", "gps", Pose(-2, 0, 1)), ("base_link", "cam", HERE)], 1.0, topic="/tf_static")
+    bag.tf([("base_link", "gps", Pose(-2, 0, 1)), ("base_link", "cam", IDENTITY)], 1.0, topic="/tf_static")
     for i in range(4):
         bag.fix(0.0, i / 1e4, 0, 10.0 + i)
         bag.compressed(JPEG, 10.0 + i, frame="cam")

@@ -7,7 +7,7 @@ from typing import Any
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.tf_tree import Chain, TfTree
-from vpr_aesvc.transforms import HERE, as_body, is_optical
+from vpr_aesvc.transforms import IDENTITY, as_body, is_optical
 from vpr_aesvc.types import Intrinsics, Pose
 
 BASES = ("base_link", "base_footprint", "base")
@@ -39,14 +39,14 @@ def mount(tree: TfTree, base: str, camera: str, when: tuple[float, float]) -> tu
     """
     if not camera:
         return Mount(
-            HERE
+            IDENTITY
         ), f"the images name no frame: the camera is taken to be at {base or 'the base'}, looking forward"
     if camera == base:
         optical = is_optical(camera, None)
-        return Mount(as_body(HERE, optical)), f"the poses are those of the camera's frame {camera}{_axes(optical)}"
+        return Mount(as_body(IDENTITY, optical)), f"the poses are those of the camera's frame {camera}{_axes(optical)}"
     chain = tree.chain(base, camera)
     if chain is None:
-        return Mount(HERE), (
+        return Mount(IDENTITY), (
             f"no transform from {base or 'the base'} to {camera}: the camera is taken to be at "
             f"{base or 'the base'}, looking forward"
         )
@@ -56,7 +56,7 @@ def mount(tree: TfTree, base: str, camera: str, when: tuple[float, float]) -> tu
     first = fixed or chain.at(*when)
     optical = is_optical(camera, first)
     if fixed is None:
-        return Mount(HERE, chain, optical), f"camera {camera} moves on {base} ({way}){_axes(optical)}"
+        return Mount(IDENTITY, chain, optical), f"camera {camera} moves on {base} ({way}){_axes(optical)}"
     there = f"{fixed.x:.2f} m ahead, {fixed.y:.2f} m to the left, {fixed.z:.2f} m up of {base}"
     return Mount(as_body(fixed, optical)), f"camera {camera}: {there} ({way}){_axes(optical)}"
 
