@@ -12,34 +12,56 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "VprError": "vpr_aesvc.errors",
-    "Frame": "vpr_aesvc.types",
-    "Match": "vpr_aesvc.types",
-    "Place": "vpr_aesvc.types",
-    "Pose": "vpr_aesvc.types",
     "Describer": "vpr_aesvc.describer",
+    "Frame": "vpr_aesvc.types",
+    "FrameSource": "vpr_aesvc.frame_source",
+    "InputOptions": "vpr_aesvc.frame_source",
+    "Intrinsics": "vpr_aesvc.types",
+    "KeyframeSettings": "vpr_aesvc.keyframes.gate",
+    "Match": "vpr_aesvc.types",
+    "Odometry": "vpr_aesvc.types",
+    "Place": "vpr_aesvc.types",
     "PlaceMap": "vpr_aesvc.placemap",
+    "Pose": "vpr_aesvc.types",
+    "Recognition": "vpr_aesvc.recognition.result",
     "Recognizer": "vpr_aesvc.recognition.recognizer",
+    "RecognizerSettings": "vpr_aesvc.recognition.settings",
+    "RunFollower": "vpr_aesvc.recognition.run_follower",
+    "VprError": "vpr_aesvc.errors",
     "Where": "vpr_aesvc.placemap.where",
+    "build_map": "vpr_aesvc.mapping",
+    "export_model": "vpr_aesvc.export",
     "open_backbone": "vpr_aesvc.backbones",
-    "open_input": "vpr_aesvc.datasets",
+    "open_input": "vpr_aesvc.inputs",
     "read_image": "vpr_aesvc.images",
+    "recognize_run": "vpr_aesvc.recognition.offline",
     "train": "vpr_aesvc.training",
 }
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from vpr_aesvc.backbones import open_backbone as open_backbone
-    from vpr_aesvc.datasets import open_input as open_input
     from vpr_aesvc.describer import Describer as Describer
     from vpr_aesvc.errors import VprError as VprError
+    from vpr_aesvc.export import export_model as export_model
+    from vpr_aesvc.frame_source import FrameSource as FrameSource
+    from vpr_aesvc.frame_source import InputOptions as InputOptions
     from vpr_aesvc.images import read_image as read_image
+    from vpr_aesvc.inputs import open_input as open_input
+    from vpr_aesvc.keyframes.gate import KeyframeSettings as KeyframeSettings
+    from vpr_aesvc.mapping import build_map as build_map
     from vpr_aesvc.placemap import PlaceMap as PlaceMap
     from vpr_aesvc.placemap.where import Where as Where
+    from vpr_aesvc.recognition.offline import recognize_run as recognize_run
     from vpr_aesvc.recognition.recognizer import Recognizer as Recognizer
+    from vpr_aesvc.recognition.result import Recognition as Recognition
+    from vpr_aesvc.recognition.run_follower import RunFollower as RunFollower
+    from vpr_aesvc.recognition.settings import RecognizerSettings as RecognizerSettings
     from vpr_aesvc.training import train as train
     from vpr_aesvc.types import Frame as Frame
+    from vpr_aesvc.types import Intrinsics as Intrinsics
     from vpr_aesvc.types import Match as Match
+    from vpr_aesvc.types import Odometry as Odometry
     from vpr_aesvc.types import Place as Place
     from vpr_aesvc.types import Pose as Pose
 

@@ -1,104 +1,97 @@
-"""Frames, or the keyframes of a recording -> a new map: whole or not at all."""
+"""A frame source -> a new place map, written whole or not at all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.images import thumbnail
+from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.images import image_of, thumbnail
+from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.keyframes.selection import SelectionStats, keyframes, name_of, nothing_found
 from vpr_aesvc.placemap.copies import new_file
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
-from vpr_aesvc.types import Frame
-
-if TYPE_CHECKING:
-    from vpr_aesvc.keyframes.gate import KeyframeSettings
-    from vpr_aesvc.keyframes.selection import Seen
-    from vpr_aesvc.recordings.recording import Recording
-
-_BATCH = 32  # places added at once; a transaction waits for the disk
-_YEAR_2001 = 1e9  # a smaller stamp counts from the start of a run or a simulation
-
+from vpr_aesvc.recordings.decoded import UNREADABLE
+from vpr_aesvc.types import Frame, Image
 
 Progress = Callable[[int, int], None]
+_Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None]
+_BATCH = 32  # places of a recording added in one transaction, because each transaction waits for the disk
+_YEAR_2001 = 1e9  # seconds; a smaller stamp counts from the start of a run or of a simulation
 
 
 def build_map(
-    frames: Sequence[Frame],
+    source: FrameSource | Sequence[Frame],
     describer: Describer,
     output: Path | str,
-    traverse: str = DEFAULT_TRAVERSE,
-    progress: Progress | None = None,
-) -> list[str]:
-    """Describes every frame and writes the map ``output``, built beside its final name and renamed.
-
-    Args:
-        traverse: names the traverse of frames that have no sequence.
-        progress: called with (frames done, frames).
-
-    Returns:
-        one line for each frame that was skipped.
-
-    Raises:
-        VprError: the output exists, no image could be read, or the disk refuses.
-    """
-    skipped: list[str] = []
-    with new_file(Path(output)) as partial, PlaceMap.create(partial, describer) as place_map:
-        for positions, descriptors, images in describer.describe_frames(frames, skipped):
-            place_map.add([frames[at] for at in positions], descriptors, images, traverse)
-            if progress:
-                progress(positions[-1] + 1, len(frames))
-    return skipped
-
-
-def build_map_of_recording(
-    recording: Recording,
-    describer: Describer,
-    output: Path | str,
-    settings: KeyframeSettings | None = None,
     traverse: str | None = None,
+    settings: KeyframeSettings | None = None,
     progress: Progress | None = None,
-) -> Seen:
-    """Makes places of a recording's keyframes, in constant memory. They are described one at a time, so that a robot that sees the same
-    image later gets the very same descriptor.
+) -> SelectionStats:
+    """Makes places of the database frames of a set, or of the keyframes of a recording, in a new map ``output``.
 
     Args:
-        traverse: by default named after the recording.
-        progress: called with (frames of the recording seen, frames it should have).
+        source: from :func:`vpr_aesvc.open_input`, or frames.
+        traverse: the name of the traverse. By default that of the recording; frames with a ``sequence`` keep that name.
+        settings: the distance between keyframes, for a recording.
+        progress: called with (frames done, frames expected).
 
     Returns:
-        what was seen; ``recording.skip_counts`` says what of it was of no use.
+        what was selected. ``source.skip_counts`` tells which images could not be used.
 
     Raises:
-        VprError: the output exists, the recording is damaged or gives no keyframe, or the disk refuses.
+        VprError: the output exists, no image could be read, a recording is damaged, or the disk refuses.
     """
-    from vpr_aesvc.keyframes.selection import Seen, keyframes, name_of, nothing_found
-
-    seen, name = Seen(), traverse or name_of(recording.path)
+    stats = SelectionStats()
+    recording = source if not isinstance(source, Sequence) and source.is_recording else None
     with new_file(Path(output)) as partial, PlaceMap.create(partial, describer) as place_map:
-        chosen = keyframes(recording, settings, seen, progress)
-        while batch := [_described(frame, describer) for frame in islice(chosen, _BATCH)]:
-            if not len(place_map):
-                _begin(place_map, recording, name, seen.first)
-            frames = [replace(frame, label=f"{name}/{frame.label.lstrip('/')}", image=None) for frame, _ in batch]
-            images = [frame.image for frame, _ in batch]
-            place_map.add(frames, np.stack([descriptor for _, descriptor in batch]), images, name)
-        if not seen.taken:
+        if recording is None:
+            name = traverse or DEFAULT_TRAVERSE
+            batches = _described_frames(source, describer, stats, progress)
+        else:
+            name = traverse or name_of(recording.path)
+            batches = _described_keyframes(keyframes(recording, settings, stats, progress), describer, name)
+        for frames, descriptors, images in batches:
+            if recording is not None and not len(place_map):
+                started = stats.first if stats.first is not None and stats.first >= _YEAR_2001 else None
+                place_map.start_traverse(name, started, notes=f"{recording.kind} {recording.path.name}")
+            place_map.add(frames, descriptors, images, name)
+        if recording is not None and not stats.taken:
             raise nothing_found(recording)
-    return seen
+    return stats
 
 
-def _described(frame: Frame, describer: Describer) -> tuple[Frame, NDArray[np.float32]]:
-    assert frame.image is not None
-    return replace(frame, image=thumbnail(frame.image)), describer.describe(frame.image)
+def _described_frames(
+    source: FrameSource | Sequence[Frame], describer: Describer, stats: SelectionStats, progress: Progress | None
+) -> Iterator[_Places]:
+    """All database frames, described some at a time."""
+    frames = source if isinstance(source, Sequence) else list(source.split("database"))
+    skipped: list[str] = []
+    for positions, descriptors, images in describer.describe_frames(frames, skipped):
+        yield [frames[at] for at in positions], descriptors, images
+        if progress:
+            progress(positions[-1] + 1, len(frames))
+    stats.frames = stats.tried = len(frames)
+    stats.taken = len(frames) - len(skipped)
+    if not isinstance(source, Sequence):
+        for line in skipped:
+            source.skip_counts.add(UNREADABLE, line)
 
 
-def _begin(place_map: PlaceMap, recording: Recording, name: str, first: float | None) -> None:
-    started = first if first is not None and first >= _YEAR_2001 else None
-    place_map.start_traverse(name, started, notes=f"{recording.kind} {recording.path.name}")
+def _described_keyframes(frames: Iterator[Frame], describer: Describer, name: str) -> Iterator[_Places]:
+    """Keyframes, described one at a time: a robot that sees the same image later gets exactly the same descriptor."""
+    described = (_described(frame, describer, name) for frame in frames)
+    while batch := list(islice(described, _BATCH)):
+        yield [frame for frame, _, _ in batch], np.stack([row for _, row, _ in batch]), [image for _, _, image in batch]
+
+
+def _described(frame: Frame, describer: Describer, name: str) -> tuple[Frame, NDArray[np.float32], Image]:
+    image = image_of(frame)
+    labeled = replace(frame, label=f"{name}/{frame.label.lstrip('/')}", image=None, decode=None)
+    return labeled, describer.describe(image), thumbnail(image)  # not the whole image, which may be large

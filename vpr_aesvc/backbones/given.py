@@ -1,10 +1,10 @@
-"""Embeddings computed elsewhere: another method's 4,096 or 8,448 numbers, to be made small like our own.
+"""Precomputed embeddings: the global descriptors of another method, from a file.
 
-- ``.npy`` [n, D]: in the order of the frames of the input, all its splits, which ``vpr data frames`` prints;
+- ``.npy`` [n, D]: in the order of the input's frames, all splits together; ``vpr data frames`` prints this order;
 - ``.npz``: an array [n, D] and, optionally, an array of n image names;
 - HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py.
 
-Nothing in such a file says which network made it, so a model or a map made from it only checks the number of dimensions.
+Such a file does not name its network, so a model or map made from it can only check the dimension.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.types import Frame
 
 SPEC = "embeddings:"
+EMBEDDING_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5"}
 
 
 class GivenEmbeddings:
-    """Stands where a backbone stands, for frames whose embeddings are known already.
+    """A backbone that looks embeddings up instead of computing them.
 
     Args:
         dim: length D of an embedding.
-        table: [n, D]; None for a model that is opened without its embeddings at hand.
-        rows: the row of each image name.
+        table: [n, D]; None for a model that is opened without its embeddings.
+        rows: frame label -> row in ``table``.
     """
 
     def __init__(
@@ -46,21 +47,17 @@ class GivenEmbeddings:
         self._source = source
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """Cannot be done here.
-
-        Raises:
-            VprError: always.
-        """
+        """Always raises VprError: there is no network."""
         raise VprError(
-            "this model was trained on embeddings that were computed elsewhere, so an image alone cannot be described; "
-            "give the images' embeddings with --embeddings FILE"
+            "this model was trained on precomputed embeddings, so it cannot describe an image; "
+            "give the embeddings of the images with --embeddings FILE"
         )
 
     def look_up(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
         """The embeddings of these frames, float32 [n, D].
 
         Raises:
-            VprError: one is not in the file, or holds numbers that are not finite.
+            VprError: an embedding is missing or not finite.
         """
         if self._table is None:
             self.embed([])
@@ -70,21 +67,50 @@ class GivenEmbeddings:
             raise VprError(
                 f"{self._source}: has no embedding for {len(missing)} of {len(frames)} images, such as {missing[0]}"
             )
-        found = np.asarray(self._table[[self._rows[frame.label] for frame in frames]], np.float32)
-        bad = np.flatnonzero(~np.isfinite(found).all(1))
+        embeddings = np.asarray(self._table[[self._rows[frame.label] for frame in frames]], np.float32)
+        bad = np.flatnonzero(~np.isfinite(embeddings).all(1))
         if len(bad):
             raise VprError(f"{self._source}: the embedding of {frames[bad[0]].label} holds numbers that are not finite")
-        return found
+        return embeddings
 
 
 def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
-    """Opens a file of embeddings for all ``frames`` of an input.
-
-    Names are compared whole, then without folders where that is unambiguous.
+    """Opens a file of embeddings for all ``frames`` of an input. :func:`_match` tells how names are compared.
 
     Raises:
-        VprError: missing, damaged, of an unknown kind, or not of these frames.
+        VprError: the file is missing, damaged or of an unknown kind, or its rows do not fit the frames.
     """
+    table, names = _read_table(path)
+    if names is None and len(table) != len(frames):
+        raise VprError(
+            f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; give as many rows, "
+            "in the same order, or a file with names (.npz with an array of names, or .h5)"
+        )
+    in_order = {frame.label: row for row, frame in enumerate(frames)}
+    return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
+
+
+def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbeddings]:
+    """Opens a file of embeddings as an input of its own: a frame for each image name, without an image.
+
+    Raises:
+        VprError: missing, damaged, of an unknown kind, without names, or with a name twice.
+    """
+    table, names = _read_table(path)
+    if names is None:
+        raise VprError(
+            f"{path}: has no image names; store them in an .npz beside the embeddings, or give the images with --embeddings {path}"
+        )
+    rows = {name: row for row, name in enumerate(names)}
+    if len(rows) < len(names):
+        twice = next(name for name, count in Counter(names).items() if count > 1)
+        raise VprError(f"{path}: has more than one embedding of {twice}")
+    frames = tuple(Frame(label=name) for name in names)
+    return frames, GivenEmbeddings(table.shape[1], table, rows, str(path))
+
+
+def _read_table(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
+    """The embeddings [n, D] of a file, and the name of each image if the file has names."""
     path = path.expanduser()
     if not path.is_file():
         raise VprError(f"{path}: no such file; expected embeddings as .npy, .npz or .h5")
@@ -101,13 +127,7 @@ def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
         raise VprError(f"{path}: the embeddings cannot be read ({error})") from error
     if table.ndim != 2 or not np.issubdtype(table.dtype, np.floating):
         raise VprError(f"{path}: expected numbers of shape [images, D], found {table.dtype} {list(table.shape)}")
-    if names is None and len(table) != len(frames):
-        raise VprError(
-            f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; they must be as many, "
-            "in the same order, or carry names (.npz with an array of names, or .h5)"
-        )
-    in_order = {frame.label: row for row, frame in enumerate(frames)}
-    return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
+    return table, names
 
 
 def _read_npz(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
@@ -152,23 +172,23 @@ def _read_hdf5(path: Path) -> tuple[NDArray[np.floating], list[str]]:
 
 
 def _match(names: list[str], frames: Sequence[Frame]) -> dict[str, int]:
-    """The row of each frame's label: a name that is the label or the end of the image's path, whole folders and with or without its
-    suffix; else by the file name, where only one name and only one frame have it."""
+    """Frame label -> row. A name matches if it is the label or the end of the image's path (whole folders, suffix ignored); else if
+    its file name is the frame's and both are unique."""
     whole = {_parts(name): row for row, name in enumerate(names)}
-    short: dict[str, list[int]] = {}
-    for parts, row in whole.items():
-        short.setdefault(parts[-1], []).append(row)
-    bare = Counter(_parts(frame.label)[-1] for frame in frames)
-    rows = {}
+    by_file: dict[str, list[int]] = {}
+    for parts, named_row in whole.items():
+        by_file.setdefault(parts[-1], []).append(named_row)
+    frames_by_file = Counter(_parts(frame.label)[-1] for frame in frames)
+    rows: dict[str, int] = {}
     for frame in frames:
         label = _parts(frame.label)
         ends = [label, *_ends(_parts(str(frame.path)) if frame.path else ())]
-        found = next((whole[end] for end in ends if end in whole), None)
-        alike = short.get(label[-1], [])
-        if found is None and len(alike) == 1 and bare[label[-1]] == 1:
-            found = alike[0]
-        if found is not None:
-            rows[frame.label] = found
+        row = next((whole[end] for end in ends if end in whole), None)
+        same_file = by_file.get(label[-1], [])
+        if row is None and len(same_file) == 1 and frames_by_file[label[-1]] == 1:
+            row = same_file[0]
+        if row is not None:
+            rows[frame.label] = row
     return rows
 
 
@@ -177,5 +197,5 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _ends(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
-    """The ends of a path that have a folder, longest first."""
+    """All ends of a path with at least one folder, longest first."""
     return (parts[at:] for at in range(len(parts) - 1))

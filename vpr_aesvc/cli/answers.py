@@ -1,88 +1,84 @@
-"""What ``vpr query`` says of each image: as JSON, as a table, and recall where the truth is known."""
+"""The answers of ``vpr query``: as JSON lines and as a table."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
 from rich.markup import escape
 from rich.table import Table
 
-from vpr_aesvc.cli.console import err
-from vpr_aesvc.datasets.positives import guess_tolerance, positives
-from vpr_aesvc.evaluation.metrics import recall
 from vpr_aesvc.recognition.result import Recognition
-from vpr_aesvc.types import Frame, Match, Place
+from vpr_aesvc.types import Frame, Match
 
-Answer = tuple[Frame, list[Match], "Recognition | None"]
 SHOWN = 40  # rows of the table; --json gives all
 
 
-def answer_line(frame: Frame, matches: Sequence[Match], found: Recognition | None) -> dict[str, Any]:
-    """One image as JSON."""
-    line: dict[str, Any] = {"query": frame.label, "matches": [_match_line(match) for match in matches]}
-    if found is not None:
+class Answer(NamedTuple):
+    """The matches of one frame, best first, and the recognition if matches were accepted or refused."""
+
+    frame: Frame
+    matches: list[Match]
+    recognition: Recognition | None
+
+
+def print_json_line(answer: Answer, is_run: bool) -> None:
+    """One JSON object on standard output.
+
+    Args:
+        is_run: adds what only a run has: stamp, the pose of the best match, and the state of the sequence filter.
+    """
+    frame, matches, result = answer
+    line: dict[str, Any] = {"query": frame.label, "matches": [_match_json(match) for match in matches]}
+    if result is not None:
         line |= {
-            "accepted": found.accepted,
-            "why": found.why,
-            "probability": round(found.probability, 6),
-            "false_positive_rate": round(found.false_positive_rate, 6),
+            "accepted": result.accepted,
+            "why": result.why,
+            "probability": round(result.probability, 6),
+            "false_positive_rate": round(result.false_positive_rate, 6),
         }
-    return line
+        if is_run:
+            line |= {
+                "stamp": frame.stamp,
+                "lost": round(result.lost, 6),
+                "inliers": result.inliers,
+                "message": result.message,
+                "pose": None if result.pose is None else result.pose.as_tuple(),
+                "covariance": None if result.covariance is None else result.covariance.ravel().tolist(),
+            }
+    print(json.dumps(line))
 
 
-def _match_line(match: Match) -> dict[str, Any]:
+def _match_json(match: Match) -> dict[str, Any]:
     place = match.place
-    found: dict[str, Any] = {
+    line: dict[str, Any] = {
         "place": place.id,
         "path": place.label,
         "similarity": round(match.similarity, 6),
         "traverse": place.traverse,
     }
     if place.pose:
-        found["pose"] = place.pose.as_tuple()
-    return found
+        line["pose"] = place.pose.as_tuple()
+    return line
 
 
 def answers_table(answers: Sequence[Answer]) -> Table:
-    """The first of them, a row an image."""
-    recognized = any(found is not None for _, _, found in answers)
-    said = ("accepted", "probability") if recognized else ()
-    table = Table("query", "best match", "similarity", *said, "traverse", "x, y \\[m]", "next best")
-    for frame, matches, found in answers[:SHOWN]:
+    """A row for each answer, at most :data:`SHOWN`; it fits 80 columns. Refused matches say why."""
+    decided = any(answer.recognition is not None for answer in answers)
+    columns = ("accepted", "why") if decided else ("x, y \\[m]", "next best")
+    table = Table("query", "best match", "similarity", *columns)
+    for frame, matches, result in answers[:SHOWN]:
         if not matches:
-            table.add_row(escape(frame.label), "the map is empty")
+            table.add_row(escape(frame.label), "", "", *(("no", "") if decided else ("", "the map is empty")))
             continue
         best = matches[0]
-        where = f"{best.place.pose.x:.1f}, {best.place.pose.y:.1f}" if best.place.pose else ""
-        others = ", ".join(f"{match.similarity:.2f}" for match in matches[1:])
-        query, match, traverse = map(escape, (frame.label, best.place.label, best.place.traverse))
-        verdict = ("yes" if found.accepted else "no", f"{found.probability:.2f}") if found is not None else ()
-        table.add_row(query, match, f"{best.similarity:.3f}", *verdict, traverse, where, others)
+        if result is None:
+            pose = best.place.pose
+            position = f"{pose.x:.1f}, {pose.y:.1f}" if pose else ""
+            details = (position, ", ".join(f"{match.similarity:.2f}" for match in matches[1:]))
+        else:
+            reason = result.why.partition(": ")[2] or result.why
+            details = (f"{'yes' if result.accepted else 'no'}, {result.probability:.2f}", escape(reason))
+        table.add_row(escape(frame.label), escape(best.place.label), f"{best.similarity:.3f}", *details)
     return table
-
-
-def say_recall(answers: Sequence[tuple[Frame, list[Match]]], places: Sequence[Place], top: int) -> None:
-    """Recall, where the queries and the places say who is near whom; on standard error, to leave --json alone."""
-    asked, there = [frame for frame, _ in answers], [_as_frame(place) for place in places]
-    tolerance = guess_tolerance([*asked, *there])
-    right = positives(asked, there, tolerance)
-    if right is None or not places:
-        return
-    row_of = {place.id: row for row, place in enumerate(places)}
-    ranked = np.array([[row_of[match.place.id] for match in matches] for _, matches in answers])
-    found = recall(ranked, right, sorted({k for k in (1, 5, 10, top) if k <= min(top, len(places))}))
-    if not found.queries:
-        err.print("no query has a right place in the map, so recall cannot be given")
-        return
-    numbers = ", ".join(f"R@{k} {value:.3f}" for k, value in found.at.items())
-    without = f" ({found.without} without a right place left out)" if found.without else ""
-    err.print(f"{numbers} over {found.queries} queries, right {tolerance}{without}")
-
-
-def _as_frame(place: Place) -> Frame:
-    index = place.extra.get("index")
-    return Frame(
-        label=place.label, pose=place.pose, sequence=place.traverse, index=None if index is None else float(index)
-    )

@@ -69,11 +69,11 @@ def images_command(
     from vpr_aesvc.cli.query_recording import say_recording
     from vpr_aesvc.files import check_free, new_folder
     from vpr_aesvc.keyframes.folder import write_keyframes, write_table
-    from vpr_aesvc.keyframes.selection import Seen
+    from vpr_aesvc.keyframes.selection import SelectionStats
     from vpr_aesvc.recordings import open_recording
 
     check_free(output, "images")
-    run, seen = open_recording(input, recording), Seen()
+    run, seen = open_recording(input, recording), SelectionStats()
     with new_folder(output, "images") as partial_folder, progress_bars() as progress:
         frames = write_keyframes(run, partial_folder, keyframes, seen, partial(progress, "choosing keyframes"))
         write_table(frames, partial_folder / "frames.csv")

@@ -18,6 +18,8 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from vpr_aesvc.frame_source import FrameSource
+
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 EMBEDDINGS_HELP = (
@@ -64,3 +66,11 @@ def say_skipped(skipped: Sequence[str], of: int) -> None:
             err.print(f"  {line}", markup=False)
         if len(skipped) > 20:
             err.print(f"  and {len(skipped) - 20} more")
+
+
+def say_source(source: FrameSource) -> None:
+    """What was found in an input and what could not be used; on standard error."""
+    for note in source.notes:
+        err.print(note, markup=False, soft_wrap=True)
+    for line in source.skip_counts.lines():
+        err.print(f"left out: {line}", markup=False, style="yellow", soft_wrap=True)

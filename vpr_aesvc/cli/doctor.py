@@ -43,13 +43,13 @@ def doctor_command(
         )
         found.append(Finding("ok", f"an image of 640 x 480 takes {speed.total:.1f} ms on this machine ({parts})"))
     try:
-        from vpr_aesvc.ros.doctor import Wiring, check_robot
+        from vpr_aesvc.ros.doctor import NodeTopics, check_robot
     except ImportError as error:
         advice = "source /opt/ros/DISTRO/setup.bash and the workspace, then run this again"
         found.append(Finding("warning", f"ROS 2 is not sourced ({error}): topics were not looked at", advice))
     else:
         err.print(f"listening for {seconds:g} s ...")
-        wiring = Wiring(image_topic, compressed, odom_topic or None, base_frame, node)
+        wiring = NodeTopics(image_topic, compressed, odom_topic or None, base_frame, node)
         found += check_robot(wiring, speed, seconds)
     if as_json:
         typer.echo(json.dumps([asdict(one) for one in found]))

@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
-from enum import Enum
-from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
 from vpr_aesvc.cli.console import err, out, progress_bars
-from vpr_aesvc.datasets import open_input
+from vpr_aesvc.cli.options import Output
 from vpr_aesvc.files import check_free
-from vpr_aesvc.keyframes.folder import write_keyframes
-from vpr_aesvc.recordings import is_recording, open_recording
+from vpr_aesvc.inputs import database_frames, open_input
 from vpr_aesvc.robot_model import GRAPH, RobotManifest
-from vpr_aesvc.types import Frame
-
-
-class _Precision(str, Enum):
-    fp32 = "fp32"
-    fp16 = "fp16"
-    int8 = "int8"
 
 
 def export_command(
-    model: Annotated[Path, typer.Argument(help="A model folder made by `vpr train`.")],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The robot model folder to make.")],
+    model: Annotated[Path, Parameter(help="A model folder from `vpr train`.")],
+    /,
+    *,
+    output: Output,
     precision: Annotated[
-        _Precision, typer.Option(help="fp32; fp16 for a GPU; int8, the fastest for a transformer on a CPU.")
-    ] = _Precision.fp32,
+        Literal["fp32", "fp16", "int8"], Parameter(help="fp16 is for a GPU; int8 is the fastest for a transformer on a CPU.")
+    ] = "fp32",
     calibrate: Annotated[
         Path | None,
-        typer.Option(
-            help="Real images (its rows with split `database`), or a bag or video, to calibrate with and to check the export on."
-        ),
+        Parameter(help="Images (the rows with split `database`), a bag or a video, to calibrate with and to check the export on."),
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write it also where the check fails.")] = False,
+    force: Annotated[bool, Parameter(negative="", help="Write the export even if the check fails.")] = False,
 ) -> None:
-    """Make of a trained model one graph for the robot, which needs no torch.
+    """Turn a trained model into one ONNX graph for the robot, which needs no torch.
 
-    With --calibrate the export is checked beside the original, and refused where it finds other places: more than 1 % of the
-    images. An export that passed uses the maps of the original.
+    With --calibrate the export is compared with the original, and refused if more than 1 % of the images find another place. An export
+    that passed works with maps made with the original.
 
     Example:  vpr export model/ -o robot_model/ --precision int8 --calibrate my_building/
     """
@@ -51,8 +40,10 @@ def export_command(
 
     check_free(output, "robot model")
     with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:
-        frames = None if calibrate is None else _frames(calibrate, Path(folder), progress)
-        manifest = export_model(model, output, precision.value, frames, force, progress)
+        frames = None
+        if calibrate is not None:
+            frames = database_frames(open_input(calibrate), Path(folder), progress=progress)
+        manifest = export_model(model, output, precision, frames, force, progress)
     _say(manifest)
     size = (output / GRAPH).stat().st_size / 1e6
     out.print(
@@ -61,20 +52,13 @@ def export_command(
     )
 
 
-def _frames(calibrate: Path, folder: Path, progress: Callable[[str, int, int], None]) -> Sequence[Frame]:
-    """Of a recording, its keyframes, written to ``folder``."""
-    if is_recording(calibrate):
-        return write_keyframes(open_recording(calibrate), folder, progress=partial(progress, "choosing keyframes"))
-    return open_input(calibrate).split("database").frames
-
-
 def _say(manifest: RobotManifest) -> None:
-    """The check, or that there was none."""
+    """The result of the check, or that there was none."""
     out.print(f"{manifest.precision}: {manifest.how}", markup=False)
     check = manifest.check
     if check is None:
         err.print(
-            "warning: this export was not checked, as no images were given with --calibrate; it has a fingerprint family of its own, "
+            "warning: this export was not checked, because no images were given with --calibrate; it gets a fingerprint family of its own, "
             "so maps made with the original refuse it",
             style="yellow",
         )
@@ -89,5 +73,6 @@ def _say(manifest: RobotManifest) -> None:
     )
     if not check.passed:
         err.print(
-            "warning: the check failed and was overruled; maps made with the original refuse this", style="yellow"
+            "warning: the check failed and --force overruled it; maps made with the original refuse this export",
+            style="yellow",
         )

@@ -2,59 +2,86 @@
 
 from __future__ import annotations
 
+import io
+import os
 import signal
 import sys
 
-import typer
+from cyclopts import App
+from cyclopts.exceptions import CycloptsError
 
+from vpr_aesvc import __version__
 from vpr_aesvc.errors import VprError
 
 try:
     from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
-except KeyboardInterrupt:  # most of the first second goes by here
+    from vpr_aesvc.cli.console import err, out
+except KeyboardInterrupt:  # most of the first second is spent on imports
     sys.exit(130)
 
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    help="Visual place recognition: a robot asks its camera, have I been here before, and where is that?\n\n"
-    "Three steps, each a command: [bold]vpr train[/] fits a model to images of the place, without labels; "
-    "[bold]vpr map build[/] makes a map of them; [bold]vpr query[/] finds new images in the map. "
-    "[bold]vpr demo[/] shows all of it on a street it draws itself; [bold]vpr bench[/] compares methods and sizes on a benchmark "
-    "or on your own data, which [bold]vpr data check[/] looks over first.",
+app = App(
+    name="vpr",
+    version=__version__,
+    help_format="rich",
+    result_action="return_value",
+    help="Visual place recognition: has the robot's camera been here before, and where is that?\n\n"
+    "Three steps: [bold]vpr train[/] fits a model to images of the place, without labels; [bold]vpr map build[/] makes a map of them; "
+    "[bold]vpr query[/] finds new images in the map.\n\n"
+    "[bold]vpr demo[/] shows all of it, offline. [bold]vpr bench[/] compares methods and descriptor sizes on a benchmark or on your data.",
 )
-app.command("train")(train.train_command)
-app.add_typer(map.app, name="map")
-app.command("query")(query.query_command)
-app.command("replay")(replay.replay_command)
-app.command("eval")(eval.eval_command)
-app.command("export")(export.export_command)
-app.command("bench")(bench.bench_command)
-app.add_typer(data.app, name="data")
-app.add_typer(bag.app, name="bag")
-app.command("doctor")(doctor.doctor_command)
-app.command("demo")(demo.demo_command)
+app.register_install_completion_command()
+app.command(train.train_command, name="train")
+app.command(map.app)
+app.command(query.query_command, name="query")
+app.command(replay.replay_command, name="replay")
+app.command(eval.eval_command, name="eval")
+app.command(export.export_command, name="export")
+app.command(bench.bench_command, name="bench")
+app.command(data.app)
+app.command(bag.app)
+app.command(doctor.doctor_command, name="doctor")
+app.command(demo.demo_command, name="demo")
 
 
 def main() -> None:
-    """Runs the command; a user's mistake is one line on standard error and exit code 1, an interrupt 130, a request to end 143."""
+    """Runs the command. Exit codes: 0, or 1 after a user's mistake (one line on standard error), 2 after wrong options, 130 after Ctrl-C,
+    143 after SIGTERM. A reader that closes standard output early, such as ``head``, is no error.
+    """
     signal.signal(signal.SIGTERM, _end)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8
     try:
-        app()
+        code = app(console=out, error_console=err, exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        _fail(f"{error}; `vpr {' '.join(error.command_chain or ())} --help` lists the options".replace("  ", " "), 2)
     except VprError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        _fail(str(error), 1)
     except KeyboardInterrupt:
-        print("interrupted; nothing half-written was left", file=sys.stderr)
-        sys.exit(130)
-    except BrokenPipeError:  # `vpr query ... --json | head`
-        sys.stderr.close()
+        _fail("interrupted; no half-written file was left", 130, "")
+    except BrokenPipeError:
+        _discard_output()
         sys.exit(0)
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        _discard_output()
+        _fail(f"standard output cannot be written ({error.strerror or error})", 1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _fail(message: str, code: int, prefix: str = "error: ") -> None:
+    print(f"{prefix}{message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def _discard_output() -> None:
+    """Python flushes standard output once more when it ends; that must not fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _end(number: int, _frame: object) -> None:
-    """As Ctrl-C: what is half-written goes on the way out. A second request must not disturb that."""
+    """Like Ctrl-C, so that half-written files are removed on the way out. A second request must not disturb that."""
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)

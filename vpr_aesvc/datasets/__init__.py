@@ -1,4 +1,4 @@
-"""Inputs: what a user points at, as frames. One file per kind; :func:`open_input` finds the right one from the path."""
+"""Sets of images: one file for each kind of layout. :func:`open_images` finds the reader from the path."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import IMAGE_SUFFIXES
 from vpr_aesvc.types import Frame
 
-__all__ = ["FrameSet", "open_input"]
+__all__ = ["FrameSet", "open_images"]
 
 
-def open_input(path: Path | str) -> FrameSet:
+def open_images(path: Path | str) -> FrameSet:
     """Frames of whatever ``path`` is: a ``frames.csv`` or a folder that holds one; a folder with folders of database and query
     images; a ``dbStruct`` file; a folder of ``@utm_east@utm_north@...`` names; any folder of images (searched recursively, natural
     order); one image file. No image is decoded here.

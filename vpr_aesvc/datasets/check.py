@@ -85,7 +85,7 @@ def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
     return Check(
         name=name_or_path,
         title=benchmark.title if benchmark else "data of your own",
-        root=str(frames.root),
+        root=str(frames.path),
         kind=frames.kind,
         database=len(database),
         queries=len(queries),

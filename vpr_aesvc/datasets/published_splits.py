@@ -40,14 +40,14 @@ def refuse_another_set(frames: FrameSet, title: str, area: Area, counts: tuple[i
     queries = sum(frame.split == "query" for frame in frames.frames)
     found = len(frames) - queries, queries
     if found != counts and found in SPLITS:
-        raise VprError(f"{frames.root}: expected {title}, {_words(counts)}; found {SPLITS[found]}, {_words(found)}")
+        raise VprError(f"{frames.path}: expected {title}, {_words(counts)}; found {SPLITS[found]}, {_words(found)}")
     if which in ("train", "val"):
-        raise VprError(f"{frames.root}: expected {title}, found a {which} split (whichSet) of {_words(found)}")
+        raise VprError(f"{frames.path}: expected {title}, found a {which} split (whichSet) of {_words(found)}")
     for frame in frames.frames:
         pose = frame.pose
         if pose and not (area.west <= pose.x <= area.east and area.south <= pose.y <= area.north):
             raise VprError(
-                f"{frames.root}: expected {title}, which lies within UTM {area.west:.0f} to {area.east:.0f} east and "
+                f"{frames.path}: expected {title}, which lies within UTM {area.west:.0f} to {area.east:.0f} east and "
                 f"{area.south:.0f} to {area.north:.0f} north; {frame.label} is at {pose.x:.0f}, {pose.y:.0f}"
             )
 

@@ -8,23 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-from vpr_aesvc.datasets import open_input
+from vpr_aesvc.datasets import open_images
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import read_image
+from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.recordings.pose_track import PoseTrack
-from vpr_aesvc.recordings.recording import RecordedFrame, RecordingOptions, SkipCounts
+from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.trajectory import Trajectory, read_trajectory
-from vpr_aesvc.types import Frame, Intrinsics, Pose
+from vpr_aesvc.types import Frame, Pose
 
 _LISTING, _TIMES = "rgb.txt", "times.txt"
 _NANOSECONDS = 16  # digits at the least
 
 
-class ImageFolderRecording:
-    """A :class:`~vpr_aesvc.recordings.recording.Recording`; labels are the images' paths in the folder.
+class ImageFolderRecording(Recording):
+    """A folder of images with a trajectory. Labels are the images' paths in the folder.
 
     A trajectory in TUM format belongs to the images by its stamps, one in KITTI format by its order.
 
@@ -32,14 +31,10 @@ class ImageFolderRecording:
         VprError: no images, no trajectory, one that does not belong to them, or no way to tell when they were taken.
     """
 
-    kind = "folder of images"
-
-    def __init__(self, path: Path, options: RecordingOptions) -> None:
+    def __init__(self, path: Path, options: InputOptions) -> None:
         if options.trajectory is None:
             raise VprError(f"{path}: a folder of images is a run only with --trajectory FILE")
-        self.path, self.options = path, options
-        self.skip_counts = SkipCounts()
-        self.intrinsics: Intrinsics | None = None
+        super().__init__(path, options, "folder of images")
         listing = path / _LISTING
         listed = _read_listing(listing) if listing.is_file() else None
         trajectory = read_trajectory(options.trajectory, optical=listed is not None)
@@ -49,7 +44,7 @@ class ImageFolderRecording:
             self._stamps: list[float] | list[None] = [stamp for stamp, _ in listed]
             self.notes.append(f"stamps: {_LISTING}")
         else:
-            self._files = [frame.path for frame in open_input(path).frames if frame.path is not None]
+            self._files = [frame.path for frame in open_images(path) if frame.path is not None]
             self._stamps = self._find_stamps()
         self.images = len(self._files)
         self._poses = self._find_poses(trajectory)
@@ -59,13 +54,12 @@ class ImageFolderRecording:
                 f"{without} of {self.images} images have no pose: outside the trajectory, or in a gap of it"
             )
 
-    def frames(self) -> Iterator[RecordedFrame]:
+    def __iter__(self) -> Iterator[Frame]:
         """By rising stamp where there are stamps, else in the order of the names."""
-        self.skip_counts.counts.clear()
-        self.skip_counts.examples.clear()
+        self.skip_counts.clear()
         for file, stamp, pose in zip(self._files, self._stamps, self._poses, strict=True):
             label = str(file.relative_to(self.path)) if file.is_relative_to(self.path) else str(file)
-            yield RecordedFrame(Frame(label, path=file, stamp=stamp, pose=pose), partial(read_image, file))
+            yield Frame(label, path=file, stamp=stamp, pose=pose)
 
     def _find_stamps(self) -> list[float] | list[None]:
         for folder in (self.path, self._files[0].parent, self.path.absolute().parent):

@@ -12,29 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import as_rgb
 from vpr_aesvc.recordings.pose_track import PoseTrack
-from vpr_aesvc.recordings.recording import RecordedFrame, RecordingOptions, SkipCounts
+from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.trajectory import read_trajectory
-from vpr_aesvc.types import Frame, Intrinsics
+from vpr_aesvc.types import Frame
 
 _SHORT = 0.02  # a container's own count is an estimate in some formats
 
 
-class VideoRecording:
-    """A :class:`~vpr_aesvc.recordings.recording.Recording`. A video's frames build on each other, so that all of them are decoded; only
-    turning them into RGB is left to those who ask.
+class VideoRecording(Recording):
+    """A video. Its frames build on each other, so all are decoded; only the conversion to RGB waits until an image is used.
 
     Raises:
         VprError: OpenCV cannot read it, or the trajectory is not one.
     """
 
-    kind = "video"
-
-    def __init__(self, path: Path, options: RecordingOptions) -> None:
-        self.path, self.options = path, options
-        self.skip_counts = SkipCounts()
-        self.intrinsics: Intrinsics | None = None
+    def __init__(self, path: Path, options: InputOptions) -> None:
+        super().__init__(path, options, "video")
         capture = self._open()
         self.images = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
         fps = capture.get(cv2.CAP_PROP_FPS)
@@ -60,10 +56,9 @@ class VideoRecording:
                 f"found {trajectory.stamps[0]:.3f} to {trajectory.stamps[-1]:.3f}"
             )
 
-    def frames(self) -> Iterator[RecordedFrame]:
+    def __iter__(self) -> Iterator[Frame]:
         """As they are shown. Raises VprError where the file ends before its end, unless it was opened with ``keep_good``."""
-        self.skip_counts.counts.clear()
-        self.skip_counts.examples.clear()
+        self.skip_counts.clear()
         capture, number, last = self._open(), 0, -1.0
         try:
             while True:
@@ -75,7 +70,7 @@ class VideoRecording:
                     stamp = number / self._fps if self._fps else last + 1 / 30
                 last = stamp
                 pose = None if self._track is None else self._track.at(stamp)
-                yield RecordedFrame(Frame(f"frame {number:06d}", stamp=stamp, pose=pose), partial(_rgb, picture))
+                yield Frame(f"frame {number:06d}", stamp=stamp, pose=pose, decode=partial(_rgb, picture))
                 number += 1
         finally:
             capture.release()

@@ -1,39 +1,85 @@
-"""A whole recording through a map, frame by frame as a robot would: what ``vpr query`` and ``vpr replay`` share."""
+"""Every frame of a source recognized in a map, one loop for ``vpr query``, ``vpr replay`` and ``vpr eval``."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
-from vpr_aesvc.recognition.run import Run
-from vpr_aesvc.recordings.decoded import counted, decoded, thinned
-from vpr_aesvc.recordings.recording import Recording
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.describer import Describer
+from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.recognition.offline import recognize_run
+from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.recognition.result import Recognition
+from vpr_aesvc.recognition.run_follower import RunFollower, motion_between
+from vpr_aesvc.recordings.decoded import UNREADABLE, Progress, counted, decoded, thinned
 from vpr_aesvc.types import Frame
 
-if TYPE_CHECKING:
-    from vpr_aesvc.recognition.recognizer import Recognizer
-    from vpr_aesvc.recognition.result import Recognition
 
-Progress = Callable[[int, int], None]
+def described(
+    source: FrameSource, describer: Describer, rate: float | None = None, progress: Progress | None = None
+) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
+    """Each query frame with its image, and its descriptor float32 [d_max]. Frames of a set are described some at a time, those of a
+    recording one at a time, in constant memory. ``source.skip_counts`` counts images that cannot be read.
+
+    Args:
+        rate: at most so many frames a second of a recording; by default all.
+        progress: called with (frames done, frames expected).
+
+    Raises:
+        VprError: a recording is damaged, or no frame of a set could be read.
+    """
+    if source.is_recording:
+        for frame in decoded(thinned(counted(source, progress), rate), source.skip_counts):
+            assert frame.image is not None
+            yield frame, describer.describe(frame.image)
+        return
+    frames, skipped = list(source), list[str]()
+    for positions, descriptors, images in describer.describe_frames(frames, skipped):
+        for row, at in enumerate(positions):
+            yield (frames[at] if images is None else replace(frames[at], image=images[row])), descriptors[row]
+        if progress:
+            progress(positions[-1] + 1, len(frames))
+    for line in skipped:
+        source.skip_counts.add(UNREADABLE, line)
 
 
 def recognized(
-    recording: Recording,
-    recognizer: Recognizer,
-    rate: float | None = None,
-    progress: Progress | None = None,
+    source: FrameSource, recognizer: Recognizer, rate: float | None = None, progress: Progress | None = None
 ) -> Iterator[tuple[Frame, Recognition]]:
-    """Each frame, with its image, and what it shows of the map. In constant memory; two runs give the same answers. Images that cannot
-    be read are passed over, and noted in ``recording.skip_counts``.
+    """Each query frame with its image, and the recognition of it, as a robot would get it. Two calls give the same answers.
 
-    Args:
-        rate: at most so many frames a second, by their stamps; by default all of them.
-        progress: called with (images read, images there should be).
-
-    Raises:
-        VprError: the recording ends in damage, or the map is damaged.
+    If the source is a run, the poses of its frames give the motion between them. The sequence filter starts anew at another
+    ``sequence``. Arguments and errors as for :func:`described`.
     """
-    run = Run(recognizer)
-    frames = thinned(counted(recording, progress), rate)
-    for frame in decoded(frames, recording.skip_counts):
-        yield frame, run.recognize(frame, intrinsics=recording.intrinsics)
+    run = RunFollower(recognizer)
+    previous: Frame | None = None
+    for frame, descriptor in described(source, recognizer.describer, rate, progress):
+        if previous is not None and frame.sequence != previous.sequence:
+            run.reset()
+        previous = replace(frame, image=None)
+        if source.is_run:
+            yield frame, run.recognize(frame, descriptor, source.intrinsics)
+        else:
+            yield frame, recognizer.recognize(frame, descriptor=descriptor)
+
+
+def smoothed(
+    source: FrameSource, recognizer: Recognizer, progress: Progress | None = None
+) -> Iterator[tuple[Frame, Recognition]]:
+    """Like :func:`recognized`, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
+    frames: list[Frame] = []
+    descriptors = []
+    for frame, descriptor in described(source, recognizer.describer, None, progress):
+        frames.append(replace(frame, image=None))
+        descriptors.append(descriptor)
+    starts = [at for at, frame in enumerate(frames) if at == 0 or frame.sequence != frames[at - 1].sequence]
+    for start, end in pairwise([*starts, len(frames)]):
+        run = frames[start:end]
+        odometry = [None, *(motion_between(*pair) for pair in pairwise(run))] if source.is_run else None
+        yield from zip(
+            run, recognize_run(recognizer, run, np.stack(descriptors[start:end]), odometry), strict=True
+        )

@@ -1,0 +1,142 @@
+"""Options that several commands share. Each group is a dataclass; a command takes it as one argument."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Group, Parameter, validators
+
+from vpr_aesvc.backbones.given import GivenEmbeddings
+from vpr_aesvc.describer import Describer
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import FrameSource, InputOptions
+from vpr_aesvc.inputs import RECORDING_HELP, open_input
+from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
+
+INPUT_HELP = f"A folder of images, a frames.csv, or {RECORDING_HELP}."
+RATE_HELP = "Of a recording, use at most so many frames a second; by default all."
+EMBEDDINGS_HELP = (
+    "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
+    "or .h5 as hloc writes it."
+)
+_INPUT, _KEYFRAMES, _RUNTIME = Group("Input", sort_key=10), Group("Keyframes", sort_key=11), Group("Runtime", sort_key=12)
+
+
+def at_least(least: float) -> validators.Number:
+    """A bound for a numeric option."""
+    return validators.Number(gte=least)
+
+
+MapPath = Annotated[Path, Parameter(help="A .vprmap file.")]
+InputPath = Annotated[Path, Parameter(help=INPUT_HELP)]
+Output = Annotated[Path, Parameter(name=("--output", "-o"), help="What to write; it must not exist yet.")]
+ModelOption = Annotated[Path | None, Parameter(name=("--model", "-m"), help="The model folder, if it has moved.")]
+Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on standard output.")]
+Rate = Annotated[float | None, Parameter(help=RATE_HELP, validator=at_least(0.001))]
+
+
+@Parameter(name="*", group=_INPUT)
+@dataclass(frozen=True)
+class InputFlags:
+    """How to read an input."""
+
+    image_topic: Annotated[str | None, Parameter(help="Image topic of a bag, if it has several cameras.")] = None
+    pose_topic: Annotated[
+        str | None, Parameter(help="Pose topic of a bag; `tf` for transforms, `none` for no poses.")
+    ] = None
+    base_frame: Annotated[str | None, Parameter(help="TF frame of the robot, if the bag does not name it.")] = None
+    map_frame: Annotated[str | None, Parameter(help="Fixed TF frame, if poses are taken from TF.")] = None
+    trajectory: Annotated[
+        Path | None, Parameter(help="Poses in TUM or KITTI format, for a folder of images or a video.")
+    ] = None
+    pose_gap: Annotated[
+        float,
+        Parameter(help="Interpolate between two poses at most this many seconds apart.", validator=at_least(0)),
+    ] = InputOptions.pose_gap
+    keep_good: Annotated[bool, Parameter(negative="", help="Use a damaged recording up to the damage.")] = False
+
+    def open(self, path: Path, embeddings: Path | None = None, **command_options: object) -> FrameSource:
+        """Opens the input and refuses the options that do not fit it.
+
+        Args:
+            command_options: further options that were given, by name.
+
+        Raises:
+            VprError: see :func:`vpr_aesvc.open_input`.
+        """
+        _check_finite(self)
+        own = {field.name: getattr(self, field.name) for field in fields(self)}
+        return open_input(path, InputOptions(**own, embeddings=embeddings), command_options)
+
+
+def _help_of(name: str) -> str:
+    return str(KeyframeSettings.model_fields[name].description)
+
+
+def _default_of(name: str) -> Any:
+    return KeyframeSettings.model_fields[name].default
+
+
+@Parameter(name="*", group=_KEYFRAMES)
+@dataclass(frozen=True)
+class KeyframeFlags:
+    """How far apart the keyframes of a recording are."""
+
+    keyframe_meters: Annotated[float, Parameter(help=_help_of("meters"), validator=at_least(0))] = _default_of("meters")
+    keyframe_degrees: Annotated[
+        float, Parameter(help=_help_of("degrees"), validator=validators.Number(gte=0, lte=180))
+    ] = _default_of("degrees")
+    keyframe_seconds: Annotated[float, Parameter(help=_help_of("seconds"), validator=at_least(0))] = _default_of(
+        "seconds"
+    )
+
+    @property
+    def settings(self) -> KeyframeSettings:
+        _check_finite(self)
+        return KeyframeSettings(
+            meters=self.keyframe_meters, degrees=self.keyframe_degrees, seconds=self.keyframe_seconds
+        )
+
+    @property
+    def given(self) -> dict[str, float | None]:
+        """The options that differ from their default, by name; the others are None."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: None if value == default else value for name, (value, default) in values.items()}
+
+
+@Parameter(name="*", group=_RUNTIME)
+@dataclass(frozen=True)
+class RuntimeFlags:
+    """Where the model runs."""
+
+    provider: Annotated[str, Parameter(help=PROVIDER_HELP)] = "cpu"
+    threads: Annotated[int | None, Parameter(help=THREADS_HELP, validator=at_least(1))] = None
+
+    def describer(
+        self, place_map: PlaceMap, model: Path | None, embeddings: GivenEmbeddings | None = None
+    ) -> Describer:
+        """Opens the model of a map, or the one at ``model``.
+
+        Raises:
+            VprError: the model is no longer where the map says, or is not the map's.
+        """
+        if model is None and not place_map.model_path.is_dir():
+            raise VprError(
+                f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL"
+            )
+        path = model or place_map.model_path
+        describer = Describer.open(path, embeddings, provider=self.provider, threads=self.threads)
+        place_map.require(describer)
+        return describer
+
+
+def _check_finite(options: InputFlags | KeyframeFlags) -> None:
+    for field in fields(options):
+        value = getattr(options, field.name)
+        if isinstance(value, float) and not isfinite(value):  # passes every bound
+            raise VprError(f"--{field.name.replace('_', '-')} must be a finite number, found {value}")

@@ -1,0 +1,119 @@
+"""What every input becomes: frames in order, with what is known of each. :func:`vpr_aesvc.open_input` makes one of whatever a user has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from vpr_aesvc.backbones.given import GivenEmbeddings
+from vpr_aesvc.types import Frame, Intrinsics
+
+_EXAMPLES = 3
+
+
+@dataclass
+class SkipCounts:
+    """What could not be used: a count for each reason, and a few examples."""
+
+    counts: dict[str, int] = field(default_factory=dict)
+    examples: dict[str, list[str]] = field(default_factory=dict)
+
+    def add(self, reason: str, example: str) -> None:
+        self.counts[reason] = self.counts.get(reason, 0) + 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < _EXAMPLES:
+            examples.append(example)
+
+    def clear(self) -> None:
+        self.counts.clear()
+        self.examples.clear()
+
+    def __len__(self) -> int:
+        return sum(self.counts.values())
+
+    def lines(self) -> list[str]:
+        """One line for each reason, the most frequent first."""
+        ordered = sorted(self.counts.items(), key=lambda item: -item[1])
+        return [
+            f"{count} {reason}: {', '.join(self.examples[reason])}{' ...' if count > _EXAMPLES else ''}"
+            for reason, count in ordered
+        ]
+
+
+class FrameSource(Protocol):
+    """Frames of one input, in order. ``for frame in source`` reads it from the beginning, each time anew; the images stay coded until
+    :func:`vpr_aesvc.images.image_of` decodes one. ``len(source)`` is the expected number of frames, for progress bars.
+
+    Attributes:
+        path: what the user named.
+        kind: what it is, for people, such as ``frames.csv`` or ``ROS 2 bag (mcap)``.
+        is_recording: the frames are a camera's stream, as of a bag or a video. Places are made of its keyframes, not of all frames.
+        is_run: the frames belong to drives with stamps and poses, or to a recording: a sequence filter can follow them.
+        intrinsics: of the camera in pixels of the images, if the input has them.
+        notes: what was found and chosen (topics, where the camera is mounted, what is missing), one sentence each.
+        skip_counts: images and poses that could not be used; complete after a whole iteration.
+        embeddings: of the frames, if they were computed elsewhere; they take the backbone's place.
+    """
+
+    @property
+    def path(self) -> Path: ...
+
+    @property
+    def intrinsics(self) -> Intrinsics | None: ...
+
+    @property
+    def notes(self) -> list[str]: ...
+
+    @property
+    def skip_counts(self) -> SkipCounts: ...
+
+    @property
+    def embeddings(self) -> GivenEmbeddings | None: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    @property
+    def is_recording(self) -> bool: ...
+
+    @property
+    def is_run(self) -> bool: ...
+
+    def __len__(self) -> int: ...
+
+    def __iter__(self) -> Iterator[Frame]:
+        """
+        Raises:
+            VprError: the input is damaged and was opened without ``keep_good``.
+        """
+        ...
+
+    def split(self, name: str) -> FrameSource:
+        """The frames of split ``database`` or ``query``; all of them if the input has no splits."""
+        ...
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """What a user says about an input beside its path. :func:`vpr_aesvc.open_input` refuses an option that does not fit the input.
+
+    Attributes:
+        image_topic, pose_topic: topics of a bag; by default the only one of its kind.
+        base_frame: TF frame of the robot, for a pose source that does not name it.
+        map_frame: fixed TF frame, if poses are taken from TF.
+        trajectory: a TUM or KITTI file with the poses of a folder of images or of a video.
+        pose_gap: an image between two poses gets an interpolated pose if they are at most this many seconds apart.
+        keep_good: use the part of a damaged recording before the damage.
+        embeddings: a file of embeddings of these images, computed elsewhere.
+    """
+
+    image_topic: str | None = None
+    pose_topic: str | None = None
+    base_frame: str | None = None
+    map_frame: str | None = None
+    trajectory: Path | None = None
+    pose_gap: float = 0.5
+    keep_good: bool = False
+    embeddings: Path | None = None

@@ -1,0 +1,135 @@
+"""One way in: whatever a user has becomes one :class:`~vpr_aesvc.frame_source.FrameSource`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields, replace
+from functools import partial
+from pathlib import Path
+
+from vpr_aesvc.backbones.given import EMBEDDING_SUFFIXES, read_embeddings, read_named_embeddings
+from vpr_aesvc.datasets import FrameSet, open_images
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import FrameSource, InputOptions
+from vpr_aesvc.keyframes.folder import write_keyframes
+from vpr_aesvc.keyframes.gate import KeyframeSettings
+from vpr_aesvc.keyframes.selection import SelectionStats
+from vpr_aesvc.types import Frame
+
+BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"}
+RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
+
+# The kinds of input that each option fits, and in words. Options of commands are listed as well, so that one place refuses them all.
+_BAG, _TRAJECTORY, _RECORDING, _IMAGES = {"bag"}, {"video", "trajectory"}, {"bag", "video", "trajectory"}, {"images"}
+_FITS: dict[str, tuple[set[str], str]] = {
+    **dict.fromkeys(("image_topic", "pose_topic", "base_frame", "map_frame"), (_BAG, "a ROS bag")),
+    "trajectory": (_TRAJECTORY, "a folder of images or a video"),
+    **dict.fromkeys(
+        ("pose_gap", "keep_good", "rate", "keyframe_meters", "keyframe_degrees", "keyframe_seconds"),
+        (_RECORDING, f"a recording ({RECORDING_HELP})"),
+    ),
+    **dict.fromkeys(("embeddings", "shortlist", "smooth"), (_IMAGES, "a set of images, not a recording")),
+}
+
+
+def open_input(
+    path: Path | str, options: InputOptions | None = None, command_options: Mapping[str, object] | None = None
+) -> FrameSource:
+    """Opens whatever a user has. No image is decoded.
+
+    - one image; a folder of images, also with ``@utm_east@utm_north@...`` names, or with folders of database and query images;
+    - a ``frames.csv``, or a folder that holds one; a NetVLAD ``dbStruct`` file;
+    - a ROS 1 or ROS 2 bag: a folder, or a ``.bag``, ``.mcap`` or ``.db3`` file;
+    - a folder of images with ``options.trajectory`` (TUM or KITTI); a video file, with or without one;
+    - embeddings with image names (``.npz`` or ``.h5``), without the images.
+
+    Args:
+        command_options: further options that the user gave, by name, to be refused if they do not fit this input. None values and
+            values that are False count as not given.
+
+    Raises:
+        VprError: the path is missing or holds nothing of these, the input is damaged, an option does not fit it, or the choice of a
+            topic is the user's.
+    """
+    path, options = Path(path).expanduser(), options or InputOptions()
+    if not path.exists():
+        raise VprError(f"{path}: no such file or folder; expected images, a frames.csv, or {RECORDING_HELP}")
+    kind = _kind(path, options)
+    _refuse_unfit(path, kind, options, command_options or {})
+    if kind == "bag":
+        from vpr_aesvc.recordings.bags.recording import BagRecording
+
+        return BagRecording(path, options)
+    if kind == "video":
+        from vpr_aesvc.recordings.video import VideoRecording
+
+        return VideoRecording(path, options)
+    if kind == "trajectory":
+        from vpr_aesvc.recordings.image_folder import ImageFolderRecording
+
+        return ImageFolderRecording(path, options)
+    if path.is_file() and path.suffix.lower() in EMBEDDING_SUFFIXES:
+        frames, embeddings = read_named_embeddings(path)
+        return FrameSet(path, "embeddings", frames, embeddings=embeddings)
+    images = open_images(path)
+    if options.embeddings is None:
+        return images
+    return replace(images, embeddings=read_embeddings(options.embeddings, images.frames))
+
+
+def database_frames(
+    source: FrameSource | Sequence[Frame],
+    folder: Path,
+    settings: KeyframeSettings | None = None,
+    stats: SelectionStats | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Sequence[Frame]:
+    """The frames to train on, each with an image file: the database frames of a set, or the keyframes of a recording.
+
+    Args:
+        folder: where the keyframes of a recording are written as JPEG.
+
+    Raises:
+        VprError: a recording is damaged or has no usable keyframe, a set has no database frames, or the disk refuses.
+    """
+    if isinstance(source, Sequence):
+        return source
+    if source.is_recording:
+        return write_keyframes(source, folder, settings, stats, progress and partial(progress, "choosing keyframes"))
+    return list(source.split("database"))
+
+
+def _kind(path: Path, options: InputOptions) -> str:
+    if path.is_file():
+        suffix = path.suffix.lower()
+        return "bag" if suffix in BAG_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else "images"
+    try:
+        is_bag = (path / "metadata.yaml").is_file() or any(
+            file.suffix.lower() in BAG_SUFFIXES for file in path.iterdir()
+        )
+    except OSError as error:
+        raise VprError(f"{path}: the folder cannot be read ({error.strerror or error})") from error
+    if is_bag:
+        return "bag"
+    return "images" if options.trajectory is None else "trajectory"
+
+
+def _refuse_unfit(path: Path, kind: str, options: InputOptions, command_options: Mapping[str, object]) -> None:
+    given = [
+        option.name for option in fields(InputOptions) if getattr(options, option.name) not in (None, option.default)
+    ]
+    given += [name for name, value in command_options.items() if value is not None and value is not False]
+    for name in given:
+        kinds, words = _FITS[name]
+        if kind not in kinds:
+            flag = f"--{name.replace('_', '-')}"
+            raise VprError(f"{path}: {flag} is for {words}; this is {_WORDS[kind]}: leave out {flag}")
+
+
+_WORDS = {
+    "bag": "a ROS bag",
+    "video": "a video",
+    "trajectory": "a folder of images with a trajectory",
+    "images": "a set of images",
+}
