@@ -1,10 +1,10 @@
-"""How the node bears a camera: latency over the bare pipeline, frames dropped, age of answers, memory and CPU. Needs ROS 2 and the built workspace.
+"""Load of the node with one camera: latency, dropped frames, memory and CPU, compared with the pipeline without ROS. Needs ROS 2 and the workspace.
 
     python benchmarks/ros_load.py IMAGES -m MODEL --map MAP --rate 30 --seconds 300
 
-IMAGES is a folder; its images, made 640 x 480, are published over DDS on loopback in a loop, raw, with odometry at 50 Hz. The node is the
-installed one, in its own process. The bare pipeline is the same engine in this process, before the node is started, on the same images.
-``--slow MS`` replaces the model by a real convolutional encoder that takes about so long.
+The images of folder IMAGES, resized to 640 x 480, are published raw in a loop over DDS on loopback, with odometry at 50 Hz. The installed node
+runs in its own process. The bare pipeline is the same engine in this process, on the same images, before the node starts. ``--slow MS``
+replaces the model with a convolutional encoder that takes about MS milliseconds.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ from tests.ros.robot import Robot, image_message, wait_for
 from vpr_aesvc import Describer, PlaceMap, open_backbone, open_input, read_image, train
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.mapping import build_map
-from vpr_aesvc.onboard.engine import Arrival, Engine
+from vpr_aesvc.onboard.engine import Engine, IncomingFrame
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame, Pose
 
-_WARM = 30  # frames before anything counts
+_WARM_UP = 30  # frames that are not counted
 _PREPROCESS = {
     "input": {
         "name": "image",
@@ -57,96 +57,96 @@ def main() -> None:
     parser.add_argument("images", type=Path)
     parser.add_argument("-m", "--model", type=Path)
     parser.add_argument("--map", type=Path)
-    parser.add_argument("--rate", type=float, default=30.0, help="images a second")
+    parser.add_argument("--rate", type=float, default=30.0, help="images per second")
     parser.add_argument("--seconds", type=float, default=60.0)
-    parser.add_argument("--slow", type=float, help="milliseconds that a model made for this takes")
-    parser.add_argument("--threads", type=int, default=1, help="of the model, here and in the node")
+    parser.add_argument("--slow", type=float, help="make a model that takes about this many milliseconds per image")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the model, here and in the node")
     parser.add_argument("--no-geometry", action="store_true")
-    parser.add_argument("-o", "--output", type=Path, help="a folder for load.json and memory.png")
-    given = parser.parse_args()
+    parser.add_argument("-o", "--output", type=Path, help="folder for load.json and memory.png")
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
-        model, map = given.model, given.map
-        if given.slow:
-            model = slow_model(given.slow, open_input(given.images).frames[:40], Path(temporary), given.threads)
+        model, map = args.model, args.map
+        if args.slow:
+            model = slow_model(args.slow, open_input(args.images).frames[:40], Path(temporary), args.threads)
         if map is None:
             map = Path(temporary) / "load.vprmap"
-            build_map(open_input(given.images).frames, Describer.open(model), map)
-        measure(given, model, map)
+            build_map(open_input(args.images).frames, Describer.open(model), map)
+        measure(args, model, map)
 
 
-def measure(given: argparse.Namespace, model: Path, map: Path) -> None:
-    paths = [frame.path for frame in open_input(given.images).frames][:200]
+def measure(args: argparse.Namespace, model: Path, map: Path) -> None:
+    paths = [frame.path for frame in open_input(args.images).frames][:200]
     images = [cv2.resize(read_image(path), (640, 480), interpolation=cv2.INTER_CUBIC) for path in paths]
-    hurried, bare = (bare_pipeline(images, model, map, given, paced) for paced in (False, True))
+    unpaced, bare = (bare_pipeline(images, model, map, args, paced) for paced in (False, True))
     robot = Robot()
-    process = start(model, map, given)
+    process = start(model, map, args)
     try:
         wait_for(robot.images.get_subscription_count, 60, "the node")
-        result = run(robot, process.pid, images, given)
+        result = run(robot, process.pid, images, args)
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(20)
         robot.close()
-    result["bare pipeline, ms"] = {"one after the other": hurried, "at the camera's pace": bare}
+    result["bare pipeline, ms"] = {"one after the other": unpaced, "at the camera's pace": bare}
     result["added to that pace, ms (median)"] = round(
         result["answer after publishing, ms"]["median"] - bare["median"], 2
     )
     result["exit code"] = process.returncode
     memory = result.pop("memory")
     print(json.dumps(result, indent=2))
-    if given.output:
-        given.output.mkdir(parents=True, exist_ok=True)
-        (given.output / "load.json").write_text(json.dumps(result | {"memory": memory}))
-        draw(memory, given.output / "memory.png")
+    if args.output:
+        args.output.mkdir(parents=True, exist_ok=True)
+        (args.output / "load.json").write_text(json.dumps(result | {"memory": memory}))
+        draw(memory, args.output / "memory.png")
 
 
-def settings(given: argparse.Namespace) -> RecognizerSettings:
-    return RecognizerSettings(geometry=not given.no_geometry)
+def settings(args: argparse.Namespace) -> RecognizerSettings:
+    return RecognizerSettings(geometry=not args.no_geometry)
 
 
 def bare_pipeline(
-    images: list[np.ndarray], model: Path, map: Path, given: argparse.Namespace, paced: bool
+    images: list[np.ndarray], model: Path, map: Path, args: argparse.Namespace, paced: bool
 ) -> dict[str, float]:
-    """Milliseconds from a message to a recognition, without ROS: the engine on the same messages, one after the other or at the camera's pace."""
+    """Milliseconds from message to recognition without ROS: the engine on the same messages, one after the other or at the camera's rate."""
     from vpr_aesvc.recordings.image_messages import rgb_of
 
-    times, begun = [], time.monotonic()
+    times, start_time = [], time.monotonic()
     with PlaceMap.open(map) as place_map:
         engine = Engine(
             place_map,
-            Describer.open(model, threads=given.threads),
+            Describer.open(model, threads=args.threads),
             "localization",
-            settings(given),
+            settings(args),
             KeyframeSettings(),
             "",
         )
-        for at in range(_WARM + 200):
-            message = image_message(images[at % len(images)], 1.0 + at / given.rate)
-            pose = Pose.planar(0.5 * at / given.rate, 0)
-            due = begun + at / given.rate
+        for at in range(_WARM_UP + 200):
+            message = image_message(images[at % len(images)], 1.0 + at / args.rate)
+            pose = Pose.planar(0.5 * at / args.rate, 0)
+            due = start_time + at / args.rate
             while paced and time.monotonic() < due:
                 time.sleep(max(0.0, min(0.002, due - time.monotonic())))
             start = time.perf_counter()
             engine.process(
-                Arrival(
+                IncomingFrame(
                     "",
-                    Frame(str(at), stamp=1.0 + at / given.rate),
+                    Frame(str(at), stamp=1.0 + at / args.rate),
                     partial(rgb_of, message, str(at)),
-                    lambda at=pose: at,
+                    lambda pose=pose: pose,
                 )
             )
             times.append(1000 * (time.perf_counter() - start))
-    return spread(times[_WARM:])
+    return spread(times[_WARM_UP:])
 
 
-def start(model: Path, map: Path, given: argparse.Namespace) -> subprocess.Popen:
+def start(model: Path, map: Path, args: argparse.Namespace) -> subprocess.Popen:
     node = Path(get_package_prefix("vpr_aesvc")) / "lib" / "vpr_aesvc" / "vpr_node"
     parameters = {
         "model": model,
         "map": map,
         "autostart": "true",
-        "threads": given.threads,
-        "recognition.geometry": str(not given.no_geometry).lower(),
+        "threads": args.threads,
+        "recognition.geometry": str(not args.no_geometry).lower(),
     }
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     return subprocess.Popen(
@@ -154,7 +154,7 @@ def start(model: Path, map: Path, given: argparse.Namespace) -> subprocess.Popen
     )
 
 
-def run(robot: Robot, pid: int, images: list[np.ndarray], given: argparse.Namespace) -> dict:
+def run(robot: Robot, pid: int, images: list[np.ndarray], args: argparse.Namespace) -> dict:
     messages = [image_message(image, 0.0) for image in images]
     sent: dict[int, float] = {}
     stopping = threading.Event()
@@ -162,14 +162,14 @@ def run(robot: Robot, pid: int, images: list[np.ndarray], given: argparse.Namesp
     def drive() -> None:
         while not stopping.wait(0.02):
             now = time.time()
-            robot.drive(now, Pose.planar(0.5 * (now % 1000), 0.0))
+            robot.publish_odometry(now, Pose.planar(0.5 * (now % 1000), 0.0))
 
     threading.Thread(target=drive, daemon=True).start()
     arrived: dict[int, float] = {}
-    heard = robot.heard[f"{robot.target}/matches"]
-    memory, cpu, begun = [], [], time.monotonic()
-    next_frame, next_look, at = begun, begun, 0
-    while (now := time.monotonic()) < begun + given.seconds:
+    matches = robot.messages[f"{robot.target}/matches"]
+    memory, cpu, start_time = [], [], time.monotonic()
+    next_frame, next_look, at = start_time, start_time, 0
+    while (now := time.monotonic()) < start_time + args.seconds:
         if now >= next_frame:
             stamp = time.time()
             message = messages[at % len(messages)]
@@ -177,25 +177,25 @@ def run(robot: Robot, pid: int, images: list[np.ndarray], given: argparse.Namesp
             key = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
             sent[key] = time.monotonic()
             robot.images.publish(message)
-            at, next_frame = at + 1, max(next_frame + 1 / given.rate, now - 1)
-        while heard:
-            answer = heard.pop(0)
+            at, next_frame = at + 1, max(next_frame + 1 / args.rate, now - 1)
+        while matches:
+            answer = matches.pop(0)
             arrived[answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec] = time.monotonic()
         if now >= next_look:
-            memory.append((now - begun, resident(pid)))
+            memory.append((now - start_time, resident(pid)))
             cpu.append((now, cpu_seconds(pid)))
             next_look = now + 1
         time.sleep(max(0.0, min(0.001, next_frame - time.monotonic())))
     stopping.set()
     diagnostics = robot.diagnostics()
     ages = [1000 * (arrived[key] - sent[key]) for key in sorted(arrived) if key in sent]
-    minute = [megabytes for second, megabytes in memory if second >= min(60, given.seconds / 3)]
+    minute = [megabytes for second, megabytes in memory if second >= min(60, args.seconds / 3)]
     return {
-        "images a second": round(at / given.seconds, 1),
+        "images a second": round(at / args.seconds, 1),
         "answers": len(ages),
         "sent": at,
         "dropped, as the node says": diagnostics["dropped for newer ones"],
-        "answer after publishing, ms": spread(ages[_WARM:]) | {"greatest": round(max(ages[_WARM:]), 1)},
+        "answer after publishing, ms": spread(ages[_WARM_UP:]) | {"greatest": round(max(ages[_WARM_UP:]), 1)},
         "CPU, % of one core": round(100 * (cpu[-1][1] - cpu[5][1]) / (cpu[-1][0] - cpu[5][0])),
         "memory, MB": {"after the first minute": round(minute[0], 1), "at the end": round(minute[-1], 1)},
         "memory": memory,
@@ -228,7 +228,7 @@ def draw(memory: list[tuple[float, float]], path: Path) -> None:
 
 
 def slow_model(milliseconds: float, frames: list[Frame], folder: Path, threads: int) -> Path:
-    """A model whose encoder is a stack of convolutions, as deep as it takes."""
+    """A model whose encoder is a stack of convolutions, as deep as needed for the time."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -250,22 +250,23 @@ def slow_model(milliseconds: float, frames: list[Frame], folder: Path, threads: 
         image = helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 3, 224, 224])
         out = helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["batch", 128])
         graph = helper.make_graph(nodes, "slow", [image], [out], weights)
-        made = folder / f"encoder{layers}"
-        made.mkdir()
+        encoder_folder = folder / f"encoder{layers}"
+        encoder_folder.mkdir()
         onnx.save(
-            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), made / "encoder.onnx"
+            helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8),
+            encoder_folder / "encoder.onnx",
         )
-        (made / "preprocess.json").write_text(json.dumps(_PREPROCESS))
-        return made
+        (encoder_folder / "preprocess.json").write_text(json.dumps(_PREPROCESS))
+        return encoder_folder
 
-    def time_of(made: Path) -> float:
-        backbone = open_backbone(str(made), threads=threads)
+    def time_of(encoder_folder: Path) -> float:
+        backbone = open_backbone(str(encoder_folder), threads=threads)
         image = np.zeros((480, 640, 3), np.uint8)
         taken = []
         for _ in range(4):
-            begun = time.perf_counter()
+            start_time = time.perf_counter()
             backbone.embed([image])
-            taken.append(1000 * (time.perf_counter() - begun))
+            taken.append(1000 * (time.perf_counter() - start_time))
         return min(taken)
 
     few, many = time_of(encoder(4)), time_of(encoder(12))

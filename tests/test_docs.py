@@ -1,26 +1,38 @@
-"""What the documentation says of the program is what the program is."""
+"""The documentation and the parameter file agree with the settings."""
 
+import json
 from pathlib import Path
 
-from vpr_aesvc.ros.parameter_specs import all_parameter_specs, table
+from vpr_aesvc.ros.parameter_specs import all_parameter_specs
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def test_the_table_of_the_nodes_parameters_is_that_of_its_settings():
-    assert table() in (ROOT / "docs" / "ros.md").read_text()
+def parameter_table():
+    """The node's parameters as a Markdown table."""
+    lines = ["| parameter | default | |", "|---|---|---|"]
+    for spec in all_parameter_specs():
+        default = "not set" if spec.default is None else "`" + json.dumps(spec.default) + "`"
+        description = spec.field.description or ""
+        description += f" (one of {', '.join(spec.choices)})" if spec.choices and ":" not in description else ""
+        lines.append(f"| `{spec.name}` | {default} | {description}{' *' if spec.live else ''} |")
+    return "\n".join(lines) + "\n"
 
 
-def test_every_setting_is_explained_and_of_a_kind_that_a_parameter_can_have():
-    for setting in all_parameter_specs():
-        assert setting.field.description, setting.name
-        assert setting.kind in (bool, int, float, str, list[str]) or setting.choices, setting.name
-        bounds = setting.bounds()
-        assert bounds is None or bounds[0] < bounds[1], setting.name
+def test_the_parameter_table_agrees_with_the_settings():
+    assert parameter_table() in (ROOT / "docs" / "ros.md").read_text()
 
 
-def test_the_parameter_file_names_only_parameters_that_there_are():
-    names, groups = {setting.name for setting in all_parameter_specs()}, []
+def test_every_setting_has_a_description_and_a_parameter_type():
+    for spec in all_parameter_specs():
+        assert spec.field.description, spec.name
+        assert spec.kind in (bool, int, float, str, list[str]) or spec.choices, spec.name
+        bounds = spec.bounds()
+        assert bounds is None or bounds[0] < bounds[1], spec.name
+
+
+def test_the_parameter_file_has_no_unknown_parameter():
+    names, groups = {spec.name for spec in all_parameter_specs()}, []
     for line in (ROOT / "config" / "vpr.yaml").read_text().splitlines():
         words = line.split("#")[0].rstrip()
         if words.startswith("    ") and ":" in words:

@@ -1,4 +1,4 @@
-"""The worker: the newest frame of each camera, jobs in their turn, nothing lost in words."""
+"""The worker processes the latest frame of each camera and every job."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ import pytest
 from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
 
 
-def test_a_slow_worker_sees_the_newest_frame_and_counts_the_others():
-    seen, busy, go = [], threading.Event(), threading.Event()
+def test_a_slow_worker_processes_the_latest_frame_and_counts_the_others():
+    processed, busy, go = [], threading.Event(), threading.Event()
 
     def work(camera, item):
-        seen.append(item)
+        processed.append(item)
         busy.set()
         go.wait(5)
 
@@ -24,18 +24,18 @@ def test_a_slow_worker_sees_the_newest_frame_and_counts_the_others():
         worker.offer("", number)
     go.set()
     worker.submit(lambda: None).result(5)
-    while len(seen) < 2:
+    while len(processed) < 2:
         time.sleep(0.01)
     worker.stop()
-    assert seen == [0, 9]
+    assert processed == [0, 9]
     assert worker.dropped == {"": 8}
 
 
-def test_cameras_take_turns_however_fast_one_of_them_is():
-    seen, first, go = [], threading.Event(), threading.Event()
+def test_a_fast_camera_does_not_delay_a_slow_one():
+    processed, first, go = [], threading.Event(), threading.Event()
 
     def work(camera, item):
-        seen.append((camera, item))
+        processed.append((camera, item))
         first.set()
         go.wait(5)
 
@@ -46,13 +46,13 @@ def test_cameras_take_turns_however_fast_one_of_them_is():
     worker.offer("rear", 0)
     worker.offer("front", 2)
     go.set()
-    while len(seen) < 3:
+    while len(processed) < 3:
         time.sleep(0.01)
     worker.stop()
-    assert seen == [("front", 0), ("front", 2), ("rear", 0)]
+    assert processed == [("front", 0), ("front", 2), ("rear", 0)]
 
 
-def test_jobs_give_their_result_or_what_they_raised_and_none_is_left_waiting_by_a_stop():
+def test_jobs_return_or_raise_and_stop_cancels_waiting_jobs():
     hold = threading.Event()
     worker = LatestFrameWorker(lambda camera, item: None)
     assert worker.submit(lambda: 42).result(5) == 42

@@ -1,4 +1,4 @@
-"""The ROS tests run on a real ROS 2, over DDS on loopback, in a domain of their own; elsewhere they skip and say so."""
+"""The ROS tests need a real ROS 2; without it they are skipped with the reason. They use DDS on loopback and their own domain."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The node in a process of its own, for launch_testing."""
+"""Launch descriptions with the node in its own process, for launch_testing."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.ros import world
 
 
 def vpr_node(**parameters: Any) -> LifecycleNode:
-    """Parameters with ``__`` for a dot; the model and the map of the first lap unless others are given."""
-    given = {"model": str(world.model()), "map": str(world.lap_map()), "diagnostics_period": 0.2} | parameters
+    """``__`` in a parameter name stands for a dot. By default with the model and the map of the first lap."""
+    values = {"model": str(world.model()), "map": str(world.lap_map()), "diagnostics_period": 0.2} | parameters
     return LifecycleNode(
         package="vpr_aesvc",
         executable="vpr_node",
         name="vpr_node",
         namespace="",
-        parameters=[{name.replace("__", "."): value for name, value in given.items()}],
+        parameters=[{name.replace("__", "."): value for name, value in values.items()}],
         remappings=[("image", "/camera/image_raw"), ("camera_info", "/camera/camera_info")],
         output="screen",
     )
@@ -32,7 +32,7 @@ def description(**parameters: Any) -> tuple[LaunchDescription, dict[str, Any]]:
 
 
 def assert_ended_well(proc_info: Any, proc_output: Any) -> None:
-    """All processes of a launch ended with 0, and none said a traceback."""
+    """All processes of a launch ended with exit code 0 and without a traceback."""
     launch_testing.asserts.assertExitCodes(proc_info)
-    said = "".join(line.text.decode() for line in proc_output)
-    assert "Traceback" not in said, said
+    output = "".join(line.text.decode() for line in proc_output)
+    assert "Traceback" not in output, output

@@ -1,4 +1,4 @@
-"""The other side of the node in the tests: publishes what a robot publishes, calls what a robot calls, keeps what it hears."""
+"""The robot that the node under test runs on: publishes sensor messages, calls services, records the node's messages."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from vpr_aesvc.ros.convert import pose_message, time_message
 from vpr_aesvc.types import Pose
 
 OPTICAL_FRAME = "camera_optical_frame"
-PATIENCE = 30.0
+TIMEOUT = 30.0
 _TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4, "shutdown": None}
 _SHUTDOWN = {"unconfigured": 5, "inactive": 6, "active": 7}
 
 
 class Robot:
-    """One node with everything; spins in its own thread."""
+    """A ROS node with all publishers, subscriptions and clients; spins in its own thread."""
 
     def __init__(self, name: str = "robot", target: str = "/vpr_node") -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node(name, context=self.context)
         self.target = target
-        self.heard: dict[str, list[Any]] = {}
+        self.messages: dict[str, list[Any]] = {}
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._publishers: dict[str, Any] = {}
@@ -51,11 +51,11 @@ class Robot:
         self.camera_info = self.publisher(CameraInfo, "/camera/camera_info")
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self.static_tf = self.node.create_publisher(TFMessage, "/tf_static", latched)
-        self.listen(PlaceMatches, f"{target}/matches")
-        self.listen(PoseWithCovarianceStamped, f"{target}/pose")
-        self.listen(LoopClosure, f"{target}/loop_closures")
-        self.listen(Descriptor, f"{target}/descriptor")
-        self.listen(DiagnosticArray, "/diagnostics")
+        self.subscribe(PlaceMatches, f"{target}/matches")
+        self.subscribe(PoseWithCovarianceStamped, f"{target}/pose")
+        self.subscribe(LoopClosure, f"{target}/loop_closures")
+        self.subscribe(Descriptor, f"{target}/descriptor")
+        self.subscribe(DiagnosticArray, "/diagnostics")
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
@@ -76,54 +76,54 @@ class Robot:
             self._publishers[topic] = self.node.create_publisher(kind, topic, depth)
         return self._publishers[topic]
 
-    def listen(self, kind: Any, topic: str, depth: int = 100) -> list[Any]:
-        kept = self.heard.setdefault(topic, [])
-        self.node.create_subscription(kind, topic, kept.append, depth)
-        return kept
+    def subscribe(self, kind: Any, topic: str, depth: int = 100) -> list[Any]:
+        received = self.messages.setdefault(topic, [])
+        self.node.create_subscription(kind, topic, received.append, depth)
+        return received
 
     @property
     def matches(self) -> list[Any]:
-        return self.heard[f"{self.target}/matches"]
+        return self.messages[f"{self.target}/matches"]
 
     @property
     def poses(self) -> list[Any]:
-        return self.heard[f"{self.target}/pose"]
+        return self.messages[f"{self.target}/pose"]
 
     @property
     def closures(self) -> list[Any]:
-        return self.heard[f"{self.target}/loop_closures"]
+        return self.messages[f"{self.target}/loop_closures"]
 
-    def forget(self) -> None:
-        for kept in self.heard.values():
-            kept.clear()
+    def clear(self) -> None:
+        for received in self.messages.values():
+            received.clear()
 
-    # Asking
+    # Services and parameters
 
-    def call(self, kind: Any, name: str, request: Any, patience: float = PATIENCE) -> Any:
-        """The answer of a service.
+    def call(self, kind: Any, name: str, request: Any, timeout: float = TIMEOUT) -> Any:
+        """The response of a service.
 
         Raises:
-            TimeoutError: it is not there, or does not answer.
+            TimeoutError: the service does not exist or does not respond.
         """
         client = self._clients.setdefault(name, self.node.create_client(kind, name))
-        if not client.wait_for_service(timeout_sec=patience):
+        if not client.wait_for_service(timeout_sec=timeout):
             raise TimeoutError(f"no service {name}")
         future = client.call_async(request)
-        wait_for(future.done, patience, f"an answer of {name}")
+        wait_for(future.done, timeout, f"a response of {name}")
         return future.result()
 
     def state(self) -> str:
         return str(self.call(GetState, f"{self.target}/get_state", GetState.Request()).current_state.label)
 
-    def change(self, transition: str) -> bool:
-        """Asks for a transition; whether it succeeded."""
+    def change_state(self, transition: str) -> bool:
+        """Requests a transition; returns whether it succeeded."""
         number = _TRANSITIONS[transition] or _SHUTDOWN[self.state()]
         request = ChangeState.Request()
         request.transition.id = number
         return bool(self.call(ChangeState, f"{self.target}/change_state", request).success)
 
     def set_parameters(self, **values: Any) -> list[tuple[bool, str]]:
-        """Sets parameters (``__`` stands for a dot); (success, reason) for each."""
+        """Sets parameters (``__`` stands for a dot); returns (success, reason) for each."""
         request = SetParameters.Request()
         for name, value in values.items():
             parameter: ParameterMessage = Parameter(name.replace("__", "."), value=value).to_parameter_msg()
@@ -132,22 +132,22 @@ class Robot:
         return [(answer.successful, answer.reason) for answer in answers]
 
     def diagnostics(self) -> dict[str, str]:
-        """The newest of the node, with its level and message."""
-        mine = f"{self.target.strip('/')}: place recognition"
+        """The next status of the node: its values, level and message."""
+        name = f"{self.target.strip('/')}: place recognition"
 
-        def said() -> list[Any]:
-            return [one.status[0] for one in self.heard["/diagnostics"] if one.status[0].name == mine]
+        def received() -> list[Any]:
+            return [message.status[0] for message in self.messages["/diagnostics"] if message.status[0].name == name]
 
-        before = len(said())
-        wait_for(lambda: len(said()) > before, PATIENCE, "diagnostics")
-        status = said()[-1]
+        before = len(received())
+        wait_for(lambda: len(received()) > before, TIMEOUT, "diagnostics")
+        status = received()[-1]
         level = status.level if isinstance(status.level, int) else int.from_bytes(status.level, "big")
-        return {"level": str(level), "message": status.message} | {one.key: one.value for one in status.values}
+        return {"level": str(level), "message": status.message} | {item.key: item.value for item in status.values}
 
     # Publishing
 
-    def mount(self, base_to_optical: Pose, frame: str = OPTICAL_FRAME) -> None:
-        """Says where a camera is on the robot."""
+    def publish_mount(self, base_to_optical: Pose, frame: str = OPTICAL_FRAME) -> None:
+        """Publishes the static transform of a camera on the robot."""
         transform = TransformStamped()
         transform.header.frame_id, transform.child_frame_id = "base_link", frame
         message = pose_message(base_to_optical)
@@ -157,26 +157,26 @@ class Robot:
         transform.transform.rotation = message.orientation
         self.static_tf.publish(TFMessage(transforms=[transform]))
 
-    def drive(self, stamp: float, pose: Pose) -> None:
+    def publish_odometry(self, stamp: float, pose: Pose) -> None:
         message = Odometry(child_frame_id="base_link")
         message.header.frame_id, message.header.stamp = "odom", time_message(stamp)
         message.pose.pose = pose_message(pose)
         self.odometry.publish(message)
 
-    def show(
+    def publish_image(
         self, image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, topic: str = "/camera/image_raw"
     ) -> None:
         """An image, RGB uint8 [H, W, 3]."""
         self.publisher(Image, topic).publish(image_message(image, stamp, frame))
 
-    def answers(self, count: int, patience: float = PATIENCE) -> list[Any]:
-        """Waits until so many matches have come since :meth:`forget`."""
-        wait_for(lambda: len(self.matches) >= count, patience, f"{count} answers, of which {len(self.matches)} came")
+    def wait_for_matches(self, count: int, timeout: float = TIMEOUT) -> list[Any]:
+        """All matches since :meth:`clear`, once there are ``count`` of them."""
+        wait_for(lambda: len(self.matches) >= count, timeout, f"{count} answers, received {len(self.matches)}")
         return list(self.matches)
 
 
 def image_message(image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, encoding: str = "rgb8") -> Image:
-    """RGB uint8 [H, W, 3] as a message of an encoding: rgb8, bgr8 or mono8."""
+    """RGB uint8 [H, W, 3] as a message with encoding rgb8, bgr8 or mono8."""
     pixels = {
         "rgb8": lambda: image,
         "bgr8": lambda: image[:, :, ::-1],
@@ -193,7 +193,7 @@ def image_message(image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, e
 def compressed_message(
     image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, suffix: str = ".png"
 ) -> CompressedImage:
-    """RGB uint8 [H, W, 3], coded."""
+    """RGB uint8 [H, W, 3] as PNG or JPEG."""
     done, data = cv2.imencode(suffix, image[:, :, ::-1])
     assert done
     message = CompressedImage(format=suffix[1:])
@@ -202,10 +202,10 @@ def compressed_message(
     return message
 
 
-def wait_for(condition: Callable[[], Any], patience: float = PATIENCE, what: str = "") -> None:
-    """Raises TimeoutError when a condition does not hold in time."""
-    until = time.monotonic() + patience
+def wait_for(condition: Callable[[], Any], timeout: float = TIMEOUT, what: str = "") -> None:
+    """Waits for a condition; raises TimeoutError after ``timeout`` seconds."""
+    deadline = time.monotonic() + timeout
     while not condition():
-        if time.monotonic() > until:
-            raise TimeoutError(f"waited {patience:.0f} s for {what}")
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {timeout:.0f} s for {what}")
         time.sleep(0.01)

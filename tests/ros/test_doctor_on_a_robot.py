@@ -1,4 +1,4 @@
-"""``vpr doctor`` on a real graph: a robot that is wired well, and what it says of each fault."""
+"""``vpr doctor`` on a real ROS graph: a robot without faults, and one test per fault."""
 
 import signal
 import subprocess
@@ -16,28 +16,28 @@ from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
 from tests.ros.robot import Robot, image_message
-from vpr_aesvc.onboard.checkup import Speed
-from vpr_aesvc.ros.doctor import Wiring, check_robot
+from vpr_aesvc.onboard.checkup import ImageTime
+from vpr_aesvc.ros.doctor import NodeTopics, check_robot
 from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
 
-PICTURE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
 
 
 class Driver:
-    """Publishes images and odometry, 20 a second, until it is closed."""
+    """Publishes images and odometry 20 times per second until it is closed. ``age`` is that of the stamps in seconds; None for zero stamps."""
 
-    def __init__(self, robot, age=0.0, frame="camera_optical_frame", encoding="rgb8", images=True, child=None):
+    def __init__(self, robot, age=0.0, frame="camera_optical_frame", encoding="rgb8", images=True):
         self._ending = threading.Event()
 
         def run():
             while not self._ending.wait(0.05):
                 stamp = 0.0 if age is None else time.time() - age
                 if images:
-                    message = image_message(PICTURE, stamp, frame)
+                    message = image_message(IMAGE, stamp, frame)
                     message.encoding = encoding
                     robot.images.publish(message)
-                robot.drive(stamp, Pose(1, 2))
+                robot.publish_odometry(stamp, Pose(1, 2))
 
         self._thread = threading.Thread(target=run)
         self._thread.start()
@@ -53,78 +53,83 @@ class Driver:
 @pytest.fixture(scope="module")
 def robot():
     robot = Robot()
-    robot.mount(OPTICAL)
+    robot.publish_mount(OPTICAL)
     yield robot
     robot.close()
 
 
-def said(speed=None, **wiring):
-    given = {"image_topic": "/camera/image_raw", "compressed": False, "odom_topic": "/odom", "base_frame": "base_link"}
-    return check_robot(Wiring(**(given | {"node": "/vpr_node"} | wiring)), speed, listen=1.0)
+def check(image_time=None, **topics):
+    defaults = {
+        "image_topic": "/camera/image_raw",
+        "compressed": False,
+        "odom_topic": "/odom",
+        "base_frame": "base_link",
+        "node": "/vpr_node",
+    }
+    return check_robot(NodeTopics(**(defaults | topics)), image_time, duration=1.0)
 
 
-def faults(found):
-    return [one for one in found if one.level != "ok" and "is not running" not in one.what]
+def faults(findings):
+    return [finding for finding in findings if finding.level != "ok" and "is not running" not in finding.what]
 
 
-def only(found, *words):
-    """The one fault holds all the words, and advice."""
-    (fault,) = faults(found)
+def only_fault(findings, *words):
+    """The only fault; asserts that it contains all words and has advice."""
+    (fault,) = faults(findings)
     assert all(word in fault.what for word in words) and fault.advice, fault
     return fault
 
 
-def test_of_a_robot_that_is_wired_well_it_finds_no_fault(robot):
+def test_a_robot_without_faults(robot):
     with Driver(robot):
-        found = said(
-            Speed(describe=10.0, recognize=5.0), image_topic="camera/image_raw"
-        )  # as a name, without its slash
-    assert not faults(found), faults(found)
-    words = " | ".join(one.what for one in found if one.level == "ok")
-    assert "64 x 48" in words and "TF knows" in words and "/odom" in words and "all are looked at" in words
-    (absent,) = [one for one in found if "is not running" in one.what]
+        image_time = ImageTime(describe=10.0, recognize=5.0)
+        findings = check(image_time, image_topic="camera/image_raw")  # a relative topic name
+    assert not faults(findings), faults(findings)
+    words = " | ".join(finding.what for finding in findings if finding.level == "ok")
+    assert "64 x 48" in words and "TF has a transform" in words and "/odom" in words and "all are processed" in words
+    (absent,) = [finding for finding in findings if "is not running" in finding.what]
     assert absent.level == "warning" and "ros2 launch" in absent.advice
 
 
-def test_stamps_that_are_old_ahead_or_zero(robot):
+def test_stamps_that_are_old_in_the_future_or_zero(robot):
     for age, level, words in ((60.0, "warning", "behind"), (-60.0, "warning", "ahead of"), (None, "error", "are zero")):
         with Driver(robot, age):
-            found = faults(said())
-        assert len(found) == 2 and all(one.level == level and words in one.what for one in found), found
+            result = faults(check())
+        assert len(result) == 2 and all(fault.level == level and words in fault.what for fault in result), result
 
 
-def test_a_camera_that_tf_does_not_know(robot):
+def test_a_camera_frame_without_a_transform(robot):
     with Driver(robot, frame="elsewhere"):
-        assert "static_transform" in only(said(), "'elsewhere'", "'base_link'").advice
+        assert "static_transform" in only_fault(check(), "'elsewhere'", "'base_link'").advice
     with Driver(robot):
-        found = faults(said(base_frame="chassis"))
-    assert {"'chassis'" in one.what for one in found} == {True} and len(found) == 2  # of TF and of the odometry
+        result = faults(check(base_frame="chassis"))
+    assert len(result) == 2 and all("'chassis'" in fault.what for fault in result)  # TF and odometry
 
 
-def test_nobody_publishes_and_what_there_is_instead(robot):
+def test_a_missing_topic_and_similar_topics(robot):
     with Driver(robot):
-        fault = only(said(image_topic="/front/image"), "nobody publishes /front/image", "/camera/image_raw")
+        fault = only_fault(check(image_topic="/front/image"), "nobody publishes /front/image", "/camera/image_raw")
         assert fault.level == "error"
-        fault = only(said(odom_topic="/odometry"), "nobody publishes /odometry", "/odom ")
+        fault = only_fault(check(odom_topic="/odometry"), "nobody publishes /odometry", "/odom ")
         assert "--odom-topic ''" in fault.advice
-        assert not faults(said(odom_topic=None))
+        assert not faults(check(odom_topic=None))
 
 
-def test_a_topic_of_another_type_and_images_that_do_not_come(robot):
+def test_a_topic_of_another_type_and_a_topic_without_images(robot):
     with Driver(robot):
-        only(said(image_topic="/odom"), "/odom is nav_msgs/msg/Odometry", "sensor_msgs/msg/Image")
+        only_fault(check(image_topic="/odom"), "/odom is nav_msgs/msg/Odometry", "sensor_msgs/msg/Image")
     with Driver(robot, images=False):
-        assert only(said(), "no image came").level == "error"
+        assert only_fault(check(), "no image came").level == "error"
 
 
-def test_an_encoding_that_is_no_picture(robot):
+def test_an_unknown_encoding(robot):
     with Driver(robot, encoding="tartan"):
-        assert only(said(), "'tartan'").level == "error"
+        assert only_fault(check(), "'tartan'").level == "error"
 
 
 def test_a_camera_faster_than_the_machine(robot):
     with Driver(robot):
-        fault = only(said(Speed(describe=200.0)), "the others dropped")
+        fault = only_fault(check(ImageTime(describe=200.0)), "the others dropped")
     assert "max_rate" in fault.advice and fault.level == "warning"
 
 
@@ -132,22 +137,22 @@ def test_two_publishers_of_one_topic(robot):
     other = Robot("other")
     try:
         with Driver(robot):
-            found = faults(said())
+            result = faults(check())
     finally:
         other.close()
-    assert any("2 publishers: other, robot" in one.what for one in found), found
+    assert any("2 publishers: other, robot" in fault.what for fault in result), result
 
 
-def test_a_node_that_looks_elsewhere_or_is_not_active(robot):
+def test_a_node_that_subscribes_to_another_topic_or_is_not_active(robot):
     node = Robot("vpr_node", target="/nothing")
     try:
         with Driver(robot):
-            assert any("it is not active" in one.what for one in faults(said()))
+            assert any("is not active" in fault.what for fault in faults(check()))
             latched = QoSProfile(depth=1, durability=DurabilityPolicy.VOLATILE)
             node.node.create_subscription(CompressedImage, "/camera/image_raw/compressed", print, latched)
-            assert any("not at /camera/image_raw" in one.what for one in faults(said()))
+            assert any("not to /camera/image_raw" in fault.what for fault in faults(check()))
             node.node.create_subscription(Image, "/camera/image_raw", lambda message: None, latched)
-            assert not [one for one in faults(said()) if "node /vpr_node" in one.what]
+            assert not [fault for fault in faults(check()) if "node /vpr_node" in fault.what]
     finally:
         node.close()
 

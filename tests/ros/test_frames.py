@@ -1,4 +1,4 @@
-"""Frames in, answers out: transports, encodings, two cameras, TF; the pose of the robot's base."""
+"""Images in, matches out: transports, encodings, two cameras, TF, the pose of the robot's base, bad input."""
 
 import unittest
 
@@ -24,7 +24,7 @@ from vpr_aesvc.transforms import OPTICAL, compose, distance
 from vpr_aesvc.types import Pose
 
 MOUNT = Pose(0.3, 0.0, 0.5)
-"""Of the camera on the robot, looking forward."""
+"""Pose of the camera in base_link."""
 
 
 @pytest.mark.launch_test
@@ -55,7 +55,7 @@ class TestFrames(unittest.TestCase):
     def setUpClass(cls):
         cls.robot = Robot()
         cls.pair = Robot("pair_watcher", "/pair")
-        cls.robot.mount(compose(MOUNT, OPTICAL))
+        cls.robot.publish_mount(compose(MOUNT, OPTICAL))
         wait_for(cls.robot.images.get_subscription_count, what="the node's subscription to images")
         wait_for(cls.robot.odometry.get_subscription_count, what="the node's subscription to odometry")
 
@@ -64,128 +64,127 @@ class TestFrames(unittest.TestCase):
         cls.robot.close()
         cls.pair.close()
 
-    def test_1_three_encodings_give_the_same_place(self):
+    def test_1_three_encodings_match_the_same_place(self):
         robot = self.robot
         frame = world.corridor()[10]
         image = read_image(frame.path)
         for at, encoding in enumerate(("rgb8", "bgr8", "mono8")):
-            robot.forget()
+            robot.clear()
             robot.images.publish(image_message(image, frame.stamp + at, encoding=encoding))
-            best = robot.answers(1)[0].candidates[0]
+            best = robot.wait_for_matches(1)[0].candidates[0]
             assert best.stamp.sec == int(frame.stamp), encoding
             assert best.similarity > (0.999 if encoding != "mono8" else 0.6), (encoding, best.similarity)
 
-    def test_2_the_pose_is_the_bases_and_matches_are_those_of_the_image(self):
+    def test_2_the_pose_is_that_of_the_base(self):
         robot = self.robot
-        robot.forget()
+        robot.clear()
         accepted = []
         for frame in world.corridor()[44:60]:
             before = len(robot.matches)
-            robot.drive(frame.stamp, frame.pose)
-            robot.show(read_image(frame.path), frame.stamp)
-            found = robot.answers(before + 1)[-1]
-            assert found.header.stamp.sec == int(frame.stamp) and found.header.frame_id == "camera_optical_frame"
-            if found.accepted:
-                accepted.append(found)
+            robot.publish_odometry(frame.stamp, frame.pose)
+            robot.publish_image(read_image(frame.path), frame.stamp)
+            match = robot.wait_for_matches(before + 1)[-1]
+            assert match.header.stamp.sec == int(frame.stamp) and match.header.frame_id == "camera_optical_frame"
+            if match.accepted:
+                accepted.append(match)
         assert len(accepted) >= 10
-        since = accepted[0].header.stamp.sec  # a pose of the test before may come late
+        since = accepted[0].header.stamp.sec  # ignore late poses of the previous test
 
         def poses():
             return [pose for pose in robot.poses if pose.header.stamp.sec >= since]
 
         wait_for(lambda: len(poses()) >= len(accepted), what="poses")
-        for found, pose in zip(accepted, poses(), strict=True):
-            assert pose.header.frame_id == "map" and pose.header.stamp == found.header.stamp
-            camera = pose_of(found.candidates[0].pose)
-            # In the map the camera was at the base (the map's drive had no transform); here it is not.
+        for match, pose in zip(accepted, poses(), strict=True):
+            assert pose.header.frame_id == "map" and pose.header.stamp == match.header.stamp
+            camera = pose_of(match.candidates[0].pose)
             assert distance(compose(pose_of(pose.pose.pose), MOUNT), camera) < 1e-6
             spread = np.array(pose.pose.covariance).reshape(6, 6)
             assert np.allclose(spread, spread.T) and np.linalg.eigvalsh(spread).min() > -1e-9 and spread[0, 0] > 0
-        assert len({tuple(pose.pose.covariance) for pose in poses()}) > 1, "a constant covariance says nothing"
+        assert len({tuple(pose.pose.covariance) for pose in poses()}) > 1, "the covariance is constant"
 
-    def test_3_pictures_and_markers_are_made_while_someone_looks_and_descriptors_are_comparable(self):
+    def test_3_match_images_markers_and_descriptors(self):
         robot = self.robot
-        pictures = robot.listen(CompressedImage, "/vpr_node/match_image/compressed")
-        markers = robot.listen(MarkerArray, "/vpr_node/markers")
+        match_images = robot.subscribe(CompressedImage, "/vpr_node/match_image/compressed")
+        markers = robot.subscribe(MarkerArray, "/vpr_node/markers")
         wait_for(lambda: robot.node.count_publishers("/vpr_node/markers"), what="markers")
         frame = world.corridor()[62]
-        robot.forget()
+        robot.clear()
 
-        def looked():
-            robot.show(read_image(frame.path), frame.stamp + len(robot.matches))
-            robot.answers(len(robot.matches) + 1)
-            return pictures and markers and robot.heard["/vpr_node/descriptor"]
+        def all_received():
+            robot.publish_image(read_image(frame.path), frame.stamp + len(robot.matches))
+            robot.wait_for_matches(len(robot.matches) + 1)
+            return match_images and markers and robot.messages["/vpr_node/descriptor"]
 
-        wait_for(looked, what="a picture, markers and a descriptor")
-        assert bytes(pictures[0].data[:3]) == b"\xff\xd8\xff"
-        descriptor = robot.heard["/vpr_node/descriptor"][0]
+        wait_for(all_received, what="a match image, markers and a descriptor")
+        assert bytes(match_images[0].data[:3]) == b"\xff\xd8\xff"
+        descriptor = robot.messages["/vpr_node/descriptor"][0]
         assert np.linalg.norm(descriptor.values) == pytest.approx(1, abs=1e-3) and descriptor.sizes[-1] == len(
             descriptor.values
         )
         drawn = {marker.ns for message in markers for marker in message.markers}
         assert {"match", "match line"} <= drawn or "places" in drawn
 
-    def test_4_two_cameras_compressed_each_with_its_own_sequence(self):
+    def test_4_two_compressed_cameras_have_separate_sequences(self):
         pair = self.pair
         front, rear = (pair.publisher(CompressedImage, f"/{name}/image/compressed") for name in ("front", "rear"))
         for one in (front, rear):
             wait_for(one.get_subscription_count, what="the subscription of a camera")
-        pair.forget()
+        pair.clear()
         for frame in world.corridor()[44:50]:
             for one, name in ((front, "front"), (rear, "rear")):
                 before = len(pair.matches)
                 suffix = ".png" if name == "front" else ".jpg"
                 one.publish(compressed_message(read_image(frame.path), frame.stamp, f"{name}_optical", suffix))
-                found = pair.answers(before + 1)[-1]
-                assert found.camera == name and found.header.frame_id == f"{name}_optical" and found.message == ""
-        assert sum(found.accepted for found in pair.matches) >= 6
+                match = pair.wait_for_matches(before + 1)[-1]
+                assert match.camera == name and match.header.frame_id == f"{name}_optical" and match.message == ""
+        assert sum(match.accepted for match in pair.matches) >= 6
 
-    def test_5_hostile_input_is_counted_said_and_survived(self):
+    def test_5_bad_input_is_counted_and_reported(self):
         robot = self.robot
-        robot.forget()
+        robot.clear()
         good = world.corridor()[50]
         image = read_image(good.path)
         whole = image_message(image, good.stamp)
 
-        def spoiled(**fields):
+        def damaged(**fields):
             message = image_message(image[:8, :8], good.stamp)
             for name, value in fields.items():
                 setattr(message, name, value)
             return message
 
         bad = [
-            spoiled(height=0, width=0, data=[]),
-            spoiled(step=3),
-            spoiled(encoding="tartan"),
-            spoiled(encoding=""),
-            spoiled(data=list(range(10))),
-            spoiled(height=10_000, width=10_000, step=30_000),
+            damaged(height=0, width=0, data=[]),
+            damaged(step=3),
+            damaged(encoding="tartan"),
+            damaged(encoding=""),
+            damaged(data=list(range(10))),
+            damaged(height=10_000, width=10_000, step=30_000),
         ]
         for at, message in enumerate(bad, 1):
             robot.images.publish(message)
             wait_for(
-                lambda at=at: int(robot.diagnostics().get("bad input: picture", "0")) >= at, what=f"bad picture {at}"
+                lambda at=at: int(robot.diagnostics().get("bad input: picture", "0")) >= at, what=f"bad image {at}"
             )
-        robot.drive(float("1e9"), Pose(0, 0))
+        robot.publish_odometry(float("1e9"), Pose(0, 0))
         nan = robot.odometry.msg_type()
         nan.pose.pose.position.x = float("nan")
         nan.pose.pose.orientation.w = 1.0
         robot.odometry.publish(nan)
         wait_for(lambda: int(robot.diagnostics().get("bad input: pose", "0")) >= 1, what="a bad pose to be counted")
-        robot.forget()
+        robot.clear()
         robot.images.publish(image_message(image, 0.0))
-        assert robot.answers(1)[0].header.stamp.sec > 0
+        assert robot.wait_for_matches(1)[0].header.stamp.sec > 0
         assert robot.diagnostics()["bad input: stamp of zero"] == "1"
         robot.images.publish(whole)
-        robot.answers(2)
+        robot.wait_for_matches(2)
         back = image_message(image, good.stamp - 3600)
         robot.images.publish(back)
-        assert "clock jumped back by" in robot.answers(3)[-1].message
-        robot.forget()
+        assert "clock jumped back by" in robot.wait_for_matches(3)[-1].message
+        robot.clear()
         robot.images.publish(whole)
-        assert robot.answers(1)[0].candidates
+        assert robot.wait_for_matches(1)[0].candidates
 
-    def test_6_compressed_pictures_that_are_cut_or_huge_are_counted_and_survived(self):
+    def test_6_truncated_and_huge_compressed_images_are_counted(self):
         pair, front = self.pair, self.pair.publisher(CompressedImage, "/front/image/compressed")
         good = compressed_message(read_image(world.corridor()[50].path), 1.0, suffix=".jpg")
         cut = compressed_message(read_image(world.corridor()[50].path), 2.0, suffix=".jpg")
@@ -193,15 +192,13 @@ class TestFrames(unittest.TestCase):
         bomb = compressed_message(np.zeros((10_000, 10_000, 3), np.uint8), 3.0)
         for at, message in enumerate((cut, bomb), 1):
             front.publish(message)
-            wait_for(
-                lambda at=at: int(pair.diagnostics().get("bad input: picture", "0")) >= at, what=f"bad picture {at}"
-            )
-        pair.forget()
+            wait_for(lambda at=at: int(pair.diagnostics().get("bad input: picture", "0")) >= at, what=f"bad image {at}")
+        pair.clear()
         front.publish(good)
-        assert pair.answers(1)[0].candidates
+        assert pair.wait_for_matches(1)[0].candidates
 
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+    def test_exit_code_is_0_without_a_traceback(self, proc_info, proc_output):
         assert_ended_well(proc_info, proc_output)

@@ -1,5 +1,4 @@
-"""What must not end the node, nor make it silent: wrong transitions, all of them at once with services and frames, time that stands or
-starts again, a map that is taken away."""
+"""Faults that the node must survive and report: impossible transitions, concurrent requests, a stopped or restarted clock, a removed map."""
 
 import random
 import threading
@@ -27,7 +26,7 @@ from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
 
 MAP = world.folder() / "hostile.vprmap"
-UNDER_FIRE = 8.0
+STRESS_SECONDS = 8.0
 
 
 @pytest.mark.launch_test
@@ -36,59 +35,61 @@ def generate_test_description():
     return description(map=str(MAP), mode="slam", use_sim_time=True)
 
 
-def tasks(robot_pid):
-    return len(list(Path(f"/proc/{robot_pid}/task").iterdir()))
+def thread_count(pid):
+    return len(list(Path(f"/proc/{pid}/task").iterdir()))
 
 
 class TestHostile(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.robot = Robot()
-        cls.robot.mount(OPTICAL)  # else the first frame of each round waits for it
+        cls.robot.publish_mount(OPTICAL)  # else the first frame after each activation waits for it
         cls.images = [read_image(frame.path) for frame in world.corridor()[:40]]
 
     @classmethod
     def tearDownClass(cls):
         cls.robot.close()
 
-    def ready(self, **parameters):
-        """Active, with these parameters, and seen by the robot's publishers."""
+    def activate(self, **parameters):
+        """Activates the node with these parameters."""
         robot = self.robot
         for transition in {"active": ("deactivate", "cleanup"), "inactive": ("cleanup",)}.get(robot.state(), ()):
-            assert robot.change(transition)
+            assert robot.change_state(transition)
         assert all(done for done, _ in robot.set_parameters(**parameters))
-        assert robot.change("configure") and robot.change("activate")
+        assert robot.change_state("configure") and robot.change_state("activate")
         wait_for(robot.images.get_subscription_count, what="the node's subscription to images")
-        robot.forget()
+        robot.clear()
 
-    def test_1_a_transition_that_the_state_does_not_have_is_refused(self):
+    def test_1_an_impossible_transition_is_refused(self):
         robot = self.robot
         for wrong, right in (
             (("activate", "deactivate", "cleanup"), "configure"),
             (("configure", "deactivate"), "activate"),
         ):
-            assert not any(robot.change(transition) for transition in wrong)
-            assert robot.change(right)
-        assert not robot.change("cleanup") and robot.state() == "active"
+            assert not any(robot.change_state(transition) for transition in wrong)
+            assert robot.change_state(right)
+        assert not robot.change_state("cleanup") and robot.state() == "active"
 
-    def test_2_diagnostics_come_while_nobody_gives_the_time(self):
+    def test_2_diagnostics_come_without_a_clock(self):
         assert self.robot.diagnostics()["state"] == "active"
 
-    def test_3_transitions_services_parameters_and_frames_at_once(self, vpr_node):
-        before = tasks(vpr_node.process_details["pid"])
-        until = time.monotonic() + UNDER_FIRE
+    def test_3_concurrent_transitions_services_parameters_and_frames(self, vpr_node):
+        before = thread_count(vpr_node.process_details["pid"])
+        until = time.monotonic() + STRESS_SECONDS
         others = [Robot(f"other_{number}") for number in range(3)]
         chance = random.Random(7)
         missed, done = [], []
 
         def show():
             number = len(done)
-            self.robot.drive(number + 1.0, Pose.planar(number, 0, 0))
-            self.robot.show(self.images[number % 40], number + 1.0)
+            self.robot.publish_odometry(number + 1.0, Pose.planar(number, 0, 0))
+            self.robot.publish_image(self.images[number % 40], number + 1.0)
             time.sleep(0.02)
 
         def move():
-            others[0].change(chance.choice(["configure", "activate", "configure", "activate", "deactivate", "cleanup"]))
+            others[0].change_state(
+                chance.choice(["configure", "activate", "configure", "activate", "deactivate", "cleanup"])
+            )
 
         def ask():
             kind, name, request = chance.choice(
@@ -100,8 +101,8 @@ class TestHostile(unittest.TestCase):
                 ]
             )
             try:
-                others[1].call(kind, f"/vpr_node/{name}", request, patience=2.0)
-            except TimeoutError:  # there is no such service in between, and a cleanup takes one away that was asked
+                others[1].call(kind, f"/vpr_node/{name}", request, timeout=2.0)
+            except TimeoutError:  # the service may not exist at the moment, or a cleanup may remove it during the call
                 missed.append(name)
 
         def change():
@@ -125,18 +126,21 @@ class TestHostile(unittest.TestCase):
         for other in others:
             other.close()
         assert not failed and {show, move, ask, change} == set(done), failed
-        self.ready(recognition__candidates=5)
-        self.robot.drive(1e6, Pose(0, 0))
-        self.robot.show(self.images[0], 1e6)
-        assert self.robot.answers(1)
-        assert tasks(vpr_node.process_details["pid"]) <= before + 8, "threads are left behind"
+        self.activate(recognition__candidates=5)
+        self.robot.publish_odometry(1e6, Pose(0, 0))
+        self.robot.publish_image(self.images[0], 1e6)
+        assert self.robot.wait_for_matches(1)
+        assert thread_count(vpr_node.process_details["pid"]) <= before + 8, "threads were leaked"
 
-    def test_4_motion_from_tf_begins_anew_with_the_clock_and_with_the_stamps(self):
+    def test_4_poses_from_tf_survive_backward_jumps_of_clock_and_stamps(self):
         robot = self.robot
         moving, clock = robot.publisher(TFMessage, "/tf"), robot.publisher(Clock, "/clock")
         path = world.folder() / "tf.vprmap"
-        self.ready(map=str(path), mode="mapping", pose_source="tf", keyframes__meters=0.5)
-        wait_for(lambda: moving.get_subscription_count() and clock.get_subscription_count(), what="TF to be heard")
+        self.activate(map=str(path), mode="mapping", pose_source="tf", keyframes__meters=0.5)
+        wait_for(
+            lambda: moving.get_subscription_count() and clock.get_subscription_count(),
+            what="the subscriptions to TF and /clock",
+        )
         for begin, ticks in ((2000.0, True), (1000.0, True), (500.0, False)):
             for number in range(8):
                 stamp = begin + number / 2
@@ -147,53 +151,53 @@ class TestHostile(unittest.TestCase):
                 transform.transform.translation.x, transform.transform.rotation.w = float(number), 1.0
                 moving.publish(TFMessage(transforms=[transform]))
                 time.sleep(0.05)
-                robot.show(self.images[number], stamp)
+                robot.publish_image(self.images[number], stamp)
                 time.sleep(0.15)
         robot.diagnostics()
-        assert robot.change("deactivate") and robot.change("cleanup")
+        assert robot.change_state("deactivate") and robot.change_state("cleanup")
         with PlaceMap.open(path) as place_map:
             posed = [place.stamp for place in place_map.places().values() if place.pose is not None]
         for begin in (2000.0, 1000.0, 500.0):
             assert sum(begin <= stamp < begin + 4 for stamp in posed) >= 4, posed
 
-    def test_5_a_map_that_is_taken_away_is_said_and_what_is_recognized_is_told_on(self):
+    def test_5_a_removed_map_is_reported_and_recognition_goes_on(self):
         robot = self.robot
-        self.ready(map=str(MAP), mode="slam", pose_source="none", keyframes__seconds=0.0)
+        self.activate(map=str(MAP), mode="slam", pose_source="none", keyframes__seconds=0.0)
         away = MAP.with_suffix(".away")
         MAP.rename(away)
         try:
-            robot.show(self.images[5], 9000.0)
-            assert robot.answers(1)[0].candidates
-            told = robot.diagnostics()
-            assert told["level"] == "2" and "removed or replaced" in told["message"], told
+            robot.publish_image(self.images[5], 9000.0)
+            assert robot.wait_for_matches(1)[0].candidates
+            status = robot.diagnostics()
+            assert status["level"] == "2" and "removed or replaced" in status["message"], status
         finally:
             away.rename(MAP)
-        robot.show(self.images[9], 9010.0)
-        robot.answers(2)
-        wait_for(lambda: robot.diagnostics()["level"] == "0", what="the trouble to be over")
+        robot.publish_image(self.images[9], 9010.0)
+        robot.wait_for_matches(2)
+        wait_for(lambda: robot.diagnostics()["level"] == "0", what="the error to be cleared")
 
-    def test_6_pictures_that_are_all_bad_and_poses_that_do_not_come_are_told(self):
+    def test_6_bad_images_and_missing_poses_are_reported(self):
         robot = self.robot
-        self.ready(mode="localization", map=str(world.lap_map()), pose_source="odom")
-        spoiled = image_message(self.images[0], 1.0)
-        spoiled.encoding = "tartan"
-        robot.images.publish(spoiled)
-        wait_for(lambda: "'tartan'" in robot.diagnostics()["message"], what="the encoding to be told")
+        self.activate(mode="localization", map=str(world.lap_map()), pose_source="odom")
+        bad = image_message(self.images[0], 1.0)
+        bad.encoding = "tartan"
+        robot.images.publish(bad)
+        wait_for(lambda: "'tartan'" in robot.diagnostics()["message"], what="the encoding to be reported")
         for number in range(25):
-            robot.show(self.images[number], 9100.0 + number)
-            robot.answers(number + 1)
-        told = robot.diagnostics()
-        assert told["level"] == "1" and "pose_source odom" in told["message"], told
+            robot.publish_image(self.images[number], 9100.0 + number)
+            robot.wait_for_matches(number + 1)
+        status = robot.diagnostics()
+        assert status["level"] == "1" and "pose_source odom" in status["message"], status
 
-    def test_7_cameras_that_cannot_be_are_refused_in_words(self):
+    def test_7_invalid_camera_names_are_refused_with_the_reason(self):
         robot = self.robot
-        assert robot.change("deactivate") and robot.change("cleanup")
-        for cameras, words in ((["front left"], "front left"), (["a", "a"], "of its own")):
+        assert robot.change_state("deactivate") and robot.change_state("cleanup")
+        for cameras, words in ((["front left"], "front left"), (["a", "a"], "must be different")):
             (done, reason), *_ = robot.set_parameters(cameras=cameras)
             assert not done and words in reason, reason
 
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+    def test_exit_code_is_0_without_a_traceback(self, proc_info, proc_output):
         assert_ended_well(proc_info, proc_output)

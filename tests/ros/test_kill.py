@@ -1,4 +1,4 @@
-"""Killed while it maps: every place that was reported is there, and mapping goes on."""
+"""The node is killed while it maps: no reported place is lost, and mapping can go on."""
 
 import signal
 import subprocess
@@ -23,7 +23,7 @@ KILLS = 20
 
 def start(path: Path) -> subprocess.Popen:
     node = Path(get_package_prefix("vpr_aesvc")) / "lib" / "vpr_aesvc" / "vpr_node"
-    given = {
+    values = {
         "model": world.model(),
         "map": path,
         "mode": "mapping",
@@ -31,7 +31,7 @@ def start(path: Path) -> subprocess.Popen:
         "diagnostics_period": "0.02",
         "traverse": "drive",
     }
-    parameters = [word for name, value in given.items() for word in ("-p", f"{name}:={value}")]
+    parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
     remappings = ["-r", "image:=/camera/image_raw"]
     return subprocess.Popen(
         [str(node), "--ros-args", *parameters, *remappings], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
@@ -39,23 +39,23 @@ def start(path: Path) -> subprocess.Popen:
 
 
 def reported(robot: Robot) -> int:
-    """Places in the map, as the node last said; 0 where it has not."""
-    said = [
-        one.value
-        for message in robot.heard["/diagnostics"][-1:]
-        for one in message.status[0].values
-        if one.key == "places in the map"
+    """Places in the map by the last diagnostics; 0 if there are none."""
+    values = [
+        item.value
+        for message in robot.messages["/diagnostics"][-1:]
+        for item in message.status[0].values
+        if item.key == "places in the map"
     ]
-    return int(said[0] or 0) if said else 0
+    return int(values[0] or 0) if values else 0
 
 
-def test_a_killed_mapper_loses_nothing_that_it_had_reported_and_goes_on(tmp_path):
+def test_a_killed_mapper_loses_no_reported_place(tmp_path):
     path = tmp_path / "drive.vprmap"
     frames = world.corridor()
     images = [read_image(frame.path) for frame in frames[:40]]
     number = known = 0
     for kill in range(KILLS):
-        robot = Robot(f"robot_{kill}")  # a new one has not heard of the dead
+        robot = Robot(f"robot_{kill}")  # a new node has no messages of the killed one
         process = start(path)
         try:
             wait_for(robot.images.get_subscription_count, what=f"the node to start, round {kill}")
@@ -64,39 +64,39 @@ def test_a_killed_mapper_loses_nothing_that_it_had_reported_and_goes_on(tmp_path
             while reported(robot) < known + 3 + kill % 4:
                 number += 1
                 stamp = frames[0].stamp + number
-                robot.drive(stamp, pose_at(number))
-                robot.show(images[number % len(images)], stamp)
-                assert number < before + 2000, "the node maps nothing"
+                robot.publish_odometry(stamp, pose_at(number))
+                robot.publish_image(images[number % len(images)], stamp)
+                assert number < before + 2000, "the node adds no places"
                 time.sleep(0.02 * (kill % 3))
-            said = reported(robot)
+            count = reported(robot)
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait(10)
             robot.close()
         with PlaceMap.open(path) as place_map:
-            assert len(place_map) >= said, f"round {kill}: {said} places were reported, {len(place_map)} are there"
+            assert len(place_map) >= count, f"round {kill}: {count} places were reported, the map has {len(place_map)}"
             known = len(place_map)
         assert not check_map(path).problems
     assert known >= 3 * KILLS
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_the_node_in_order(number, tmp_path):
+def test_a_signal_ends_the_node_cleanly(number, tmp_path):
     path = tmp_path / "drive.vprmap"
     robot = Robot()
     process = start(path)
     try:
         wait_for(robot.images.get_subscription_count, what="the node to start")
         for at in range(5):
-            robot.drive(at + 1.0, pose_at(at))
-            robot.show(read_image(world.corridor()[at].path), at + 1.0)
+            robot.publish_odometry(at + 1.0, pose_at(at))
+            robot.publish_image(read_image(world.corridor()[at].path), at + 1.0)
         wait_for(lambda: reported(robot) >= 1, what="a place")
         process.send_signal(number)
-        process.send_signal(number)  # whoever presses twice does not end it the sooner
-        said, _ = process.communicate(timeout=20)
+        process.send_signal(number)  # a second signal must not interrupt the shutdown
+        output, _ = process.communicate(timeout=20)
     finally:
         process.kill()
         robot.close()
-    assert process.returncode == 0 and "Traceback" not in said, said
+    assert process.returncode == 0 and "Traceback" not in output, output
     with PlaceMap.open(path) as place_map:
         assert len(place_map) >= 1

@@ -1,4 +1,4 @@
-"""The launch files where something is missing: they end and say what, instead of waiting."""
+"""Launch files with missing files: they end with a message instead of waiting."""
 
 import subprocess
 
@@ -15,19 +15,19 @@ def launch(file, *words):
 
 @pytest.mark.parametrize("file", ["vpr.launch.py", "map_bag.launch.py"])
 def test_every_argument_is_described(file):
-    code, said = launch(file, "--show-args")
-    assert code == 0 and "no description given" not in said, said
-    assert {"'model':", "'map':", "'bag':", "'image_topic':"} <= set(said.split())
+    code, output = launch(file, "--show-args")
+    assert code == 0 and "no description given" not in output, output
+    assert {"'model':", "'map':", "'bag':", "'image_topic':"} <= set(output.split())
 
 
-def test_a_file_of_parameters_or_a_bag_that_is_not_there():
+def test_a_missing_parameter_file_or_bag():
     for argument in ("params_file", "bag"):
-        code, said = launch("vpr.launch.py", f"{argument}:=/nowhere/it")
-        assert code == 1 and f"{argument} /nowhere/it: no such file" in said, said
+        code, output = launch("vpr.launch.py", f"{argument}:=/nowhere/it")
+        assert code == 1 and f"{argument} /nowhere/it: no such file" in output, output
 
 
-def test_a_model_that_is_not_there_ends_the_mapping_of_a_bag(tmp_path):
+def test_a_missing_model_ends_the_mapping_of_a_bag(tmp_path):
     path = tmp_path / "m.vprmap"
-    code, said = launch("map_bag.launch.py", f"bag:={tmp_path}", "model:=/nowhere/model", f"map:={path}")
-    assert code == 1 and "vpr train" in said and "the bag is not played" in said, said
-    assert "Traceback" not in said and not path.exists()
+    code, output = launch("map_bag.launch.py", f"bag:={tmp_path}", "model:=/nowhere/model", f"map:={path}")
+    assert code == 1 and "vpr train" in output and "the bag is not played" in output, output
+    assert "Traceback" not in output and not path.exists()

@@ -1,4 +1,4 @@
-"""Every transition and back, parameters good and bad, and an end without a traceback."""
+"""Every transition, valid and invalid parameters, and a clean end."""
 
 import unittest
 
@@ -31,9 +31,9 @@ class TestLifecycle(unittest.TestCase):
     def tearDownClass(cls):
         cls.robot.close()
 
-    def test_1_a_bad_model_or_map_fails_with_the_reason_and_the_node_can_be_configured_again(self):
+    def test_1_a_bad_model_or_map_fails_with_the_reason_and_can_be_corrected(self):
         robot = self.robot
-        for name, value, said in (
+        for name, value, reason in (
             ("model", "", "vpr train"),
             ("model", "/nowhere/model", "/nowhere/model"),
             ("map", "/nowhere/office.vprmap", "vpr map build"),
@@ -41,15 +41,15 @@ class TestLifecycle(unittest.TestCase):
         ):
             good = {"model": str(world.model()), "map": str(world.lap_map())}
             assert robot.set_parameters(**{name: value}) == [(True, "")]
-            assert not robot.change("configure") and robot.state() == "unconfigured"
-            trouble = robot.diagnostics()
-            assert said in trouble["message"] and trouble["level"] == "2", trouble
+            assert not robot.change_state("configure") and robot.state() == "unconfigured"
+            status = robot.diagnostics()
+            assert reason in status["message"] and status["level"] == "2", status
             assert robot.set_parameters(**{name: good[name]}) == [(True, "")]
-        assert robot.change("configure") and robot.state() == "inactive"
+        assert robot.change_state("configure") and robot.state() == "inactive"
         assert robot.diagnostics()["level"] == "0"
-        assert robot.change("cleanup")
+        assert robot.change_state("cleanup")
 
-    def test_2_every_transition_and_back_fifty_times_and_it_still_answers(self):
+    def test_2_fifty_rounds_of_transitions(self):
         robot = self.robot
         memory = []
         for _ in range(ROUNDS):
@@ -61,26 +61,26 @@ class TestLifecycle(unittest.TestCase):
                 ("deactivate", "inactive"),
                 ("cleanup", "unconfigured"),
             ):
-                assert robot.change(transition), transition
+                assert robot.change_state(transition), transition
                 assert robot.state() == state
             memory.append(float(robot.diagnostics()["memory, MB"]))
         assert memory[-1] < memory[ROUNDS // 5] + 30, memory
-        assert robot.change("configure") and robot.change("activate")
+        assert robot.change_state("configure") and robot.change_state("activate")
         frame = world.corridor()[50]
         wait_for(robot.images.get_subscription_count, what="the node's subscription")
-        robot.forget()
-        robot.show(read_image(frame.path), frame.stamp)
-        assert robot.answers(1)[0].candidates[0].traverse == "lap 1"
+        robot.clear()
+        robot.publish_image(read_image(frame.path), frame.stamp)
+        assert robot.wait_for_matches(1)[0].candidates[0].traverse == "lap 1"
 
-    def test_3_what_may_change_while_it_runs_does_and_the_rest_is_refused_with_the_reason(self):
+    def test_3_live_parameters_change_and_others_are_refused_with_the_reason(self):
         robot = self.robot
         assert robot.state() == "active"
         assert robot.set_parameters(recognition__false_positive_rate=0.05) == [(True, "")]
         assert robot.set_parameters(recognition__candidates=3, keyframes__meters=2.0) == [(True, "")] * 2
         frame = world.corridor()[50]
-        robot.forget()
-        robot.show(read_image(frame.path), frame.stamp)
-        assert len(robot.answers(1)[0].candidates) == 3
+        robot.clear()
+        robot.publish_image(read_image(frame.path), frame.stamp)
+        assert len(robot.wait_for_matches(1)[0].candidates) == 3
         for name, value in (
             ("recognition__false_positive_rate", 0.9),
             ("recognition__false_positive_rate", "much"),
@@ -95,23 +95,23 @@ class TestLifecycle(unittest.TestCase):
             assert not done and "before the node is configured" in reason, name
         (done, reason), *_ = robot.set_parameters(recognition__size=7)
         assert not done and "size" in reason
-        robot.forget()
-        robot.show(read_image(frame.path), frame.stamp + 1)
-        assert robot.answers(1)
+        robot.clear()
+        robot.publish_image(read_image(frame.path), frame.stamp + 1)
+        assert robot.wait_for_matches(1)
 
-    def test_4_a_mode_that_there_is_not_fails_to_configure(self):
+    def test_4_an_unknown_mode_is_refused(self):
         robot = self.robot
-        assert robot.change("deactivate") and robot.change("cleanup")
+        assert robot.change_state("deactivate") and robot.change_state("cleanup")
         (done, reason), *_ = robot.set_parameters(mode="flying")
         assert not done and "mode" in reason
-        assert robot.change("configure") and robot.change("activate")
+        assert robot.change_state("configure") and robot.change_state("activate")
 
-    def test_5_shutdown_ends_the_nodes_life_in_order(self):
-        assert self.robot.change("shutdown")
+    def test_5_shutdown_finalizes_the_node(self):
+        assert self.robot.change_state("shutdown")
         assert self.robot.state() == "finalized"
 
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+    def test_exit_code_is_0_without_a_traceback(self, proc_info, proc_output):
         assert_ended_well(proc_info, proc_output)

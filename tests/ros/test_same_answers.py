@@ -1,4 +1,4 @@
-"""A bag through the launch files gives the map that `vpr map build` makes of it, and the answers of `vpr query`, frame by frame."""
+"""A bag played through the launch files gives the same map as `vpr map build`, and the same answers as `vpr query`."""
 
 import json
 import signal
@@ -17,7 +17,7 @@ from tests.ros.robot import Robot, wait_for
 from vpr_aesvc import PlaceMap
 from vpr_aesvc.transforms import distance
 
-RATE = 1.0  # of the bag: a frame comes each 500 ms, so that none is dropped on a busy machine either
+RATE = 1.0  # of the bag: one frame per 500 ms, so that a busy machine drops none
 
 
 def launch(file, log, **arguments):
@@ -38,48 +38,48 @@ def bags(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def mapped(bags):
-    """The file of the map that the launch file made of the first lap, and what was said."""
-    path, said = bags / "node.vprmap", bags / "mapping.log"
-    with said.open("w") as log:
+    """Path of the map that the launch file makes of the first lap."""
+    path, log_path = bags / "node.vprmap", bags / "mapping.log"
+    with log_path.open("w") as log:
         process = launch("map_bag.launch.py", log, bag=bags / "first", model=world.model(), map=path, bag_rate=RATE)
         try:
-            assert process.wait(120) == 0, said.read_text()
+            assert process.wait(120) == 0, log_path.read_text()
         finally:
             process.kill()
-    assert "Traceback" not in said.read_text()
+    assert "Traceback" not in log_path.read_text()
     return path
 
 
-def test_the_node_maps_a_bag_as_the_command_does(bags, mapped):
+def test_the_node_builds_the_same_map_as_the_command(bags, mapped):
     offline = bags / "offline.vprmap"
     done = vpr("map", "build", bags / "first", "-m", world.model(), "-o", offline)
     assert done.returncode == 0, done.stderr
     with PlaceMap.open(mapped) as one, PlaceMap.open(offline) as other:
-        there, here = list(one.places().values()), list(other.places().values())
-        assert [place.stamp for place in there] == [place.stamp for place in here] and len(there) == 39
-        assert all(distance(a.pose, b.pose) < 1e-6 for a, b in zip(there, here, strict=True))
+        places, expected = list(one.places().values()), list(other.places().values())
+        assert [place.stamp for place in places] == [place.stamp for place in expected] and len(places) == 39
+        assert all(distance(a.pose, b.pose) < 1e-6 for a, b in zip(places, expected, strict=True))
         assert np.array_equal(one.descriptors()[1], other.descriptors()[1])
 
 
-def test_the_node_answers_as_the_command_does_frame_by_frame(bags, mapped):
+def test_the_node_gives_the_same_answers_as_the_command(bags, mapped):
     words = ("--sequence", "--geometry", "--false-positive-rate", 0.01, "--json")
     done = vpr("query", mapped, bags / "later", *words)
     assert done.returncode == 0, done.stderr
     offline = [json.loads(line) for line in done.stdout.splitlines()]
-    said = bags / "localization.log"
+    log_path = bags / "localization.log"
     robot = Robot()
-    with said.open("w") as log:
+    with log_path.open("w") as log:
         process = launch(
             "vpr.launch.py", log, bag=bags / "later", model=world.model(), map=mapped, bag_rate=RATE, log_level="info"
         )
         try:
-            wait_for(lambda: "the bag has been played" in said.read_text(), 120, "the bag to be played")
-            online = robot.answers(len(offline))
+            wait_for(lambda: "the bag has been played" in log_path.read_text(), 120, "the bag to be played")
+            online = robot.wait_for_matches(len(offline))
         finally:
             process.send_signal(signal.SIGINT)
             process.wait(20)
             robot.close()
-    assert process.returncode == 0 and "Traceback" not in said.read_text(), said.read_text()
+    assert process.returncode == 0 and "Traceback" not in log_path.read_text(), log_path.read_text()
     assert len(online) == len(offline)
     for one, other in zip(online, offline, strict=True):
         assert one.accepted == other["accepted"], (other["query"], one.why, other["why"])

@@ -1,4 +1,4 @@
-"""Each service, asked well and badly."""
+"""Each service, with valid and invalid requests."""
 
 import unittest
 from pathlib import Path
@@ -34,21 +34,21 @@ class TestServices(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.robot = Robot()
-        assert cls.robot.change("configure")
+        assert cls.robot.change_state("configure")
 
     @classmethod
     def tearDownClass(cls):
         cls.robot.close()
 
-    def ask(self, kind, name, **fields):
+    def call(self, kind, name, **fields):
         return self.robot.call(kind, f"/vpr_node/{name}", kind.Request(**fields))
 
     def test_1_query_place(self):
         frame = world.corridor()[20]
         image = read_image(frame.path)
         answers = [
-            self.ask(QueryPlace, "query_place", image=image_message(image, frame.stamp), top=3),
-            self.ask(QueryPlace, "query_place", compressed=compressed_message(image, frame.stamp), top=3),
+            self.call(QueryPlace, "query_place", image=image_message(image, frame.stamp), top=3),
+            self.call(QueryPlace, "query_place", compressed=compressed_message(image, frame.stamp), top=3),
         ]
         for answer in answers:
             assert answer.success, answer.message
@@ -63,19 +63,19 @@ class TestServices(unittest.TestCase):
             "image": {"compressed": CompressedImage(format="jpeg", data=[1, 2, 3])},
             "candidates": {"image": whole, "top": 4000},
         }
-        for said, fields in bad.items():
-            answer = self.ask(QueryPlace, "query_place", **fields)
-            assert not answer.success and said in answer.message, (said, answer.message)
+        for reason, fields in bad.items():
+            answer = self.call(QueryPlace, "query_place", **fields)
+            assert not answer.success and reason in answer.message, (reason, answer.message)
 
     def test_2_get_map_info(self):
-        info = self.ask(GetMapInfo, "get_map_info")
+        info = self.call(GetMapInfo, "get_map_info")
         assert info.success and info.places == info.with_pose == 39 and info.traverses == ["lap 1"]
         assert Path(info.path) == MAP and info.dim > 0 and info.size_bytes > 40 * 2 * info.dim and info.model_family
 
     def test_3_add_place(self):
         frame = world.corridor()[60]
         image = image_message(read_image(frame.path), frame.stamp)
-        answer = self.ask(
+        answer = self.call(
             AddPlace,
             "add_place",
             image=image,
@@ -91,46 +91,46 @@ class TestServices(unittest.TestCase):
             assert (place.pose.x, place.pose.y) == (3, 4) and place_map.thumbnail(40) is not None
         nowhere = pose_message(Pose.planar(0, 0))
         nowhere.position.x = float("nan")
-        for said, fields in (
-            ("none has come", {}),
+        for reason, fields in (
+            ("no camera image", {}),
             ("finite", {"image": image, "has_pose": True, "pose": nowhere}),
             (
                 "quaternion",
                 {"image": image, "has_pose": True, "pose": type(nowhere)(orientation=type(nowhere.orientation)(w=0.0))},
             ),
         ):
-            answer = self.ask(AddPlace, "add_place", **fields)
-            assert not answer.success and answer.place_id == -1 and said in answer.message, answer.message
-        assert self.ask(GetMapInfo, "get_map_info").places == 40
+            answer = self.call(AddPlace, "add_place", **fields)
+            assert not answer.success and answer.place_id == -1 and reason in answer.message, answer.message
+        assert self.call(GetMapInfo, "get_map_info").places == 40
 
     def test_4_save_map_and_load_map(self):
         copy = world.folder() / "copy.vprmap"
-        assert self.ask(SaveMap, "save_map", path=str(copy)).success
-        again = self.ask(SaveMap, "save_map", path=str(copy))
+        assert self.call(SaveMap, "save_map", path=str(copy)).success
+        again = self.call(SaveMap, "save_map", path=str(copy))
         assert not again.success and "exists" in again.message
         for path in ("", "/nowhere/copy.vprmap"):
-            assert not self.ask(SaveMap, "save_map", path=path).success
+            assert not self.call(SaveMap, "save_map", path=path).success
         for path in ("", "/nowhere/other.vprmap", str(world.model() / "model.json")):
-            answer = self.ask(LoadMap, "load_map", path=path)
+            answer = self.call(LoadMap, "load_map", path=path)
             assert not answer.success and answer.message
-            assert self.ask(GetMapInfo, "get_map_info").path == str(MAP)
-        loaded = self.ask(LoadMap, "load_map", path=str(copy))
+            assert self.call(GetMapInfo, "get_map_info").path == str(MAP)
+        loaded = self.call(LoadMap, "load_map", path=str(copy))
         assert loaded.success and loaded.places == 40
-        assert self.ask(GetMapInfo, "get_map_info").path == str(copy)
+        assert self.call(GetMapInfo, "get_map_info").path == str(copy)
         frame = world.corridor()[60]
-        found = self.ask(QueryPlace, "query_place", image=image_message(read_image(frame.path), frame.stamp))
-        assert found.success and found.matches.candidates[0].label == "the door"
+        result = self.call(QueryPlace, "query_place", image=image_message(read_image(frame.path), frame.stamp))
+        assert result.success and result.matches.candidates[0].label == "the door"
 
     def test_5_reset(self):
-        assert self.ask(Trigger, "reset").success
+        assert self.call(Trigger, "reset").success
 
-    def test_6_after_cleanup_there_are_no_services_and_the_map_is_whole(self):
-        assert self.robot.change("cleanup")
+    def test_6_after_cleanup_the_map_is_complete(self):
+        assert self.robot.change_state("cleanup")
         with PlaceMap.open(MAP) as place_map:
             assert len(place_map) == 40 and np.isfinite(place_map.descriptors()[1]).all()
 
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+    def test_exit_code_is_0_without_a_traceback(self, proc_info, proc_output):
         assert_ended_well(proc_info, proc_output)

@@ -1,4 +1,4 @@
-"""Mapping and closing loops at once, over both laps."""
+"""Mode slam over three laps."""
 
 import time
 import unittest
@@ -18,7 +18,7 @@ from tests.ros.robot import Robot, wait_for
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import distance
 
-PAUSE = 0.2  # seconds between frames: a robot's, in which the node learns from the map that has grown
+PAUSE = 0.2  # seconds between frames, so that the node can learn from the growing map
 MAP = world.folder() / "slam.vprmap"
 
 
@@ -28,19 +28,19 @@ def generate_test_description():
 
 
 class TestSlam(unittest.TestCase):
-    def test_loops_are_closed_with_right_places_only(self):
+    def test_loops_are_closed_only_with_correct_places(self):
         robot = Robot()
         frames = world.corridor()
         try:
             wait_for(robot.images.get_subscription_count, what="the node's subscription to images")
             wait_for(robot.odometry.get_subscription_count, what="the node's subscription to odometry")
             for number, frame in enumerate(frames, 1):
-                robot.drive(frame.stamp, frame.pose)
-                robot.show(read_image(frame.path), frame.stamp)
-                robot.answers(number)
+                robot.publish_odometry(frame.stamp, frame.pose)
+                robot.publish_image(read_image(frame.path), frame.stamp)
+                robot.wait_for_matches(number)
                 time.sleep(PAUSE)
             closures = list(robot.closures)
-            assert robot.change("deactivate") and robot.change("cleanup")
+            assert robot.change_state("deactivate") and robot.change_state("cleanup")
         finally:
             robot.close()
         assert len(closures) >= 0.75 * sum(frame.lap > 1 for frame in frames)
@@ -59,5 +59,5 @@ class TestSlam(unittest.TestCase):
 
 @launch_testing.post_shutdown_test()
 class TestEnd(unittest.TestCase):
-    def test_it_ended_with_0_and_without_a_traceback(self, proc_info, proc_output):
+    def test_exit_code_is_0_without_a_traceback(self, proc_info, proc_output):
         assert_ended_well(proc_info, proc_output)

@@ -1,4 +1,4 @@
-"""What the ROS tests run on: a model and a map of the corridor's first lap, made once for a test process."""
+"""Data of the ROS tests: a model and a map of the first lap of the corridor, made once per test process."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.recordings.corridor import SMEARED, CorridorFrame, corridor_frames
 
 @lru_cache(maxsize=1)
 def corridor() -> list[CorridorFrame]:
-    """All frames that can become places; skips where the data are absent."""
+    """All frames that can become places. Skips the test if the data are missing."""
     if not (DATA / "corridor_loop").is_dir():
         pytest.skip(f"real data is absent: {DATA / 'corridor_loop'} (set VPR_TEST_DATA)", allow_module_level=True)
     return [frame for frame in corridor_frames(DATA) if frame.number != SMEARED]
@@ -25,7 +25,7 @@ def corridor() -> list[CorridorFrame]:
 
 @lru_cache(maxsize=1)
 def folder() -> Path:
-    """A temporary folder that is removed with the process."""
+    """A temporary folder, removed at the end of the process."""
     path = Path(tempfile.mkdtemp(prefix="vpr_ros_test_"))
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return path
@@ -33,12 +33,12 @@ def folder() -> Path:
 
 @lru_cache(maxsize=1)
 def model() -> Path:
-    """MobileNetV3 and the closed form, fitted on the first lap. ``VPR_TEST_ROS_MODEL`` names one that is made already."""
-    if made := os.environ.get("VPR_TEST_ROS_MODEL"):
-        return Path(made)
-    pytest.importorskip("torch", reason="the model of these tests is trained: pip install '.[train]'")
+    """MobileNetV3 with whitening, fitted on the first lap; or the model that ``VPR_TEST_ROS_MODEL`` names."""
+    if path := os.environ.get("VPR_TEST_ROS_MODEL"):
+        return Path(path)
+    pytest.importorskip("torch", reason="these tests train a model: pip install '.[train]'")
     from vpr_aesvc import open_backbone, train
-    from vpr_aesvc.datasets import open_input
+    from vpr_aesvc.inputs import open_input
 
     corridor()
     path = folder() / "model"
@@ -54,7 +54,7 @@ def lap_map() -> Path:
 
     from vpr_aesvc import Describer, PlaceMap, read_image
     from vpr_aesvc.keyframes.gate import KeyframeSettings
-    from vpr_aesvc.onboard.engine import Arrival, Engine
+    from vpr_aesvc.onboard.engine import Engine, IncomingFrame
     from vpr_aesvc.recognition.settings import RecognizerSettings
     from vpr_aesvc.types import Frame
 
@@ -65,11 +65,11 @@ def lap_map() -> Path:
         for frame in corridor():
             if frame.lap == 1:
                 engine.process(
-                    Arrival(
+                    IncomingFrame(
                         "",
                         Frame(str(frame.number), stamp=frame.stamp),
                         partial(read_image, frame.path),
-                        lambda at=frame: at.pose,
+                        lambda frame=frame: frame.pose,
                     )
                 )
     return path

@@ -7,10 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 from rich.markup import escape
 
 from vpr_aesvc.cli.console import err, out
+from vpr_aesvc.cli.options import Json, at_least
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.runtime import PROVIDER_HELP
 
@@ -18,16 +19,19 @@ _SIGN = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "error": "[
 
 
 def doctor_command(
-    map: Annotated[Path | None, typer.Option(help="The .vprmap file that the robot uses.")] = None,
-    model: Annotated[Path | None, typer.Option("-m", "--model", help="The model folder; by default the map's.")] = None,
-    image_topic: Annotated[str, typer.Option(help="The camera's images.")] = "/camera/image_raw",
-    compressed: Annotated[bool, typer.Option("--compressed", help="They are at IMAGE_TOPIC/compressed.")] = False,
-    odom_topic: Annotated[str, typer.Option(help="The robot's odometry; empty for none.")] = "/odom",
-    base_frame: Annotated[str, typer.Option(help="The robot's frame in TF.")] = "base_link",
-    node: Annotated[str, typer.Option(help="Full name of the node.")] = "/vpr_node",
-    seconds: Annotated[float, typer.Option(min=0.5, help="How long to listen.")] = 5.0,
-    provider: Annotated[str, typer.Option(help=PROVIDER_HELP)] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    *,
+    map: Annotated[Path | None, Parameter(help="The .vprmap file that the robot uses.")] = None,
+    model: Annotated[
+        Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")
+    ] = None,
+    image_topic: Annotated[str, Parameter(help="The camera's images.")] = "/camera/image_raw",
+    compressed: Annotated[bool, Parameter(negative="", help="They are at IMAGE_TOPIC/compressed.")] = False,
+    odom_topic: Annotated[str, Parameter(help="The robot's odometry; empty for none.")] = "/odom",
+    base_frame: Annotated[str, Parameter(help="The robot's frame in TF.")] = "base_link",
+    node: Annotated[str, Parameter(help="Full name of the node.")] = "/vpr_node",
+    seconds: Annotated[float, Parameter(validator=at_least(0.5), help="How long to listen.")] = 5.0,
+    provider: Annotated[str, Parameter(help=PROVIDER_HELP)] = "cpu",
+    as_json: Json = False,
 ) -> None:
     """Check a robot: do model and map agree, do the topics fit, are stamps sane, is TF connected, is the CPU fast enough?
 
@@ -52,7 +56,7 @@ def doctor_command(
         wiring = NodeTopics(image_topic, compressed, odom_topic or None, base_frame, node)
         found += check_robot(wiring, speed, seconds)
     if as_json:
-        typer.echo(json.dumps([asdict(one) for one in found]))
+        print(json.dumps([asdict(one) for one in found]))
     else:
         for one in found:
             out.print(

@@ -1,1 +1,1 @@
-"""What runs on a robot, frame by frame, whatever brings the frames: the ROS 2 node is one way."""
+"""Frame-by-frame processing on a robot, without ROS. The ROS 2 node is one user of it."""

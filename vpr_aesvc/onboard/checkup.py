@@ -1,13 +1,16 @@
-"""Is a robot ready: do model and map agree, are they whole, and how fast is this machine with them? Needs no ROS."""
+"""Checks of model, map and machine before a robot uses them. Needs no ROS."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
@@ -18,13 +21,13 @@ from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
 Level = Literal["ok", "warning", "error"]
-_FEW = 20  # places: below that nothing is learned from a map
-_ROUNDS = 15
+_FEW_PLACES = 20  # with fewer, the null model of similarities cannot be learned from the map
+_REPETITIONS = 15
 
 
 @dataclass(frozen=True)
 class Finding:
-    """``what`` was found; ``advice`` says what to change, empty where nothing need be."""
+    """The result of one check. ``what`` was found; ``advice`` says what to change, empty if nothing."""
 
     level: Level
     what: str
@@ -32,8 +35,8 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Speed:
-    """Median milliseconds of a 640 x 480 image on this machine; ``recognize`` is None without a map."""
+class ImageTime:
+    """Median milliseconds for a 640 x 480 image on this machine; ``recognize`` is None without a map."""
 
     describe: float
     recognize: float | None = None
@@ -45,94 +48,83 @@ class Speed:
 
 def check_files(
     model: Path | None, map: Path | None, settings: RecognizerSettings | None = None, provider: str = "cpu"
-) -> tuple[list[Finding], Speed | None]:
-    """What can be said of the files alone.
+) -> tuple[list[Finding], ImageTime | None]:
+    """Checks the files and measures the time per image; the time is None if a file cannot be used.
 
     Args:
         model: by default the one that the map names.
-        settings: of recognition, as the robot will use it.
+        settings: recognition settings of the robot.
     """
-    found: list[Finding] = []
+    findings: list[Finding] = []
     place_map = None
     if map is not None:
         try:
-            report = check_map(map)
+            problems = check_map(map).problems
             place_map = PlaceMap.open(map)
         except VprError as error:
             return [Finding("error", str(error), "make a map with `vpr map build`")], None
-        found += _of_map(map, place_map, report.problems)
+        findings += _check_places(map, place_map, problems)
     try:
         model = model or (place_map.model_path if place_map is not None else None)
         if model is None:
-            return [Finding("error", "neither a model nor a map was named", "say -m MODEL or --map MAP")], None
+            return [Finding("error", "neither a model nor a map was given", "add -m MODEL or --map MAP")], None
         describer = Describer.open(model, provider=provider)
         describer.warm_up()
     except VprError as error:
-        found.append(Finding("error", str(error), "make a model with `vpr train MY_BAG -o model`, or name it with -m"))
-        return found, None
-    found.append(
-        Finding("ok", f"model {model}: {describer.dim} numbers, {describer.precision}, on {describer.provider}")
-    )
+        advice = "make a model with `vpr train MY_BAG -o model`, or name it with -m"
+        return [*findings, Finding("error", str(error), advice)], None
+    details = f"{describer.dim} numbers, {describer.precision}, on {describer.provider}"
+    findings.append(Finding("ok", f"model {model}: {details}"))
     if place_map is None:
-        return found, Speed(_median_of(lambda image: describer.describe(image)))
+        return findings, ImageTime(_median_milliseconds(describer.describe))
     with place_map:
         try:
             place_map.require(describer)
         except VprError as error:
-            found.append(Finding("error", str(error), "use the model that the map was made with, or make the map anew"))
-            return found, Speed(_median_of(lambda image: describer.describe(image)))
-        found.append(Finding("ok", "model and map agree"))
-        return found, _speed(place_map, describer, settings or RecognizerSettings())
+            advice = "use the model that the map was made with, or build the map again"
+            findings.append(Finding("error", str(error), advice))
+            return findings, ImageTime(_median_milliseconds(describer.describe))
+        findings.append(Finding("ok", "model and map agree"))
+        return findings, _measure(place_map, describer, settings or RecognizerSettings())
 
 
-def _of_map(path: Path, place_map: PlaceMap, problems: list[str]) -> list[Finding]:
-    found = []
+def _check_places(path: Path, place_map: PlaceMap, problems: list[str]) -> list[Finding]:
+    findings = []
     if problems:
-        advice = f"vpr map salvage {path} -o NEW_MAP saves the places that are whole"
-        found.append(Finding("error", f"map {path}: {len(problems)} problems, the first: {problems[0]}", advice))
+        advice = f"vpr map salvage {path} -o NEW_MAP saves the undamaged places"
+        findings.append(Finding("error", f"map {path}: {len(problems)} problems, the first: {problems[0]}", advice))
     places = list(place_map.places().values())
-    posed = sum(place.pose is not None for place in places)
-    found.append(Finding("ok", f"map {path}: {len(places)} places, {posed} with a pose"))
-    if len(places) < _FEW:
-        found.append(
-            Finding(
-                "warning",
-                f"{len(places)} places teach nothing: hardly any match will be accepted",
-                "map a longer drive",
-            )
-        )
-    if places and not posed:
-        found.append(
-            Finding(
-                "warning",
-                "no place has a pose: matches come without one, and nothing is published on ~/pose",
-                "map with odometry, or give the places a SLAM trajectory: vpr map import",
-            )
-        )
-    return found
+    with_pose = sum(place.pose is not None for place in places)
+    findings.append(Finding("ok", f"map {path}: {len(places)} places, {with_pose} with a pose"))
+    if len(places) < _FEW_PLACES:
+        what = f"the map has only {len(places)} places: hardly any match will be accepted"
+        findings.append(Finding("warning", what, "map a longer drive"))
+    if places and not with_pose:
+        what = "no place has a pose: matches come without one, and nothing is published on ~/pose"
+        advice = "map with odometry, or import poses of a SLAM trajectory: vpr map import"
+        findings.append(Finding("warning", what, advice))
+    return findings
 
 
-def _speed(place_map: PlaceMap, describer: Describer, settings: RecognizerSettings) -> Speed:
+def _measure(place_map: PlaceMap, describer: Describer, settings: RecognizerSettings) -> ImageTime:
     recognizer = Recognizer(place_map, describer, settings)
     recognizer.prepare()
-    rng = np.random.default_rng(0)
-    small = rng.integers(0, 256, (60, 80, 3), np.uint8)
-    descriptor = describer.describe(small)
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    descriptor = describer.describe(noise)
+    return ImageTime(
+        describe=_median_milliseconds(describer.describe),
+        recognize=_median_milliseconds(
+            lambda image: recognizer.recognize(Frame("now", image=image), descriptor=descriptor)
+        ),
+    )
 
-    def recognize(image: np.ndarray) -> None:
-        recognizer.recognize(Frame("now", image=image), descriptor=descriptor)
 
-    return Speed(_median_of(describer.describe), _median_of(recognize))
-
-
-def _median_of(work) -> float:  # type: ignore[no-untyped-def]
-    """Milliseconds that ``work`` takes on a 640 x 480 picture with texture."""
-    import cv2
-
+def _median_milliseconds(work: Callable[[NDArray[np.uint8]], object]) -> float:
+    """Median time of ``work`` on a 640 x 480 image with texture."""
     noise = np.random.default_rng(1).integers(0, 256, (60, 80, 3), np.uint8)
-    image = np.asarray(cv2.resize(noise, (640, 480), interpolation=cv2.INTER_CUBIC))
+    image = np.asarray(cv2.resize(noise, (640, 480), interpolation=cv2.INTER_CUBIC), np.uint8)
     times = []
-    for _ in range(_ROUNDS):
+    for _ in range(_REPETITIONS):
         start = time.perf_counter()
         work(image)
         times.append(1000 * (time.perf_counter() - start))

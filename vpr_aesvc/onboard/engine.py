@@ -1,4 +1,4 @@
-"""What is done with a frame on the robot: recognize it, make a place of it, or both."""
+"""Processes one frame on the robot: recognizes it, adds it to the map, or both."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.recognition.run import Run
+from vpr_aesvc.recognition.run_follower import RunFollower
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:
@@ -30,19 +30,20 @@ if TYPE_CHECKING:
 
 Mode = Literal["localization", "mapping", "slam"]
 Image = NDArray[np.uint8]
+_EXCLUSIONS = ("recent_seconds", "recent_meters", "recent_places")
 SLAM_RECENT_SECONDS = 30.0
-"""Left out of the search in ``slam`` where nothing else is said: what the robot has just seen is not a loop."""
+"""Default exclusion of recent places in mode ``slam``: what the robot saw just now is not a loop."""
 
 
 @dataclass(frozen=True)
-class Arrival:
-    """A frame as it comes from a camera.
+class IncomingFrame:
+    """A frame from a camera, not yet decoded.
 
     Attributes:
-        camera: its name; empty for the only one.
-        decode: gives RGB uint8 [H, W, 3]; raises VprError where the picture is bad.
-        pose: gives the camera's pose at the frame's stamp, in the frame of the odometry; may wait a little for it.
-        intrinsics: of the camera, in pixels of the picture; None where they are not known.
+        camera: its name; empty if there is only one.
+        decode: returns RGB uint8 [H, W, 3]; raises VprError if the image is bad.
+        pose: returns the camera's pose at the frame's stamp, in the odometry frame, or None; may wait shortly for it.
+        intrinsics: of the camera, in pixels of the image; None if unknown.
     """
 
     camera: str
@@ -54,23 +55,27 @@ class Arrival:
 
 @dataclass
 class Outcome:
-    """What came of a frame. ``milliseconds`` by stage; ``skipped`` says why nothing came of it, ``bad`` whether its picture is at fault;
-    ``failed`` why no place could be made of it, as where the disk is full."""
+    """The result for a frame.
+
+    Attributes:
+        skip_reason: why it was neither recognized nor added; ``bad_image`` if its image cannot be decoded.
+        place_error: why its place could not be stored, for example a full disk.
+        milliseconds: duration by stage.
+    """
 
     camera: str
     frame: Frame
     descriptor: NDArray[np.float32] | None = None
     recognition: Recognition | None = None
-    place: int | None = None
-    closure: LoopClosure | None = None
-    skipped: str | None = None
-    bad: bool = False
-    failed: str | None = None
+    place_id: int | None = None
+    loop_closure: LoopClosure | None = None
+    skip_reason: str | None = None
+    bad_image: bool = False
+    place_error: str | None = None
     milliseconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Times what is done in it."""
         start = time.perf_counter()
         try:
             yield
@@ -79,15 +84,15 @@ class Outcome:
 
 
 class Engine:
-    """One map, one model, any number of cameras. Not for several threads.
+    """One map, one model, any number of cameras. Not thread-safe.
 
     Args:
-        mode: ``localization`` recognizes every frame; ``mapping`` makes places of keyframes; ``slam`` recognizes each keyframe among the
-            places that are not recent, then makes a place of it.
-        traverse: names the drive that begins now; empty for the time of its first place.
+        mode: ``localization`` recognizes every frame; ``mapping`` adds each keyframe as a place; ``slam`` recognizes each keyframe among the
+            places that are not recent, then adds it.
+        traverse: name of the traverse of new places; empty: the time of its first place.
 
     Raises:
-        VprError: the model is not the map's, or the settings do not fit the map.
+        VprError: the map was made with another model, or the settings do not fit the map.
     """
 
     def __init__(
@@ -106,125 +111,109 @@ class Engine:
         self.traverse = traverse
         self._keyframes = keyframes
         self._settings = _with_exclusion(recognition) if mode == "slam" else recognition
-        self._runs: dict[str, Run] = {}
+        self._followers: dict[str, RunFollower] = {}
         self._gates: dict[str, KeyframeGate] = {}
         self._qualities: dict[str, ImageQuality] = {}
-        self._taken: dict[str, Frame] = {}  # each camera's last place
+        self._last_keyframes: dict[str, Frame] = {}  # by camera, without images
         if mode != "mapping":
-            self._run("").recognizer.prepare()
+            self._follower("").recognizer.prepare()
 
     def set_recognition(self, settings: RecognizerSettings) -> None:
-        """Other settings, from the next frame on; each camera's sequence begins anew.
+        """Applies from the next frame on; each camera's sequence starts again.
 
         Raises:
-            VprError: they do not fit the map; nothing was changed.
+            VprError: the settings do not fit the map; nothing has changed.
         """
         self.map.check_size(settings.size)
         self._settings = _with_exclusion(settings) if self.mode == "slam" else settings
-        self._runs.clear()
+        self._followers.clear()
 
     def set_keyframes(self, settings: KeyframeSettings) -> None:
-        """Another spacing of places, from the next frame on."""
+        """Applies from the next frame on."""
         self._keyframes = settings
         for gate in self._gates.values():
             gate.settings = settings
 
     def reset(self, reason: str) -> None:
-        """Forgets where the robot was; ``reason`` is the message of each camera's next recognition."""
-        for run in self._runs.values():
-            run.reset(reason)
+        """Restarts each camera's sequence; ``reason`` is the message of its next recognition."""
+        for follower in self._followers.values():
+            follower.reset(reason)
 
-    def process(self, arrival: Arrival) -> Outcome:
-        """A bad picture is an outcome, with the reason; so is a disk that refuses the place, and what was recognized is told all the same.
+    def process(self, incoming: IncomingFrame) -> Outcome:
+        """A bad image and a place that cannot be stored do not raise: the outcome has the reason, and the recognition if there is one.
 
         Raises:
             VprError: the map is damaged.
         """
-        outcome = Outcome(arrival.camera, arrival.frame)
+        outcome = Outcome(incoming.camera, incoming.frame)
         if self.mode == "localization":
-            if self._see(arrival, outcome):
+            if self._describe(incoming, outcome):
                 with outcome.stage("pose"):
-                    outcome.frame = replace(outcome.frame, pose=arrival.pose())
-                self._recognize(outcome, arrival.intrinsics)
+                    outcome.frame = replace(outcome.frame, pose=incoming.pose())
+                self._recognize(outcome, incoming.intrinsics)
             return outcome
         with outcome.stage("pose"):
-            outcome.frame = replace(arrival.frame, pose=arrival.pose())
-        gate = self._gates.setdefault(arrival.camera, KeyframeGate(self._keyframes))
-        if not gate.wants(outcome.frame):
-            outcome.skipped = "too near to the last place"
-            return outcome
-        if self._see(arrival, outcome):
+            outcome.frame = replace(incoming.frame, pose=incoming.pose())
+        gate = self._gates.setdefault(incoming.camera, KeyframeGate(self._keyframes))
+        if not gate.is_far_enough(outcome.frame):
+            outcome.skip_reason = "too near to the last place"
+        elif self._describe(incoming, outcome):
             if self.mode == "slam":
-                self._recognize(outcome, arrival.intrinsics)
-            try:
-                self._add(outcome)
-            except VprError as error:
-                outcome.failed = str(error)
-                return outcome
-            self._taken[arrival.camera] = replace(outcome.frame, image=None)
-            gate.took(self._taken[arrival.camera])
-            found = outcome.recognition
-            if found is not None and found.accepted and found.best is not None and outcome.place is not None:
-                outcome.closure = loop_closure(found, outcome.place)
+                self._recognize(outcome, incoming.intrinsics)
+            self._add_keyframe(outcome, gate)
         return outcome
 
     def query(self, image: Image, top: int | None = None) -> Recognition:
-        """Where an image was taken, of itself: what the robot has seen before takes no part, and is not changed.
+        """Recognizes a single image. The cameras' sequences are neither used nor changed.
 
         Raises:
             VprError: the map is damaged, or ``top`` is out of range.
         """
-        asked: dict[str, object] = {
-            "sequence": False,
-            "recent_seconds": None,
-            "recent_meters": None,
-            "recent_places": None,
-        }
-        asked |= {} if top is None else {"candidates": top}
+        overrides: dict[str, object] = {"sequence": False} | dict.fromkeys(_EXCLUSIONS)
+        overrides |= {} if top is None else {"candidates": top}
         try:
-            settings = type(self._settings).model_validate(self._settings.model_dump() | asked)
+            settings = type(self._settings).model_validate(self._settings.model_dump() | overrides)
         except ValidationError as error:
             raise VprError(f"candidates: {error.errors()[0]['msg'].lower()}, found {top}") from error
-        single = Recognizer(self.map, self.describer, settings)
-        return single.recognize(Frame("query", image=image))
+        return Recognizer(self.map, self.describer, settings).recognize(Frame("query", image=image))
 
     def add(self, frame: Frame, image: Image, traverse: str | None = None) -> int:
-        """Makes a place of a frame, whatever the keyframe rule says; returns its id.
+        """Adds a frame as a place, keyframe or not; returns its id.
 
         Raises:
-            VprError: the map's disk refuses.
+            VprError: the map cannot be written.
         """
         descriptor = self.describer.describe(image)
-        return self.map.add([frame], descriptor[None], [image], traverse or self._drive(frame))[0]
+        return self.map.add([frame], descriptor[None], [image], traverse or self._traverse_of(frame))[0]
 
-    def _drive(self, frame: Frame) -> str:
+    def _traverse_of(self, frame: Frame) -> str:
         if not self.traverse:
             when = time.time() if frame.stamp is None else frame.stamp
             self.traverse = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(when))
         return self.traverse
 
-    def _run(self, camera: str) -> Run:
-        if camera not in self._runs:
+    def _follower(self, camera: str) -> RunFollower:
+        if camera not in self._followers:
             recognizer = Recognizer(self.map, self.describer, self._settings, learn_in_background=True)
-            self._runs[camera] = Run(recognizer)
-        return self._runs[camera]
+            self._followers[camera] = RunFollower(recognizer)
+        return self._followers[camera]
 
-    def _see(self, arrival: Arrival, outcome: Outcome) -> bool:
-        """Decodes and describes; False where the picture is bad, or shows nothing that a place could be known by."""
+    def _describe(self, incoming: IncomingFrame, outcome: Outcome) -> bool:
+        """Decodes and describes; False if the image is bad or, for a keyframe, of too low quality."""
         try:
             with outcome.stage("decode"):
-                outcome.frame = replace(outcome.frame, image=arrival.decode())
+                image = incoming.decode()
         except VprError as error:
-            outcome.skipped, outcome.bad = str(error), True
+            outcome.skip_reason, outcome.bad_image = str(error), True
             return False
-        image = outcome.frame.image
-        assert image is not None
+        outcome.frame = replace(outcome.frame, image=image)
         if self.mode != "localization":
             with outcome.stage("quality"):
-                taken = self._taken.get(arrival.camera)
-                quality = self._qualities.setdefault(arrival.camera, ImageQuality())
-                outcome.skipped = quality.reason(image, None if taken is None else moved_between(taken, outcome.frame))
-            if outcome.skipped is not None:
+                last = self._last_keyframes.get(incoming.camera)
+                quality = self._qualities.setdefault(incoming.camera, ImageQuality())
+                moved = None if last is None else moved_between(last, outcome.frame)
+                outcome.skip_reason = quality.reason(image, moved)
+            if outcome.skip_reason is not None:
                 return False
         with outcome.stage("describe"):
             outcome.descriptor = self.describer.describe(image)
@@ -232,19 +221,30 @@ class Engine:
 
     def _recognize(self, outcome: Outcome, intrinsics: Intrinsics | None) -> None:
         with outcome.stage("recognize"):
-            outcome.recognition = self._run(outcome.camera).recognize(outcome.frame, outcome.descriptor, intrinsics)
+            outcome.recognition = self._follower(outcome.camera).recognize(
+                outcome.frame, outcome.descriptor, intrinsics
+            )
 
-    def _add(self, outcome: Outcome) -> None:
+    def _add_keyframe(self, outcome: Outcome, gate: KeyframeGate) -> None:
+        """Adds the frame as a place; in mode ``slam`` with a loop closure if its recognition was accepted."""
         assert outcome.descriptor is not None
-        with outcome.stage("add"):
-            extra = {"camera": outcome.camera} if outcome.camera else {}
-            place = replace(outcome.frame, image=None, extra=extra)
-            outcome.place = self.map.add([place], outcome.descriptor[None], [outcome.frame.image], self._drive(place))[
-                0
-            ]
+        frame = replace(outcome.frame, image=None)
+        place = replace(frame, extra={"camera": outcome.camera} if outcome.camera else {})
+        images, traverse = [outcome.frame.image], self._traverse_of(place)
+        try:
+            with outcome.stage("add"):
+                outcome.place_id = self.map.add([place], outcome.descriptor[None], images, traverse)[0]
+        except VprError as error:
+            outcome.place_error = str(error)
+            return
+        self._last_keyframes[outcome.camera] = frame
+        gate.set_last(frame)
+        recognition = outcome.recognition
+        if recognition is not None and recognition.accepted and recognition.best is not None:
+            outcome.loop_closure = loop_closure(recognition, outcome.place_id)
 
 
 def _with_exclusion(settings: RecognizerSettings) -> RecognizerSettings:
-    if (settings.recent_seconds, settings.recent_meters, settings.recent_places) != (None, None, None):
+    if any(getattr(settings, name) is not None for name in _EXCLUSIONS):
         return settings
     return settings.model_copy(update={"recent_seconds": SLAM_RECENT_SECONDS})

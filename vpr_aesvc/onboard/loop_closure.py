@@ -1,4 +1,4 @@
-"""A loop closure: what a recognition says of two places, in the form that a SLAM back end takes."""
+"""Loop closures: constraints between two places, for a SLAM back end."""
 
 from __future__ import annotations
 
@@ -17,47 +17,56 @@ if TYPE_CHECKING:
 
 UNKNOWN_METERS = 10.0
 UNKNOWN_RADIANS = np.pi / 4
-"""Standard deviations where the map has no poses to say how far apart its places are."""
-_MEASURED_RADIANS = np.radians(5.0)  # of a rotation from the key points of a small picture
+"""Standard deviations if the matched place has no pose."""
+_MEASURED_RADIANS = np.radians(5.0)  # standard deviation of a rotation from the key points of a thumbnail
 
 
 @dataclass(frozen=True)
 class LoopClosure:
-    """Attributes:
-    first, second: ids of the older and the newer place.
-    stamp: of the older one, seconds; None where it has none.
-    pose: of the camera at the newer place in that at the older (x where it looks, y left, z up). The translation is not
-        observed and stands at zero; so does the rotation where the intrinsics are not known.
-    covariance: float64 [6, 6], x, y, z in meters and rotations about the older camera's axes in radians.
+    """A constraint between an older and a newer place.
+
+    Attributes:
+        from_place, to_place: ids of the older and the newer place.
+        from_stamp: of the older place, seconds; None if it has none.
+        relative_pose: of the camera at ``to_place`` in the frame of the camera at ``from_place`` (x forward, y left, z up). The
+            translation is not measured and is zero; without intrinsics the rotation is the identity.
+        covariance: float64 [6, 6]: x, y, z in meters, and rotations about the axes of the camera at ``from_place`` in radians.
     """
 
-    first: int
-    second: int
-    stamp: float | None
+    from_place: int
+    to_place: int
+    from_stamp: float | None
     probability: float
-    pose: Pose
+    relative_pose: Pose
     covariance: NDArray[np.float64] = field(repr=False, compare=False)
 
 
-def loop_closure(found: Recognition, place: int) -> LoopClosure:
-    """Of an accepted recognition and the place that was made of its frame."""
-    assert found.best is not None
-    older = found.best.place
-    spread = np.diag([UNKNOWN_METERS**2] * 3 + [UNKNOWN_RADIANS**2] * 3)
-    if found.covariance is not None and older.pose is not None:
-        turn = np.kron(np.eye(2), rotation_matrix(older.pose).T)  # from the map's axes to the older camera's
-        spread = turn @ found.covariance @ turn.T
+def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
+    """The constraint of an accepted recognition; ``to_place`` is the id of the place added for its frame."""
+    assert recognition.best is not None
+    older = recognition.best.place
+    covariance = np.diag([UNKNOWN_METERS**2] * 3 + [UNKNOWN_RADIANS**2] * 3)
+    if recognition.covariance is not None and older.pose is not None:
+        turn = np.kron(np.eye(2), rotation_matrix(older.pose).T)  # map axes -> axes of the older camera
+        covariance = turn @ recognition.covariance @ turn.T
     pose = IDENTITY
-    geometry = found.candidates[0].geometry if found.candidates else None
+    geometry = recognition.candidates[0].geometry if recognition.candidates else None
     if geometry is not None and geometry.rotation is not None:
-        pose = _turned(geometry.rotation)
-        spread[3:, :] = spread[:, 3:] = 0
-        spread[3:, 3:] = np.eye(3) * _MEASURED_RADIANS**2
-    return LoopClosure(older.id, place, older.stamp, found.probability, pose, spread)
+        pose = _rotation_pose(geometry.rotation)
+        covariance[3:, :] = covariance[:, 3:] = 0
+        covariance[3:, 3:] = np.eye(3) * _MEASURED_RADIANS**2
+    return LoopClosure(
+        older.id,
+        to_place,
+        from_stamp=older.stamp,
+        probability=recognition.probability,
+        relative_pose=pose,
+        covariance=covariance,
+    )
 
 
-def _turned(rotation: NDArray[np.float64]) -> Pose:
-    """A rotation between optical frames [3, 3] as a pose between cameras with a body's axes."""
+def _rotation_pose(rotation: NDArray[np.float64]) -> Pose:
+    """A rotation [3, 3] between optical frames (z forward), as a pose between camera frames (x forward)."""
     axes = rotation_matrix(OPTICAL)
     vector = cv2.Rodrigues(axes @ rotation @ axes.T)[0].ravel()
     angle = float(np.linalg.norm(vector))

@@ -1,4 +1,4 @@
-"""Poses as they arrive, asked for at the stamp of an image that may have come before them."""
+"""Recent poses, interpolated at the stamps of images."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ from collections import deque
 from vpr_aesvc.transforms import interpolate
 from vpr_aesvc.types import Pose
 
-_KEPT = 2000
-_CLOCK_RESET = 1.0
-_BASELINE = 0.1  # seconds that poses must lie apart to say how fast the robot goes: over less, noise would
+_CAPACITY = 2000
+_CLOCK_RESET = 1.0  # seconds; a larger step back of the stamps clears the buffer
+_BASELINE = 0.1  # seconds over which the velocity is estimated; over less, pose noise dominates
 
 
 class PoseBuffer:
-    """Poses by rising stamp, the last two thousand. One thread adds, another asks.
+    """The last 2,000 poses in the order of their stamps. Thread-safe.
 
     Args:
-        gap: seconds that a pose may lie from the stamp asked for, and two from each other, for the pose there to be known.
+        gap: largest time in seconds between the requested stamp and the poses used, and between two poses that are interpolated.
     """
 
     def __init__(self, gap: float) -> None:
         self.gap = gap
-        self._stamps: deque[float] = deque(maxlen=_KEPT)
-        self._poses: deque[Pose] = deque(maxlen=_KEPT)
+        self._stamps: deque[float] = deque(maxlen=_CAPACITY)
+        self._poses: deque[Pose] = deque(maxlen=_CAPACITY)
         self._changed = threading.Condition()
 
     def add(self, stamp: float, pose: Pose) -> None:
-        """One more. A stamp that lies a second or more before the last begins anew, as where a bag starts again; any other that does not
-        come after the last is passed over."""
+        """Adds a pose. A stamp one second or more before the last clears the buffer first: a bag was restarted. Any other stamp that is
+        not after the last is ignored."""
         with self._changed:
             if self._stamps and stamp <= self._stamps[-1] - _CLOCK_RESET:
                 self._stamps.clear()
@@ -46,23 +46,23 @@ class PoseBuffer:
             self._poses.clear()
 
     def at(self, stamp: float, wait: float = 0.0) -> Pose | None:
-        """The pose at a stamp, interpolated; where none has come after the stamp within ``wait`` seconds, on from the newest as the robot
-        went last. None where the poses that are known lie more than ``gap`` away."""
-        until = time.monotonic() + wait
+        """The interpolated pose at a stamp. If no later pose comes within ``wait`` seconds, it is extrapolated from the latest ones. None if
+        the known poses are more than ``gap`` away."""
+        deadline = time.monotonic() + wait
         with self._changed:
-            while not self._covers(stamp) and (left := until - time.monotonic()) > 0:
+            while not self._covers(stamp) and (left := deadline - time.monotonic()) > 0:
                 self._changed.wait(left)
-            return self._find(stamp)
+            return self._pose_at(stamp)
 
     def _covers(self, stamp: float) -> bool:
         return bool(self._stamps) and self._stamps[-1] >= stamp
 
-    def _find(self, stamp: float) -> Pose | None:
+    def _pose_at(self, stamp: float) -> Pose | None:
         if not self._stamps:
             return None
         after = bisect_left(self._stamps, stamp)
         if after == len(self._stamps):
-            return self._on_from_the_newest(stamp) if stamp - self._stamps[-1] <= self.gap else None
+            return self._extrapolate(stamp) if stamp - self._stamps[-1] <= self.gap else None
         if self._stamps[after] == stamp:
             return self._poses[after]
         if after == 0:
@@ -72,12 +72,12 @@ class PoseBuffer:
             return None
         return interpolate(self._poses[after - 1], self._poses[after], (stamp - self._stamps[after - 1]) / span)
 
-    def _on_from_the_newest(self, stamp: float) -> Pose:
-        """At an even speed and turn (Shoemake's slerp, past its end)."""
-        newest = self._stamps[-1]
-        earlier = bisect_left(self._stamps, newest - _BASELINE - 1e-6)
-        earlier -= self._stamps[earlier] > newest - _BASELINE + 1e-6
-        if earlier < 0 or newest - self._stamps[earlier] > self.gap:
+    def _extrapolate(self, stamp: float) -> Pose:
+        """Assumes constant velocity and turn rate (slerp beyond its end)."""
+        latest = self._stamps[-1]
+        earlier = bisect_left(self._stamps, latest - _BASELINE - 1e-6)
+        earlier -= self._stamps[earlier] > latest - _BASELINE + 1e-6
+        if earlier < 0 or latest - self._stamps[earlier] > self.gap:
             return self._poses[-1]
-        span = newest - self._stamps[earlier]
-        return interpolate(self._poses[earlier], self._poses[-1], 1 + (stamp - newest) / span)
+        span = latest - self._stamps[earlier]
+        return interpolate(self._poses[earlier], self._poses[-1], 1 + (stamp - latest) / span)

@@ -1,1 +1,1 @@
-"""A run recognized in a map, and written as a bag."""
+"""Recognizes a whole run in a map and writes the results as a bag."""

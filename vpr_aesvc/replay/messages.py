@@ -1,4 +1,4 @@
-"""What a recognition is in ROS messages, made and serialized without ROS: ``rosbags`` knows the standard types."""
+"""Recognitions as standard ROS messages, made without ROS by the types of ``rosbags``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from vpr_aesvc.onboard.match_image import Image
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Pose
 
-POSE, DIAGNOSTICS = "geometry_msgs/msg/PoseWithCovarianceStamped", "diagnostic_msgs/msg/DiagnosticArray"
-COMPRESSED_IMAGE, PATH = "sensor_msgs/msg/CompressedImage", "nav_msgs/msg/Path"
+MAP_FRAME = "map"
 _OK, _WARN = 0, 1
 
 
@@ -26,56 +25,56 @@ def typestore() -> Any:
 
 
 def nanoseconds(stamp: float) -> int:
-    """Of a stamp in seconds. A float of today's seconds tells microseconds apart, not nanoseconds, so it is rounded to those."""
+    """A stamp in seconds -> nanoseconds, rounded to microseconds: a float64 of today's seconds has no finer resolution."""
     return round(stamp * 1e6) * 1000
 
 
-def pose_message(stamp: float, frame_id: str, found: Recognition) -> Any:
-    """PoseWithCovarianceStamped of a match with a pose."""
-    assert found.pose is not None and found.covariance is not None
-    covariance = np.ascontiguousarray(found.covariance, np.float64).reshape(36)
-    with_covariance = _make("geometry_msgs/msg/PoseWithCovariance", pose=_pose(found.pose), covariance=covariance)
-    return _make(POSE, header=_header(stamp, frame_id), pose=with_covariance)
+def pose_message(stamp: float, recognition: Recognition) -> Any:
+    """PoseWithCovarianceStamped of a recognition with a pose."""
+    assert recognition.pose is not None and recognition.covariance is not None
+    covariance = np.ascontiguousarray(recognition.covariance, np.float64).reshape(36)
+    with_covariance = _make("geometry_msgs/msg/PoseWithCovariance", pose=_pose(recognition.pose), covariance=covariance)
+    return _make("geometry_msgs/msg/PoseWithCovarianceStamped", header=_header(stamp, MAP_FRAME), pose=with_covariance)
 
 
-def diagnostics_message(stamp: float, found: Recognition) -> Any:
-    """DiagnosticArray with one status: OK where the match was accepted, else WARN, and why. All values are text."""
+def diagnostics_message(stamp: float, recognition: Recognition) -> Any:
+    """DiagnosticArray with one status: OK if the match was accepted, else WARN with the reason. All values are strings."""
     values: dict[str, str] = {
-        "accepted": "true" if found.accepted else "false",
-        "why": found.why,
-        "probability": f"{found.probability:.6f}",
-        "false_positive_rate": f"{found.false_positive_rate:.6f}",
-        "similarity": "" if found.best is None else f"{found.best.similarity:.6f}",
-        "inliers": "" if found.inliers is None else str(found.inliers),
-        "place": "" if found.best is None else str(found.best.place.id),
-        "lost": f"{found.lost:.6f}",
+        "accepted": "true" if recognition.accepted else "false",
+        "why": recognition.why,
+        "probability": f"{recognition.probability:.6f}",
+        "false_positive_rate": f"{recognition.false_positive_rate:.6f}",
+        "similarity": "" if recognition.best is None else f"{recognition.best.similarity:.6f}",
+        "inliers": "" if recognition.inliers is None else str(recognition.inliers),
+        "place": "" if recognition.best is None else str(recognition.best.place.id),
+        "lost": f"{recognition.lost:.6f}",
     }
-    if found.message is not None:
-        values["message"] = found.message
+    if recognition.message is not None:
+        values["message"] = recognition.message
     status = _make(
         "diagnostic_msgs/msg/DiagnosticStatus",
-        level=_OK if found.accepted else _WARN,
+        level=_OK if recognition.accepted else _WARN,
         name="vpr: place recognition",
-        message=found.why,
+        message=recognition.why,
         hardware_id="",
         values=[_make("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in values.items()],
     )
-    return _make(DIAGNOSTICS, header=_header(stamp, ""), status=[status])
+    return _make("diagnostic_msgs/msg/DiagnosticArray", header=_header(stamp, ""), status=[status])
 
 
-def image_message(stamp: float, frame_id: str, image: Image) -> Any:
-    """CompressedImage, JPEG, of RGB uint8 [H, W, 3]."""
+def image_message(stamp: float, image: Image) -> Any:
+    """JPEG CompressedImage of RGB uint8 [H, W, 3]."""
     data = np.frombuffer(encode_jpeg(image), np.uint8)
-    return _make(COMPRESSED_IMAGE, header=_header(stamp, frame_id), format="jpeg", data=data)
+    return _make("sensor_msgs/msg/CompressedImage", header=_header(stamp, ""), format="jpeg", data=data)
 
 
-def path_message(frame_id: str, poses: list[tuple[float, Pose]]) -> Any:
-    """Path through stamped poses; its own stamp is the last one's."""
+def path_message(poses: list[tuple[float, Pose]]) -> Any:
+    """Path through (stamp, pose) pairs; its header has the last stamp."""
     stamped = [
-        _make("geometry_msgs/msg/PoseStamped", header=_header(stamp, frame_id), pose=_pose(pose))
+        _make("geometry_msgs/msg/PoseStamped", header=_header(stamp, MAP_FRAME), pose=_pose(pose))
         for stamp, pose in poses
     ]
-    return _make(PATH, header=_header(poses[-1][0], frame_id), poses=stamped)
+    return _make("nav_msgs/msg/Path", header=_header(poses[-1][0], MAP_FRAME), poses=stamped)
 
 
 def _pose(pose: Pose) -> Any:

@@ -1,14 +1,16 @@
-"""The cameras: their images as they come, kept coded until their turn, and their intrinsics."""
+"""Subscriptions to images and intrinsics. Images stay encoded until the worker decodes them."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import HistoryPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
+from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -20,8 +22,8 @@ from vpr_aesvc.types import Intrinsics
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An image message as it came. ``received`` is in seconds of the monotonic clock, ``stamp`` of the header."""
+class ReceivedImage:
+    """An image message. ``stamp`` is the header's, in seconds; ``received`` is the time of arrival in seconds of the monotonic clock."""
 
     camera: str
     message: Any
@@ -30,11 +32,17 @@ class Picture:
 
 
 class Cameras:
-    """Subscribes to the images; made when the node is activated, closed when it is deactivated.
+    """Subscribes to the images of all cameras from activation to deactivation.
 
     Args:
-        heard: called with each picture that is to be looked at, in the executor's thread.
-        monotonic: a clock in seconds.
+        group: callback group of the subscriptions.
+        on_image: called in an executor thread with each image that ``max_rate`` lets pass.
+
+    Attributes:
+        intrinsics: by camera name, from the last valid ``camera_info``.
+
+    Raises:
+        VprError: a topic name or a QoS override is invalid.
     """
 
     def __init__(
@@ -43,85 +51,66 @@ class Cameras:
         settings: NodeSettings,
         health: Health,
         group: Any,
-        heard: Callable[[Picture], None],
-        monotonic: Callable[[], float],
+        on_image: Callable[[ReceivedImage], None],
     ) -> None:
         self.intrinsics: dict[str, Intrinsics] = {}
         self._node = node
         self._health = health
-        self._heard = heard
-        self._monotonic = monotonic
+        self._on_image = on_image
         self._period = 1 / settings.max_rate if settings.max_rate else 0.0
         self._due: dict[str, float] = {}
         self._subscriptions: list[Any] = []
         try:
             for name in settings.cameras:
                 self._subscribe(name, settings, group)
-        except (RuntimeError, NameValidationException, InvalidQosOverridesError) as error:  # rclpy's, of names and QoS
+        except (RuntimeError, NameValidationException, InvalidQosOverridesError) as error:
             self.close()
-            raise VprError(f"the images cannot be subscribed to: {error}") from error
+            raise VprError(
+                f"cannot subscribe to the images: {error}; check cameras, remappings and qos_overrides"
+            ) from error
 
     def _subscribe(self, name: str, settings: NodeSettings, group: Any) -> None:
         prefix = f"{name}/" if name else ""
-        # The name is resolved here so that remapping image moves its compressed form as well.
+        # Resolve the name first: a remapping of image then also applies to image/compressed.
         topic = self._node.resolve_topic_name(f"{prefix}image")
         kind, topic = (CompressedImage, f"{topic}/compressed") if settings.compressed else (Image, topic)
         reliable = settings.reliability == "reliable"
-        newest = QoSProfile(  # one for each camera: rclpy writes what is overridden into it
-            depth=1,
-            history=HistoryPolicy.KEEP_LAST,
-            reliability=ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT,
-        )
-        self._subscriptions.append(
-            self._node.create_subscription(
-                kind,
-                topic,
-                _bound(self._image, name),
-                newest,
-                callback_group=group,
-                qos_overriding_options=QoSOverridingOptions.with_default_policies(),
-            )
-        )
-        self._subscriptions.append(
-            self._node.create_subscription(
-                CameraInfo,
-                f"{prefix}camera_info",
-                _bound(self._camera_info, name),
-                qos_profile_sensor_data,
-                callback_group=group,
-            )
-        )
-        self._node.get_logger().info(f"looks at {topic} ({kind.__name__})")
+        reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
+        qos = QoSProfile(depth=1, reliability=reliability)  # one object per camera: rclpy writes the overrides into it
+        overrides = QoSOverridingOptions.with_default_policies()
+        subscribe = partial(self._node.create_subscription, callback_group=group)
+        on_image, on_camera_info = partial(self._image_received, name), partial(self._camera_info_received, name)
+        self._subscriptions += [
+            subscribe(kind, topic, on_image, qos, qos_overriding_options=overrides),
+            subscribe(CameraInfo, f"{prefix}camera_info", on_camera_info, qos_profile_sensor_data),
+        ]
+        self._node.get_logger().info(f"subscribed to {topic} ({kind.__name__})")
 
     def close(self) -> None:
         for subscription in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions.clear()
 
-    def _image(self, camera: str, message: Any) -> None:
-        self._health.arrived(camera)
-        received = self._monotonic()
+    def _image_received(self, camera: str, message: Any) -> None:
+        self._health.image_received(camera)
+        received = time.monotonic()
         if self._period:
             due = self._due.get(camera, 0.0)
             if received < due:
-                self._health.passed_over[camera] += 1
+                self._health.image_rate_limited(camera)
                 return
             self._due[camera] = max(due + self._period, received)
         stamp = seconds(message.header.stamp)
         if stamp <= 0:
-            self._health.refuse("stamp of zero", "the time of arrival is taken")
+            self._health.bad_input("stamp of zero", "the time of arrival is used")
             stamp = self._node.get_clock().now().nanoseconds * 1e-9
-        self._heard(Picture(camera, message, stamp, received))
+        self._on_image(ReceivedImage(camera, message, stamp, received))
 
-    def _camera_info(self, camera: str, message: CameraInfo) -> None:
+    def _camera_info_received(self, camera: str, message: CameraInfo) -> None:
         k = message.k
         if not any(k):
-            return  # a camera that was not calibrated says so with zeros
+            return  # all zeros: the camera is not calibrated
         try:
             self.intrinsics[camera] = Intrinsics(float(k[0]), float(k[4]), float(k[2]), float(k[5]))
         except VprError as error:
-            self._health.refuse("camera_info", str(error))
-
-
-def _bound(heard: Callable[[str, Any], None], camera: str) -> Callable[[Any], None]:
-    return lambda message: heard(camera, message)
+            self._health.bad_input("camera_info", str(error))

@@ -1,4 +1,4 @@
-"""Between the library's nouns and ROS messages. No copies of pictures are made here."""
+"""Conversion between the library's data types and ROS messages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def seconds(stamp: Time) -> float:
 
 
 def time_message(stamp: float | None) -> Time:
-    """Zero for None, and for what the message cannot hold."""
+    """``stamp`` in seconds. Zero for None and for a stamp that the message cannot hold."""
     if stamp is None or not 0 <= stamp < 2**31:
         return Time()
     whole = math.floor(stamp)
@@ -32,13 +32,13 @@ def time_message(stamp: float | None) -> Time:
 
 
 def pose_of(message: PoseMessage) -> Pose:
-    """Raises ValueError where a number is not finite or the orientation is no unit quaternion."""
-    place, turn = message.position, message.orientation
-    return normalized_pose(place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w)
+    """Raises ValueError if a number is not finite or the orientation is not a unit quaternion."""
+    position, turn = message.position, message.orientation
+    return normalized_pose(position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w)
 
 
 def point_message(pose: Pose) -> Point:
-    """Where a pose is. Numbers are made floats: ROS's messages hold the bits of an int for those of a float."""
+    """The position of a pose. ``float()`` is needed: a ROS message misreads an int in a float field."""
     return Point(x=float(pose.x), y=float(pose.y), z=float(pose.z))
 
 
@@ -63,36 +63,37 @@ def match_message(candidate: Candidate) -> PlaceMatch:
     )
 
 
-def matches_message(header: Header, camera: str, found: Recognition) -> PlaceMatches:
+def matches_message(header: Header, camera: str, recognition: Recognition) -> PlaceMatches:
     return PlaceMatches(
         header=header,
         camera=camera,
-        accepted=bool(found.accepted),
-        why=found.why,
-        probability=float(found.probability),
-        false_positive_rate=float(found.false_positive_rate),
-        lost=float(found.lost),
-        message=found.message or "",
-        candidates=[match_message(candidate) for candidate in found.candidates],
+        accepted=bool(recognition.accepted),
+        why=recognition.why,
+        probability=float(recognition.probability),
+        false_positive_rate=float(recognition.false_positive_rate),
+        lost=float(recognition.lost),
+        message=recognition.message or "",
+        candidates=[match_message(candidate) for candidate in recognition.candidates],
     )
 
 
-def base_pose_message(header: Header, found: Recognition, camera: Pose) -> PoseWithCovarianceStamped:
-    """Where the robot's base is, if the camera stands where the camera of the matched place stood.
+def base_pose_message(header: Header, recognition: Recognition, mount: Pose) -> PoseWithCovarianceStamped:
+    """Pose of the robot's base, assuming that the camera is at the pose of the matched place.
 
     Args:
-        header: its frame is the map's.
-        camera: the camera (x where it looks) in the robot's base.
+        header: its ``frame_id`` is the map frame.
+        mount: pose of the camera (x forward, y left, z up) in the base frame.
     """
-    assert found.pose is not None
-    base = compose(found.pose, inverse(camera))
-    covariance = np.full((6, 6), 0.0) if found.covariance is None else found.covariance.copy()
-    # What turns the camera moves the base about it: the arm from the camera to the base, in the map's axes.
-    arm = rotation_matrix(found.pose) @ np.array([inverse(camera).x, inverse(camera).y, inverse(camera).z])
-    lever = np.eye(6)
-    lever[:3, 3:] = -np.array([[0, -arm[2], arm[1]], [arm[2], 0, -arm[0]], [-arm[1], arm[0], 0]])
+    assert recognition.pose is not None
+    base_in_camera = inverse(mount)
+    base = compose(recognition.pose, base_in_camera)
+    covariance = np.full((6, 6), 0.0) if recognition.covariance is None else recognition.covariance.copy()
+    # A rotation error of the camera also moves the base: lever arm from camera to base, in map axes.
+    arm = rotation_matrix(recognition.pose) @ np.array([base_in_camera.x, base_in_camera.y, base_in_camera.z])
+    jacobian = np.eye(6)
+    jacobian[:3, 3:] = -np.array([[0, -arm[2], arm[1]], [arm[2], 0, -arm[0]], [-arm[1], arm[0], 0]])
     message = PoseWithCovarianceStamped(header=header)
-    message.pose = with_covariance(base, lever @ covariance @ lever.T)
+    message.pose = with_covariance(base, jacobian @ covariance @ jacobian.T)
     return message
 
 
@@ -100,14 +101,14 @@ def with_covariance(pose: Pose, covariance: NDArray[np.float64]) -> PoseWithCova
     return PoseWithCovariance(pose=pose_message(pose), covariance=covariance.ravel().tolist())
 
 
-def closure_message(header: Header, found: LoopClosure) -> LoopClosureMessage:
+def loop_closure_message(header: Header, closure: LoopClosure) -> LoopClosureMessage:
     return LoopClosureMessage(
         header=header,
-        from_place=found.first,
-        to_place=found.second,
-        from_stamp=time_message(found.stamp),
-        probability=float(found.probability),
-        relative_pose=with_covariance(found.pose, found.covariance),
+        from_place=closure.from_place,
+        to_place=closure.to_place,
+        from_stamp=time_message(closure.from_stamp),
+        probability=float(closure.probability),
+        relative_pose=with_covariance(closure.relative_pose, closure.covariance),
     )
 
 

@@ -1,169 +1,171 @@
-"""The node's health in words and numbers, for /diagnostics."""
+"""Counters and latencies of the node, for /diagnostics."""
 
 from __future__ import annotations
 
 import os
 import time
 from collections import Counter, deque
-from typing import TYPE_CHECKING
 
+import numpy as np
+from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 
-from vpr_aesvc.onboard.latency import Stages
+from vpr_aesvc.onboard.engine import Outcome
 
-if TYPE_CHECKING:
-    from builtin_interfaces.msg import Time
-
-    from vpr_aesvc.onboard.engine import Outcome
-
-_POSELESS = 20  # images in a row without a pose after which something is wrong
-_SILENT = 5.0  # seconds without an image after which something is wrong
+_POSELESS_IMAGES = 20  # consecutive images without a pose before a warning
+_SILENCE = 5.0  # seconds without an image before a warning
+_RATE_WINDOW = 5.0  # seconds
 
 
 class Health:
-    """What the node has seen and done since it was configured. Written by the threads that work, read by the timer.
+    """What the node has counted since it was configured. The sensor and worker threads write, the diagnostics timer reads.
 
-    Args:
-        pose_source: as in the settings; where it is not ``none``, frames without a pose are worth a warning.
+    Unless ``pose_source`` is ``none``, many images without a pose are a warning.
     """
 
     def __init__(self, pose_source: str = "none") -> None:
-        self.stages = Stages()
-        self.received: Counter[str] = Counter()  # images, by camera
-        self.passed_over: Counter[str] = Counter()  # by max_rate
-        self.bad: Counter[str] = Counter()  # pictures, poses and other input that could not be used, by kind
-        self.last_bad = ""
-        self.answered = 0
-        self.accepted = 0
-        self.added = 0
-        self.last_match = ""
-        self.why_nothing = ""
-        self.skip_counts = ""  # why nothing came of the last frame
+        self._received: Counter[str] = Counter()  # images, by camera
+        self._rate_limited: Counter[str] = Counter()  # images skipped because of max_rate, by camera
+        self._latencies: dict[str, deque[float]] = {}  # milliseconds, by stage
+        self._bad_inputs: Counter[str] = Counter()  # unusable images, poses and others, by kind
+        self._last_bad_input = ""
+        self._recognized = 0
+        self._accepted = 0
+        self._places_added = 0
+        self._last_match = ""
+        self._why_no_match = ""
+        self._skip_reason = ""  # of the last image
+        self._frame_error = ""  # why the last frame could not be processed
         self._pose_source = pose_source
-        self._failing = ""  # why the last frame could not be worked on
-        self._poseless = 0  # frames since the last that had a pose
-        self._since = time.monotonic()
-        self._arrivals: deque[float] = deque(maxlen=100)
-        self._answers: deque[float] = deque(maxlen=100)
+        self._images_without_pose = 0  # since the last image with a pose
+        self._activated = time.monotonic()
+        self._arrival_times: deque[float] = deque(maxlen=100)
+        self._finish_times: deque[float] = deque(maxlen=100)
 
-    def began(self) -> None:
-        """The node was activated: from now on images are missed."""
-        self._since = time.monotonic()
+    def activated(self) -> None:
+        """From now on images are expected."""
+        self._activated = time.monotonic()
 
-    def arrived(self, camera: str) -> None:
-        self.received[camera] += 1
-        self._arrivals.append(time.monotonic())
+    def image_received(self, camera: str) -> None:
+        self._received[camera] += 1
+        self._arrival_times.append(time.monotonic())
 
-    def refuse(self, kind: str, why: str) -> None:
-        """Input of a kind that could not be used."""
-        self.bad[kind] += 1
-        self.last_bad = f"{kind}: {why}"
+    def image_rate_limited(self, camera: str) -> None:
+        self._rate_limited[camera] += 1
 
-    def failed(self, why: str) -> None:
-        """A frame of which nothing came through no fault of its own, as where the disk is full."""
-        self.refuse("frame", why)
-        self._failing = f"frames are left out: {why}"
+    def bad_input(self, kind: str, reason: str) -> None:
+        """Counts an unusable input."""
+        self._bad_inputs[kind] += 1
+        self._last_bad_input = f"{kind}: {reason}"
+
+    def failed(self, reason: str) -> None:
+        """A frame could not be processed, although its image may be good; for example the map is damaged."""
+        self.bad_input("frame", reason)
+        self._frame_error = f"frames are skipped: {reason}"
 
     def finished(self, outcome: Outcome) -> None:
-        self._answers.append(time.monotonic())
-        self.skip_counts = outcome.skipped or ""
-        if outcome.bad:
-            self.refuse("picture", self.skip_counts)
-            self._failing = f"pictures are left out: {self.skip_counts}"
+        """A frame was processed."""
+        self._finish_times.append(time.monotonic())
+        self._skip_reason = outcome.skip_reason or ""
+        if outcome.bad_image:
+            self.bad_input("picture", self._skip_reason)
+            self._frame_error = f"images are skipped: {self._skip_reason}"
             return
-        self._failing = ""
-        if outcome.failed is not None:
-            self.refuse("place", outcome.failed)
-            self._failing = f"no places are made: {outcome.failed}"
-        self._poseless = 0 if outcome.frame.pose is not None else self._poseless + 1
-        self.stages.add(outcome.milliseconds)
-        if outcome.place is not None:
-            self.added += 1
-        found = outcome.recognition
-        if found is None:
+        self._frame_error = ""
+        if outcome.place_error is not None:
+            self.bad_input("place", outcome.place_error)
+            self._frame_error = f"places are not stored: {outcome.place_error}"
+        self._images_without_pose = 0 if outcome.frame.pose is not None else self._images_without_pose + 1
+        for stage, milliseconds in outcome.milliseconds.items():
+            self._latencies.setdefault(stage, deque(maxlen=300)).append(milliseconds)
+        if outcome.place_id is not None:
+            self._places_added += 1
+        recognition = outcome.recognition
+        if recognition is None:
             return
-        self.answered += 1
-        if found.accepted and found.best is not None:
-            self.accepted += 1
-            self.why_nothing = ""
-            self.last_match = (
-                f"{found.best.place.label} (place {found.best.place.id}), probability {found.probability:.2f}"
-            )
+        self._recognized += 1
+        best = recognition.best
+        if recognition.accepted and best is not None:
+            self._accepted += 1
+            self._why_no_match = ""
+            self._last_match = f"{best.place.label} (place {best.place.id}), probability {recognition.probability:.2f}"
         else:
-            self.why_nothing = found.why
+            self._why_no_match = recognition.why
 
     def message(
-        self, name: str, state: str, trouble: str, places: int | None, dropped: dict[str, int], stamp: Time
+        self, name: str, state: str, error: str, places: int | None, dropped: dict[str, int], stamp: Time
     ) -> DiagnosticArray:
-        """One status.
+        """One status of the node ``name`` in a lifecycle state.
 
         Args:
-            name: of the node. state: of its lifecycle.
-            trouble: why it could not be configured; else empty.
+            error: why the last transition failed, or why the map cannot be read; else empty.
+            places: in the map; None if no map is open.
             dropped: by camera, images that a newer one replaced.
         """
         now = time.monotonic()
-        level, said = self._level(state, trouble, now)
+        level, summary = self._level(state, error, now)
         values = {
             "state": state,
-            "images per second": f"{_rate(self._arrivals, now):.1f}",
-            "looked at per second": f"{_rate(self._answers, now):.1f}",
-            "images": str(sum(self.received.values())),
+            "images per second": f"{_rate(self._arrival_times, now):.1f}",
+            "looked at per second": f"{_rate(self._finish_times, now):.1f}",
+            "images": str(sum(self._received.values())),
             "dropped for newer ones": str(sum(dropped.values())),
-            "passed over by max_rate": str(sum(self.passed_over.values())),
-            "answered": str(self.answered),
-            "accepted": str(self.accepted),
-            "places added": str(self.added),
+            "passed over by max_rate": str(sum(self._rate_limited.values())),
+            "answered": str(self._recognized),
+            "accepted": str(self._accepted),
+            "places added": str(self._places_added),
             "places in the map": "" if places is None else str(places),
-            "memory, MB": f"{_resident():.0f}",
-            "last match": self.last_match,
-            "why nothing matches": self.why_nothing,
-            "why the last image was left out": self.skip_counts,
+            "memory, MB": f"{_resident_megabytes():.0f}",
+            "last match": self._last_match,
+            "why nothing matches": self._why_no_match,
+            "why the last image was left out": self._skip_reason,
         }
-        for stage, latency in self.stages.summary().items():
-            values[f"{stage}, ms"] = f"median {latency.median:.1f}, 95th percentile {latency.high:.1f}"
-        values |= {f"bad input: {kind}": str(count) for kind, count in dict(self.bad).items()}
-        if self.last_bad:
-            values["last bad input"] = self.last_bad
-        status = DiagnosticStatus(level=level, name=f"{name}: place recognition", message=said, hardware_id="")
+        for stage, window in list(self._latencies.items()):
+            if latencies := list(window):  # empty while another thread adds the first
+                median, high = np.median(latencies), np.percentile(latencies, 95)
+                values[f"{stage}, ms"] = f"median {median:.1f}, 95th percentile {high:.1f}"
+        values |= {f"bad input: {kind}": str(count) for kind, count in dict(self._bad_inputs).items()}
+        if self._last_bad_input:
+            values["last bad input"] = self._last_bad_input
+        status = DiagnosticStatus(level=level, name=f"{name}: place recognition", message=summary, hardware_id="")
         status.values = [KeyValue(key=key, value=value) for key, value in values.items()]
         array = DiagnosticArray(status=[status])
         array.header.stamp = stamp
         return array
 
-    def _level(self, state: str, trouble: str, now: float) -> tuple[bytes, str]:
-        """The worst that there is to say."""
-        if trouble:
-            return DiagnosticStatus.ERROR, trouble
+    def _level(self, state: str, error: str, now: float) -> tuple[bytes, str]:
+        """The first problem in order of severity, as (level, message); else OK."""
+        if error:
+            return DiagnosticStatus.ERROR, error
         if state != "active":
             return DiagnosticStatus.OK, state
-        if now - max(self._since, self._arrivals[-1] if self._arrivals else 0.0) > _SILENT:
+        if now - max(self._activated, self._arrival_times[-1] if self._arrival_times else 0.0) > _SILENCE:
             return DiagnosticStatus.WARN, (
-                f"no image for {_SILENT:.0f} s; are topic, type and QoS right? vpr doctor looks"
+                f"no image for {_SILENCE:.0f} s: check topic, type and QoS of the camera; `vpr doctor` helps"
             )
-        if self._failing:
-            return DiagnosticStatus.ERROR, self._failing
-        if self._poseless >= _POSELESS and self._pose_source != "none":
+        if self._frame_error:
+            return DiagnosticStatus.ERROR, self._frame_error
+        if self._images_without_pose >= _POSELESS_IMAGES and self._pose_source != "none":
             return DiagnosticStatus.WARN, (
-                f"the last {self._poseless} images have no pose from pose_source {self._pose_source}: is its topic right, and its "
-                "clock the images'? A robot without one sets pose_source to none"
+                f"the last {self._images_without_pose} images have no pose from pose_source {self._pose_source}: check its topic, and that "
+                "its stamps and the images' come from one clock; if the robot has no odometry, set pose_source to none"
             )
-        return DiagnosticStatus.OK, self.why_nothing or self.last_match or state
+        return DiagnosticStatus.OK, self._why_no_match or self._last_match or state
 
 
 def _rate(times: deque[float], now: float) -> float:
-    """Events a second over the last five seconds."""
-    recent = sum(1 for at in list(times) if now - at <= 5.0)
-    kept = list(times)
-    if recent == len(kept) == times.maxlen and kept[-1] > kept[0]:
-        return (recent - 1) / (kept[-1] - kept[0])
-    return recent / 5.0
+    """Events per second over the last five seconds, or over the last ``times.maxlen`` events if those are fewer seconds."""
+    events = list(times)
+    recent = sum(1 for event in events if now - event <= _RATE_WINDOW)
+    if recent == len(events) == times.maxlen and events[-1] > events[0]:
+        return (recent - 1) / (events[-1] - events[0])
+    return recent / _RATE_WINDOW
 
 
-def _resident() -> float:
-    """Megabytes that this process holds; zero where the system does not say."""
+def _resident_megabytes() -> float:
+    """Resident memory of this process; 0 if the system does not report it."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (a kernel's file, once a second)
+        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (a kernel file, read once a second)
             return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
     except (OSError, ValueError, IndexError):
         return 0.0

@@ -1,4 +1,4 @@
-"""A picture's way through the engine, in the worker's thread, and what is said of it."""
+"""What the worker thread does with each image: process, publish, report."""
 
 from __future__ import annotations
 
@@ -6,65 +6,59 @@ import time
 import traceback
 from copy import copy
 from functools import partial
-from typing import TYPE_CHECKING
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.onboard.engine import Arrival
+from vpr_aesvc.onboard.engine import IncomingFrame
 from vpr_aesvc.recordings.image_messages import rgb_of
+from vpr_aesvc.ros.cameras import ReceivedImage
 from vpr_aesvc.ros.convert import time_message
+from vpr_aesvc.ros.session import Session
 from vpr_aesvc.transforms import IDENTITY
 from vpr_aesvc.types import Frame
 
-if TYPE_CHECKING:
-    from vpr_aesvc.ros.cameras import Cameras, Picture
-    from vpr_aesvc.ros.motion import Motion
-    from vpr_aesvc.ros.node import VprNode
 
-
-def arrival(picture: Picture, motion: Motion | None, cameras: Cameras | None) -> Arrival:
-    """A picture as the engine takes it."""
-    frame_id = picture.message.header.frame_id
-    whole = round(picture.stamp * 1e9)
-    label = f"{picture.camera}{'/' if picture.camera else ''}{whole // 10**9}.{whole % 10**9:09d}"
-    return Arrival(
-        picture.camera,
-        Frame(label, stamp=picture.stamp),
-        partial(rgb_of, picture.message, label),
-        (lambda: None) if motion is None else partial(motion.camera_pose, frame_id, picture.stamp),
-        None if cameras is None else cameras.intrinsics.get(picture.camera),
+def incoming_frame(session: Session, image: ReceivedImage) -> IncomingFrame:
+    """The input of the engine for an image. Its label is CAMERA/SECONDS.NANOSECONDS, or without CAMERA/ if there is one camera."""
+    motion, cameras = session.motion, session.cameras
+    frame_id = image.message.header.frame_id
+    seconds, nanoseconds = divmod(round(image.stamp * 1e9), 10**9)
+    label = f"{image.camera}{'/' if image.camera else ''}{seconds}.{nanoseconds:09d}"
+    return IncomingFrame(
+        image.camera,
+        Frame(label, stamp=image.stamp),
+        decode=partial(rgb_of, image.message, label),
+        pose=(lambda: None) if motion is None else partial(motion.camera_pose, frame_id, image.stamp),
+        intrinsics=None if cameras is None else cameras.intrinsics.get(image.camera),
     )
 
 
-def process_frame(node: VprNode, camera: str, picture: Picture) -> None:
-    """Nothing that one frame does may end the thread."""
-    engine, outputs, motion, cameras = node.engine, node.outputs, node.motion, node.cameras
-    if engine is None or outputs is None:
-        return
+def process_frame(session: Session, camera: str, image: ReceivedImage) -> None:
+    """Never raises: an error in one frame must not end the worker thread."""
     started = time.monotonic()
-    health, log = node.health, node.get_logger()
+    engine, motion, health, log = session.engine, session.motion, session.health, session.node.get_logger()
     try:
-        outcome = engine.process(arrival(picture, motion, cameras))
-        header = copy(picture.message.header)
+        outcome = engine.process(incoming_frame(session, image))
+        header = copy(image.message.header)
         if not (header.stamp.sec or header.stamp.nanosec):
-            header.stamp = time_message(picture.stamp)
+            header.stamp = time_message(image.stamp)
         mount = IDENTITY if motion is None else motion.mount(header.frame_id)
-        outputs.publish(outcome, header, mount, engine.map, engine.describer)
+        session.publishers.publish(outcome, header, mount, engine.map, engine.describer)
     except VprError as error:
         health.failed(str(error))
-        log.error(f"a frame is left out: {error}", throttle_duration_sec=5.0)
+        log.error(f"frame skipped: {error}", throttle_duration_sec=5.0)
         return
     except Exception:
         health.failed(traceback.format_exc(limit=1).strip().splitlines()[-1])
-        log.error(f"a fault of this program: {traceback.format_exc()}", throttle_duration_sec=5.0)
+        log.error(f"internal error: {traceback.format_exc()}", throttle_duration_sec=5.0)
         return
-    if outcome.failed is not None:
-        log.error(f"no place is made: {outcome.failed}", throttle_duration_sec=5.0)
-    if outcome.bad:
-        log.warning(f"a picture is left out: {outcome.skipped}", throttle_duration_sec=10.0)
-    elif outcome.skipped is None:
+    if outcome.place_error is not None:
+        log.error(f"place not stored: {outcome.place_error}", throttle_duration_sec=5.0)
+    if outcome.bad_image:
+        log.warning(f"image skipped: {outcome.skip_reason}", throttle_duration_sec=10.0)
+    elif outcome.skip_reason is None:
         now = time.monotonic()
-        outcome.milliseconds["waited for its turn"] = 1000 * (started - picture.received)
-        outcome.milliseconds["total"] = 1000 * (now - picture.received)
+        outcome.milliseconds["waited for its turn"] = 1000 * (started - image.received)
+        outcome.milliseconds["total"] = 1000 * (now - image.received)
     if outcome.recognition is not None and outcome.recognition.message:
         log.warning(outcome.recognition.message)
     health.finished(outcome)

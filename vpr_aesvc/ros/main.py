@@ -10,13 +10,13 @@ import traceback
 from collections.abc import Sequence
 from types import FrameType
 
-_THREADS = 3  # sensors, services, and what asks for parameters and transitions
-_SWITCH = 0.0005  # seconds
-_LOOK = 0.2  # seconds between looks for a signal
+_THREADS = 3  # sensors; services; parameters and transitions
+_SWITCH_INTERVAL = 0.0005  # seconds
+_POLL = 0.2  # seconds between checks for a signal
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until SIGINT or SIGTERM; then stops and frees everything, so that the map is whole, and returns 0."""
+    """Runs the node until SIGINT or SIGTERM, then stops it, closes the map and returns 0."""
     stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -24,7 +24,7 @@ def main(args: Sequence[str] | None = None) -> int:
         stopping = True
 
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, stop)  # before the imports, which take a second or two on a small robot
+        signal.signal(number, stop)  # before the imports: they take seconds on a small robot
     try:
         import rclpy
         import vpr_aesvc_msgs  # noqa: F401
@@ -34,8 +34,8 @@ def main(args: Sequence[str] | None = None) -> int:
         from rclpy.signals import SignalHandlerOptions
     except ImportError as error:
         print(
-            f"error: {error}; the node runs on ROS 2: source /opt/ros/DISTRO/setup.bash and the workspace's "
-            "install/setup.bash, and run it with a Python that sees both",
+            f"error: {error}; the node needs ROS 2: source /opt/ros/DISTRO/setup.bash and the workspace's "
+            "install/setup.bash, and use a Python that finds rclpy and the installed packages",
             file=sys.stderr,
         )
         return 1
@@ -44,7 +44,7 @@ def main(args: Sequence[str] | None = None) -> int:
 
     if stopping:
         return 0
-    # Not rclpy's own handlers: they end the context at once, and the node could no longer stop in order.
+    # Without rclpy's signal handlers: they shut the context down at once, before the node can stop cleanly.
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = VprNode()
@@ -52,9 +52,8 @@ def main(args: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         rclpy.try_shutdown()
         return 1
-    # Two things that a thread which computes would wait for: the interpreter, given up by others only every 5 ms by default, and the
-    # collector, which would look through every imported module again and again.
-    sys.setswitchinterval(_SWITCH)
+    # Lower latency of the worker thread: switch threads faster than every 5 ms, and exclude imported modules from garbage collection.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     gc.collect()
     gc.freeze()
     executor = MultiThreadedExecutor(_THREADS)
@@ -64,17 +63,16 @@ def main(args: Sequence[str] | None = None) -> int:
             node.trigger_activate()
         while not stopping and rclpy.ok():
             try:
-                executor.spin_once(timeout_sec=_LOOK)
+                executor.spin_once(timeout_sec=_POLL)
             except InvalidHandle:
-                continue  # a transition destroyed what rclpy was about to wait for; at the next look it is gone from the list
-            except Exception:  # of one callback, ours or rclpy's; the robot drives on, and so does its node
-                node.get_logger().error(f"a fault of this program: {traceback.format_exc()}", throttle_duration_sec=5.0)
-                time.sleep(_LOOK)
+                continue  # a transition destroyed an entity that rclpy was about to wait for; the next call no longer has it
+            except Exception:  # from one callback, ours or rclpy's: the node must go on
+                node.get_logger().error(f"internal error: {traceback.format_exc()}", throttle_duration_sec=5.0)
+                time.sleep(_POLL)
     finally:
-        with node.busy:
-            node.release()
+        node.release()
         if (pool := getattr(executor, "_executor", None)) is not None:
-            pool.shutdown()  # else Jazzy's executor destroys what its threads are still using
+            pool.shutdown()  # else Jazzy's executor destroys entities that its threads still use
         executor.shutdown(timeout_sec=5.0)
         node.destroy_node()
         rclpy.try_shutdown()

@@ -1,8 +1,7 @@
-"""What RViz draws: the places of the map, and a line from the robot to the place it was recognized at."""
+"""Markers for RViz: the places of the map, the matched place, and a line from the camera to it."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 
 from std_msgs.msg import ColorRGBA, Header
@@ -11,12 +10,12 @@ from visualization_msgs.msg import Marker, MarkerArray
 from vpr_aesvc.ros.convert import point_message, pose_message
 from vpr_aesvc.types import Place, Pose
 
-_PLACE, _ACCEPTED, _REFUSED = (0.45, 0.55, 0.65, 0.9), (0.1, 0.75, 0.3, 1.0), (0.85, 0.2, 0.2, 0.6)
+_PLACE, _ACCEPTED, _REJECTED = (0.45, 0.55, 0.65, 0.9), (0.1, 0.75, 0.3, 1.0), (0.85, 0.2, 0.2, 0.6)
 _SIZE = 0.15  # meters
 
 
 def place_markers(frame: str, places: Iterable[Place]) -> MarkerArray:
-    """Each place with a pose as a dot."""
+    """One dot per place with a pose."""
     dots = _marker(frame, "places", Marker.SPHERE_LIST, _PLACE)
     dots.points = [point_message(place.pose) for place in places if place.pose is not None]
     if not dots.points:
@@ -24,27 +23,28 @@ def place_markers(frame: str, places: Iterable[Place]) -> MarkerArray:
     return MarkerArray(markers=[dots])
 
 
-def match_markers(header: Header, here: Pose | None, place: Pose | None, accepted: bool) -> MarkerArray:
-    """The matched place as a ring's worth of arrow where its camera looked, and a line to it from where odometry has the robot.
+def match_markers(header: Header, camera: Pose | None, place: Pose | None, accepted: bool) -> MarkerArray:
+    """An arrow at the matched place, in its viewing direction, and a line to it from the camera. Green if accepted, else red.
 
     Args:
-        header: its frame is the map's.
-        here: None where odometry does not know, or is not in the map's frame.
+        header: its ``frame_id`` is the map frame.
+        camera: pose by odometry, in the map frame; None if unknown: no line.
+        place: pose of the matched place; None removes arrow and line.
     """
-    color = _ACCEPTED if accepted else _REFUSED
+    color = _ACCEPTED if accepted else _REJECTED
     arrow = _marker(header.frame_id, "match", Marker.ARROW, color)
     line = _marker(header.frame_id, "match line", Marker.LINE_STRIP, color)
-    for one in (arrow, line):
-        one.header.stamp = header.stamp
+    for marker in (arrow, line):
+        marker.header.stamp = header.stamp
     if place is None:
         arrow.action = line.action = Marker.DELETE
         return MarkerArray(markers=[arrow, line])
     arrow.pose = pose_message(place)
     arrow.scale.x, arrow.scale.y, arrow.scale.z = 6 * _SIZE, _SIZE, _SIZE
-    if here is None or not math.isfinite(here.x):
+    if camera is None:
         line.action = Marker.DELETE
     else:
-        line.points = [point_message(here), point_message(place)]
+        line.points = [point_message(camera), point_message(place)]
         line.scale.x = _SIZE / 3
     return MarkerArray(markers=[arrow, line])
 

@@ -1,4 +1,4 @@
-"""Where the robot's odometry has each camera, at the stamp of an image: from a topic or from TF."""
+"""Camera poses in the odometry frame, at the stamp of an image, from a topic or from TF."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ from vpr_aesvc.ros.settings import NodeSettings
 from vpr_aesvc.transforms import IDENTITY, as_body, compose, is_optical, normalized_pose
 from vpr_aesvc.types import Pose
 
-_QUEUE = 50  # poses come fast and are small
-_PLACE_WAIT = 0.05
-_FIRST_LOOK = 1.0  # seconds that the first frame of a camera waits for TF to say where it is
-_BACK = 1.0  # seconds that stamps must go back for TF to begin anew
-_LOOK_AGAIN = 1.0  # seconds between later looks
+_QUEUE_DEPTH = 50  # poses are frequent and small
+# Seconds.
+_MAPPING_WAIT = 0.05  # least wait for the pose of a place: a stored pose should be interpolated, not extrapolated
+_MOUNT_WAIT = 1.0  # how long the first image of a camera waits for the camera's transform
+_MOUNT_RETRY = 1.0  # between later tries
+_BACKWARD_JUMP = 1.0  # a larger step back of the image stamps clears the TF buffer
 
 
 class Motion:
-    """Subscribes to the pose source; made when the node is activated, closed when it is deactivated.
-
-    Attributes:
-        mounts: by frame of an image, the camera (x where it looks) in the robot's base. A camera that TF does not know is taken to be at the base.
-    """
+    """Subscribes to the pose source from activation to deactivation. Camera axes: x forward, y left, z up."""
 
     def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, group: Any) -> None:
-        self.mounts: dict[str, Pose] = {}
+        self._mounts: dict[str, Pose] = {}  # by frame_id, once TF has given them
         self._node = node
         self._settings = settings
         self._health = health
         self._poses = PoseBuffer(settings.pose_gap)
-        self._looked: dict[str, float] = {}
+        self._last_tries: dict[str, float] = {}  # by frame_id, when its mount was last looked up
         self._tf = Buffer()
-        self._asked = 0.0  # the stamp that TF was last asked for
+        self._last_stamp = 0.0  # of the last image whose pose was looked up in TF
         self._listener = TransformListener(self._tf, node)
         self._subscription = None
-        qos = QoSProfile(depth=_QUEUE, reliability=ReliabilityPolicy.BEST_EFFORT)  # hears both kinds of publishers
-        kinds = {"odom": (Odometry, self._odometry), "pose": (PoseStamped, self._stamped)}
-        if settings.pose_source in kinds:
-            kind, heard = kinds[settings.pose_source]
-            self._subscription = node.create_subscription(kind, settings.pose_source, heard, qos, callback_group=group)
+        qos = QoSProfile(
+            depth=_QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT
+        )  # accepts reliable publishers too
+        topics = {"odom": (Odometry, self._on_odometry), "pose": (PoseStamped, self._on_pose)}
+        if settings.pose_source in topics:
+            kind, callback = topics[settings.pose_source]
+            self._subscription = node.create_subscription(
+                kind, settings.pose_source, callback, qos, callback_group=group
+            )
 
     def close(self) -> None:
         if self._subscription is not None:
@@ -57,80 +58,80 @@ class Motion:
         self._listener.unregister()
 
     def forget(self) -> None:
-        """The clock jumped: what came before says nothing of now."""
+        """Drops all poses, after a jump of the clock. tf2 would ignore transforms that are older than those it has."""
         self._poses.clear()
-        self._tf.clear()  # of what moves; tf2 would refuse all that is older than what it has
+        self._tf.clear()
 
     def camera_pose(self, frame_id: str, stamp: float) -> Pose | None:
-        """Of the camera in the frame of the odometry, at an image's stamp; None where it is not known. May be called in any thread."""
-        patience = self._settings.pose_wait
-        if self._settings.mode != "localization":  # a place keeps its pose for years: better late than wrong
-            patience = max(patience, _PLACE_WAIT)
+        """Pose of the camera in the odometry frame at an image's stamp; None if unknown. Any thread may call it."""
+        wait = self._settings.pose_wait
+        if self._settings.mode != "localization":
+            wait = max(wait, _MAPPING_WAIT)
         if self._settings.pose_source == "tf":
-            base = self._from_tf(stamp, patience)
+            base = self._base_from_tf(stamp, wait)
         elif self._settings.pose_source == "none":
             return None
         else:
-            base = self._poses.at(stamp, patience)
+            base = self._poses.at(stamp, wait)
         return None if base is None else compose(base, self.mount(frame_id))
 
     def mount(self, frame_id: str) -> Pose:
-        """The camera in the robot's base; looked for again, now and then, while TF does not know it."""
-        if frame_id in self.mounts:
-            return self.mounts[frame_id]
+        """Pose of the camera in ``base_frame``. While TF does not know it: the identity, and another try about once a second."""
+        if frame_id in self._mounts:
+            return self._mounts[frame_id]
         now = time.monotonic()
-        first = frame_id not in self._looked
-        if frame_id and (first or now - self._looked[frame_id] > _LOOK_AGAIN):
-            self._looked[frame_id] = now
-            patience = _FIRST_LOOK if first else 0.0
-            found = self._look_up(self._settings.base_frame, frame_id, Time(), patience)
-            if found is not None:
-                self.mounts[frame_id] = as_body(found, is_optical(frame_id, found))
-                return self.mounts[frame_id]
+        first = frame_id not in self._last_tries
+        if frame_id and (first or now - self._last_tries[frame_id] > _MOUNT_RETRY):
+            self._last_tries[frame_id] = now
+            transform = self._look_up(self._settings.base_frame, frame_id, Time(), wait=_MOUNT_WAIT if first else 0.0)
+            if transform is not None:
+                self._mounts[frame_id] = as_body(transform, is_optical(frame_id, transform))
+                return self._mounts[frame_id]
             if first:
+                base = self._settings.base_frame
                 self._node.get_logger().warning(
-                    f"TF does not say where frame {frame_id!r} is on {self._settings.base_frame!r}: the camera is taken to be there, "
-                    "looking forward; publish a static transform"
+                    f"TF has no transform from {base!r} to camera frame {frame_id!r}: the camera is assumed at {base!r}, looking forward; "
+                    "publish a static transform"
                 )
         return IDENTITY
 
-    def _odometry(self, message: Odometry) -> None:
-        self._take(message.header, message.pose.pose)
+    def _on_odometry(self, message: Odometry) -> None:
+        self._add_pose(message.header, message.pose.pose)
 
-    def _stamped(self, message: PoseStamped) -> None:
-        self._take(message.header, message.pose)
+    def _on_pose(self, message: PoseStamped) -> None:
+        self._add_pose(message.header, message.pose)
 
-    def _take(self, header: Any, pose: Any) -> None:
+    def _add_pose(self, header: Any, message: Any) -> None:
         try:
-            place, stamp = pose_of(pose), seconds(header.stamp)
+            pose, stamp = pose_of(message), seconds(header.stamp)
             if stamp <= 0:
-                raise ValueError("its stamp is zero: it cannot be told which image it belongs to")
-            self._poses.add(stamp, place)
+                raise ValueError("its stamp is zero; the publisher must stamp its messages")
+            self._poses.add(stamp, pose)
         except ValueError as error:
-            self._health.refuse("pose", str(error))
-            self._node.get_logger().warning(f"a pose is left out: {error}", throttle_duration_sec=10.0)
+            self._health.bad_input("pose", str(error))
+            self._node.get_logger().warning(f"pose skipped: {error}", throttle_duration_sec=10.0)
 
-    def _from_tf(self, stamp: float, patience: float) -> Pose | None:
-        at = Time(nanoseconds=round(1e9 * stamp))
-        if stamp < self._asked - _BACK:  # a bag that began again without a clock of its own
+    def _base_from_tf(self, stamp: float, wait: float) -> Pose | None:
+        if stamp < self._last_stamp - _BACKWARD_JUMP:  # a bag started again without /clock
             self._tf.clear()
-        self._asked = stamp
-        fixed, base = self._settings.odom_frame, self._settings.base_frame
-        found = self._look_up(fixed, base, at, patience)
-        if found is not None:
-            return found
-        # No transform has come after the stamp yet: the newest, if it is not too old, as for poses from a topic.
+        self._last_stamp = stamp
+        odom, base = self._settings.odom_frame, self._settings.base_frame
+        pose = self._look_up(odom, base, Time(nanoseconds=round(1e9 * stamp)), wait)
+        if pose is not None:
+            return pose
+        # No transform at the stamp: use the latest one if it is within pose_gap, as for poses from a topic.
         try:
-            newest = self._tf.lookup_transform(fixed, base, Time())
+            latest = self._tf.lookup_transform(odom, base, Time())
         except TransformException:
             return None
-        age = stamp - seconds(newest.header.stamp)
-        return self._look_up(fixed, base, Time()) if abs(age) <= self._settings.pose_gap else None
+        age = stamp - seconds(latest.header.stamp)
+        return self._look_up(odom, base, Time()) if abs(age) <= self._settings.pose_gap else None
 
-    def _look_up(self, outer: str, inner: str, at: Time, patience: float = 0.0) -> Pose | None:
+    def _look_up(self, parent: str, child: str, at: Time, wait: float = 0.0) -> Pose | None:
+        """Pose of frame ``child`` in frame ``parent``; None if TF has none within ``wait`` seconds."""
         try:
-            transform = self._tf.lookup_transform(outer, inner, at, Duration(seconds=patience)).transform
-            move, turn = transform.translation, transform.rotation
-            return normalized_pose(move.x, move.y, move.z, turn.x, turn.y, turn.z, turn.w)
+            transform = self._tf.lookup_transform(parent, child, at, Duration(seconds=wait)).transform
+            position, turn = transform.translation, transform.rotation
+            return normalized_pose(position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w)
         except (TransformException, ValueError):
             return None

@@ -1,4 +1,4 @@
-"""The settings one by one, as parameters: names, types, ranges, and their table for the documentation. Needs no ROS."""
+"""One specification per parameter: name, type, default, range. Needs no ROS."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from pydantic.fields import FieldInfo
 
 from vpr_aesvc.ros.settings import LIVE, NodeSettings
 
-SMALLEST = 1e-9  # a range of ROS holds its ends; what must be above 0 begins here
-_OPEN = {int: 2**31 - 1, float: 1e9}
+SMALLEST = 1e-9  # lower bound for "greater than 0": ROS ranges include their ends
+_LARGEST = {int: 2**31 - 1, float: 1e9}
 
 
 @dataclass(frozen=True)
 class ParameterSpec:
-    """One parameter: a leaf of the settings. ``kind`` is its type, ``optional`` whether it may be left unset."""
+    """One parameter. ``kind`` is its type; an ``optional`` one may stay unset."""
 
     name: str
     field: FieldInfo
@@ -27,11 +27,11 @@ class ParameterSpec:
 
     @property
     def live(self) -> bool:
-        """Whether it may be changed while the node runs."""
+        """Whether it can be set while the node runs."""
         return self.name.split(".")[0] in LIVE
 
     def bounds(self) -> tuple[float, float] | None:
-        """(least, most), as the field says; None where it says nothing of them."""
+        """(lowest, highest) allowed value; None if the field has no limits."""
         low = high = None
         for rule in self.field.metadata:
             low = getattr(rule, "ge", low)
@@ -39,50 +39,34 @@ class ParameterSpec:
             high = getattr(rule, "le", high)
         if self.kind not in (int, float) or (low is None and high is None):
             return None
-        return (0 if low is None else low), (_OPEN[self.kind] if high is None else high)
+        return (0 if low is None else low), (_LARGEST[self.kind] if high is None else high)
 
     @property
     def default(self) -> Any:
-        """None for one that is not set unless the user sets it."""
+        """None if it is optional."""
         return None if self.optional else self.field.get_default(call_default_factory=True)
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """The words it may be; empty where it may be others."""
+        """The allowed strings; empty if any value is allowed."""
         return typing.get_args(self.kind) if typing.get_origin(self.kind) is typing.Literal else ()
 
 
 def all_parameter_specs(model: type[BaseModel] = NodeSettings, group: str = "") -> list[ParameterSpec]:
-    """Every leaf of the settings, in order."""
-    found: list[ParameterSpec] = []
+    """All parameters in the order of the settings. ``group`` is the prefix of their names."""
+    specs: list[ParameterSpec] = []
     hints = typing.get_type_hints(model)
     for name, field in model.model_fields.items():
-        kind, optional = _plain(hints[name])
+        kind, optional = _without_none(hints[name])
         if isinstance(kind, type) and issubclass(kind, BaseModel):
-            found += all_parameter_specs(kind, f"{group}{name}.")
+            specs += all_parameter_specs(kind, f"{group}{name}.")
         else:
-            found.append(ParameterSpec(f"{group}{name}", field, kind, optional))
-    return found
+            specs.append(ParameterSpec(f"{group}{name}", field, kind, optional))
+    return specs
 
 
-def table() -> str:
-    """The parameters as a Markdown table."""
-    lines = ["| parameter | default | |", "|---|---|---|"]
-    for setting in all_parameter_specs():
-        shown = "not set" if setting.default is None else _shown(setting.default)
-        words = setting.field.description or ""
-        words += f" (one of {', '.join(setting.choices)})" if setting.choices and ":" not in words else ""
-        words += " *" if setting.live else ""
-        lines.append(f"| `{setting.name}` | {shown} | {words} |")
-    return "\n".join(lines) + "\n"
-
-
-def _shown(value: Any) -> str:
-    return "`true`" if value is True else "`false`" if value is False else f"`{value!r}`".replace("'", '"')
-
-
-def _plain(hint: Any) -> tuple[Any, bool]:
-    """A type without its ``| None``, and whether it had one."""
+def _without_none(hint: Any) -> tuple[Any, bool]:
+    """(type without ``| None``, whether it had one)."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType):
         parts = [part for part in typing.get_args(hint) if part is not type(None)]
         return parts[0], len(parts) < len(typing.get_args(hint))

@@ -1,4 +1,4 @@
-"""Parameters of the node, declared from :class:`~vpr_aesvc.ros.settings.NodeSettings` and checked by it."""
+"""The node's parameters: declared from :class:`~vpr_aesvc.ros.settings.NodeSettings` and validated by it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from rcl_interfaces.msg import (
     IntegerRange,
     ParameterDescriptor,
     ParameterType,
-    SetParametersResult,
 )
 from rclpy.exceptions import (
     InvalidParameterTypeException,
@@ -35,62 +34,58 @@ _TYPES = {
 
 
 def declare(node: Node) -> None:
-    """Declares every parameter, with what the launch file or the command line set.
+    """Declares every parameter with the value from the launch file or the command line.
 
     Raises:
-        VprError: a value is of the wrong type, or out of range; the message names the parameter.
+        VprError: a value has the wrong type or is out of range; the message names the parameter.
     """
-    given = getattr(node, "_parameter_overrides", {})
-    for setting in all_parameter_specs():
-        found = given.get(setting.name)
-        if setting.kind is float and found is not None and found.type_ == Parameter.Type.INTEGER:
-            given[setting.name] = Parameter(
-                setting.name, value=float(found.value)
-            )  # `max_rate: 5` in a file is a number too
+    overrides = getattr(node, "_parameter_overrides", {})
+    for spec in all_parameter_specs():
+        override = overrides.get(spec.name)
+        if spec.kind is float and override is not None and override.type_ == Parameter.Type.INTEGER:
+            overrides[spec.name] = Parameter(spec.name, value=float(override.value))  # accept `max_rate: 5`
         try:
-            node.declare_parameter(setting.name, setting.default, descriptor(setting))
+            node.declare_parameter(spec.name, spec.default, descriptor(spec))
         except (InvalidParameterTypeException, InvalidParameterValueException) as error:
-            raise VprError(f"parameter {setting.name}: {error}") from error
+            raise VprError(f"parameter {spec.name}: {error}") from error
 
 
-def descriptor(setting: ParameterSpec) -> ParameterDescriptor:
-    """As `ros2 param describe` shows it."""
-    found = ParameterDescriptor(
-        name=setting.name,
-        type=_TYPES.get(setting.kind, ParameterType.PARAMETER_STRING),
-        description=setting.field.description or "",
-        read_only=setting.name in READ_ONLY,
-        dynamic_typing=setting.optional,
+def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
+    """What `ros2 param describe` shows."""
+    result = ParameterDescriptor(
+        name=spec.name,
+        type=_TYPES.get(spec.kind, ParameterType.PARAMETER_STRING),
+        description=spec.field.description or "",
+        read_only=spec.name in READ_ONLY,
+        dynamic_typing=spec.optional,
     )
-    if setting.choices:
-        found.additional_constraints = f"one of {', '.join(setting.choices)}"
-    bounds = setting.bounds()
-    if bounds is not None and setting.kind is int:
-        found.integer_range = [IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]))]
+    if spec.choices:
+        result.additional_constraints = f"one of {', '.join(spec.choices)}"
+    bounds = spec.bounds()
+    if bounds is not None and spec.kind is int:
+        result.integer_range = [IntegerRange(from_value=int(bounds[0]), to_value=int(bounds[1]))]
     elif bounds is not None:
-        found.floating_point_range = [FloatingPointRange(from_value=float(bounds[0]), to_value=float(bounds[1]))]
-    return found
+        result.floating_point_range = [FloatingPointRange(from_value=float(bounds[0]), to_value=float(bounds[1]))]
+    return result
 
 
 def unknown(node: Node) -> list[str]:
-    """Names that were given to the node and that it has no use for, such as a mistyped one."""
-    known = {setting.name for setting in all_parameter_specs()} | {"use_sim_time", "start_type_description_service"}
-    given = getattr(node, "_parameter_overrides", {})
-    return sorted(name for name in given if name not in known and not name.startswith("qos_overrides."))
+    """Names of parameters that were set but do not exist, such as mistyped ones."""
+    known = {spec.name for spec in all_parameter_specs()} | {"use_sim_time", "start_type_description_service"}
+    overrides = getattr(node, "_parameter_overrides", {})
+    return sorted(name for name in overrides if name not in known and not name.startswith("qos_overrides."))
 
 
 def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
-    """The settings, with some parameters changed.
+    """The settings with some parameters changed.
 
     Raises:
-        VprError: a value is not one that the setting can take; the message names the parameter.
+        VprError: a value is invalid; the message names the parameter.
     """
     try:
-        values: dict[str, Any] = {
-            setting.name: node.get_parameter(setting.name).value for setting in all_parameter_specs()
-        }
-    except ParameterUninitializedException as error:  # rcl reads an empty list as nothing
-        raise VprError(f"{error}; an empty list cannot be given") from error
+        values: dict[str, Any] = {spec.name: node.get_parameter(spec.name).value for spec in all_parameter_specs()}
+    except ParameterUninitializedException as error:  # rcl reads an empty list as unset
+        raise VprError(f"{error}; an empty list is not allowed") from error
     values |= {parameter.name: parameter.value for parameter in changed if parameter.name in values}
     try:
         return NodeSettings.model_validate(_nested(values))
@@ -100,19 +95,15 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
         raise VprError(f"parameter {name}: {first['msg'].lower()}, found {first['input']!r}") from error
 
 
-def refused(reason: str) -> SetParametersResult:
-    return SetParametersResult(successful=False, reason=reason)
-
-
 def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Without those that are unset, which then have their defaults."""
+    """Dotted names -> nested dictionaries. Unset parameters are left out, so that they get their defaults."""
     nested: dict[str, Any] = {}
     for name, value in values.items():
         if value is None:
             continue
         *groups, last = name.split(".")
-        at = nested
+        target = nested
         for group in groups:
-            at = at.setdefault(group, {})
-        at[last] = list(value) if isinstance(value, (list, tuple)) else value
+            target = target.setdefault(group, {})
+        target[last] = list(value) if isinstance(value, (list, tuple)) else value
     return nested

@@ -1,145 +1,128 @@
-"""The node's services. Whatever touches the map is done by the worker, between two frames."""
+"""The node's services. The worker thread answers them between two frames, because only it may use the map."""
 
 from __future__ import annotations
 
-import math
+import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Trigger
 from vpr_aesvc_msgs.srv import AddPlace, GetMapInfo, LoadMap, QueryPlace, SaveMap
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import matches_message, pose_of, seconds
-from vpr_aesvc.ros.frame_worker import arrival
+from vpr_aesvc.ros.frame_worker import incoming_frame
+from vpr_aesvc.ros.session import Session
 from vpr_aesvc.types import Frame
-
-if TYPE_CHECKING:
-    from vpr_aesvc.onboard.engine import Engine
-    from vpr_aesvc.ros.node import VprNode
 
 
 class Services:
-    """Those of a configured node, active or not."""
+    """The services of a configured node, active or not. ``lock`` is held during a call; transitions hold it too."""
 
-    def __init__(self, node: VprNode) -> None:
-        self._node = node
+    def __init__(self, session: Session, lock: threading.RLock) -> None:
+        self._session = session
+        self._lock = lock
         group = MutuallyExclusiveCallbackGroup()
-        kinds: dict[str, tuple[Any, Callable[[Engine, Any, Any], None]]] = {
-            "query_place": (QueryPlace, self._query),
-            "add_place": (AddPlace, self._add),
-            "load_map": (LoadMap, self._load),
-            "save_map": (SaveMap, self._save),
-            "get_map_info": (GetMapInfo, self._info),
+        handlers: dict[str, tuple[Any, Callable[[Any, Any], None]]] = {
+            "query_place": (QueryPlace, self._query_place),
+            "add_place": (AddPlace, self._add_place),
+            "load_map": (LoadMap, self._load_map),
+            "save_map": (SaveMap, self._save_map),
+            "get_map_info": (GetMapInfo, self._get_map_info),
             "reset": (Trigger, self._reset),
         }
         self._services = [
-            node.create_service(kind, f"~/{name}", self._guarded(process_frame), callback_group=group)
-            for name, (kind, process_frame) in kinds.items()
+            session.node.create_service(kind, f"~/{name}", self._in_worker(handler), callback_group=group)
+            for name, (kind, handler) in handlers.items()
         ]
 
     def close(self) -> None:
         for service in self._services:
-            self._node.destroy_service(service)
+            self._session.node.destroy_service(service)
 
-    def _guarded(self, process_frame: Callable[[Engine, Any, Any], None]) -> Callable[[Any, Any], Any]:
-        """A user's mistake is an answer, not an exception."""
+    def _in_worker(self, handler: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
+        """Runs the handler in the worker thread. An exception becomes a response with ``success`` false, so that the client gets an answer."""
 
         def call(request: Any, response: Any) -> Any:
-            with self._node.busy:
-                engine, worker = self._node.engine, self._node.worker
+            with self._lock:
                 try:
-                    if engine is None or worker is None:
-                        raise VprError("the node is not configured")
-                    worker.submit(lambda: process_frame(engine, request, response)).result()
+                    self._session.worker.submit(lambda: handler(request, response)).result()
                     response.success = True
                 except (VprError, ValueError) as error:
                     response.success, response.message = False, str(error)
                 except CancelledError:
                     response.success, response.message = False, "the node is stopping"
-                except Exception as error:  # else the caller would have no answer
-                    response.success, response.message = False, f"a fault of this program: {error!r}"
-                    self._node.get_logger().error(f"a fault of this program: {traceback.format_exc()}")
+                except Exception as error:
+                    response.success, response.message = False, f"internal error: {error!r}"
+                    self._session.node.get_logger().error(f"internal error: {traceback.format_exc()}")
             return response
 
         return call
 
-    def _query(self, engine: Engine, request: Any, response: Any) -> None:
-        message = _picture(request)
-        found = engine.query(rgb_of(message, "the image"), request.top or None)
-        response.matches = matches_message(message.header, "", found)
-        response.message = found.why
+    def _query_place(self, request: Any, response: Any) -> None:
+        message = _image_of(request)
+        recognition = self._session.engine.query(rgb_of(message, "the image"), request.top or None)
+        response.matches = matches_message(message.header, "", recognition)
+        response.message = recognition.why
 
-    def _add(self, engine: Engine, request: Any, response: Any) -> None:
+    def _add_place(self, request: Any, response: Any) -> None:
         response.place_id = -1
-        node = self._node
-        given = bool(request.image.data) or bool(request.compressed.data)
-        if not given and node.newest is None:
-            raise VprError("no image was given, and none has come from a camera yet")
-        if given:
-            message = _picture(request)
-            stamp = seconds(message.header.stamp) or node.get_clock().now().nanoseconds * 1e-9
+        session, latest = self._session, self._session.latest_image
+        if request.image.data or request.compressed.data:
+            message = _image_of(request)
+            stamp = seconds(message.header.stamp) or session.node.get_clock().now().nanoseconds * 1e-9
             image, pose = rgb_of(message, "the image"), None
+        elif latest is not None:
+            incoming = incoming_frame(session, latest)
+            stamp, image, pose = latest.stamp, incoming.decode(), incoming.pose()
         else:
-            assert node.newest is not None
-            newest = arrival(node.newest, node.motion, node.cameras)
-            stamp, image, pose = node.newest.stamp, newest.decode(), newest.pose()
+            raise VprError("the request has no image, and no camera image was received yet; send an image")
         if request.has_pose:
             pose = pose_of(request.pose)
         frame = Frame(request.label or f"added {stamp:.9f}", stamp=stamp, pose=pose)
-        response.place_id = engine.add(frame, image, request.traverse or None)
+        response.place_id = session.engine.add(frame, image, request.traverse or None)
         response.message = f"place {response.place_id}: {frame.label}"
 
-    def _load(self, engine: Engine, request: Any, response: Any) -> None:
-        node = self._node
+    def _load_map(self, request: Any, response: Any) -> None:
         if not request.path:
             raise VprError("path is empty: name a .vprmap file")
-        place_map = PlaceMap.open(Path(request.path).expanduser(), engine.describer)
-        try:
-            node.engine = node.make_engine(place_map, engine.describer)
-        except BaseException:
-            place_map.close()
-            raise
-        engine.map.close()
+        place_map = self._session.load_map(Path(request.path).expanduser())
         response.places = len(place_map)
         response.message = f"{len(place_map)} places in {place_map.path}"
 
-    def _save(self, engine: Engine, request: Any, response: Any) -> None:
+    def _save_map(self, request: Any, response: Any) -> None:
         if not request.path:
-            raise VprError("path is empty: name the copy; the map itself is on disk already")
-        backup(engine.map, Path(request.path).expanduser())
-        response.message = f"{len(engine.map)} places in {request.path}"
+            raise VprError("path is empty: name the file of the copy; the map itself is already on disk")
+        place_map = self._session.engine.map
+        backup(place_map, Path(request.path).expanduser())
+        response.message = f"{len(place_map)} places in {request.path}"
 
-    def _info(self, engine: Engine, request: Any, response: Any) -> None:
-        info = map_info(engine.map)
+    def _get_map_info(self, request: Any, response: Any) -> None:
+        info = map_info(self._session.engine.map)
         response.path, response.places, response.with_pose = info.path, info.places, info.with_pose
-        response.traverses = [one.traverse.name for one in info.traverses]
+        response.traverses = [summary.traverse.name for summary in info.traverses]
         response.model_family, response.dim = info.model_family, info.dim
         response.size_bytes, response.memory_bytes = info.size_bytes, info.memory_bytes
 
-    def _reset(self, engine: Engine, request: Any, response: Any) -> None:
-        engine.reset("the sequence began anew, as was asked for")
-        response.message = "the sequence begins anew with the next frame"
+    def _reset(self, request: Any, response: Any) -> None:
+        self._session.engine.reset("the sequence was reset by a service call")
+        response.message = "the sequence starts again with the next frame"
 
 
-def _picture(request: Any) -> Any:
-    """The image of a request.
+def _image_of(request: Any) -> Any:
+    """The image message of a request.
 
     Raises:
-        VprError: there are both or none, or a pose that is not finite.
+        VprError: the request has both images or none.
     """
     raw, compressed = bool(request.image.data), bool(request.compressed.data)
     if raw == compressed:
         raise VprError(f"expected one of image and compressed, found {'both' if raw else 'neither'}")
-    message = request.image if raw else request.compressed
-    if not math.isfinite(seconds(message.header.stamp)):
-        raise VprError("the image's stamp is not a number")
-    return message
+    return request.image if raw else request.compressed

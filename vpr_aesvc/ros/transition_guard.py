@@ -1,4 +1,4 @@
-"""A transition that the node's state does not have is refused, as by nodes in C++."""
+"""Refuses a transition that is not possible in the current state, as rclcpp does."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from rclpy.lifecycle import LifecycleNode
 
 
 def install(node: LifecycleNode) -> None:
-    """rclpy (Humble to Jazzy) raises from the service where there is no such transition: the caller gets no answer, and the node ends."""
+    """Wraps the change_state service. rclpy (Humble to Jazzy) raises there: the client gets no response, and the node ends."""
     service = getattr(node, "_service_change_state", None)
     if service is None:
-        return  # a newer rclpy keeps it elsewhere
-    change = service.callback
+        return  # newer rclpy: another attribute
+    original = service.callback
 
-    def asked(request: Any, response: Any) -> Any:
-        known = node._state_machine.available_transitions
-        wanted = request.transition
-        if any(wanted.label == one[1] if wanted.label else wanted.id == one[0] for one in known):
-            return change(request, response)
-        there = ", ".join(f"{one[1]} ({one[0]})" for one in known) or "none"
+    def change_state(request: Any, response: Any) -> Any:
+        available = node._state_machine.available_transitions  # (id, label, ...) each
+        requested = request.transition
+        if any(requested.label == item[1] if requested.label else requested.id == item[0] for item in available):
+            return original(request, response)
+        names = ", ".join(f"{item[1]} ({item[0]})" for item in available) or "none"
         node.get_logger().warning(
-            f"there is no transition {wanted.label or wanted.id} from state {node._state_machine.current_state[1]}; "
-            f"there is {there}"
+            f"transition {requested.label or requested.id} is not possible in state {node._state_machine.current_state[1]}; "
+            f"possible: {names}"
         )
         response.success = False
         return response
 
-    service.callback = asked
+    service.callback = change_state

@@ -1,0 +1,147 @@
+"""What a configured node owns, from ``configure`` to ``cleanup``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rclpy.lifecycle import LifecycleNode
+
+from vpr_aesvc.describer import Describer
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.onboard.engine import Engine
+from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.ros.cameras import Cameras, ReceivedImage
+from vpr_aesvc.ros.diagnostics import Health
+from vpr_aesvc.ros.motion import Motion
+from vpr_aesvc.ros.publishers import Publishers
+from vpr_aesvc.ros.settings import NodeSettings
+
+
+class Session:
+    """Model, map, worker thread and publishers; while the node is active also its subscriptions (``cameras`` and ``motion``).
+
+    The worker thread alone uses engine and map; other threads only read how many places the map has.
+
+    Args:
+        process: called with (session, camera, image) in the worker thread; must not raise.
+
+    Raises:
+        VprError: model or map cannot be opened, or the settings do not fit the map.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        settings: NodeSettings,
+        health: Health,
+        process: Callable[[Session, str, ReceivedImage], None],
+    ) -> None:
+        self.node = node
+        self.settings = settings
+        self.health = health
+        self.cameras: Cameras | None = None
+        self.motion: Motion | None = None
+        self.latest_image: ReceivedImage | None = None
+        describer = open_model(settings)
+        self.engine = self._engine_for(open_map(settings, describer), describer)
+        self.publishers = Publishers(node, settings)
+        self.worker: LatestFrameWorker[ReceivedImage] = LatestFrameWorker(partial(process, self))
+
+    def activate(self, group: Any) -> None:
+        """Subscribes to poses and images, in a callback group."""
+        self.health.activated()
+        try:
+            self.motion = Motion(self.node, self.settings, self.health, group)
+            self.cameras = Cameras(self.node, self.settings, self.health, group, self._on_image)
+        except BaseException:
+            self.deactivate()
+            raise
+
+    def deactivate(self) -> None:
+        """Unsubscribes, and waits until the worker has finished its current frame."""
+        if self.cameras is not None:
+            self.cameras.close()
+            self.cameras = None
+        self.worker.forget()
+        self.worker.submit(lambda: None).result()
+        if self.motion is not None:
+            self.motion.close()
+            self.motion = None
+
+    def close(self) -> None:
+        """Stops the worker, then closes publishers and map. Call :meth:`deactivate` first."""
+        self.worker.stop()
+        self.publishers.close()
+        self.engine.map.close()
+
+    def load_map(self, path: Path) -> PlaceMap:
+        """Replaces the map. Call it in the worker thread.
+
+        Raises:
+            VprError: the map cannot be opened, or does not fit model and settings; the current map stays in use.
+        """
+        previous = self.engine
+        self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
+        previous.map.close()
+        return self.engine.map
+
+    def reset(self, reason: str) -> None:
+        """Drops poses and waiting frames and restarts the sequence, as after a jump of the clock."""
+        if self.motion is not None:
+            self.motion.forget()
+        self.worker.forget()
+        self.worker.submit(lambda: self.engine.reset(reason))
+
+    def _engine_for(self, place_map: PlaceMap, describer: Describer) -> Engine:
+        settings = self.settings
+        try:
+            return Engine(
+                place_map,
+                describer,
+                mode=settings.mode,
+                recognition=settings.recognition,
+                keyframes=settings.keyframes,
+                traverse=settings.traverse,
+            )
+        except BaseException:
+            place_map.close()
+            raise
+
+    def _on_image(self, image: ReceivedImage) -> None:
+        self.latest_image = image
+        self.worker.offer(image.camera, image)
+
+
+def open_model(settings: NodeSettings) -> Describer:
+    """The model, warmed up: its first image is slow."""
+    if not settings.model:
+        raise VprError(
+            "no model: set parameter model to a folder that `vpr train MY_BAG -o model` (on a laptop) or `vpr export` wrote"
+        )
+    path = Path(settings.model).expanduser()
+    describer = Describer.open(path, provider=settings.provider, threads=settings.threads or None)
+    describer.warm_up()
+    return describer
+
+
+def open_map(settings: NodeSettings, describer: Describer) -> PlaceMap:
+    """The map. Modes ``mapping`` and ``slam`` create a missing one."""
+    if not settings.map:
+        raise VprError(
+            "no map: set parameter map to a .vprmap file; make one with `vpr map build MY_BAG -m MODEL -o my.vprmap` or with mode mapping"
+        )
+    path = Path(settings.map).expanduser()
+    if path.exists():
+        return PlaceMap.open(path, describer)
+    if settings.mode == "localization":
+        raise VprError(
+            f"{path}: map not found; make it with `vpr map build MY_BAG -m {settings.model} -o {path}` or with mode mapping"
+        )
+    try:
+        return PlaceMap.create(path, describer)
+    except OSError as error:
+        raise VprError(f"{path}: cannot be created ({error.strerror or error})") from error
