@@ -3,6 +3,7 @@
 import os
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,12 @@ from tests.recordings.bags.bags import camera_pose, write_bag
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import read_image
-from vpr_aesvc.mapping import build_map_of_recording
+from vpr_aesvc.inputs import open_input
+from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.merge import add_map
-from vpr_aesvc.recordings import RecordingOptions, open_recording
 from vpr_aesvc.transforms import angle, distance
 
 FORMS = {
@@ -73,7 +75,7 @@ def dump(path, keep_created=False):
 
 
 def build(recording, describer, path, **words):
-    build_map_of_recording(recording, describer, path, **words)
+    build_map(recording, describer, path, **words)
     with PlaceMap.open(path) as place_map:
         return list(place_map.places().values()), place_map.descriptors()[1]
 
@@ -83,7 +85,7 @@ def test_all_forms_give_the_same_places_and_descriptors(frames, drawn_model, tmp
     expected = np.stack([describer.describe(read_image(frame.path)) for frame in frames[:8]]).astype(np.float16)
     for name, form in FORMS.items():
         path = write_bag(tmp_path / name, frames[:8], **form)
-        places, descriptors = build(open_recording(path), describer, tmp_path / f"{name}.vprmap", traverse="lap")
+        places, descriptors = build(open_input(path), describer, tmp_path / f"{name}.vprmap", traverse="lap")
         assert np.array_equal(descriptors, expected), name
         assert [place.stamp for place in places] == [frame.stamp for frame in frames[:8]], name
         for place, frame in zip(places, frames, strict=False):
@@ -139,7 +141,7 @@ def test_add_another_traverse(office, second, drawn_model, tmp_path):
         assert place_map.traverses()["again"].started == pytest.approx(1_700_000_020.0)
         assert all(place_map.thumbnail(place) is not None for place in place_map.places())
         descriptors = place_map.descriptors()[1][20:]
-        expected = build(open_recording(second), Describer.open(drawn_model), tmp_path / "alone.vprmap")[1]
+        expected = build(open_input(second), Describer.open(drawn_model), tmp_path / "alone.vprmap")[1]
         assert np.array_equal(descriptors, expected)
     before = dump(path, True)
     refused(vpr("map", "add", path, second), "has a traverse again already")
@@ -174,7 +176,7 @@ def test_a_map_that_is_damaged_midway_adds_nothing(office, second, drawn_model, 
     """The places of a traverse come in one transaction."""
     new, path = tmp_path / "new.vprmap", tmp_path / "office.vprmap"
     path.write_bytes(office[0].read_bytes())
-    build(open_recording(second), Describer.open(drawn_model), new)
+    build(open_input(second), Describer.open(drawn_model), new)
     with closing(sqlite3.connect(new)) as db:
         db.execute("UPDATE thumbnails SET jpeg = x'00' WHERE place = 9")
         db.commit()
@@ -203,7 +205,7 @@ def test_images_with_a_trajectory_and_a_trained_model(frames, office, tmp_path):
     finally:
         os.environ.pop("TMPDIR") if before is None else os.environ.__setitem__("TMPDIR", before)
     assert done.returncode == 0, done.stderr
-    assert "42 keyframes to train on" in done.stdout or "43 keyframes to train on" in done.stdout
+    assert "42 keyframes were used" in done.stdout or "43 keyframes were used" in done.stdout
     assert not [file for file in temporary.iterdir() if file.name.startswith("vpr-")]
     before = dump(office[0], True)
     refused(vpr("map", "add", office[0], *words[:-1], "-m", tmp_path / "model"), "was made with model")
@@ -221,24 +223,27 @@ def test_the_recording_is_read_in_constant_memory(bag, drawn_model, tmp_path):
     import gc
     import weakref
 
-    recording, alive, most = open_recording(bag, RecordingOptions()), [], 0
+    recording, alive, most = open_input(bag, InputOptions()), [], 0
 
     class Watched:
-        path, kind, images, skip_counts = recording.path, recording.kind, recording.images, recording.skip_counts
+        path, kind, skip_counts, is_recording = recording.path, recording.kind, recording.skip_counts, True
 
-        def frames(self):
+        def __len__(self):
+            return len(recording)
+
+        def __iter__(self):
             nonlocal most
-            for recorded in recording.frames():
-                original = recorded.decode
+            for frame in recording:
+                original = frame.decode
 
                 def decode(original=original):
                     image = original()
                     alive.append(weakref.ref(image))
                     return image
 
-                yield type(recorded)(recorded.frame, decode)
+                yield replace(frame, decode=decode)
                 gc.collect()
                 most = max(most, sum(one() is not None for one in alive))
 
-    build_map_of_recording(Watched(), Describer.open(drawn_model), tmp_path / "m.vprmap")
+    build_map(Watched(), Describer.open(drawn_model), tmp_path / "m.vprmap")
     assert len(alive) == 20 and most <= 2

@@ -9,9 +9,9 @@ from tests.command import refused, vpr
 from tests.recordings.bags.bags import FX, camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, read_image
-from vpr_aesvc.recognition.run import odometry_between
+from vpr_aesvc.frame_source import SkipCounts
+from vpr_aesvc.recognition.run_follower import odometry_between
 from vpr_aesvc.recordings.decoded import decoded, thinned
-from vpr_aesvc.recordings.recording import RecordedFrame, SkipCounts
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Intrinsics
 
@@ -51,12 +51,12 @@ def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F81
             away.append(distance(camera_pose(place), camera_pose(frame)))
     assert len(away) >= 35 and max(away) < 1
     assert f"{len(away)} of 44 accepted" in said and "R@1 1.000, R@5 1.000 over 44 queries, right within 1.1 m" in said
-    assert f"{np.median(away):.2f} m (median)" in said and f"{max(away):.2f} m (at most)" in said
+    assert f"{np.median(away):.2f} m (median)" in said and f"{max(away):.2f} m (maximum)" in said
 
 
 def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F811
     long = vpr("query", corridor_bags.map, corridor_bags.later, "--no-geometry", "--no-sequence")
-    assert "0 of 44 accepted" in long.stderr and "the likeliest, " in long.stderr and ": not accepted" in long.stderr
+    assert "0 of 44 accepted" in long.stderr and "the most probable match, " in long.stderr and ": not accepted" in long.stderr
     assert "last accepted" in long.stdout and long.stdout.count(" of 4 ") == 11 and "x, y [m]" in long.stdout
     thin = vpr("query", corridor_bags.map, corridor_bags.later, "--rate", "0.5", "--no-geometry", "--json")
     stamps = [json.loads(line)["stamp"] for line in thin.stdout.splitlines()]
@@ -65,8 +65,8 @@ def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F81
 
 def test_what_does_not_fit_a_recording(corridor_bags, tmp_path, drawn, drawn_map):  # noqa: F811
     refused(vpr("query", corridor_bags.map, corridor_bags.later, "--shortlist", "9"), "leave out --shortlist")
-    refused(vpr("query", drawn_map, drawn, "--rate", "2"), "--rate is for recordings")
-    refused(vpr("query", drawn_map, drawn, "--image-topic", "/x"), "--image-topic is for a recording")
+    refused(vpr("query", drawn_map, drawn, "--rate", "2"), "--rate is for a recording")
+    refused(vpr("query", drawn_map, drawn, "--image-topic", "/x"), "--image-topic is for a ROS bag")
     refused(vpr("query", corridor_bags.map, tmp_path / "gone.mcap"), "no such file")
     unposed = write_bag(tmp_path / "unposed", corridor_bags.later_frames[:2], compressed=True, poses=None)
     done = vpr("query", corridor_bags.map, unposed, "--json", "--no-geometry")
@@ -75,7 +75,7 @@ def test_what_does_not_fit_a_recording(corridor_bags, tmp_path, drawn, drawn_map
 
 def recorded(stamps, images):
     return [
-        RecordedFrame(Frame(str(at), stamp=stamp), image)
+        Frame(str(at), stamp=stamp, decode=image)
         for at, (stamp, image) in enumerate(zip(stamps, images, strict=True))
     ]
 
@@ -93,7 +93,7 @@ def test_frames_are_decoded_in_order_and_damaged_ones_noted(corridor_bags, tmp_p
 
 def test_thinning_keeps_the_beat():
     def kept(stamps, rate):
-        return [one.frame.stamp for one in thinned(recorded(stamps, [None] * len(stamps)), rate)]
+        return [one.stamp for one in thinned(recorded(stamps, [None] * len(stamps)), rate)]
 
     at_30 = [at / 30 for at in range(300)]
     assert len(kept(at_30, 20.0)) == 200 and len(kept(at_30, 10.0)) == 100 and kept(at_30, None) == at_30

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import DATA
-from vpr_aesvc.datasets import open_input
+from vpr_aesvc.inputs import open_input
 
 
 def make_pitts_shaped(folder: Path, database: int, queries: int, layout: Literal["published", "downloader"]) -> Path:

@@ -7,9 +7,9 @@ import pytest
 
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.frame_source import FrameSource, InputOptions
+from vpr_aesvc.images import image_of
 from vpr_aesvc.inputs import open_input
-from vpr_aesvc.frame_source import Recording
 from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.transforms import OPTICAL, angle, compose, distance, inverse, rotation_matrix
 
@@ -31,7 +31,7 @@ def write_kitti(path, poses):
     return path
 
 
-def opened(folder, trajectory, **options) -> Recording:
+def opened(folder, trajectory, **options) -> FrameSource:
     return open_input(folder, InputOptions(trajectory=trajectory, **options))
 
 
@@ -59,13 +59,14 @@ def in_first_image(pose, first):
 def test_names_that_are_nanoseconds_and_a_robots_trajectory(frames, tmp_path):
     folder = links(tmp_path / "data", frames, lambda frame: f"{round(frame.stamp * 1e9)}.jpg")
     trajectory = write_poses(tmp_path / "robot.txt", [(frame.stamp, frame.pose) for frame in frames])
-    assert is_recording(folder, InputOptions(trajectory=trajectory)) and not is_recording(folder)
+    assert not open_input(folder).is_recording
     recording = opened(folder, trajectory, pose_gap=0.6)
+    assert recording.is_recording and recording.is_run
     found = list(recording)
     assert [one.stamp for one in found] == pytest.approx([frame.stamp for frame in frames])
     assert all(same(one.pose, frame.pose) for one, frame in zip(found, frames, strict=True))
-    assert found[0].frame.label == f"{round(frames[0].stamp * 1e9)}.jpg"
-    assert found[3].decode().shape == (384, 512, 3)
+    assert found[0].label == f"{round(frames[0].stamp * 1e9)}.jpg"
+    assert image_of(found[3]).shape == (384, 512, 3)
     assert any("look along x" in note for note in recording.notes)
 
 
@@ -84,8 +85,8 @@ def test_tum_rgbd(frames, tmp_path):
     stamped = [(frame.stamp + 0.001, optical(frame.pose)) for frame in frames]  # of another clock, as ground truth is
     recording = opened(tmp_path / "set", write_poses(tmp_path / "set" / "groundtruth.txt", stamped))
     found = list(recording)
-    assert len(found) == recording.images == 20
-    assert found[0].frame.pose is not None
+    assert len(found) == len(recording) == 20
+    assert found[0].pose is not None
     assert all(distance(one.pose, frame.pose) < 0.01 for one, frame in zip(found[1:], frames[1:], strict=True))
     assert all(angle(one.pose, frame.pose) < 0.01 for one, frame in zip(found[1:], frames[1:], strict=True))
 

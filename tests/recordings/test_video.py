@@ -6,12 +6,12 @@ import pytest
 
 from tests.recordings.corridor import corridor_frames, pose_at
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import InputOptions, SkipCounts
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import keyframes
-from vpr_aesvc.recordings import RecordingOptions, is_recording, open_recording
 from vpr_aesvc.recordings.decoded import decoded
-from vpr_aesvc.recordings.recording import SkipCounts
 from vpr_aesvc.transforms import distance
 
 CODERS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "XVID"}
@@ -41,12 +41,12 @@ def write_trajectory(path, start):
 
 
 def test_frames_and_stamps(video, frames):
-    assert is_recording(video)
-    recording = open_recording(video)
-    found = list(recording.frames())
-    assert len(found) == recording.images == 30
-    assert [one.frame.stamp for one in found] == pytest.approx([0.5 * at for at in range(30)], abs=1e-3)
-    assert len({one.frame.label for one in found}) == 30
+    recording = open_input(video)
+    assert recording.is_recording
+    found = list(recording)
+    assert len(found) == len(recording) == 30
+    assert [one.stamp for one in found] == pytest.approx([0.5 * at for at in range(30)], abs=1e-3)
+    assert len({one.label for one in found}) == 30
     # pictures may be asked for late, and in any order
     for at in (29, 0, 7):
         picture = found[at].decode()
@@ -55,17 +55,17 @@ def test_frames_and_stamps(video, frames):
 
 
 def test_decoding_ahead_in_a_thread_gives_the_same_pictures(video):
-    recording = open_recording(video)
+    recording = open_input(video)
     skip_counts = SkipCounts()
-    ahead = [frame.image.tobytes() for frame in decoded(recording.frames(), skip_counts)]
-    assert ahead == [one.decode().tobytes() for one in recording.frames()] and not len(skip_counts)
+    ahead = [frame.image.tobytes() for frame in decoded(recording, skip_counts)]
+    assert ahead == [one.decode().tobytes() for one in recording] and not len(skip_counts)
 
 
 def test_keyframes_by_time_and_by_pose(video, frames, tmp_path):
-    assert len(list(keyframes(open_recording(video), KeyframeSettings(seconds=2)))) == 8
+    assert len(list(keyframes(open_input(video), KeyframeSettings(seconds=2)))) == 8
     trajectory = write_trajectory(tmp_path / "t.txt", 0)
-    recording = open_recording(video, RecordingOptions(trajectory=trajectory))
-    poses = [one.frame.pose for one in recording.frames()]
+    recording = open_input(video, InputOptions(trajectory=trajectory))
+    poses = [one.pose for one in recording]
     assert all(distance(pose, frame.pose) < 0.01 for pose, frame in zip(poses, frames, strict=True))
     # on a circle of 3.77 m, two frames lie 5 m apart where ten steps are between them
     assert len(list(keyframes(recording, KeyframeSettings(meters=5, degrees=180)))) == 3
@@ -73,10 +73,10 @@ def test_keyframes_by_time_and_by_pose(video, frames, tmp_path):
 
 def test_a_trajectory_on_another_clock(video, tmp_path):
     with pytest.raises(VprError, match="seconds from the beginning of"):
-        open_recording(video, RecordingOptions(trajectory=write_trajectory(tmp_path / "t.txt", 1.7e9)))
+        open_input(video, InputOptions(trajectory=write_trajectory(tmp_path / "t.txt", 1.7e9)))
     (tmp_path / "kitti.txt").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
     with pytest.raises(VprError, match="KITTI format, which has no stamps"):
-        open_recording(video, RecordingOptions(trajectory=tmp_path / "kitti.txt"))
+        open_input(video, InputOptions(trajectory=tmp_path / "kitti.txt"))
 
 
 def test_cut_short(video, tmp_path):
@@ -84,19 +84,19 @@ def test_cut_short(video, tmp_path):
     cut.write_bytes(video.read_bytes()[: int(0.6 * video.stat().st_size)])
     if video.suffix == ".mp4":  # its index stood at the end
         with pytest.raises(VprError, match="was not closed has no index"):
-            open_recording(cut)
+            open_input(cut)
         return
     with pytest.raises(VprError, match=r"ends after \d+ of 30 frames.*--keep-good"):
-        list(open_recording(cut).frames())
-    recording = open_recording(cut, RecordingOptions(keep_good=True))
-    assert 10 < len(list(recording.frames())) < 25
+        list(open_input(cut))
+    recording = open_input(cut, InputOptions(keep_good=True))
+    assert 10 < len(list(recording)) < 25
     assert list(recording.skip_counts.counts) == ["the rest of the video, damaged"]
 
 
 def test_not_a_video(tmp_path):
     (tmp_path / "letter.mp4").write_text("Dear reader")
     with pytest.raises(VprError, match=r"letter\.mp4: not a video"):
-        open_recording(tmp_path / "letter.mp4")
+        open_input(tmp_path / "letter.mp4")
     (tmp_path / "empty.avi").touch()
     with pytest.raises(VprError, match=r"empty\.avi: not a video"):
-        open_recording(tmp_path / "empty.avi")
+        open_input(tmp_path / "empty.avi")

@@ -6,13 +6,14 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 from pydantic import ValidationError
 from rich.table import Table
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
-from vpr_aesvc.cli.console import EMBEDDINGS_HELP, err, out, progress_bars, say_skipped
+from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped
+from vpr_aesvc.cli.options import EMBEDDINGS_HELP, Output
 from vpr_aesvc.cli.train import parse_sizes
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
@@ -24,28 +25,28 @@ from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
 def bench_command(
-    dataset: Annotated[
-        str, typer.Argument(metavar="SET", help=f"{', '.join(BENCHMARKS)}, or the folder of your own data.")
-    ],
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder of results to make.")],
-    data: Annotated[Path | None, typer.Option(help="Where a named set lies; see `vpr data check SET`.")] = None,
-    backbone: Annotated[str, typer.Option(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
-    embeddings: Annotated[Path | None, typer.Option(help=EMBEDDINGS_HELP)] = None,
-    methods: Annotated[str, typer.Option(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),
-    sizes: Annotated[str, typer.Option(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
-    seed: Annotated[int, typer.Option(help="Same images and seed give the same numbers.")] = 0,
+    set: Annotated[str, Parameter(help=f"{', '.join(BENCHMARKS)}, or the folder of your own data.")],
+    /,
+    *,
+    output: Output,
+    data: Annotated[Path | None, Parameter(help="Where a named set lies; see `vpr data check SET`.")] = None,
+    backbone: Annotated[str, Parameter(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
+    embeddings: Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)] = None,
+    methods: Annotated[str, Parameter(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),
+    sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
+    seed: Annotated[int, Parameter(help="Same images and seed give the same numbers.")] = 0,
     cache: Annotated[
-        Path | None, typer.Option(help="Where embeddings are kept between runs.", show_default="~/.cache/vpr_aesvc")
+        Path | None, Parameter(help="Where embeddings are kept between runs; default ~/.cache/vpr_aesvc.")
     ] = None,
     sequence: Annotated[
-        bool, typer.Option("--sequence", help="Recognize the queries too, following each sequence in order.")
+        bool, Parameter(negative="", help="Recognize the queries too, following each sequence in order.")
     ] = False,
     geometry: Annotated[
-        bool, typer.Option("--geometry", help="Recognize the queries too, comparing key points with the best places'.")
+        bool, Parameter(negative="", help="Recognize the queries too, comparing key points with the best places'.")
     ] = False,
     false_positive_rate: Annotated[
         float | None,
-        typer.Option(
+        Parameter(
             help="Recognize the queries too, accepting at most this part of the images from elsewhere. "
             f"With --sequence or --geometry {RecognizerSettings().false_positive_rate} by default.",
         ),
@@ -66,8 +67,8 @@ def bench_command(
                vpr bench my_building/ --methods raw,whitening --sequence --geometry -o results/
     """
     from vpr_aesvc.evaluation.bench import bench
-    from vpr_aesvc.evaluation.outcome import write_run
-    from vpr_aesvc.evaluation.report import check_installed
+    from vpr_aesvc.evaluation.benchmark_files import write_benchmark
+    from vpr_aesvc.evaluation.page import check_installed
 
     check_free(output, "results")
     check_installed()
@@ -75,8 +76,8 @@ def bench_command(
     check_methods(wanted)
     chosen = parse_sizes(sizes)
     recognition = _recognition(sequence, geometry, false_positive_rate)
-    frames = open_dataset(dataset, data)
-    title = BENCHMARKS[dataset].title if dataset in BENCHMARKS else Path(dataset).resolve().name
+    frames = open_dataset(set, data)
+    title = BENCHMARKS[set].title if set in BENCHMARKS else Path(set).resolve().name
     opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, frames.frames)
     with ExitStack() as stack:
         kept = None
@@ -85,12 +86,12 @@ def bench_command(
         progress = stack.enter_context(progress_bars())
         run = bench(frames, title, opened, wanted, chosen, seed, kept, progress, recognition)
         progress("writing the report", 0, 1)
-        sentences = write_run(run, dataset if dataset in BENCHMARKS else title, output)
+        sentences = write_benchmark(run, set if set in BENCHMARKS else title, output)
         progress("writing the report", 1, 1)
     say_skipped(run.protocol["skipped"], len(frames))
     for size in run.protocol["sizes_left_out"]:
         err.print(f"warning: size {size} is more than these images can fill; left out", style="yellow")
-    out.print(results_table(run.findings.results))
+    out.print(results_table(run.evaluation.results))
     if run.recognition is not None:
         out.print(recognition_table(run.recognition))
     for sentence in sentences:

@@ -22,10 +22,6 @@ from vpr_aesvc.frame_source import FrameSource
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
-EMBEDDINGS_HELP = (
-    "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
-    "or .h5 as hloc writes it."
-)
 
 
 class _Speed(ProgressColumn):

@@ -7,17 +7,18 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import App, Parameter
 from rich.table import Table
 
 from vpr_aesvc.cli.console import out
+from vpr_aesvc.cli.options import Json
 from vpr_aesvc.datasets.positives import Tolerance
 
-app = typer.Typer(no_args_is_help=True, help="Benchmark data sets: which are known, and is one whole?")
+app = App(name="data", help="Benchmark data sets: which are known, and is one whole?")
 _SHOWN = 10
 
 
-@app.command("list")
+@app.command(name="list")
 def list_command() -> None:
     """List the known sets."""
     from vpr_aesvc.datasets.catalog import BENCHMARKS
@@ -38,19 +39,21 @@ def list_command() -> None:
     out.print("next: vpr data check SET --data FOLDER says what a set wants, and what of it is there", markup=False)
 
 
-@app.command("check")
+@app.command(name="check")
 def check_command(
-    name: Annotated[str, typer.Argument(metavar="SET", help="A set of `vpr data list`, or a path of your own data.")],
-    data: Annotated[Path | None, typer.Option("--data", help="The root folder of a named set.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, every file named.")] = False,
-) -> None:
+    set: Annotated[str, Parameter(help="A set of `vpr data list`, or a path of your own data.")],
+    /,
+    *,
+    data: Annotated[Path | None, Parameter(help="The root folder of a named set.")] = None,
+    as_json: Json = False,
+) -> int:
     """Say what of a set is there; exit code 0 when it is whole, 1 when something is wrong."""
     from vpr_aesvc.datasets.check import check_dataset
 
-    check = check_dataset(name, data)
+    check = check_dataset(set, data)
     if as_json:
-        typer.echo(json.dumps({**asdict(check), "whole": check.whole}))
-        raise typer.Exit(0 if check.whole else 1)
+        print(json.dumps({**asdict(check), "whole": check.whole}))
+        return 0 if check.whole else 1
     out.print(f"{check.title}: {check.root}", markup=False)
     out.print(f"  read as {check.kind}", markup=False)
     for what, found, expected in (
@@ -70,13 +73,15 @@ def check_command(
     ):
         _names(what, names)
     out.print("whole" if check.whole else "not whole", markup=False, style="green" if check.whole else "red")
-    raise typer.Exit(0 if check.whole else 1)
+    return 0 if check.whole else 1
 
 
-@app.command("frames")
+@app.command(name="frames")
 def frames_command(
-    name: Annotated[str, typer.Argument(metavar="SET", help="A set of `vpr data list`, or a path of your own data.")],
-    data: Annotated[Path | None, typer.Option("--data", help="The root folder of a named set.")] = None,
+    set: Annotated[str, Parameter(help="A set of `vpr data list`, or a path of your own data.")],
+    /,
+    *,
+    data: Annotated[Path | None, Parameter(help="The root folder of a named set.")] = None,
 ) -> None:
     """Print the frames of a set in the order in which they are read, as a frames.csv with absolute paths.
 
@@ -85,7 +90,7 @@ def frames_command(
     from vpr_aesvc.datasets.catalog import open_dataset
     from vpr_aesvc.datasets.frames_csv import frames_as_csv
 
-    typer.echo(frames_as_csv(open_dataset(name, data)), nl=False)
+    print(frames_as_csv(open_dataset(set, data)), end="")
 
 
 def _names(what: str, names: tuple[str, ...]) -> None:

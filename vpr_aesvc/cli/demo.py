@@ -7,11 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 from rich.markup import escape
 from rich.table import Table
 
 from vpr_aesvc.cli.console import err, out, progress_bars
+from vpr_aesvc.cli.options import Output
 from vpr_aesvc.cli.train import describe_model
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.files import check_free, new_folder
@@ -21,14 +22,15 @@ _METHODS = ("raw", "pca", "aesvc", "rotation")
 
 
 def demo_command(
-    output: Annotated[Path, typer.Option("-o", "--output", help="The folder to make.")] = Path("demo"),
-    seed: Annotated[int, typer.Option(help="Another seed draws another street.")] = 0,
+    *,
+    output: Output = Path("demo"),
+    seed: Annotated[int, Parameter(help="Another seed draws another street.")] = 0,
 ) -> None:
     """Draw a street, drive it twice, train on the first drive, recognize the second; write a report.
 
     Nothing is downloaded. Takes a minute or two.
     """
-    from vpr_aesvc.evaluation.report import check_installed
+    from vpr_aesvc.evaluation.page import check_installed
 
     check_free(output, "demo")
     check_installed()
@@ -48,24 +50,24 @@ def demo_command(
 def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> tuple[Describer, Table, list[str]]:
     from vpr_aesvc.backbones import open_backbone
     from vpr_aesvc.cli.bench import results_table
-    from vpr_aesvc.datasets import open_input
+    from vpr_aesvc.datasets import open_images
     from vpr_aesvc.datasets.positives import Tolerance
     from vpr_aesvc.demo import draw_route
     from vpr_aesvc.evaluation.bench import bench
-    from vpr_aesvc.evaluation.outcome import report_of
+    from vpr_aesvc.evaluation.benchmark_report import benchmark_report
     from vpr_aesvc.evaluation.report import write_report
     from vpr_aesvc.mapping import build_map
     from vpr_aesvc.training import train
 
     table = draw_route(folder / "route", seed=seed, progress=lambda done, of: progress("drawing the street", done, of))
-    route = replace(open_input(table), stated=Tolerance("meters", _TOLERANCE))
+    route = replace(open_images(table), stated=Tolerance("meters", _TOLERANCE))
     morning = route.split("database").frames
     backbone = open_backbone("hog")
     model = train(morning, backbone, folder / "model", seed=seed, progress=progress)
     build_map(morning, model, folder / "place.vprmap", progress=lambda done, of: progress("building the map", done, of))
     run = bench(route, "A street drawn for this demo", backbone, _METHODS, seed=seed, progress=progress)
-    report = report_of(run, "demo")
+    report = benchmark_report(run, "demo")
     report.summary.insert(0, "The database is the morning's drive along the street, the queries are the evening's.")
     report.notes.insert(0, ("model chosen", f"{model.trained.method}: {model.trained.training.why}"))
     write_report(report, folder / "report.html")
-    return model, results_table(run.findings.results), report.summary
+    return model, results_table(run.evaluation.results), report.summary

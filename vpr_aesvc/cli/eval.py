@@ -17,9 +17,10 @@ from vpr_aesvc.cli.options import InputFlags, InputPath, KeyframeFlags, Output, 
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.drive import Drive, check_poses, check_together, drive_in_map, drive_loops
-from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure
-from vpr_aesvc.evaluation.drive_report import DriveReport, check_installed, heads, rows, write_drive
+from vpr_aesvc.evaluation.drive import Drive, check_poses, check_same_frame, drive_in_map, drive_loops
+from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure_drive
+from vpr_aesvc.evaluation.drive_report import DriveReport, table_header, table_rows, write_drive
+from vpr_aesvc.evaluation.page import check_installed
 from vpr_aesvc.files import check_free
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import keyframes as keyframes_of
@@ -45,9 +46,12 @@ def eval_command(
     *,
     output: Output,
     map: Annotated[
-        Path | None, Parameter(help="Recognize the run in this map; its poses must be in the run's frame. Default: find loops.")
+        Path | None,
+        Parameter(help="Recognize the run in this map; its poses must be in the run's frame. Default: find loops."),
     ] = None,
-    model: Annotated[Path | None, Parameter(name=("--model", "-m"), help="A model folder; with --map, default the map's.")] = None,
+    model: Annotated[
+        Path | None, Parameter(name=("--model", "-m"), help="A model folder; with --map, default the map's.")
+    ] = None,
     within: Annotated[
         float | None,
         Parameter(
@@ -96,7 +100,7 @@ def eval_command(
     else:
         with PlaceMap.open(map) as place_map:
             describer = runtime.describer(place_map, model)
-            check_together(source, place_map)
+            check_same_frame(source, place_map)
             drive = _in_map(source, place_map, describer, settings, rate)
             how = {"map": f"{map}, {len(place_map)} places", "rate": "all frames" if rate is None else f"{rate:g} Hz"}
     if not len(drive):
@@ -104,7 +108,7 @@ def eval_command(
     say_source(source)
     if drive.without_pose:
         err.print(f"{drive.without_pose} frames have no pose; they were left out")
-    measures = measure(drive, within)
+    measures = measure_drive(drive, within)
     how |= {"model": f"{describer.path}, {describer.fingerprint}", "false-positive rate": f"{false_positive_rate:g}"}
     how |= {"distances": "straight, in x, y and z, between the frame's pose and the place's"}
     how |= {"left out": "; ".join(source.skip_counts.lines()) or "nothing"}
@@ -122,7 +126,7 @@ def eval_command(
         out.print(sentence, markup=False, soft_wrap=True)
     if drive.loops:
         out.print(
-            f"Distances above {max(measures.askable):g} m are not counted: places that near were passed {loops.recent_meters:g} m "
+            f"Distances above {max(measures.recognizable):g} m are not counted: places that near were passed {loops.recent_meters:g} m "
             "before; --recent-meters leaves out more.",
             markup=False,
         )
@@ -166,11 +170,11 @@ def _check_numbers(
 def measures_tables(measures: DriveMeasures) -> list[Table]:
     """A row for each variant: what is recognized, then when. Each table fits 80 columns."""
     tables = []
-    columns = heads(measures)
+    columns = table_header(measures)
     for chosen in (range(len(columns) - 2), (0, len(columns) - 2, len(columns) - 1)):
         table = Table(*(columns[at] for at in chosen))
         table.columns[0].no_wrap = True
-        for row in rows(measures):
+        for row in table_rows(measures):
             table.add_row(*(row[at] for at in chosen))
         tables.append(table)
     return tables

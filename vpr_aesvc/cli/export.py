@@ -21,11 +21,14 @@ def export_command(
     *,
     output: Output,
     precision: Annotated[
-        Literal["fp32", "fp16", "int8"], Parameter(help="fp16 is for a GPU; int8 is the fastest for a transformer on a CPU.")
+        Literal["fp32", "fp16", "int8"],
+        Parameter(help="fp16 is for a GPU; int8 is the fastest for a transformer on a CPU."),
     ] = "fp32",
     calibrate: Annotated[
         Path | None,
-        Parameter(help="Images (the rows with split `database`), a bag or a video, to calibrate with and to check the export on."),
+        Parameter(
+            help="Images (the rows with split `database`), a bag or a video, to calibrate with and to check the export on."
+        ),
     ] = None,
     force: Annotated[bool, Parameter(negative="", help="Write the export even if the check fails.")] = False,
 ) -> None:

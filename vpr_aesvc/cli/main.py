@@ -21,6 +21,7 @@ except KeyboardInterrupt:  # most of the first second is spent on imports
 
 app = App(
     name="vpr",
+    suppress_keyboard_interrupt=False,
     version=__version__,
     help_format="rich",
     result_action="return_value",

@@ -5,28 +5,32 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import App, Parameter
 from rich.markup import escape
 from rich.table import Table
 
-from vpr_aesvc.cli import map_build, map_tools
+from vpr_aesvc.cli import map_tools
 from vpr_aesvc.cli.console import out, progress_bars
+from vpr_aesvc.cli.map_build import add_command, build_command
+from vpr_aesvc.cli.options import Json, MapPath
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 
-app = typer.Typer(no_args_is_help=True, help="Make a place map, look into one, and keep it in order.")
+app = App(name="map", help="Make a place map, look into one, and keep it in order.")
 _SHOWN = 20
 
-map_build.add_to(app)
+app.command(build_command, name="build")
+app.command(add_command, name="add")
 
 
-@app.command("info")
+@app.command(name="info")
 def info_command(
-    map: Annotated[Path, typer.Argument(help="A .vprmap file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    map: MapPath,
+    /,
+    *,
+    as_json: Json = False,
 ) -> None:
     """Say what a map holds."""
     from vpr_aesvc.placemap.info import map_info
@@ -34,7 +38,7 @@ def info_command(
     with PlaceMap.open(map) as place_map:
         info = map_info(place_map)
     if as_json:
-        typer.echo(json.dumps(asdict(info)))
+        print(json.dumps(asdict(info)))
         return
     out.print(
         f"[bold]{escape(info.path)}[/]: {info.places} places, {info.size_bytes / 1e6:.2f} MB on disk, "
@@ -69,10 +73,12 @@ def _date(seconds: float) -> str:
         return f"started {seconds:g}"
 
 
-@app.command("check")
+@app.command(name="check")
 def check_command(
-    map: Annotated[Path, typer.Argument(help="A .vprmap file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    map: MapPath,
+    /,
+    *,
+    as_json: Json = False,
 ) -> None:
     """Is a map whole? Reads everything in it: each checksum, orphans, numbers, and the file's own structure.
 
@@ -83,7 +89,7 @@ def check_command(
     with progress_bars() as progress:
         report = check_map(map, lambda done, of: progress("checking places", done, of))
     if as_json:
-        typer.echo(json.dumps(asdict(report)))
+        print(json.dumps(asdict(report)))
     else:
         for problem in report.problems[:_SHOWN]:
             out.print(f"  {problem}", markup=False)
@@ -97,12 +103,14 @@ def check_command(
         out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails", markup=False)
 
 
-@app.command("plan")
+@app.command(name="plan")
 def plan_command(
-    map: Annotated[Path, typer.Argument(help="A .vprmap file.")],
-    ms: Annotated[float | None, typer.Option(help="Milliseconds that one search may take on this machine.")] = None,
-    mb: Annotated[float | None, typer.Option(help="Megabytes that the map's descriptors may fill in memory.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object instead of text.")] = False,
+    map: MapPath,
+    /,
+    *,
+    ms: Annotated[float | None, Parameter(help="Milliseconds that one search may take on this machine.")] = None,
+    mb: Annotated[float | None, Parameter(help="Megabytes that the map's descriptors may fill in memory.")] = None,
+    as_json: Json = False,
 ) -> None:
     """What searching this map costs on this machine, for each size and precision, and what of it fits a budget.
 
@@ -124,7 +132,7 @@ def plan_command(
         )
     best = choose(plans, Budget(ms, mb))
     if as_json:
-        typer.echo(json.dumps({"plans": [asdict(plan) for plan in plans], "chosen": asdict(best)}))
+        print(json.dumps({"plans": [asdict(plan) for plan in plans], "chosen": asdict(best)}))
         return
     table = Table("size", "in", "shortlist", "ms", "MB", "same as full search")
     for plan in plans:
@@ -135,4 +143,5 @@ def plan_command(
     out.print(str(best), markup=False)
 
 
-map_tools.add_to(app)
+for name, command in map_tools.COMMANDS.items():
+    app.command(command, name=name)

@@ -28,7 +28,8 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.merge import add_map, beside, require_new_traverses
+from vpr_aesvc.placemap.copies import temporary_folder_beside
+from vpr_aesvc.placemap.merge import add_map, require_new_traverses
 
 _Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 _Embeddings = Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)]
@@ -77,7 +78,7 @@ def add_command(
 
     Example:  vpr map add office.vprmap second_drive.mcap
     """
-    with PlaceMap.open(map) as place_map, beside(map) as folder:
+    with PlaceMap.open(map) as place_map, temporary_folder_beside(map) as folder:
         if not os.access(map, os.W_OK):
             raise VprError(f"{map}: can only be read here")
         source = reading.open(input, embeddings, **keyframes.given)

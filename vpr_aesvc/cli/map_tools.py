@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter, validators
 
 from vpr_aesvc.cli.console import out, progress_bars
+from vpr_aesvc.cli.options import MapPath, Output, at_least
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Pose
 
-Map = Annotated[Path, typer.Argument(help="A .vprmap file.")]
-NewMap = Annotated[Path, typer.Option("-o", "--output", help="The map file to make.")]
 _TUM = (".tum", ".txt")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Registers the commands."""
-    for name, command in (
-        ("prune", prune_command),
-        ("merge", merge_command),
-        ("backup", backup_command),
-        ("salvage", salvage_command),
-        ("export", export_command),
-        ("import", import_command),
-    ):
-        app.command(name)(command)
-
-
 def prune_command(
-    map: Map,
-    output: NewMap,
+    map: MapPath,
+    /,
+    *,
+    output: Output,
     places: Annotated[
-        int | None, typer.Option(min=1, help="Keep at most so many, instead of as few as --max-loss allows.")
+        int | None,
+        Parameter(validator=at_least(1), help="Keep at most so many, instead of as few as --max-loss allows."),
     ] = None,
-    max_loss: Annotated[float, typer.Option(min=0, max=1, help="Part of the right answers that may be lost.")] = 0.01,
+    max_loss: Annotated[
+        float, Parameter(validator=validators.Number(gte=0, lte=1), help="Part of the right answers that may be lost.")
+    ] = 0.01,
     radius: Annotated[
         float | None,
-        typer.Option(
-            help="Meters within which one place may stand for another; three times the usual step by default."
-        ),
+        Parameter(help="Meters within which one place may stand for another; three times the usual step by default."),
     ] = None,
 ) -> None:
     """Make a smaller map that covers the same ground.
@@ -78,16 +68,18 @@ def prune_command(
 
 
 def merge_command(
-    first: Annotated[Path, typer.Argument(help="A .vprmap file; its coordinates are kept.")],
-    second: Annotated[Path, typer.Argument(help="A .vprmap file of the same model.")],
-    output: NewMap,
+    first: Annotated[Path, Parameter(help="A .vprmap file; its coordinates are kept.")],
+    second: Annotated[Path, Parameter(help="A .vprmap file of the same model.")],
+    /,
+    *,
+    output: Output,
     transform: Annotated[
         str,
-        typer.Option(help="Brings the second map's poses into the first's: x,y,z,yaw in meters and degrees about z."),
+        Parameter(help="Brings the second map's poses into the first's: x,y,z,yaw in meters and degrees about z."),
     ] = "0,0,0,0",
 ) -> None:
     """Make one map of two maps of the same model."""
-    from vpr_aesvc.placemap.copies import merge
+    from vpr_aesvc.placemap.merge import merge
 
     check_free(output, "map")
     x, y, z, yaw = _transform(transform)
@@ -103,7 +95,7 @@ def merge_command(
     out.print(f"map {output} holds {total} places", markup=False)
 
 
-def backup_command(map: Map, output: NewMap) -> None:
+def backup_command(map: MapPath, /, *, output: Output) -> None:
     """Copy a map safely, also while a robot writes to it. The copy is read and checked."""
     from vpr_aesvc.placemap.copies import backup
 
@@ -113,10 +105,12 @@ def backup_command(map: Map, output: NewMap) -> None:
 
 
 def salvage_command(
-    map: Map,
-    output: NewMap,
+    map: MapPath,
+    /,
+    *,
+    output: Output,
     model: Annotated[
-        Path | None, typer.Option("-m", "--model", help="The map's model, where its own description is damaged.")
+        Path | None, Parameter(name=("--model", "-m"), help="The map's model, if the map's own description is damaged.")
     ] = None,
 ) -> None:
     """Save the places of a damaged map that are whole into a new one."""
@@ -137,12 +131,13 @@ def salvage_command(
 
 
 def export_command(
-    map: Map,
-    output: Annotated[Path, typer.Argument(help="A .npz file (everything) or a .tum file (stamps and poses).")],
+    map: MapPath,
+    output: Annotated[Path, Parameter(help="A .npz file (everything) or a .tum file (stamps and poses).")],
+    /,
 ) -> None:
     """Write a map for other programs: plain arrays, or its trajectory."""
     from vpr_aesvc.placemap.archive import write_npz
-    from vpr_aesvc.placemap.trajectory import write_tum
+    from vpr_aesvc.placemap.poses import write_tum
 
     kind = _kind(output)
     with PlaceMap.open(map) as place_map:
@@ -155,15 +150,17 @@ def export_command(
 
 
 def import_command(
-    file: Annotated[Path, typer.Argument(help="A .npz file of `vpr map export`, or a .tum trajectory.")],
-    map: Annotated[Path, typer.Argument(help="The map to make of a .npz, or the map that gets the poses of a .tum.")],
+    file: Annotated[Path, Parameter(help="A .npz file of `vpr map export`, or a .tum trajectory.")],
+    map: Annotated[Path, Parameter(help="The map to make of a .npz, or the map that gets the poses of a .tum.")],
+    /,
+    *,
     max_gap: Annotated[
-        float, typer.Option(min=0, help="Seconds that a place and a pose of the trajectory may lie apart.")
+        float, Parameter(validator=at_least(0), help="Seconds that a place and a pose of the trajectory may lie apart.")
     ] = 0.05,
 ) -> None:
     """Make a map of arrays again; or give a map's places the poses of a trajectory, such as your SLAM back end's after its loops closed."""
     from vpr_aesvc.placemap.archive import read_npz
-    from vpr_aesvc.placemap.trajectory import set_trajectory
+    from vpr_aesvc.placemap.poses import set_poses_from_trajectory
     from vpr_aesvc.trajectory import read_tum
 
     if _kind(file) == "npz":
@@ -172,7 +169,7 @@ def import_command(
         return
     poses = read_tum(file)
     with PlaceMap.open(map) as place_map:
-        given, without = set_trajectory(place_map, poses, max_gap)
+        given, without = set_poses_from_trajectory(place_map, poses, max_gap)
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}", markup=False)
 
@@ -209,3 +206,13 @@ def _moved(pose: Pose, x: float, y: float, z: float, yaw: float) -> Pose:
         c * pose.qz + s * pose.qw,
         c * pose.qw - s * pose.qz,
     )
+
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "prune": prune_command,
+    "merge": merge_command,
+    "backup": backup_command,
+    "salvage": salvage_command,
+    "export": export_command,
+    "import": import_command,
+}

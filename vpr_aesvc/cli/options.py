@@ -24,7 +24,11 @@ EMBEDDINGS_HELP = (
     "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
     "or .h5 as hloc writes it."
 )
-_INPUT, _KEYFRAMES, _RUNTIME = Group("Input", sort_key=10), Group("Keyframes", sort_key=11), Group("Runtime", sort_key=12)
+_INPUT, _KEYFRAMES, _RUNTIME = (
+    Group("Input", sort_key=10),
+    Group("Keyframes", sort_key=11),
+    Group("Runtime", sort_key=12),
+)
 
 
 def at_least(least: float) -> validators.Number:

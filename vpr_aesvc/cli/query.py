@@ -44,7 +44,9 @@ class RecognitionFlags:
 
     sequence: Annotated[
         bool | None,
-        Parameter(help="Track the position across frames with a Bayes filter; default for a recording or a run with poses."),
+        Parameter(
+            help="Track the position across frames with a Bayes filter; default for a recording or a run with poses."
+        ),
     ] = None
     geometry: Annotated[
         bool | None,
@@ -163,7 +165,7 @@ def _searched(
     progress: Progress,
 ) -> Iterator[Answer]:
     for frame, descriptor in described(source, describer, None, progress):
-        [matches] = place_map.search(descriptor[None], top, size, shortlist=shortlist)
+        matches = place_map.search(descriptor, top, size, shortlist=shortlist)
         yield Answer(replace(frame, image=None, decode=None), matches, None)
 
 
@@ -172,4 +174,6 @@ def _decided(
 ) -> Iterator[Answer]:
     results = smoothed(source, recognizer, progress) if smooth else recognized(source, recognizer, rate, progress)
     for frame, result in results:
-        yield Answer(replace(frame, image=None, decode=None), [candidate.match for candidate in result.candidates], result)
+        yield Answer(
+            replace(frame, image=None, decode=None), [candidate.match for candidate in result.candidates], result
+        )

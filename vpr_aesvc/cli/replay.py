@@ -56,5 +56,7 @@ def replay_command(
             done = write_replay(answers, place_map, output, storage, images, path)
     say_source(source)
     if done.without_pose:
-        err.print(f"{done.without_pose} accepted matches are of places without a pose, so there is no /vpr/pose for them")
+        err.print(
+            f"{done.without_pose} accepted matches are of places without a pose, so there is no /vpr/pose for them"
+        )
     out.print(f"{output}: {done.accepted} of {done.frames} frames accepted, {done.poses} poses", markup=False)

@@ -2,10 +2,11 @@ import cv2
 import numpy as np
 import pytest
 
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.folder import utm_pose
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.types import Frame, Pose
 
 
@@ -93,12 +94,92 @@ def test_missing_empty_and_strange_inputs(tmp_path):
         open_input(tmp_path / "nothing")
     with pytest.raises(VprError, match="no images in this folder"):
         open_input(tmp_path)
-    (tmp_path / "a.bag").write_text("x")
-    with pytest.raises(VprError, match=r"found a \.bag file"):
-        open_input(tmp_path / "a.bag")
+    (tmp_path / "a.pdf").write_text("x")
+    with pytest.raises(VprError, match=r"found a \.pdf file"):
+        open_input(tmp_path / "a.pdf")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "a.bag").write_text("x")
+    with pytest.raises(VprError, match="not a ROS 1 bag"):
+        open_input(tmp_path / "b")
 
 
 def test_a_missing_split_is_named(tmp_path):
     (tmp_path / "frames.csv").write_text("path,split\na.png,database\n")
     with pytest.raises(VprError, match="no row has split 'query'; found database"):
         open_input(tmp_path).split("query")
+
+
+def table(folder, rows):
+    (folder / "frames.csv").write_text("path,split,easting,northing,stamp\n" + "".join(f"{row}\n" for row in rows))
+    return open_input(folder)
+
+
+def test_frames_with_stamps_and_poses_are_a_run(tmp_path):
+    complete = table(tmp_path, ["a.png,database,1,2,10.0", "b.png,query,1,3,11.0"])
+    assert complete.is_run and not complete.is_recording
+    assert [frame.label for frame in complete] == ["a.png", "b.png"] == [frame.label for frame in complete]
+    assert [frame.label for frame in complete.split("query")] == ["b.png"]
+    for missing in ("a.png,database,,,10.0", "a.png,database,1,2,"):
+        assert not table(tmp_path, [missing, "b.png,query,1,3,11.0"]).is_run
+
+
+@pytest.mark.parametrize(
+    ("options", "command_options", "words"),
+    [
+        (
+            {"image_topic": "/camera"},
+            {},
+            "--image-topic is for a ROS bag; this is a set of images: leave out --image-topic",
+        ),
+        ({"map_frame": "map"}, {}, "--map-frame is for a ROS bag"),
+        ({"keep_good": True}, {}, "--keep-good is for a recording"),
+        ({"pose_gap": 2.0}, {}, "--pose-gap is for a recording"),
+        ({}, {"keyframe_meters": 2.0}, "--keyframe-meters is for a recording"),
+        ({}, {"rate": 2.0}, "--rate is for a recording"),
+    ],
+)
+def test_options_that_do_not_fit_images_are_refused(tmp_path, options, command_options, words):
+    image(tmp_path / "x.png")
+    with pytest.raises(VprError, match=words):
+        open_input(tmp_path, InputOptions(**options), command_options)
+
+
+def test_options_that_do_not_fit_a_video_or_a_bag_are_refused(tmp_path):
+    (tmp_path / "drive.mp4").write_text("x")
+    (tmp_path / "drive.bag").write_text("x")
+    with pytest.raises(VprError, match="--image-topic is for a ROS bag; this is a video"):
+        open_input(tmp_path / "drive.mp4", InputOptions(image_topic="/camera"))
+    with pytest.raises(VprError, match="--trajectory is for a folder of images or a video; this is a ROS bag"):
+        open_input(tmp_path / "drive.bag", InputOptions(trajectory=tmp_path / "t.txt"))
+    for name, value in (("smooth", True), ("shortlist", 50)):
+        with pytest.raises(VprError, match=f"--{name} is for a set of images, not a recording"):
+            open_input(tmp_path / "drive.bag", None, {name: value})
+    with pytest.raises(VprError, match="--embeddings is for a set of images, not a recording"):
+        open_input(tmp_path / "drive.bag", InputOptions(embeddings=tmp_path / "e.npy"))
+
+
+def test_options_that_were_not_given_are_not_refused(tmp_path):
+    image(tmp_path / "x.png")
+    assert len(open_input(tmp_path, InputOptions(), {"rate": None, "smooth": False})) == 1
+
+
+def test_embeddings_with_names_are_an_input(tmp_path):
+    values = np.arange(12, dtype=np.float32).reshape(3, 4)
+    np.savez(tmp_path / "e.npz", embeddings=values, names=np.array(["a.jpg", "b.jpg", "c.jpg"]))
+    source = open_input(tmp_path / "e.npz")
+    assert [frame.label for frame in source] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert np.array_equal(source.embeddings.look_up(source.frames), values)
+    np.savez(tmp_path / "twice.npz", embeddings=values, names=np.array(["a.jpg", "a.jpg", "c.jpg"]))
+    with pytest.raises(VprError, match=r"more than one embedding of a\.jpg"):
+        open_input(tmp_path / "twice.npz")
+    np.save(tmp_path / "bare.npy", values)
+    with pytest.raises(VprError, match="has no image names"):
+        open_input(tmp_path / "bare.npy")
+
+
+def test_embeddings_of_images(tmp_path):
+    for name in ("a.png", "b.png"):
+        image(tmp_path / "images" / name)
+    np.save(tmp_path / "e.npy", np.eye(2, dtype=np.float32))
+    source = open_input(tmp_path / "images", InputOptions(embeddings=tmp_path / "e.npy"))
+    assert np.array_equal(source.embeddings.look_up(source.frames), np.eye(2))
