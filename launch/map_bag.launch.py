@@ -1,8 +1,8 @@
-"""Plays a bag through the node in mode mapping, and ends when the bag does.
+"""Plays a bag through the node in mode mapping, and ends with the bag.
 
     ros2 launch vpr_aesvc map_bag.launch.py bag:=drive model:=my_model map:=office.vprmap
 
-`vpr map build` does the same from the file, faster, and without dropping a frame; this one shows what the robot itself will make of its topics.
+`vpr map build` reads the bag file directly: faster, and without dropped frames. This launch file tests the topics as on the robot.
 """
 
 from pathlib import Path
@@ -17,32 +17,33 @@ from launch.substitutions import LaunchConfiguration
 
 ARGUMENTS = [
     ("bag", None, "The bag to play"),
-    ("model", None, "Folder of the model, made by `vpr train` or `vpr export`"),
-    ("map", None, "The .vprmap file to make, or to add a drive to"),
+    ("model", None, "Model folder, written by `vpr train` or `vpr export`"),
+    ("map", None, "Map file (.vprmap) to create or to extend"),
     ("image_topic", "/camera/image_raw", "Images (sensor_msgs/Image)"),
-    ("compressed", "false", "Take IMAGE_TOPIC/compressed (sensor_msgs/CompressedImage) instead"),
+    ("compressed", "false", "Use IMAGE_TOPIC/compressed (sensor_msgs/CompressedImage) instead"),
     ("odom_topic", "/odom", "The robot's odometry (nav_msgs/Odometry)"),
-    ("bag_rate", "1.0", "Speed of the bag; slower than 1 where the CPU cannot keep up"),
+    ("bag_rate", "1.0", "Playback rate; use less than 1 if the CPU cannot keep up"),
 ]
 
 
 def generate_launch_description() -> LaunchDescription:
     launch = Path(get_package_share_directory("vpr_aesvc")) / "launch" / "vpr.launch.py"
-    given = {name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS}
+    arguments = {name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS}
     node = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(launch)), launch_arguments={**given, "mode": "mapping"}.items()
+        PythonLaunchDescriptionSource(str(launch)), launch_arguments={**arguments, "mode": "mapping"}.items()
     )
-    ended = OnProcessExit(
-        target_action=_plays,
-        on_exit=[EmitEvent(event=Shutdown(reason="the bag has been played"))],
+    on_end = OnProcessExit(
+        target_action=_is_bag_player,
+        on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))],
     )
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=words) for name, default, words in ARGUMENTS
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, default, description in ARGUMENTS
     ]
-    return LaunchDescription([*declared, RegisterEventHandler(ended), node])
+    return LaunchDescription([*declared, RegisterEventHandler(on_end), node])
 
 
-def _plays(action: object) -> bool:
-    """Whether a process is the one that plays the bag."""
+def _is_bag_player(action: object) -> bool:
+    """Whether a process is `ros2 bag play`."""
     details = getattr(action, "process_details", None)
     return bool(details) and details["cmd"][:3] == ["ros2", "bag", "play"]

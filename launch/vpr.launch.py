@@ -1,4 +1,4 @@
-"""Recognizes places, or maps them: the node, with whatever is wanted beside it (a bag that is played, RViz).
+"""Starts the node, and optionally RViz and the playback of a bag.
 
 ros2 launch vpr_aesvc vpr.launch.py model:=my_model map:=office.vprmap image_topic:=/camera/image_raw
 ros2 launch vpr_aesvc vpr.launch.py --show-args
@@ -18,112 +18,111 @@ from launch_ros.event_handlers import OnStateTransition
 
 SHARE = Path(get_package_share_directory("vpr_aesvc"))
 
-DISCOVERY = [
-    "--delay",
-    "2",
-]  # seconds from when the bag's topics are there to its first message, so that none is missed
+# Seconds from the creation of the bag's topics to its first message, so that the node misses none.
+START_DELAY = ["--delay", "2"]
 
 ARGUMENTS = [
-    ("model", "", "Folder of the model, made by `vpr train` or `vpr export`"),
-    ("map", "", "The .vprmap file; mapping and slam make it where it is missing"),
+    ("model", "", "Model folder, written by `vpr train` or `vpr export`"),
+    ("map", "", "Map file (.vprmap); modes mapping and slam create a missing one"),
     ("mode", "", "localization (default), mapping or slam"),
     ("image_topic", "/camera/image_raw", "Images (sensor_msgs/Image)"),
-    ("compressed", "false", "Take IMAGE_TOPIC/compressed (sensor_msgs/CompressedImage) instead"),
-    ("camera_info_topic", "", "The camera's intrinsics; by default camera_info beside the image topic"),
-    ("odom_topic", "/odom", "The robot's odometry (nav_msgs/Odometry)"),
-    ("pose_topic", "~/pose", "Where poses of accepted matches are published, such as /initialpose"),
+    ("compressed", "false", "Use IMAGE_TOPIC/compressed (sensor_msgs/CompressedImage) instead"),
     (
-        "params_file",
-        str(SHARE / "config" / "vpr.yaml"),
-        "Parameters (YAML); the arguments here come before what it says",
+        "camera_info_topic",
+        "",
+        "Camera intrinsics (sensor_msgs/CameraInfo); by default camera_info in the namespace of the image topic",
     ),
+    ("odom_topic", "/odom", "The robot's odometry (nav_msgs/Odometry)"),
+    ("pose_topic", "~/pose", "Topic for the poses of accepted matches, for example /initialpose"),
+    ("params_file", str(SHARE / "config" / "vpr.yaml"), "Parameter file (YAML); launch arguments override it"),
     ("namespace", "", "Namespace of the node"),
-    ("use_sim_time", "false", "Take the time from /clock, as a simulator or `ros2 bag play --clock` gives it"),
-    ("autostart", "true", "Configure and activate the node at once; false where a lifecycle manager does"),
+    ("use_sim_time", "false", "Use the time of /clock, from a simulator or `ros2 bag play --clock`"),
+    ("autostart", "true", "Configure and activate the node at startup; false if a lifecycle manager does it"),
     ("log_level", "info", "debug, info, warn, error or fatal"),
-    ("rviz", "false", "Open RViz with places, matches and the picture of the match"),
-    ("bag", "", "A bag to play, from when the node is active"),
-    ("bag_rate", "1.0", "Speed of the bag; slower than 1 where the CPU cannot keep up"),
+    ("rviz", "false", "Open RViz with places, matches and the match image"),
+    ("bag", "", "A bag to play once the node is active"),
+    ("bag_rate", "1.0", "Playback rate; use less than 1 if the CPU cannot keep up"),
 ]
 
 
 def generate_launch_description() -> LaunchDescription:
     declared = [
-        DeclareLaunchArgument(name, default_value=default, description=words) for name, default, words in ARGUMENTS
+        DeclareLaunchArgument(name, default_value=default, description=description)
+        for name, default, description in ARGUMENTS
     ]
-    return LaunchDescription([*declared, OpaqueFunction(function=everything)])
+    return LaunchDescription([*declared, OpaqueFunction(function=actions)])
 
 
-def everything(context: LaunchContext) -> list:
-    given = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
+def actions(context: LaunchContext) -> list:
+    arguments = {name: LaunchConfiguration(name).perform(context) for name, _, _ in ARGUMENTS}
     for name in ("params_file", "bag"):
-        # launch itself passes over a missing file of parameters in silence
-        if given[name] and not Path(given[name]).expanduser().exists():
-            raise RuntimeError(f"{name} {given[name]}: no such file or folder")
-    node = vpr_node(given)
+        # launch itself ignores a missing parameter file silently
+        if arguments[name] and not Path(arguments[name]).expanduser().exists():
+            raise RuntimeError(f"{name} {arguments[name]}: no such file or folder")
+    node = vpr_node(arguments)
     rviz = Node(
         package="rviz2",
         executable="rviz2",
         arguments=["-d", str(SHARE / "rviz" / "vpr.rviz")],
-        parameters=[{"use_sim_time": _true(given["use_sim_time"])}],
-        condition=IfCondition(given["rviz"]),
+        parameters=[{"use_sim_time": _is_true(arguments["use_sim_time"])}],
+        condition=IfCondition(arguments["rviz"]),
     )
-    played = bag(given, node) if given["bag"] else []
-    return [*played, node, rviz]  # handlers first, so that no transition is missed
+    playback = bag_player(arguments, node) if arguments["bag"] else []
+    return [*playback, node, rviz]  # event handlers first, so that they miss no transition
 
 
-def vpr_node(given: dict) -> LifecycleNode:
-    image = given["image_topic"]
-    info = given["camera_info_topic"] or "/".join([*image.split("/")[:-1], "camera_info"])
-    over = {name: given[name] for name in ("model", "map", "mode") if given[name]}
-    over |= {name: _true(given[name]) for name in ("compressed", "autostart", "use_sim_time")}
+def vpr_node(arguments: dict) -> LifecycleNode:
+    image = arguments["image_topic"]
+    camera_info = arguments["camera_info_topic"] or "/".join([*image.split("/")[:-1], "camera_info"])
+    overrides = {name: arguments[name] for name in ("model", "map", "mode") if arguments[name]}
+    overrides |= {name: _is_true(arguments[name]) for name in ("compressed", "autostart", "use_sim_time")}
     return LifecycleNode(
         package="vpr_aesvc",
         executable="vpr_node",
         name="vpr_node",
-        namespace=given["namespace"],
-        parameters=[given["params_file"], over],
+        namespace=arguments["namespace"],
+        parameters=[arguments["params_file"], overrides],
         remappings=[
             ("image", image),
-            ("camera_info", info),
-            ("odom", given["odom_topic"]),
-            ("~/pose", given["pose_topic"]),
+            ("camera_info", camera_info),
+            ("odom", arguments["odom_topic"]),
+            ("~/pose", arguments["pose_topic"]),
         ],
-        arguments=["--ros-args", "--log-level", given["log_level"]],
+        arguments=["--ros-args", "--log-level", arguments["log_level"]],
         output="screen",
         emulate_tty=True,
     )
 
 
-def bag(given: dict, node: LifecycleNode) -> list:
-    """Plays it once the node is active, so that no frame is missed."""
-    clock = ["--clock"] if _true(given["use_sim_time"]) else []
-    how = ["--rate", given["bag_rate"], "--qos-profile-overrides-path", str(SHARE / "config" / "bag_qos.yaml")]
-    command = ["ros2", "bag", "play", given["bag"], "--disable-keyboard-controls", *DISCOVERY, *how, *clock]
+def bag_player(arguments: dict, node: LifecycleNode) -> list:
+    """Plays the bag once the node is active, so that it misses no frame."""
+    clock = ["--clock"] if _is_true(arguments["use_sim_time"]) else []
+    options = ["--rate", arguments["bag_rate"], "--qos-profile-overrides-path", str(SHARE / "config" / "bag_qos.yaml")]
+    command = ["ros2", "bag", "play", arguments["bag"], "--disable-keyboard-controls", *START_DELAY, *options, *clock]
     play = ExecuteProcess(cmd=command, output="screen")
     started = OnStateTransition(target_lifecycle_node=node, goal_state="active", entities=[play], handle_once=True)
     failed = [
         OnStateTransition(
             target_lifecycle_node=node,
-            start_state=at,
-            goal_state=back,
-            entities=[OpaqueFunction(function=never_active)],
+            start_state=start,
+            goal_state=goal,
+            entities=[OpaqueFunction(function=fail_activation)],
         )
-        for at, back in (("configuring", "unconfigured"), ("activating", "inactive"))
+        for start, goal in (("configuring", "unconfigured"), ("activating", "inactive"))
     ]
-    ended = OnProcessExit(target_action=play, on_exit=played)
-    return [RegisterEventHandler(one) for one in (started, *failed, ended)]
+    ended = OnProcessExit(target_action=play, on_exit=report_end)
+    return [RegisterEventHandler(handler) for handler in (started, *failed, ended)]
 
 
-def never_active(context: LaunchContext) -> list:
-    raise RuntimeError("the bag is not played, for the node could not be made active; it says why")
+def fail_activation(context: LaunchContext) -> list:
+    raise RuntimeError("the bag is not played, because the node could not be activated; see its log for the reason")
 
 
-def played(event: ProcessExited, context: LaunchContext) -> list:
+def report_end(event: ProcessExited, context: LaunchContext) -> list:
     if event.returncode and not context.is_shutdown:
-        raise RuntimeError(f"the bag could not be played: ros2 bag play ended with {event.returncode}")
+        raise RuntimeError(f"playback failed: ros2 bag play ended with exit code {event.returncode}")
     return [LogInfo(msg="the bag has been played")]
 
 
-def _true(text: str) -> bool:
+def _is_true(text: str) -> bool:
     return text.lower() in ("true", "1", "yes")
