@@ -30,9 +30,8 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
-from vpr_aesvc.datasets import open_input
-from vpr_aesvc.keyframes.selection import Seen, keyframes
-from vpr_aesvc.recordings import open_recording
+from vpr_aesvc.inputs import open_input
+from vpr_aesvc.keyframes.selection import SelectionStats, keyframes
 
 RATE, ODOMETRY_RATE, SPEED, SPACING, RADIUS = 30, 50, 0.5, 0.6, 3.8
 STOP, CYCLE = 10.0, 60.0  # seconds of standing in each cycle
@@ -169,9 +168,9 @@ def expected_places(seconds: float) -> int:
     return 1 + round(standing[-1] / SPEED * RATE) // steps
 
 
-def decodes(bag: Path) -> tuple[int, Seen, list[str]]:
+def decodes(bag: Path) -> tuple[int, SelectionStats, list[str]]:
     """How many pictures were decoded for how many that the gate wanted."""
-    recording, count = open_recording(bag), 0
+    recording, count = open_input(bag), 0
     original = recording.frames
 
     def counted() -> Iterator[Any]:
@@ -185,7 +184,7 @@ def decodes(bag: Path) -> tuple[int, Seen, list[str]]:
             yield replace(recorded, decode=decode)
 
     recording.frames = counted  # type: ignore[method-assign]
-    seen = Seen()
+    seen = SelectionStats()
     for _ in keyframes(recording, seen=seen):
         pass
     return count, seen, recording.skip_counts.lines()

@@ -10,10 +10,10 @@ from tests.recordings.bags.bags import BagWriter, write_bag
 from tests.recordings.corridor import PERIOD, START, STEP, corridor_frames, pose_at
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.keyframes.folder import write_keyframes
 from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.keyframes.selection import Seen, keyframes
-from vpr_aesvc.recordings import open_recording
+from vpr_aesvc.keyframes.selection import SelectionStats, keyframes
 
 
 @pytest.fixture(scope="module")
@@ -31,31 +31,35 @@ def numbers(chosen):
 
 
 def chosen_of(path, **settings):
-    recording, seen = open_recording(path), Seen()
-    return [replace(f, image=None) for f in keyframes(recording, KeyframeSettings(**settings), seen)], recording, seen
+    recording, stats = open_input(path), SelectionStats()
+    chosen = [replace(f, image=None) for f in keyframes(recording, KeyframeSettings(**settings), stats)]
+    return chosen, recording, stats
 
 
-class Counted:
-    """A recording that counts what is decoded."""
+class CountingRecording:
+    """A recording that counts the decoded images."""
 
     def __init__(self, recording):
         self.recording, self.decoded = recording, 0
-        self.skip_counts, self.images, self.path = recording.skip_counts, recording.images, recording.path
+        self.skip_counts, self.path = recording.skip_counts, recording.path
 
-    def frames(self):
-        for recorded in self.recording.frames():
-            yield replace(recorded, decode=lambda recorded=recorded: self._decode(recorded))
+    def __len__(self):
+        return len(self.recording)
 
-    def _decode(self, recorded):
+    def __iter__(self):
+        for frame in self.recording:
+            yield replace(frame, decode=lambda frame=frame: self._decode(frame))
+
+    def _decode(self, frame):
         self.decoded += 1
-        return recorded.decode()
+        return frame.decode()
 
 
 def test_by_distance_and_by_angle(lap):
-    every, _, seen = chosen_of(lap)
+    every, _, stats = chosen_of(lap)
     assert numbers(every) == list(range(1, 40))
-    assert (seen.frames, seen.tried, seen.taken) == (39, 39, 39)
-    assert seen.meters == pytest.approx(38 * STEP, rel=0.01)
+    assert (stats.frames, stats.tried, stats.taken) == (39, 39, 39)
+    assert stats.meters == pytest.approx(38 * STEP, rel=0.01)
     # steps of 9.1 degrees and .6 m (.5994 m as the crow flies): two are more than 1 m and more than 15 degrees
     assert numbers(chosen_of(lap, meters=1.0, degrees=180)[0]) == list(range(1, 40, 2))
     assert numbers(chosen_of(lap, meters=100, degrees=15)[0]) == list(range(1, 40, 2))
@@ -75,15 +79,15 @@ def test_a_run_that_was_played_twice_does_not_drive_from_its_end_to_its_start(fr
             for one in frames[:11]:
                 bag.odometry(one.pose, one.stamp, received=one.stamp + play)
                 bag.compressed(one.path.read_bytes(), one.stamp, received=one.stamp + play)
-    seen = Seen()
-    assert len(list(keyframes(open_recording(tmp_path / "twice"), seen=seen))) == 22
-    assert "22 images in 10.0 s, 12.0 m traveled" in seen.line()
+    stats = SelectionStats()
+    assert len(list(keyframes(open_input(tmp_path / "twice"), stats=stats))) == 22
+    assert "22 images in 10.0 s, 12.0 m traveled" in stats.line()
 
 
 def test_only_chosen_frames_are_decoded(lap):
-    recording, seen = Counted(open_recording(lap)), Seen()
-    assert len(list(keyframes(recording, KeyframeSettings(meters=2, degrees=180), seen))) == 10
-    assert recording.decoded == seen.tried == 10 and seen.frames == 39
+    recording, stats = CountingRecording(open_input(lap)), SelectionStats()
+    assert len(list(keyframes(recording, KeyframeSettings(meters=2, degrees=180), stats))) == 10
+    assert recording.decoded == stats.tried == 10 and stats.frames == 39
 
 
 def write_run(path: Path, pictures, step=0.1) -> Path:
@@ -107,12 +111,12 @@ def test_what_shows_nothing_is_left_out_and_the_next_is_tried(frames, tmp_path):
     pictures = list(whole)
     pictures[30] = pictures[31] = black
     pictures[50] = Path(frames[5].path).read_bytes()[:4000]  # cut off
-    found, recording, seen = chosen_of(write_run(tmp_path / "run", pictures), meters=0.6 - 0.002, degrees=180)
+    found, recording, stats = chosen_of(write_run(tmp_path / "run", pictures), meters=0.6 - 0.002, degrees=180)
     taken = [round((frame.stamp - START) * 10) for frame in found]
     # 0, 10, 20; 30 and 31 are black, 32 is taken, and distances are measured from there; 50 is not asked for
     assert taken == [0, 10, 20, 32, 42, 52, 62, 72, 82, 92]
     assert recording.skip_counts.counts == {"black": 2}
-    assert seen.tried == 12 and seen.taken == 10
+    assert stats.tried == 12 and stats.taken == 10
     pictures[52] = pictures[50]
     found, recording, _ = chosen_of(write_run(tmp_path / "worse", pictures), meters=0.6 - 0.002, degrees=180)
     assert [round((frame.stamp - START) * 10) for frame in found][5:7] == [53, 63]
@@ -129,17 +133,17 @@ def test_a_camera_that_hangs_gives_one_place(frames, tmp_path):
 
 
 def test_two_passes_give_the_same(lap):
-    recording = open_recording(lap)
+    recording = open_input(lap)
     first = [(f.label, f.stamp, f.image.tobytes()) for f in keyframes(recording)]
     again = [(f.label, f.stamp, f.image.tobytes()) for f in keyframes(recording)]
     assert first == again and len(first) == 39
 
 
 def test_as_files(lap, tmp_path):
-    found = write_keyframes(open_recording(lap), tmp_path, KeyframeSettings(meters=2, degrees=180))
+    found = write_keyframes(open_input(lap), tmp_path, KeyframeSettings(meters=2, degrees=180))
     assert [frame.path.name for frame in found] == [f"{number:06d}.jpg" for number in range(1, 11)]
     assert all(frame.sequence == "lap" and frame.pose is not None for frame in found)
-    original = next(open_recording(lap).frames()).decode()
+    original = next(iter(open_input(lap))).decode()
     assert np.abs(read_image(found[0].path).astype(int) - original).mean() < 3
 
 
@@ -147,5 +151,5 @@ def test_nothing_of_use_is_said_so(tmp_path):
     import cv2
 
     black = bytes(cv2.imencode(".jpg", np.zeros((48, 64, 3), np.uint8))[1])
-    with pytest.raises(VprError, match=r"no picture could be used \(5 black"):
-        write_keyframes(open_recording(write_run(tmp_path / "dark", [black] * 5, step=2)), tmp_path)
+    with pytest.raises(VprError, match=r"no image can be used \(5 black"):
+        write_keyframes(open_input(write_run(tmp_path / "dark", [black] * 5, step=2)), tmp_path)

@@ -1,4 +1,4 @@
-"""Which frames of a run become places: those that lie far enough from the last one, and that show something."""
+"""Keyframes by distance: a frame becomes a place if it is far enough from the last one."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ class KeyframeSettings(BaseModel):
 
 
 class KeyframeGate:
-    """Decides from stamp and pose, before any picture is decoded. The first frame always passes."""
+    """Decides by stamp and pose, before the image is decoded. The first frame always passes."""
 
     def __init__(self, settings: KeyframeSettings | None = None) -> None:
         self.settings = settings or KeyframeSettings()
         self._last: Frame | None = None
 
-    def wants(self, frame: Frame) -> bool:
-        """Whether a frame lies far enough from the last that was taken. A clock that jumped back begins anew."""
+    def is_far_enough(self, frame: Frame) -> bool:
+        """Whether a frame is far enough from the last keyframe. A stamp before that of the last keyframe passes: the clock was set back."""
         last = self._last
         if last is None:
             return True
         if frame.pose is not None and last.pose is not None:
-            far = distance(last.pose, frame.pose) >= self.settings.meters - 1e-6
-            return far or angle(last.pose, frame.pose) >= math.radians(self.settings.degrees) - 1e-6
+            is_far = distance(last.pose, frame.pose) >= self.settings.meters - 1e-6
+            return is_far or angle(last.pose, frame.pose) >= math.radians(self.settings.degrees) - 1e-6
         if frame.stamp is None or last.stamp is None:
             return True
         return not 0 <= frame.stamp - last.stamp < self.settings.seconds - 1e-6
 
-    def took(self, frame: Frame) -> None:
-        """The frame became a place: the next are measured from it."""
+    def set_last(self, frame: Frame) -> None:
+        """The frame became a keyframe: the next ones are measured from it."""
         self._last = frame

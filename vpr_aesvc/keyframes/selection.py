@@ -1,4 +1,4 @@
-"""Which frames of a recording become places, with their pictures: chosen by stamp and pose first, so that only chosen ones are decoded."""
+"""Select keyframes of a recording: first by stamp and pose, so that only candidates are decoded, then by image quality."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.images import image_of
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.recordings.decoded import UNREADABLE
-from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.transforms import angle, distance
 from vpr_aesvc.types import Frame
 
-_MOVED_METERS, _MOVED_RADIANS = 0.2, 0.05  # by so much, a picture cannot but change
+_MOVED_METERS, _MOVED_RADIANS = 0.2, 0.05  # after such a motion, the image must have changed
 
 
 @dataclass
-class Seen:
-    """What a selection came across, complete when it has ended.
+class SelectionStats:
+    """Counts of one selection, complete at its end.
 
     Attributes:
-        frames: of the recording. tried: chosen by stamp and pose, and so decoded. taken: of use, and so given out.
-        meters: traveled from frame to frame, where both have a pose. seconds: gone by, where both have a stamp. Neither counts where the
-            clock jumped back, as in a bag that was played again.
-        first: stamp of the recording's first frame, in seconds.
+        frames: frames of the recording. tried: far enough by stamp and pose, hence decoded. taken: good images, hence keyframes.
+        meters: path length over frames with a pose. seconds: time between frames with a stamp. Neither counts a step whose stamp goes back.
+        first: stamp of the first frame, seconds.
     """
 
     frames: int = 0
@@ -35,88 +35,91 @@ class Seen:
     seconds: float = 0.0
     first: float | None = None
 
-    def note(self, frame: Frame, before: Frame | None) -> None:
+    def add(self, frame: Frame, previous: Frame | None) -> None:
         """Counts a frame of the recording."""
         self.frames += 1
         if self.first is None:
             self.first = frame.stamp
-        if before is None:
+        if previous is None:
             return
-        if before.stamp is not None and frame.stamp is not None:
-            if frame.stamp < before.stamp:
+        if previous.stamp is not None and frame.stamp is not None:
+            if frame.stamp < previous.stamp:
                 return
-            self.seconds += frame.stamp - before.stamp
-        if before.pose is not None and frame.pose is not None:
-            self.meters += distance(before.pose, frame.pose)
+            self.seconds += frame.stamp - previous.stamp
+        if previous.pose is not None and frame.pose is not None:
+            self.meters += distance(previous.pose, frame.pose)
 
     def line(self) -> str:
-        """In words."""
+        """One sentence for the user."""
         time = f" in {self.seconds:.1f} s" if self.first is not None else ""
-        way = f", {self.meters:.1f} m traveled" if self.meters else ""
-        return f"{self.frames} images{time}{way}; {self.taken} became places, {self.tried - self.taken} tried were of no use"
+        path = f", {self.meters:.1f} m traveled" if self.meters else ""
+        rejected = self.tried - self.taken
+        return (
+            f"{self.frames} images{time}{path}; {self.taken} became places, {rejected} were rejected for their quality"
+        )
 
 
 def keyframes(
-    recording: Recording,
+    recording: FrameSource,
     settings: KeyframeSettings | None = None,
-    seen: Seen | None = None,
+    stats: SelectionStats | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Frame]:
-    """Frames with an image, in the order they were recorded, in constant memory. A frame that shows nothing of use does not count as a
-    place: the next is tried instead. What is left out is noted in ``recording.skip_counts``.
+    """Keyframes with their images, in the order recorded, in constant memory. If the image of a candidate is bad, the next frame is tried;
+    the reason is counted in ``recording.skip_counts``.
 
-    One after the other, without a thread that decodes ahead: whether a frame is chosen depends on whether the picture before was of use,
-    and decoding takes a fraction of the time that describing takes.
+    Images are not decoded ahead in a thread: the choice of a frame depends on the image before it, and decoding takes a fraction of the time
+    of describing.
 
     Args:
-        seen: is kept up to date while this runs.
-        progress: called with (frames of the recording seen, frames it should have).
+        stats: is kept up to date.
+        progress: called with (frames read, frames expected).
 
     Raises:
-        VprError: the recording ends in damage, unless it was opened to keep what is good.
+        VprError: the recording is damaged, unless it was opened with ``keep_good``.
     """
-    gate, quality, seen = KeyframeGate(settings), ImageQuality(), seen or Seen()
-    before: Frame | None = None
-    taken: Frame | None = None
-    for recorded in recording.frames():
-        frame = recorded.frame
-        seen.note(frame, before)
-        before = frame
+    gate, quality, stats = KeyframeGate(settings), ImageQuality(), stats or SelectionStats()
+    previous: Frame | None = None
+    last_keyframe: Frame | None = None
+    expected = len(recording)
+    for frame in recording:
+        stats.add(frame, previous)
+        previous = frame
         if progress:
-            progress(min(seen.frames, recording.images), recording.images)
-        if not gate.wants(frame):
+            progress(min(stats.frames, expected), expected)
+        if not gate.is_far_enough(frame):
             continue
-        seen.tried += 1
+        stats.tried += 1
         try:
-            image = recorded.decode()
+            image = image_of(frame)
         except VprError as error:
             recording.skip_counts.add(UNREADABLE, str(error))
             continue
-        reason = quality.reason(image, None if taken is None else moved_between(taken, frame))
+        reason = quality.reason(image, None if last_keyframe is None else moved_between(last_keyframe, frame))
         if reason is not None:
             recording.skip_counts.add(reason, frame.label)
             continue
-        gate.took(frame)
-        taken = frame
-        seen.taken += 1
-        yield replace(frame, image=image)
+        gate.set_last(frame)
+        last_keyframe = frame
+        stats.taken += 1
+        yield replace(frame, image=image, decode=None)
 
 
 def moved_between(before: Frame, after: Frame) -> bool | None:
-    """Whether the camera moved by so much that its picture must have changed; None where the poses are not known."""
+    """Whether the camera moved so far that its image must have changed; None without both poses."""
     if before.pose is None or after.pose is None:
         return None
-    far = distance(before.pose, after.pose) >= _MOVED_METERS
-    return far or angle(before.pose, after.pose) >= _MOVED_RADIANS
+    is_far = distance(before.pose, after.pose) >= _MOVED_METERS
+    return is_far or angle(before.pose, after.pose) >= _MOVED_RADIANS
 
 
 def name_of(recording: Path) -> str:
-    """What a recording at this path is called: its file without the suffix, or its folder."""
+    """The name of a recording: its file name without the suffix, or its folder name."""
     path = recording.expanduser().resolve()
     return (path.stem if path.is_file() else path.name) or "recording"
 
 
-def nothing_found(recording: Recording) -> VprError:
-    """The error for a recording without a single picture of use."""
-    why = "; ".join(recording.skip_counts.lines()) or "it holds none"
-    return VprError(f"{recording.path}: no picture could be used ({why})")
+def nothing_found(recording: FrameSource) -> VprError:
+    """The error for a recording without a usable image."""
+    reasons = "; ".join(recording.skip_counts.lines()) or "it holds none"
+    return VprError(f"{recording.path}: no image can be used ({reasons})")

@@ -1,4 +1,4 @@
-"""Bags that are cut off, unindexed or without their metadata: said in words, the good part used when asked for."""
+"""Bags that are cut off, unindexed or without their metadata: clear errors, and the good part is used if requested."""
 
 import contextlib
 import random
@@ -12,12 +12,13 @@ import pytest
 from tests.recordings.bags.bags import BagWriter, camera_pose, storage_file, write_bag
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import encode_jpeg
-from vpr_aesvc.recordings import RecordingOptions, open_recording
+from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.images import encode_jpeg, read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.transforms import OPTICAL, distance
 from vpr_aesvc.types import Pose
 
-KEEP = RecordingOptions(keep_good=True)
+KEEP = InputOptions(keep_good=True)
 
 
 @pytest.fixture(scope="module")
@@ -43,59 +44,99 @@ def cut(bag, target, share):
 
 def check_part(recording, frames):
     """Frames of the recording are the first ones of the corridor, whole and with right poses; how many."""
-    given = list(recording.frames())
+    given = list(recording)
     for one, frame in zip(given, frames, strict=False):
-        assert one.frame.stamp == frame.stamp
+        assert one.stamp == frame.stamp
         assert one.decode().shape == (384, 512, 3)
-        if one.frame.pose is not None:
-            assert distance(one.frame.pose, camera_pose(frame)) < 1e-6
+        if one.pose is not None:
+            assert distance(one.pose, camera_pose(frame)) < 1e-6
     return len(given)
+
+
+REPAIR = {
+    "sqlite3": r'sqlite3 \S+ "\.recover" \| sqlite3 recovered\.db3',
+    "ros1": r"rosbag reindex \S+",
+    "mcap": r"mcap recover \S+ -o",
+}
+
+
+def check_cut_mcap(bag, frames, at_least, at_most):
+    with pytest.raises(
+        VprError, match=rf"damaged: .*messages over \d\.\d s come before; .*{REPAIR['mcap']}.*--keep-good"
+    ):
+        open_input(bag)
+    recording = open_input(bag, KEEP)
+    assert at_least <= check_part(recording, frames) <= at_most
+    assert recording.poses.base is not None
+    assert any("the rest of the bag" in line for line in recording.skip_counts.lines())
+
+
+def check_refused(bag, storage):
+    """With and without keep_good: rosbags reads nothing of it, and the error names the command that repairs it."""
+    for options in (InputOptions(), KEEP):
+        with pytest.raises(VprError, match=rf"{re.escape(str(bag))}: the bag cannot be opened: .*{REPAIR[storage]}`$"):
+            open_input(bag, options)
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap", "ros1"])
 def test_truncated(whole, frames, tmp_path, storage):
     bag = cut(whole[storage], tmp_path / "cut", 0.6)
-    with pytest.raises(VprError, match=r"damaged, cut.*messages over \d\.\d s come before.*--keep-good"):
-        open_recording(bag)
-    recording = open_recording(bag, KEEP)
-    assert 5 <= check_part(recording, frames) <= 8
-    assert any("the rest of the bag" in line for line in recording.skip_counts.lines())
+    check_cut_mcap(bag, frames, 5, 8) if storage == "mcap" else check_refused(bag, storage)
 
 
-@pytest.mark.parametrize(
-    ("storage", "compression"), [("sqlite3", "message"), ("mcap", "chunk"), ("mcap", "message"), ("ros1", "chunk")]
-)
-def test_truncated_and_compressed(frames, tmp_path, storage, compression):
-    bag = cut(write_bag(tmp_path / "whole", frames, storage, compression=compression), tmp_path / "cut", 0.6)
-    assert 4 <= check_part(open_recording(bag, KEEP), frames) <= 8
+@pytest.mark.parametrize("compression", ["chunk", "message"])
+def test_truncated_and_compressed(frames, tmp_path, compression):
+    bag = cut(write_bag(tmp_path / "whole", frames, "mcap", compression=compression), tmp_path / "cut", 0.6)
+    check_cut_mcap(bag, frames, 4, 8)
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
 def test_truncated_inside_its_folder(whole, frames, tmp_path, storage):
-    """metadata.yaml is there and promises more than the file holds."""
+    """metadata.yaml promises more messages than the file holds."""
     bag = tmp_path / "bag"
     shutil.copytree(whole[storage], bag)
     file = storage_file(bag)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    with pytest.raises(VprError, match=r"damaged.*--keep-good"):
-        open_recording(bag)
-    assert 4 <= check_part(open_recording(bag, KEEP), frames) <= 7
+    check_cut_mcap(bag, frames, 4, 7) if storage == "mcap" else check_refused(bag, storage)
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap", "ros1"])
 def test_damage_in_the_middle(whole, frames, tmp_path, storage):
-    """The index is whole; bytes in the middle are not."""
+    """The index is good, bytes in the middle are not."""
     file = storage_file(whole[storage])
     bag = tmp_path / file.name
     data = bytearray(file.read_bytes())
     middle = len(data) // 2
-    data[middle : middle + 1_500_000] = b"\xa5" * 1_500_000  # wider than a chunk, an image and all between them
+    data[middle : middle + 1_500_000] = b"\xa5" * 1_500_000  # larger than a chunk, an image and all between them
     bag.write_bytes(data)
-    with pytest.raises(VprError, match=r"damaged, .*messages over 2.\d s come before.*--keep-good"):
-        open_recording(bag)
-    kept = open_recording(bag, KEEP)
-    assert 5 <= check_part(kept, frames) <= 6 and kept.poses.base is not None
-    assert any("the rest of the bag" in line for line in kept.skip_counts.lines())
+    check_cut_mcap(bag, frames, 5, 6) if storage == "mcap" else check_refused(bag, storage)
+
+
+@pytest.mark.parametrize("storage", ["sqlite3", "ros1"])
+def test_damage_that_reading_finds(whole, frames, tmp_path, storage):
+    """rosbags opens the bag and fails at an image in the middle."""
+    file = storage_file(whole[storage])
+    data = bytearray(file.read_bytes())
+    bag = tmp_path / file.name
+    bag.write_bytes(break_image(data, read_image(frames[6].path), storage))
+    with pytest.raises(VprError, match=rf"damaged after [1-7] images: .*{REPAIR[storage]}.*--keep-good"):
+        list(open_input(bag))
+    recording = open_input(bag, KEEP)
+    assert 1 <= check_part(recording, frames) <= 7
+    assert any("the rest of the bag" in line for line in recording.skip_counts.lines())
+
+
+def break_image(data, rgb, storage):
+    """SQLite: the pointer to the next page in one page of the image. ROS 1: the length of the message's header."""
+    row = rgb[100, :, ::-1].tobytes()  # some row of the image
+    place = data.index(row)
+    if storage == "sqlite3":
+        page = place // 4096 * 4096
+        data[page : page + 4] = b"\xa5" * 4
+        return data
+    start = data.rindex(b"op=", 0, place) - 8  # the first field of the record, and the two lengths before it
+    data[start : start + 4] = b"\xff" * 4
+    return data
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -105,7 +146,7 @@ def test_without_metadata(whole, frames, tmp_path, storage):
     bag.mkdir()
     file = shutil.copy(storage_file(whole[storage]), bag)
     for path in (bag, file):
-        recording = open_recording(path)
+        recording = open_input(path)
         assert check_part(recording, frames) == 12
         assert recording.images == 12 and recording.poses.base is not None
     assert [one.name for one in bag.iterdir()] == [storage_file(whole[storage]).name]
@@ -113,10 +154,10 @@ def test_without_metadata(whole, frames, tmp_path, storage):
 
 def test_a_name_that_sqlite_reads_as_more(whole, frames, tmp_path):
     file = shutil.copy(storage_file(whole["sqlite3"]), tmp_path / "run #1?mode=x%20.db3")
-    assert check_part(open_recording(file), frames) == 12
+    assert check_part(open_input(file), frames) == 12
     folder = tmp_path / "a bag #2"
     shutil.copytree(whole["sqlite3"], folder)
-    assert check_part(open_recording(folder), frames) == 12
+    assert check_part(open_input(folder), frames) == 12
 
 
 def unindexed_mcap(file, target):
@@ -139,21 +180,20 @@ def unindexed_mcap(file, target):
 
 def test_unindexed_mcap(whole, frames, tmp_path):
     bag = unindexed_mcap(storage_file(whole["mcap"]), tmp_path / "plain.mcap")
-    recording = open_recording(bag)
+    recording = open_input(bag)
     assert check_part(recording, frames) == 12
     assert not len(recording.skip_counts)
 
 
-def test_unindexed_ros1(whole, frames, tmp_path):
+def test_unindexed_ros1(whole, tmp_path):
     """As `rosbag record` leaves it when it is killed: the header says that there is no index."""
     data = whole["ros1"].read_bytes()
     field = data.index(b"index_pos=") + len(b"index_pos=")
     bag = tmp_path / "killed.bag"
     end = int.from_bytes(data[field : field + 8], "little")
     bag.write_bytes(data[:field] + bytes(8) + data[field + 8 : end])
-    with pytest.raises(VprError, match=r"no index.*rosbag reindex.*--keep-good"):
-        open_recording(bag)
-    assert check_part(open_recording(bag, KEEP), frames) == 12
+    with pytest.raises(VprError, match=rf"not indexed.*{REPAIR['ros1']}"):
+        open_input(bag, KEEP)
 
 
 def test_messages_that_were_not_merged(whole, frames, tmp_path):
@@ -166,8 +206,8 @@ def test_messages_that_were_not_merged(whole, frames, tmp_path):
     shutil.copy(f"{file}-wal", tmp_path / "copy.db3-wal")
     base.close()
     with pytest.raises(VprError, match=r"copy.db3-wal holds messages.*wal_checkpoint"):
-        open_recording(tmp_path / "copy.db3")
-    assert check_part(open_recording(tmp_path / "copy.db3", KEEP), frames) == 12
+        open_input(tmp_path / "copy.db3")
+    assert check_part(open_input(tmp_path / "copy.db3", KEEP), frames) == 12
 
 
 def test_split_files_in_their_order(frames, tmp_path):
@@ -176,7 +216,7 @@ def test_split_files_in_their_order(frames, tmp_path):
     bag.mkdir()
     for number, part in (("2", frames[:6]), ("10", frames[6:])):
         shutil.copy(storage_file(write_bag(tmp_path / number, part, "mcap")), bag / f"run_{number}.mcap")
-    recording = open_recording(bag)
+    recording = open_input(bag)
     assert recording.images == 12 and check_part(recording, frames) == 12
 
 
@@ -184,43 +224,43 @@ def test_a_folder_of_several_bags(whole, tmp_path):
     for name in ("monday.mcap", "tuesday.mcap"):
         shutil.copy(storage_file(whole["mcap"]), tmp_path / name)
     with pytest.raises(VprError, match=r"expected one bag, found 2: monday, tuesday"):
-        open_recording(tmp_path)
+        open_input(tmp_path)
     shutil.copy(storage_file(whole["sqlite3"]), tmp_path)
     with pytest.raises(VprError, match=r"files of several kinds: mcap, sqlite3"):
-        open_recording(tmp_path)
+        open_input(tmp_path)
 
 
 def test_truncated_where_the_file_is_compressed(frames, tmp_path):
     bag = write_bag(tmp_path / "bag", frames, compression="file")
     (file,) = bag.glob("*.zstd")
     file.write_bytes(file.read_bytes()[:-5000])
-    with pytest.raises(VprError, match=r"cannot be decompressed"):
-        open_recording(bag, KEEP)
+    with pytest.raises(VprError, match=r"cannot be opened: .*copy the bag again"):
+        open_input(bag, KEEP)
 
 
 @pytest.mark.parametrize(
     ("name", "data", "words"),
     [
-        ("empty.mcap", b"", "nothing of it can be read"),
-        ("empty.db3", b"", "nothing of it can be read"),
-        ("empty.bag", b"", "nothing of it can be read"),
-        ("words.mcap", b"this is no bag" * 100, "nothing of it can be read"),
-        ("words.db3", b"this is no bag" * 100, "nothing of it can be read.*not a database"),
-        ("words.bag", b"this is no bag" * 100, "nothing of it can be read.*not a ROS 1 bag"),
+        ("empty.mcap", b"", r"not a ROS 2 bag \(mcap\); .*the file is empty"),
+        ("empty.db3", b"", r"not a ROS 2 bag \(sqlite3\); .*the file is empty"),
+        ("empty.bag", b"", "not a ROS 1 bag; .*the file is empty"),
+        ("words.mcap", b"this is no bag" * 100, r"not a ROS 2 bag \(mcap\); .*found b'this is "),
+        ("words.db3", b"this is no bag" * 100, r"not a ROS 2 bag \(sqlite3\); .*found b'this is no bag"),
+        ("words.bag", b"this is no bag" * 100, "not a ROS 1 bag; .*found b'this is no ba"),
     ],
 )
 def test_no_bag_at_all(tmp_path, name, data, words):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(VprError, match=re.escape(str(tmp_path)) + ".*" + words):
-        open_recording(tmp_path / name, KEEP)
+        open_input(tmp_path / name, KEEP)
 
 
 def test_a_file_that_metadata_names_is_gone(whole, tmp_path):
     bag = tmp_path / "bag"
     shutil.copytree(whole["mcap"], bag)
     storage_file(bag).unlink()
-    with pytest.raises(VprError, match=r"mcap.mcap, which is not there"):
-        open_recording(bag)
+    with pytest.raises(VprError, match=r"names mcap.mcap, but the file is missing; .*ros2 bag reindex \S+ -s mcap`"):
+        open_input(bag)
 
 
 def test_damage_before_the_first_image(tmp_path):
@@ -228,8 +268,8 @@ def test_damage_before_the_first_image(tmp_path):
         for i in range(200):
             bag.odometry(Pose(i, 0), 10.0 + i)
     file = cut(tmp_path / "bag", tmp_path / "cut", 0.5)
-    with pytest.raises(VprError, match=r"nothing of it can be read|no images"):
-        open_recording(file, KEEP)
+    with pytest.raises(VprError, match=r"no message of the bag can be read|no images"):
+        open_input(file, KEEP)
 
 
 def small(path, storage, compression):
@@ -260,7 +300,7 @@ def test_bytes_changed_at_random(tmp_path, storage, compression):
         file = tmp_path / f"changed{whole.suffix}"
         file.write_bytes(data[: draw.choice([len(data), draw.randrange(len(data))])])
         try:
-            for one in open_recording(file, KEEP).frames():
+            for one in open_input(file, KEEP):
                 with contextlib.suppress(VprError):
                     one.decode()
             ends["read"] += 1

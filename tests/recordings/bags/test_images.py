@@ -5,8 +5,8 @@ import pytest
 from tests.command import refused, vpr
 from tests.recordings.bags.bags import camera_pose, write_bag
 from tests.recordings.corridor import SMEARED, corridor_frames
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.transforms import heading
 
 

@@ -9,8 +9,8 @@ import pytest
 from tests.command import refused, vpr
 from tests.recordings.bags.bags import BagWriter, storage_file, write_bag
 from tests.recordings.corridor import corridor_frames
+from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import encode_jpeg
-from vpr_aesvc.recordings import RecordingOptions
 from vpr_aesvc.recordings.bags.info import bag_info
 from vpr_aesvc.recordings.bags.info_text import info_lines
 from vpr_aesvc.types import Pose
@@ -24,7 +24,7 @@ def frames(corridor_loop):
 
 
 def words(path, **options):
-    return "\n".join(info_lines(bag_info(path, RecordingOptions(**options))))
+    return "\n".join(info_lines(bag_info(path, InputOptions(**options))))
 
 
 def test_a_good_bag(frames, tmp_path):
@@ -41,7 +41,7 @@ def test_a_good_bag(frames, tmp_path):
     assert "TF: 5 frames\n  map > odom > base_link > camera_optical_frame\n" in done.stdout
     assert "camera_info: /camera/camera_info: 512 x 384, intrinsics: fx 400.0" in done.stdout
     assert (
-        "vpr would use\n  images: /camera/image_raw" in done.stdout
+        "a map would be built from:\n  images: /camera/image_raw" in done.stdout
         and "  poses: TF, map > odom > base_link" in done.stdout
     )
     assert lines[-1] == f"next: vpr map build {bag} -m MODEL -o MAP.vprmap"
@@ -75,13 +75,10 @@ def test_what_is_odd(tmp_path):
     text = words(tmp_path / "bag", pose_topic="/gps/fix")
     assert "32 x 24 jpeg, 10.0 Hz, jitter" in text
     assert "1 gap, the longest 1.60 s" in text
-    assert (
-        "stamps of zero: 1, stamps that go backward: 2, stamps that repeat the one before: 1, received 0.55 s after the stamp"
-        in text
-    )
+    assert "zero stamps: 1, stamps that go back: 2, repeated stamps: 1, received 0.55 s after the stamp" in text
     assert "/empty/image (sensor_msgs/Image, 0 messages): empty" in text
-    assert "within 30.4 x 0.0 m, not usable (NaN, no unit quaternion or no position): 1" in text
-    assert "too few to tell a rate" in text
+    assert "within 30.4 x 0.0 m, cannot be used (NaN, no unit quaternion or no position): 1" in text
+    assert "too few messages for a rate" in text
     assert "poses: /gps/fix" in text
 
 
@@ -92,7 +89,10 @@ def test_a_choice_is_the_users(tmp_path):
             bag.compressed(JPEG, stamp, topic="/right/image/compressed", frame="right")
     done = vpr("bag", "info", tmp_path / "a bag")
     assert done.returncode == 1
-    assert done.stdout.splitlines()[-1].startswith("vpr cannot use it as it is: ") and "--image-topic" in done.stdout
+    assert (
+        done.stdout.splitlines()[-1].startswith("no map can be built with these options: ")
+        and "--image-topic" in done.stdout
+    )
     done = vpr("bag", "info", tmp_path / "a bag", "--image-topic", "/left/image/compressed")
     assert done.returncode == 0
     last = done.stdout.splitlines()[-1]
@@ -105,7 +105,7 @@ def test_damage_is_told(frames, tmp_path):
     cut.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     done = vpr("bag", "info", cut)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "damaged, cut.mcap: truncated; " in done.stdout and "`mcap recover` may mend it" in done.stdout
+    assert "damaged: cut.mcap: truncated; " in done.stdout and f"run `mcap recover {cut}" in done.stdout
     assert done.stdout.splitlines()[-1].endswith("--keep-good -m MODEL -o MAP.vprmap")
 
 
@@ -114,7 +114,7 @@ def test_no_bag(tmp_path):
     (tmp_path / "empty").mkdir()
     refused(vpr("bag", "info", tmp_path / "empty"), "no .bag, .mcap or .db3 file")
     (tmp_path / "words.bag").write_text("no bag")
-    refused(vpr("bag", "info", tmp_path / "words.bag"), "nothing of it can be read")
+    refused(vpr("bag", "info", tmp_path / "words.bag"), "not a ROS 1 bag")
     shutil.copy(__file__, tmp_path / "video.mp4")
     refused(vpr("bag", "info", tmp_path / "video.mp4"), "expected a bag: .bag, .mcap or .db3")
 

@@ -4,7 +4,8 @@ import pytest
 
 from tests.recordings.bags.bags import storage_file, write_bag
 from tests.recordings.corridor import corridor_frames
-from vpr_aesvc.recordings import RecordingOptions, open_recording
+from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.recordings.bags.mcap_index import McapIndex
 from vpr_aesvc.recordings.bags.reader import open_bag
 
@@ -64,5 +65,5 @@ def test_an_index_that_points_elsewhere(bag, tmp_path):
     file.write_bytes(data)
     with pytest.raises(ValueError, match="bytes that are no message, "):
         list(McapIndex(file).messages(TYPES))
-    recording = open_recording(file, RecordingOptions())
-    assert all(one.frame.pose is not None for one in recording.frames())
+    recording = open_input(file, InputOptions())
+    assert all(one.pose is not None for one in recording)

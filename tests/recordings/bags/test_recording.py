@@ -8,8 +8,9 @@ import pytest
 from tests.recordings.bags.bags import FX, BagWriter, camera_pose, storage_file, write_bag
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import read_image
-from vpr_aesvc.recordings import RecordingOptions, open_recording
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.transforms import angle, distance
 from vpr_aesvc.types import Pose
 
@@ -31,13 +32,13 @@ def frames(corridor_loop):
 
 
 def check(recording, frames, places=1e-6, turns=1e-6):
-    given = list(recording.frames())
+    given = list(recording)
     assert recording.images == len(given) == len(frames)
     for number, (one, frame) in enumerate(zip(given, frames, strict=True)):
-        assert one.frame.label == f"/camera/image_raw {number:06d}"
-        assert one.frame.stamp == frame.stamp and one.frame.image is None
-        assert distance(one.frame.pose, camera_pose(frame)) < places
-        assert angle(one.frame.pose, camera_pose(frame)) < turns
+        assert one.label == f"/camera/image_raw {number:06d}"
+        assert one.stamp == frame.stamp and one.image is None
+        assert distance(one.pose, camera_pose(frame)) < places
+        assert angle(one.pose, camera_pose(frame)) < turns
     assert not len(recording.skip_counts)
     return given
 
@@ -46,7 +47,7 @@ def check(recording, frames, places=1e-6, turns=1e-6):
 @pytest.mark.parametrize("compressed", [False, True])
 def test_forms(frames, tmp_path, storage, compression, compressed):
     bag = write_bag(tmp_path / "bag", frames, storage, compressed, compression=compression)
-    recording = open_recording(bag)
+    recording = open_input(bag)
     assert recording.kind == {"ros1": "ROS 1 bag"}.get(storage, f"ROS 2 bag ({storage})")
     assert recording.intrinsics.fx == FX and recording.intrinsics.cx == 255.5
     for one, frame in zip(check(recording, frames), frames, strict=True):
@@ -57,7 +58,7 @@ def test_forms(frames, tmp_path, storage, compression, compressed):
 @pytest.mark.parametrize("storage", STORAGES)
 @pytest.mark.parametrize("poses", ["pose", "pose_covariance", "tf"])
 def test_pose_sources(frames, tmp_path, storage, poses):
-    recording = open_recording(write_bag(tmp_path / "bag", frames, storage, True, poses))
+    recording = open_input(write_bag(tmp_path / "bag", frames, storage, True, poses))
     check(recording, frames)
     assert recording.poses.source == {"tf": "TF"}.get(poses, "/pose")
 
@@ -66,8 +67,8 @@ def test_pose_sources(frames, tmp_path, storage, poses):
 def test_satellites(corridor_loop, tmp_path, storage):
     """Positions to a centimeter of a plane that touches the earth; the heading, of a circle in strides of a meter, nearly."""
     frames = corridor_frames(corridor_loop.parent)[:40]
-    recording = open_recording(write_bag(tmp_path / "bag", frames, storage, True, "navsat"))
-    given = [one.frame.pose for one in recording.frames()]
+    recording = open_input(write_bag(tmp_path / "bag", frames, storage, True, "navsat"))
+    given = [one.pose for one in recording]
     truth = [camera_pose(frame) for frame in frames]
     assert max(map(distance, given[3:-3], truth[3:-3])) < 0.03
     assert max(map(angle, given[3:-3], truth[3:-3])) < 0.05
@@ -76,8 +77,8 @@ def test_satellites(corridor_loop, tmp_path, storage):
 
 
 def test_fixes_once_a_second_still_give_poses(frames, tmp_path):
-    recording = open_recording(write_bag(tmp_path / "bag", frames, poses="navsat", compressed=True, pose_period=1.0))
-    assert sum(one.frame.pose is not None for one in recording.frames()) >= 7
+    recording = open_input(write_bag(tmp_path / "bag", frames, poses="navsat", compressed=True, pose_period=1.0))
+    assert sum(one.pose is not None for one in recording) >= 7
     assert any("fixes come every 1 s" in note for note in recording.notes)
 
 
@@ -85,9 +86,9 @@ def test_fixes_once_a_second_still_give_poses(frames, tmp_path):
 def test_a_file_by_itself(frames, tmp_path, compression):
     for storage in ("sqlite3", "mcap"):
         bag = write_bag(tmp_path / storage, frames, storage, compression=compression)
-        check(open_recording(storage_file(bag)), frames)
+        check(open_input(storage_file(bag)), frames)
         alone = shutil.copy(storage_file(bag), tmp_path)
-        check(open_recording(alone), frames)
+        check(open_input(alone), frames)
 
 
 def test_without_type_definitions(frames, tmp_path):
@@ -101,7 +102,7 @@ def test_without_type_definitions(frames, tmp_path):
     base.commit()
     base.close()
     (file.parent / "metadata.yaml").unlink()
-    check(open_recording(file), frames)
+    check(open_input(file), frames)
 
 
 def test_a_type_that_nobody_can_parse(frames, tmp_path):
@@ -114,7 +115,7 @@ def test_a_type_that_nobody_can_parse(frames, tmp_path):
     base.execute("INSERT INTO message_definitions VALUES (99, 'own/msg/Thing', 'ros2msg', '&&& no definition', '')")
     base.commit()
     base.close()
-    check(open_recording(bag), frames)
+    check(open_input(bag), frames)
 
 
 def test_ros1_messages_in_mcap(frames, tmp_path):
@@ -134,7 +135,7 @@ def test_ros1_messages_in_mcap(frames, tmp_path):
                 channels[topic.name] = writer.register_channel(topic.name, "ros1", schema)
             writer.add_message(channels[topic.name], received, raw, received)
         writer.finish()
-    for one, frame in zip(check(open_recording(tmp_path / "converted.mcap"), frames), frames, strict=True):
+    for one, frame in zip(check(open_input(tmp_path / "converted.mcap"), frames), frames, strict=True):
         assert np.array_equal(one.decode(), read_image(frame.path))
 
 
@@ -157,7 +158,7 @@ def test_mcap_of_another_writer(frames, tmp_path, coding, profile):
                 channels[topic.name] = writer.register_channel(topic.name, "cdr", schema)
             writer.add_message(channels[topic.name], received, raw, received)
         writer.finish()
-    for one, frame in zip(check(open_recording(tmp_path / "other.mcap"), frames), frames, strict=True):
+    for one, frame in zip(check(open_input(tmp_path / "other.mcap"), frames), frames, strict=True):
         assert np.array_equal(one.decode(), read_image(frame.path))
 
 
@@ -169,9 +170,9 @@ def test_big_endian(frames, tmp_path):
                 type = message.__msgtype__
                 coded = bag.store.serialize_cdr(message, type, little_endian=False)
                 bag.raw(topic, type, coded, frame.stamp)
-    for one, frame in zip(open_recording(tmp_path / "bag").frames(), frames, strict=True):
-        assert one.frame.stamp == frame.stamp
-        assert distance(one.frame.pose, frame.pose) < 1e-6
+    for one, frame in zip(open_input(tmp_path / "bag"), frames, strict=True):
+        assert one.stamp == frame.stamp
+        assert distance(one.pose, frame.pose) < 1e-6
         assert np.array_equal(one.decode(), read_image(frame.path))
 
 
@@ -199,12 +200,12 @@ def test_decode_says_which_image(frames, tmp_path):
         coded = bag.store.serialize_cdr(whole, type)
         bag.raw(topic, type, bytes(coded[:-12]), 3.0)
         bag.raw(topic, type, bytes(coded[:14]), 4.0)
-    recording = open_recording(tmp_path / "bag")
-    first, cut, short = recording.frames()
+    recording = open_input(tmp_path / "bag")
+    first, cut, short = recording
     first.decode()
     with pytest.raises(VprError, match=r"bag: /camera/image_raw 000001: the file is truncated"):
         cut.decode()
-    with pytest.raises(VprError, match=r"bag: /camera/image_raw 000002: .*not a whole sensor_msgs/CompressedImage"):
+    with pytest.raises(VprError, match=r"bag: /camera/image_raw 000002: .*not a complete sensor_msgs/CompressedImage"):
         short.decode()
     assert recording.skip_counts.counts == {"images whose message cannot be read": 1}
 
@@ -216,9 +217,9 @@ def test_poses_between_and_gaps(frames, tmp_path):
             bag.odometry(Pose(x, 0), stamp, child="camera")
         for stamp in (9.5, 10.1, 11.0, 12.1, 12.5):
             bag.compressed(frames[0].path.read_bytes(), stamp, frame="camera")
-    recording = open_recording(tmp_path / "bag")
-    poses = [one.frame.pose for one in recording.frames()]
+    recording = open_input(tmp_path / "bag")
+    poses = [one.pose for one in recording]
     assert [pose if pose is None else round(pose.x, 6) for pose in poses] == [None, 1.0, None, 21.0, None]
     assert any("3 of 5 images have no pose" in note for note in recording.notes)
-    wider = [one.frame.pose for one in open_recording(tmp_path / "bag", RecordingOptions(pose_gap=2.0)).frames()]
+    wider = [one.pose for one in open_input(tmp_path / "bag", InputOptions(pose_gap=2.0))]
     assert wider[2].x == pytest.approx(10.0)

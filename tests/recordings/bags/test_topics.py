@@ -5,8 +5,9 @@ import pytest
 
 from tests.recordings.bags.bags import BagWriter
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import encode_jpeg
-from vpr_aesvc.recordings import RecordingOptions, open_recording
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.types import Pose
 
 RGB = np.full((24, 32, 3), 90, np.uint8)
@@ -39,7 +40,7 @@ def made(
 
 
 def opened(path, **options):
-    return open_recording(path, RecordingOptions(**options))
+    return open_input(path, InputOptions(**options))
 
 
 @pytest.mark.parametrize(
@@ -71,7 +72,9 @@ def test_images_asked_for(tmp_path):
     assert opened(bag, image_topic="/right/image").topic.name == "/right/image"
     assert opened(bag, image_topic="right/image").topic.name == "/right/image"
     assert opened(bag, image_topic="/left/image/compressed").topic.name == "/left/image/compressed"
-    with pytest.raises(VprError, match=r"--image-topic /middle: no such topic; there are /left/image \(sensor_msgs"):
+    with pytest.raises(
+        VprError, match=r"--image-topic /middle: no such topic; expected one of /left/image \(sensor_msgs"
+    ):
         opened(bag, image_topic="/middle")
     with pytest.raises(VprError, match=r"--image-topic /odom \(nav_msgs/Odometry, 3 messages\) holds no images"):
         opened(bag, image_topic="/odom")
@@ -103,7 +106,7 @@ def test_poses_guessed(tmp_path, topics, source):
     recording = opened(made(tmp_path, **topics))
     assert recording.poses.source == source
     assert (
-        sum(one.frame.pose is not None for one in recording.frames()) == (3 if source and "gps" not in source else 0)
+        sum(one.pose is not None for one in recording) == (3 if source and "gps" not in source else 0)
         or source == "/gps/fix"
     )
 
@@ -112,8 +115,8 @@ def test_poses_asked_for(tmp_path):
     bag = made(tmp_path, odometry=["/wheels/odom", "/visual/odom"], poses=["/pose"], tf=[("odom", "base_link")])
     with pytest.raises(VprError) as error:
         opened(bag)
-    assert "2 topics of poses, choose with --pose-topic: /visual/odom (nav_msgs/Odometry, 3" in str(error.value)
-    options = RecordingOptions(pose_gap=2.0)
+    assert "2 pose topics, choose with --pose-topic: /visual/odom (nav_msgs/Odometry, 3" in str(error.value)
+    options = InputOptions(pose_gap=2.0)
     for topic, source in (
         ("/visual/odom", "/visual/odom"),
         ("pose", "/pose"),
@@ -122,8 +125,8 @@ def test_poses_asked_for(tmp_path):
         ("none", ""),
     ):
         assert opened(bag, pose_topic=topic, pose_gap=options.pose_gap).poses.source == source
-    assert all(one.frame.pose is None for one in opened(bag, pose_topic="none").frames())
-    with pytest.raises(VprError, match=r"--pose-topic /nothing: no such topic; there are .*/wheels/odom"):
+    assert all(one.pose is None for one in opened(bag, pose_topic="none"))
+    with pytest.raises(VprError, match=r"--pose-topic /nothing: no such topic; expected one of .*/wheels/odom"):
         opened(bag, pose_topic="/nothing")
     with pytest.raises(VprError, match=r"--pose-topic /camera/image_raw .* holds no poses"):
         opened(bag, pose_topic="/camera/image_raw")

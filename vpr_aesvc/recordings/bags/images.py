@@ -1,4 +1,4 @@
-"""The images of one topic in the order in which they were recorded, still coded."""
+"""The images of one topic in the order in which they were recorded, not decoded yet."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, peek_header, peek_size, read_message
 from vpr_aesvc.recordings.bags.pose_history import JUMP
 from vpr_aesvc.recordings.bags.topics import RAW
 from vpr_aesvc.recordings.image_messages import coded_size
-from vpr_aesvc.recordings.recording import SkipCounts
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,29 @@ class StampedImage:
 
 @dataclass(frozen=True)
 class FirstImage:
-    """The first message of the topic that can be read: the camera's frame, its size if the message is not compressed, and when."""
+    """The first readable message of the topic: frame of the camera, (width, height) of a raw image, (stamp, time of reception) in seconds."""
 
     topic: Topic
     frame: str
     size: tuple[int, int] | None
-    when: tuple[float, float]
+    time: tuple[float, float]
     raw: bytes
 
+    def coded_size(self) -> tuple[int, int] | None:
+        """(width, height), also of a compressed image; None if only decoding would tell."""
+        if self.size is not None:
+            return self.size
+        try:
+            return coded_size(read_message(self.raw, self.topic.type, self.topic.ros1).data)
+        except VprError:
+            return None
 
-def first_image(bag: BagFile, topic: Topic, where: str) -> FirstImage:
-    """Raises VprError where the topic has no message that can be read."""
+
+def first_image(bag: BagFile, topic: Topic, path: str) -> FirstImage:
+    """
+    Raises:
+        VprError: no message of the topic can be read.
+    """
     for _, received, raw in bag.messages([topic.name]):
         try:
             header = peek_header(raw, topic.ros1)
@@ -44,79 +56,66 @@ def first_image(bag: BagFile, topic: Topic, where: str) -> FirstImage:
             continue
         stamp = header.stamp or received
         return FirstImage(topic, header.frame, size, (stamp / 1e9, received / 1e9), raw)
-    raise VprError(f"{where}: image topic {topic} holds no message that can be read")
-
-
-def size_of(first: FirstImage) -> tuple[int, int] | None:
-    """(width, height) of the images, also of compressed ones; None where it cannot be told without decoding."""
-    if first.size is not None:
-        return first.size
-    try:
-        return coded_size(read_message(first.raw, first.topic.type, first.topic.ros1).data)
-    except VprError:
-        return None
+    raise VprError(f"{path}: no message of image topic {topic} can be read")
 
 
 class ImageStream:
-    """Iterates over a topic once, and counts what is odd about it."""
+    """Iterates over a topic once. Images that do not belong are added to ``skip_counts``; odd stamps are counted for :meth:`notes`."""
 
-    def __init__(self, bag: BagFile, topic: Topic, first: FirstImage, skip_counts: SkipCounts) -> None:
-        self._bag, self._topic, self._first, self._left_out = bag, topic, first, skip_counts
-        self.given = 0
+    def __init__(self, bag: BagFile, first: FirstImage, skip_counts: SkipCounts) -> None:
+        self._bag, self._first, self._skip_counts = bag, first, skip_counts
+        self.count = 0
         self.span: tuple[float, float] | None = None
-        self.unstamped = 0
-        self.repeated = 0
-        self.jumps = 0
+        self._unstamped = self._repeated = self._jumps = 0
 
     def __iter__(self) -> Iterator[StampedImage]:
-        raw_images = self._topic.type == RAW
-        ros1 = self._topic.ros1
-        last: int | None = None
-        for number, (_, received, raw) in enumerate(self._bag.messages([self._topic.name])):
+        topic, last = self._first.topic, None
+        for number, (_, received, raw) in enumerate(self._bag.messages([topic.name])):
             try:
-                header = peek_header(raw, ros1)
-                size = peek_size(raw, header, ros1) if raw_images else None
+                header = peek_header(raw, topic.ros1)
+                size = peek_size(raw, header, topic.ros1) if topic.type == RAW else None
             except VprError as error:
-                self._left_out.add("images whose message cannot be read", f"number {number}: {error}")
+                self._skip_counts.add("images whose message cannot be read", f"number {number}: {error}")
                 continue
-            if header.frame != self._first.frame:
-                named = f"number {number} of {header.frame or 'no frame'}, not {self._first.frame or 'none'}"
-                self._left_out.add("images of another camera on the same topic", named)
-                continue
-            if size is not None and 0 not in size and size != self._first.size and self._first.size is not None:
-                self._left_out.add(
-                    "images of another size on the same topic",
-                    f"number {number} of {size[0]} x {size[1]}, not {self._first.size[0]} x {self._first.size[1]}",
-                )
+            if self._is_of_another_camera(number, header.frame, size):
                 continue
             stamp = header.stamp or received
-            if last is not None and stamp <= last:
-                if stamp == last:
-                    self.repeated += 1
-                elif last - stamp < JUMP * 1e9:
-                    back = (last - stamp) / 1e9
-                    self._left_out.add("images out of order", f"number {number}, {back:.3f} s before the last")
-                    continue
-                else:
-                    self.jumps += 1
+            if last is not None and stamp < last and last - stamp < JUMP * 1e9:
+                seconds = (last - stamp) / 1e9
+                self._skip_counts.add("images out of order", f"number {number}, {seconds:.3f} s before the last")
+                continue
+            if last is not None:
+                self._repeated += stamp == last
+                self._jumps += stamp < last
             last = stamp
-            self.unstamped += not header.stamp
-            self.given += 1
+            self._unstamped += not header.stamp
+            self.count += 1
             seconds = stamp / 1e9
-            self.span = (
-                (seconds, seconds) if self.span is None else (min(self.span[0], seconds), max(self.span[1], seconds))
-            )
+            first, latest = self.span or (seconds, seconds)
+            self.span = min(first, seconds), max(latest, seconds)
             yield StampedImage(number, seconds, received / 1e9, raw)
 
+    def _is_of_another_camera(self, number: int, frame: str, size: tuple[int, int] | None) -> bool:
+        expected = self._first.size
+        if frame != self._first.frame:
+            example = f"number {number} of {frame or 'no frame'}, not {self._first.frame or 'none'}"
+            self._skip_counts.add("images of another camera on the same topic", example)
+        elif size is not None and 0 not in size and expected is not None and size != expected:
+            example = f"number {number} of {size[0]} x {size[1]}, not {expected[0]} x {expected[1]}"
+            self._skip_counts.add("images of another size on the same topic", example)
+        else:
+            return False
+        return True
+
     def notes(self) -> list[str]:
-        """What is odd, in words."""
-        words = []
-        if self.unstamped:
-            words.append(
-                f"{self.unstamped} of {self.given} images have a stamp of zero: the time of reception was used"
+        """Odd stamps, one sentence each."""
+        notes = []
+        if self._unstamped:
+            notes.append(
+                f"{self._unstamped} of {self.count} images have a stamp of zero: the time of reception is used"
             )
-        if self.repeated:
-            words.append(f"images with the stamp of the one before: {self.repeated}")
-        if self.jumps:
-            words.append(f"jumps of the images' clock backward: {self.jumps}; it was set, or a bag was played again")
-        return words
+        if self._repeated:
+            notes.append(f"images with the same stamp as the one before: {self._repeated}")
+        if self._jumps:
+            notes.append(f"images whose stamp jumps back: {self._jumps}; the clock was set, or a bag was played again")
+        return notes

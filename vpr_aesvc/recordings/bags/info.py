@@ -1,4 +1,4 @@
-"""What a bag holds that matters here."""
+"""What ``vpr bag info`` tells of a bag: its images, poses, TF and calibration, and what a map would be built from."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Any
 import numpy as np
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.camera import guess_base, intrinsics_of
+from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.recordings.bags.camera import find_base_frame, read_intrinsics
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, peek_header, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.pose_history import PoseSamples
-from vpr_aesvc.recordings.bags.poses import FIXED, read_pose
-from vpr_aesvc.recordings.bags.reader import open_bag, scan_bag
+from vpr_aesvc.recordings.bags.poses import FIXED_FRAMES, pose_of_message
+from vpr_aesvc.recordings.bags.reader import open_bag, open_undamaged_part
 from vpr_aesvc.recordings.bags.recording import BagRecording
-from vpr_aesvc.recordings.bags.stamp_statistics import StampCount, StampFacts
+from vpr_aesvc.recordings.bags.stamp_statistics import StampCollector, StampStatistics
 from vpr_aesvc.recordings.bags.tf_tree import TfTree
 from vpr_aesvc.recordings.bags.topics import CAMERA_INFO, COMPRESSED, KINDS, RAW, is_static
 from vpr_aesvc.recordings.image_messages import coded_size
-from vpr_aesvc.recordings.recording import RecordingOptions
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass
-class ImageFacts:
-    """An image topic. ``encoding``, ``width`` and ``height`` are of its first message; ``frames`` are the frames that its messages
-    name, by how many; ``megabits`` a second, of the messages as they are stored."""
+class ImageTopicInfo:
+    """``encoding``, ``width`` and ``height`` of the first message; ``frames``: number of messages for each frame id; ``megabits`` per second as
+    stored."""
 
     topic: Topic
-    stamps: StampFacts
+    stamps: StampStatistics
     encoding: str = ""
     width: int = 0
     height: int = 0
@@ -42,11 +42,12 @@ class ImageFacts:
 
 
 @dataclass
-class PoseFacts:
-    """A pose topic. ``traveled`` is the way in meters, ``extent`` the width and depth of the box around it; None without a pose."""
+class PoseTopicInfo:
+    """``traveled``: length of the path in meters; ``extent``: its size along x and y in meters; None without poses. ``unusable``: messages with
+    NaN, without a unit quaternion or without a position."""
 
     topic: Topic
-    stamps: StampFacts
+    stamps: StampStatistics
     frame: str = ""
     child: str = ""
     unusable: int = 0
@@ -55,9 +56,9 @@ class PoseFacts:
 
 
 @dataclass
-class TfFacts:
-    """``chains`` says for the frame of each camera what it hangs on, outermost first; ``moving`` are those cameras that thereby move, so
-    that TF says where they were."""
+class TfInfo:
+    """``chains``: for each camera frame, the frames from a fixed frame to it; ``moving``: camera frames whose chain moves, so that TF gives
+    their pose."""
 
     frames: list[str]
     chains: dict[str, list[str]]
@@ -67,7 +68,7 @@ class TfFacts:
 
 @dataclass
 class BagInfo:
-    """``used`` is what a map would be built from, in words; ``problem`` is why none can be built without more options."""
+    """``used``: what a map would be built from, one sentence each; ``problem``: why no map can be built with these options."""
 
     path: str
     kind: str
@@ -75,9 +76,9 @@ class BagInfo:
     start: str
     seconds: float
     damage: str | None
-    images: list[ImageFacts]
-    poses: list[PoseFacts]
-    tf: TfFacts | None
+    images: list[ImageTopicInfo]
+    poses: list[PoseTopicInfo]
+    tf: TfInfo | None
     camera_info: dict[str, str]
     used: list[str] = field(default_factory=list)
     problem: str | None = None
@@ -86,35 +87,34 @@ class BagInfo:
         return asdict(self)
 
 
-def bag_info(path: Path, options: RecordingOptions, progress: Progress | None = None) -> BagInfo:
-    """One pass over the topics that matter, and what a map would be built from. Damage is told, not raised.
+def bag_info(path: Path, options: InputOptions, progress: Progress | None = None) -> BagInfo:
+    """Reads the image, pose, TF and camera_info topics once. Damage in the middle is reported in the result, not raised.
 
     Raises:
-        VprError: it is no bag, or nothing of it can be read.
+        VprError: it is no bag, or it cannot be opened.
     """
     bag = open_bag(path)
     try:
-        found = _read(path, bag, progress)
+        info = _read(path, bag, progress)
     except Damaged as damage:
         bag.close()
-        bag = scan_bag(path, damage)
-        found = _read(path, bag, progress)
+        bag = open_undamaged_part(path, damage)
+        info = _read(path, bag, progress)
     finally:
         bag.close()
     try:
-        recording = BagRecording(path, replace(options, keep_good=True))
-        found.used = recording.notes
+        info.used = BagRecording(path, replace(options, keep_good=True)).notes
     except VprError as error:
-        found.problem = str(error)
-    return found
+        info.problem = str(error)
+    return info
 
 
 def _read(path: Path, bag: BagFile, progress: Progress | None) -> BagInfo:
-    wanted = {name: topic for name, topic in bag.topics.items() if topic.type in (RAW, COMPRESSED, CAMERA_INFO, *KINDS)}
-    readers = {name: _reader(topic) for name, topic in wanted.items()}
+    types = (RAW, COMPRESSED, CAMERA_INFO, *KINDS)
+    readers = {name: _topic_reader(topic) for name, topic in bag.topics.items() if topic.type in types}
     tree = TfTree(1.0)
-    total = sum(topic.count for topic in wanted.values())
-    for number, (topic, received, raw) in enumerate(bag.messages(list(wanted)) if wanted else (), 1):
+    total = sum(reader.topic.count for reader in readers.values())
+    for number, (topic, received, raw) in enumerate(bag.messages(list(readers)) if readers else (), 1):
         if progress is not None and (number % 100 == 0 or number == total):
             progress(number, total)
         try:
@@ -123,11 +123,10 @@ def _read(path: Path, bag: BagFile, progress: Progress | None) -> BagInfo:
             else:
                 readers[topic.name].add(received, raw)
         except VprError:
-            readers[topic.name].unreadable += 1
+            readers[topic.name].unusable += 1
     seconds = (bag.span[1] - bag.span[0]) / 1e9
-    images = [one.facts(seconds) for one in readers.values() if isinstance(one, _Images)]
-    poses = [one.facts() for one in readers.values() if isinstance(one, _Poses) and KINDS[one.topic.type] != "tf"]
-    infos = {one.topic.name: one.words for one in readers.values() if isinstance(one, _Infos)}
+    images = [one.info(seconds) for one in readers.values() if isinstance(one, _ImageTopic)]
+    poses = [one.info() for one in readers.values() if isinstance(one, _PoseTopic) and KINDS[one.topic.type] != "tf"]
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
     return BagInfo(
         path=str(path),
@@ -138,54 +137,53 @@ def _read(path: Path, bag: BagFile, progress: Progress | None) -> BagInfo:
         damage=bag.damage,
         images=images,
         poses=poses,
-        tf=_tf_facts(tree, images) if tree.frames else None,
-        camera_info=infos,
+        tf=_tf_info(tree, images) if tree.frames else None,
+        camera_info={one.topic.name: one.text for one in readers.values() if isinstance(one, _CameraInfoTopic)},
     )
 
 
-def _tf_facts(tree: TfTree, images: list[ImageFacts]) -> TfFacts:
+def _tf_info(tree: TfTree, images: list[ImageTopicInfo]) -> TfInfo:
     chains: dict[str, list[str]] = {}
     moving = []
     for camera in sorted({frame for one in images for frame in one.frames if frame}):
-        base = guess_base(tree, camera)
-        fixed = next((name for name in FIXED if tree.chain(name, base) is not None), tree.root(base))
-        chain = tree.chain(fixed, camera)
+        base = find_base_frame(tree, camera)
+        fixed = next((name for name in FIXED_FRAMES if tree.lookup(name, base) is not None), tree.root(base))
+        chain = tree.lookup(fixed, camera)
         chains[camera] = [] if chain is None else list(chain.frames)
-        if chain is not None and chain.constant is None:
+        if chain is not None and chain.static_pose is None:
             moving.append(camera)
-    return TfFacts(sorted(tree.frames), chains, moving, len(tree.skip_counts))
+    return TfInfo(sorted(tree.frames), chains, moving, len(tree.skip_counts))
 
 
-class _Images:
+class _ImageTopic:
     def __init__(self, topic: Topic) -> None:
-        self.topic, self.unreadable = topic, 0
-        self._stamps, self._bytes = StampCount(), 0
-        self._facts: ImageFacts | None = None
+        self.topic, self.unusable = topic, 0
+        self._stamps, self._bytes = StampCollector(), 0
         self._frames: dict[str, int] = {}
+        self._format: tuple[str, int, int] | None = None
 
     def add(self, received: int, raw: bytes) -> None:
         header = peek_header(raw, self.topic.ros1)
         self._stamps.add(header.stamp, received)
         self._bytes += len(raw)
         self._frames[header.frame] = self._frames.get(header.frame, 0) + 1
-        if self._facts is None:
+        if self._format is None:
             message = read_message(raw, self.topic.type, self.topic.ros1)
             if self.topic.type == RAW:
-                about = str(message.encoding), int(message.width), int(message.height)
+                self._format = str(message.encoding), int(message.width), int(message.height)
             else:
-                about = str(message.format), *(coded_size(message.data) or (0, 0))
-            self._facts = ImageFacts(self.topic, StampCount().facts(), *about)
+                self._format = str(message.format), *(coded_size(message.data) or (0, 0))
 
-    def facts(self, seconds: float) -> ImageFacts:
+    def info(self, seconds: float) -> ImageTopicInfo:
         rate = self._bytes * 8e-6 / seconds if seconds > 0 and self._bytes else None
-        known = self._facts or ImageFacts(self.topic, self._stamps.facts())
-        return replace(known, stamps=self._stamps.facts(), frames=self._frames, megabits=rate)
+        format = self._format or ("", 0, 0)
+        return ImageTopicInfo(self.topic, self._stamps.statistics(), *format, frames=self._frames, megabits=rate)
 
 
-class _Poses:
+class _PoseTopic:
     def __init__(self, topic: Topic) -> None:
-        self.topic, self.unreadable = topic, 0
-        self._stamps = StampCount()
+        self.topic, self.unusable = topic, 0
+        self._stamps = StampCollector()
         self._poses, self._fixes = PoseSamples(), NavSatSamples()
         self._frame = self._child = ""
 
@@ -195,38 +193,38 @@ class _Poses:
         self._stamps.add(stamp, received)
         self._frame = self._frame or message.header.frame_id.lstrip("/")
         self._child = self._child or getattr(message, "child_frame_id", "").lstrip("/")
-        at = (stamp or received) / 1e9, received / 1e9
+        time = (stamp or received) / 1e9, received / 1e9
         try:
             if KINDS[self.topic.type] == "navsat":
-                self._fixes.add(*at, message)
+                self._fixes.add(*time, message)
             else:
-                self._poses.add(*at, read_pose(message))
+                self._poses.add(*time, pose_of_message(message))
         except ValueError:
-            self.unreadable += 1
+            self.unusable += 1
 
-    def facts(self) -> PoseFacts:
+    def info(self) -> PoseTopicInfo:
         table = self._fixes.table()[0] if len(self._fixes) else self._poses.table()
-        facts = PoseFacts(self.topic, self._stamps.facts(), self._frame, self._child, self.unreadable)
+        info = PoseTopicInfo(self.topic, self._stamps.statistics(), self._frame, self._child, self.unusable)
         if len(table):
             xyz = table[:, 2:5]
-            facts.traveled = float(np.linalg.norm(np.diff(xyz, axis=0), axis=1).sum())
-            facts.extent = float(np.ptp(xyz[:, 0])), float(np.ptp(xyz[:, 1]))
-        return facts
+            info.traveled = float(np.linalg.norm(np.diff(xyz, axis=0), axis=1).sum())
+            info.extent = float(np.ptp(xyz[:, 0])), float(np.ptp(xyz[:, 1]))
+        return info
 
 
-class _Infos:
+class _CameraInfoTopic:
     def __init__(self, topic: Topic) -> None:
-        self.topic, self.unreadable, self.words = topic, 0, "no message that can be read"
-        self._read = False
+        self.topic, self.unusable, self.text = topic, 0, "no message that can be read"
+        self._is_read = False
 
     def add(self, received: int, raw: bytes) -> None:
-        if not self._read:
+        if not self._is_read:
             message = read_message(raw, self.topic.type, self.topic.ros1)
-            self.words = f"{message.width} x {message.height}, {intrinsics_of(message, False, None)[1]}"
-            self._read = True
+            self.text = f"{message.width} x {message.height}, {read_intrinsics(message, False, None)[1]}"
+            self._is_read = True
 
 
-def _reader(topic: Topic) -> _Images | _Poses | _Infos:
+def _topic_reader(topic: Topic) -> _ImageTopic | _PoseTopic | _CameraInfoTopic:
     if topic.type in (RAW, COMPRESSED):
-        return _Images(topic)
-    return _Infos(topic) if topic.type == CAMERA_INFO else _Poses(topic)
+        return _ImageTopic(topic)
+    return _CameraInfoTopic(topic) if topic.type == CAMERA_INFO else _PoseTopic(topic)

@@ -1,8 +1,8 @@
-"""The few small messages of an MCAP file that lie between large ones, each read from its own place.
+"""Read small messages of an MCAP file without the large ones between them.
 
-A recorder puts poses and images into the same chunks. To read the poses chunk by chunk is to read the whole file, 17 GB for ten minutes
-of raw images; the file's message index says where each of them is. A compressed chunk must be unpacked, but into the same
-memory as the one before: fresh memory for each costs more time than the unpacking.
+A recorder writes poses and images into the same chunks. Reading the poses chunk by chunk would read the whole file (17 GB for ten minutes of
+raw images); the message index of the file gives the offset of each message. A compressed chunk is unpacked as a whole, always into
+the same buffer: allocating a new one for each chunk takes longer than unpacking.
 """
 
 from __future__ import annotations
@@ -16,14 +16,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-_HEAD = 9 + 40  # of a chunk before its first record, without the name of its compression
-_MESSAGE = struct.Struct("<BQHIQQ")  # opcode, length of what follows it, channel, sequence, log time, publish time
+_CHUNK_HEADER = 9 + 40  # bytes of a chunk before its first record, without the name of its compression
+_MESSAGE = struct.Struct("<BQHIQQ")  # opcode, length of the rest, channel, sequence, log time, publish time
 _INDEX_OPCODE, _MESSAGE_OPCODE = 7, 5
 _Read = Callable[[int, int], bytes]
 
 
 class McapIndex:
-    """Raises ValueError, and what the mcap package raises, for a file that has no message index."""
+    """
+    Raises:
+        ValueError, and errors of the mcap package: the file has no message index.
+    """
 
     def __init__(self, file: Path) -> None:
         from mcap.reader import make_reader
@@ -43,63 +46,63 @@ class McapIndex:
             for id, channel in summary.channels.items()
             if channel.schema_id in summary.schemas
         }
-        self._unpacked = bytearray()
+        self._buffer = bytearray()
 
     def messages(self, types: dict[str, str]) -> Iterator[tuple[str, int, bytes]]:
-        """Topic, log time in nanoseconds and bytes of the messages of some topics, given with their types, by log time.
+        """The messages of some topics, given with their types: topic, log time in nanoseconds, bytes; in the order of the log times.
 
         Raises:
-            ValueError: what the index points to is no such message.
+            ValueError: an index entry does not point to a message of its channel.
         """
-        wanted = [id for id, (topic, type) in self._channels.items() if types.get(topic) == type]
-        chunks = [one for one in self._chunks if any(id in one.message_index_offsets for id in wanted)]
-        waiting: list[tuple[int, int, str, bytes]] = []  # until no later chunk can hold one that is earlier
+        channels = [id for id, (topic, type) in self._channels.items() if types.get(topic) == type]
+        chunks = [one for one in self._chunks if any(id in one.message_index_offsets for id in channels)]
+        pending: list[tuple[int, int, str, bytes]] = []  # a later chunk may hold an earlier message
         number = count()
         with self.file.open("rb") as stream:
             for chunk, later in zip(chunks, [*chunks[1:], None], strict=True):
                 read = self._reader(stream, chunk)
-                for id in wanted:
-                    for time, place in self._places(stream, chunk, id):
-                        heapq.heappush(
-                            waiting, (time, next(number), self._channels[id][0], self._at(read, place, id, time))
-                        )
-                while waiting and (later is None or waiting[0][0] < later.message_start_time):
-                    time, _, topic, raw = heapq.heappop(waiting)
+                for id in channels:
+                    for time, offset in self._index_entries(stream, chunk, id):
+                        raw = self._read_message(read, offset, id, time)
+                        heapq.heappush(pending, (time, next(number), self._channels[id][0], raw))
+                while pending and (later is None or pending[0][0] < later.message_start_time):
+                    time, _, topic, raw = heapq.heappop(pending)
                     yield topic, time, raw
 
-    def _places(self, stream: BinaryIO, chunk: Any, channel: int) -> list[list[int]]:
-        """Log time and place in the chunk of each message of a channel."""
+    def _index_entries(self, stream: BinaryIO, chunk: Any, channel: int) -> list[list[int]]:
+        """[log time, offset in the chunk] of each message of a channel."""
         if channel not in chunk.message_index_offsets:
             return []
-        place = chunk.message_index_offsets[channel]
-        stream.seek(place)
-        opcode, _, of, size = struct.unpack("<BQHI", stream.read(15))
-        if (opcode, of) != (_INDEX_OPCODE, channel):
-            raise ValueError(f"{self.file.name}: bytes that are no message index at {place / 1e6:.1f} MB")
-        pairs: list[list[int]] = np.frombuffer(stream.read(size), "<u8").reshape(-1, 2).tolist()
-        return pairs
+        start = chunk.message_index_offsets[channel]
+        stream.seek(start)
+        opcode, _, indexed_channel, size = struct.unpack("<BQHI", stream.read(15))
+        if (opcode, indexed_channel) != (_INDEX_OPCODE, channel):
+            raise ValueError(f"{self.file.name}: bytes that are no message index at {start / 1e6:.1f} MB")
+        entries: list[list[int]] = np.frombuffer(stream.read(size), "<u8").reshape(-1, 2).tolist()
+        return entries
 
-    def _at(self, read: _Read, place: int, channel: int, time: int) -> bytes:
-        opcode, length, of, _, logged, _ = _MESSAGE.unpack(read(place, _MESSAGE.size))
+    def _read_message(self, read: _Read, offset: int, channel: int, time: int) -> bytes:
+        opcode, length, of_channel, _, logged, _ = _MESSAGE.unpack(read(offset, _MESSAGE.size))
         size = length - (_MESSAGE.size - 9)
-        raw = read(place + _MESSAGE.size, size) if (opcode, of, logged) == (_MESSAGE_OPCODE, channel, time) else b""
-        if size < 0 or len(raw) != size:
-            raise ValueError(f"{self.file.name}: bytes that are no message, {place} bytes into a chunk")
+        is_message = (opcode, of_channel, logged) == (_MESSAGE_OPCODE, channel, time) and size >= 0
+        raw = read(offset + _MESSAGE.size, size) if is_message else b""
+        if not is_message or len(raw) != size:
+            raise ValueError(f"{self.file.name}: bytes that are no message, {offset} bytes into a chunk")
         return raw
 
     def _reader(self, stream: BinaryIO, chunk: Any) -> _Read:
-        """Reads so many bytes at a place of the chunk's records."""
-        start = chunk.chunk_start_offset + _HEAD + len(chunk.compression)
+        """A function that reads ``size`` bytes at an offset of the chunk's records."""
+        start = chunk.chunk_start_offset + _CHUNK_HEADER + len(chunk.compression)
         if chunk.compression == "":
 
-            def from_file(place: int, size: int) -> bytes:
-                stream.seek(start + place)
+            def from_file(offset: int, size: int) -> bytes:
+                stream.seek(start + offset)
                 return stream.read(min(size, chunk.uncompressed_size))
 
             return from_file
         stream.seek(start)
         records = self._unpack(stream.read(chunk.compressed_size), chunk)
-        return lambda place, size: bytes(records[place : place + max(size, 0)])
+        return lambda offset, size: bytes(records[offset : offset + size])
 
     def _unpack(self, packed: bytes, chunk: Any) -> memoryview | bytes:
         if chunk.compression == "lz4":
@@ -107,13 +110,13 @@ class McapIndex:
 
             return bytes(decompress(packed))
         if chunk.compression != "zstd":
-            raise ValueError(f"{self.file.name}: compression {chunk.compression} is not known")
+            raise ValueError(f"{self.file.name}: compression {chunk.compression} is not supported")
         from zstandard import ZstdDecompressor
 
-        if len(self._unpacked) < chunk.uncompressed_size:
-            self._unpacked = bytearray(chunk.uncompressed_size)
-        room, filled = memoryview(self._unpacked)[: chunk.uncompressed_size], 0
+        if len(self._buffer) < chunk.uncompressed_size:
+            self._buffer = bytearray(chunk.uncompressed_size)
+        target, filled = memoryview(self._buffer)[: chunk.uncompressed_size], 0
         with ZstdDecompressor().stream_reader(packed) as source:
-            while filled < len(room) and (more := source.readinto(room[filled:])):
-                filled += more
-        return room[:filled]
+            while filled < len(target) and (size := source.readinto(target[filled:])):
+                filled += size
+        return target[:filled]

@@ -1,7 +1,7 @@
-"""Messages of a bag as bytes: their header without the rest, and the whole as an object.
+"""Messages of a bag as bytes: read the header alone, or the whole message as an object.
 
-Only messages of ROS' own packages are read. Their layout has been the same since the first ROS 2, so the definitions that a bag
-carries are not needed, and one without any, or with one of somebody's own that cannot be parsed, is read like any other.
+Only message types of ROS's own packages are read. Their layout has not changed since the first ROS 2, so the message definitions that a bag
+carries are not used: a bag without definitions, or with a broken definition of a custom message, can be read.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from vpr_aesvc.errors import VprError
 
 _TF = "tf2_msgs/msg/TFMessage"
 _SAME_LAYOUT = {"tf/msg/tfMessage": _TF}
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of a bag. ``type`` is written as ROS 2 does (``sensor_msgs/msg/Image``); ``ros1`` says how its messages are coded."""
+    """A topic of a bag. ``type`` in the form of ROS 2 (``sensor_msgs/msg/Image``); ``ros1``: its messages are serialized as in ROS 1."""
 
     name: str
     type: str
@@ -33,30 +34,56 @@ class Topic:
 
 @dataclass(frozen=True)
 class Header:
-    """``stamp`` in nanoseconds; ``frame`` without a leading slash; ``end`` is the offset of the byte after the header."""
+    """A std_msgs/Header: ``stamp`` in nanoseconds, ``frame`` without a leading slash, ``end`` the offset of the first byte after it."""
 
     stamp: int
     frame: str
     end: int
 
 
+class Damaged(Exception):
+    """The rest of a bag cannot be read. The messages before are good."""
+
+
+class BagFile(Protocol):
+    """An open bag.
+
+    Attributes:
+        kind: such as ``ROS 2 bag (mcap)``.
+        topics: by name.
+        span: times of reception of the first and the last message, nanoseconds; (0, 0) in an empty bag.
+        damage: why not all of it can be read, with the repair command; None if no damage is known.
+    """
+
+    kind: str
+    topics: dict[str, Topic]
+    span: tuple[int, int]
+    damage: str | None
+
+    def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
+        """The messages of some topics as recorded: topic, time of reception in nanoseconds, bytes.
+
+        Raises:
+            Damaged: the next message cannot be read.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
 def peek_header(raw: bytes, ros1: bool) -> Header:
-    """The std_msgs/Header that a message begins with; no other byte is touched.
+    """The std_msgs/Header at the beginning of a message. Nothing after it is read.
 
     Raises:
-        VprError: the message is shorter than its header.
+        VprError: the message ends before its header does.
     """
-    try:
-        if ros1:
-            seconds, nanoseconds, length = struct.unpack_from("<III", raw, 4)  # after seq
-            start, end = 16, 16 + length
-        else:
-            seconds, nanoseconds, length = struct.unpack_from(_order(raw) + "iII", raw, 4)  # after the encapsulation
-            start, end = 16, 16 + length
+    try:  # 4 bytes before the stamp: ``seq`` in ROS 1, the CDR encapsulation in ROS 2
+        seconds, nanoseconds, length = struct.unpack_from("<III" if ros1 else _byte_order(raw) + "iII", raw, 4)
+        end = 16 + length
         if end > len(raw):
             raise VprError(f"the message ends in its header, after {len(raw)} bytes")
-        frame = bytes(raw[start:end]).rstrip(b"\0").decode("utf-8", "replace")
-    except (struct.error, TypeError) as error:  # TypeError: a row of SQLite that holds no bytes
+        frame = bytes(raw[16:end]).rstrip(b"\0").decode("utf-8", "replace")
+    except (struct.error, TypeError) as error:  # TypeError: a SQLite row that holds no bytes
         raise VprError(f"the message ends in its header, after {len(raw)} bytes") from error
     return Header(seconds * 10**9 + nanoseconds, frame.lstrip("/"), end)
 
@@ -65,33 +92,46 @@ def peek_size(raw: bytes, header: Header, ros1: bool) -> tuple[int, int]:
     """(width, height) of a sensor_msgs/Image.
 
     Raises:
-        VprError: the message is shorter than that.
+        VprError: the message ends before these fields.
     """
-    at = header.end if ros1 else (header.end + 3) & -4
+    start = header.end if ros1 else (header.end + 3) & -4
     try:
-        height, width = struct.unpack_from(("<" if ros1 else _order(raw)) + "II", raw, at)
-    except (struct.error, TypeError) as error:  # TypeError: a row of SQLite that holds no bytes
+        height, width = struct.unpack_from(("<" if ros1 else _byte_order(raw)) + "II", raw, start)
+    except (struct.error, TypeError) as error:
         raise VprError(f"the message ends before the size of the image, after {len(raw)} bytes") from error
     return width, height
 
 
 def read_message(raw: bytes, type: str, ros1: bool) -> Any:
-    """The message as rosbags' object; arrays of numbers are views into ``raw``.
+    """The message as an object of rosbags; numeric arrays are views into ``raw``.
 
     Raises:
-        VprError: the bytes are not a whole message of this type.
+        VprError: the bytes are not a complete message of this type.
     """
     store = _typestore(ros1)
     name = _SAME_LAYOUT.get(type, type)
     try:
         return store.deserialize_ros1(raw, name) if ros1 else store.deserialize_cdr(raw, name)
-    except Exception as error:  # the generated code meets bad bytes with whatever its next step raises
+    except Exception as error:  # the generated code raises any type on bad bytes
         short = type.replace("/msg/", "/")
-        raise VprError(f"{len(raw)} bytes that are not a whole {short} message ({error})") from error
+        raise VprError(f"{len(raw)} bytes that are not a complete {short} message ({error})") from error
+
+
+def decompress(raw: bytes) -> bytes:
+    """A message that the recorder compressed by itself (mode ``message``), unpacked; any other as it is. One that cannot be unpacked becomes
+    empty, so that it is counted as unreadable."""
+    if raw[:4] != _ZSTD_MAGIC:  # no message begins so: CDR begins with 0, ROS 1 with ``seq``
+        return raw
+    from zstandard import ZstdDecompressor, ZstdError
+
+    try:
+        return ZstdDecompressor().decompressobj().decompress(raw)
+    except ZstdError:
+        return b""
 
 
 def nanoseconds(stamp: Any) -> int:
-    """Of a builtin_interfaces/Time."""
+    """A builtin_interfaces/Time in nanoseconds."""
     return int(stamp.sec) * 10**9 + int(stamp.nanosec)
 
 
@@ -105,49 +145,5 @@ def _typestore(ros1: bool) -> Any:
     return store
 
 
-def _order(raw: bytes) -> str:
+def _byte_order(raw: bytes) -> str:
     return "<" if len(raw) < 2 or raw[1] & 1 else ">"
-
-
-class Damaged(Exception):
-    """Reading came to bytes that are not what they should be; what was given before them is good."""
-
-
-class BagFile(Protocol):
-    """Attributes:
-    kind: in words.
-    topics: by name.
-    span: nanoseconds, of the first and the last message as they were received; (0, 0) where there is none.
-    damage: in words, where it is known from the start that not all can be read.
-    """
-
-    kind: str
-    topics: dict[str, Topic]
-    span: tuple[int, int]
-    damage: str | None
-
-    def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
-        """The messages of some topics, as recorded: topic, time of reception in nanoseconds, bytes.
-
-        Raises:
-            Damaged: in the middle, or at the end.
-        """
-        ...
-
-    def close(self) -> None: ...
-
-
-class Record(NamedTuple):
-    """One message as a file holds it; ``received`` in nanoseconds, ``type`` as ROS 2 writes it."""
-
-    topic: str
-    type: str
-    ros1: bool
-    received: int
-    raw: bytes
-
-
-def type_name(name: str) -> str:
-    """``sensor_msgs/Image`` and ``sensor_msgs/msg/Image`` as the second."""
-    package, _, rest = name.partition("/")
-    return name if rest.startswith("msg/") else f"{package}/msg/{rest}"

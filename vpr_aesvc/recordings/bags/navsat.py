@@ -1,4 +1,4 @@
-"""Positions of a satellite receiver as poses on a local plane."""
+"""Fixes of a satellite receiver as poses on a local plane."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_STRIDE = 1.0  # meters that must be traveled for a direction: about what a receiver errs by within seconds
+_STRIDE = 1.0  # meters of travel for one heading: about the error of a receiver within seconds
 
 
 class NavSatSamples:
@@ -21,21 +21,26 @@ class NavSatSamples:
         return len(self._numbers) // 5
 
     def add(self, stamp: float, received: float, fix: Any) -> None:
-        """Raises ValueError for a message that says no position."""
+        """
+        Raises:
+            ValueError: the message holds no position.
+        """
         if fix.status.status < 0:
             raise ValueError("no fix")
-        if not (abs(fix.latitude) <= 90 and abs(fix.longitude) <= 180):  # NaN as well
+        if not (abs(fix.latitude) <= 90 and abs(fix.longitude) <= 180):  # also False for NaN
             raise ValueError(f"latitude {fix.latitude:g}, longitude {fix.longitude:g}")
         altitude = fix.altitude if np.isfinite(fix.altitude) else np.nan
         self._numbers.extend((stamp, received, fix.latitude, fix.longitude, altitude))
 
-    def first(self) -> tuple[float, float]:
-        """Latitude and longitude, degrees, of the first: the origin."""
+    def origin(self) -> tuple[float, float]:
+        """Latitude and longitude of the first fix, degrees."""
         return self._numbers[2], self._numbers[3]
 
     def table(self) -> tuple[NDArray[np.float64], bool]:
-        """float64 [n, 9] as a PoseHistory takes it, x east and y north of the first fix, x of the pose in the direction of travel; and
-        whether there was one: whoever never moved looks east."""
+        """Poses float64 [n, 9] in the columns of :meth:`PoseSamples.table`, and whether the receiver moved.
+
+        x is east and y north of the first fix, in meters. The heading is the direction of travel; east if the receiver never moved.
+        """
         from pymap3d import geodetic2enu
 
         rows = np.frombuffer(self._numbers, np.float64).reshape(-1, 5)
@@ -43,25 +48,28 @@ class NavSatSamples:
         known = altitude[np.isfinite(altitude)]
         altitude = np.where(np.isfinite(altitude), altitude, known[0] if len(known) else 0.0)
         east, north, up = geodetic2enu(latitude, longitude, altitude, latitude[0], longitude[0], altitude[0])
-        headings, moved = directions(np.column_stack([east, north]))
+        headings, moved = travel_headings(np.column_stack([east, north]))
         zero = np.zeros(len(rows))
-        turns = np.column_stack([zero, zero, np.sin(headings / 2), np.cos(headings / 2)])
-        return np.column_stack([stamps, received, east, north, up, turns]), moved
+        quaternions = np.column_stack([zero, zero, np.sin(headings / 2), np.cos(headings / 2)])
+        return np.column_stack([stamps, received, east, north, up, quaternions]), moved
 
 
-def directions(xy: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
-    """The direction of travel, radians from the x axis, at each of the positions [n, 2]: that of each stride at its middle, and by the
-    way made between. One that stands keeps its direction."""
+def travel_headings(xy: NDArray[np.float64]) -> tuple[NDArray[np.float64], bool]:
+    """The direction of travel at each position [n, 2], in radians from the x axis, and whether there was any travel.
+
+    The path is cut into strides of one meter. Each stride gives one heading, at its middle; headings between are interpolated along the
+    path. A receiver that stands keeps its heading.
+    """
     anchor = 0
-    strides: list[float] = []
-    way = np.zeros(len(xy))  # in strides
+    headings: list[float] = []
+    progress = np.zeros(len(xy))  # along the path, in strides
     for i in range(1, len(xy)):
         step = xy[i] - xy[anchor]
-        long = float(np.hypot(*step)) / _STRIDE
-        way[i] = len(strides) + min(long, 1.0)
-        if long >= 1:
-            strides.append(float(np.arctan2(step[1], step[0])))
+        length = float(np.hypot(*step)) / _STRIDE
+        progress[i] = len(headings) + min(length, 1.0)
+        if length >= 1:
+            headings.append(float(np.arctan2(step[1], step[0])))
             anchor = i
-    if not strides:
-        return way, False
-    return np.interp(way, np.arange(len(strides)) + 0.5, np.unwrap(strides)), True
+    if not headings:
+        return progress, False
+    return np.interp(progress, np.arange(len(headings)) + 0.5, np.unwrap(headings)), True

@@ -1,239 +1,226 @@
-"""Where the camera was, by the pose topic or the transforms of a bag. One pass over these, before any image."""
+"""The pose of the camera over time, from a pose topic or from TF. Read in one pass, before any image."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.camera import Mount, guess_base, mount
+from vpr_aesvc.frame_source import InputOptions, SkipCounts
+from vpr_aesvc.recordings.bags.camera import Extrinsics, camera_extrinsics, find_base_frame
+from vpr_aesvc.recordings.bags.images import FirstImage
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.pose_history import PoseHistory, PoseSamples
-from vpr_aesvc.recordings.bags.tf_tree import Chain, TfTree
+from vpr_aesvc.recordings.bags.tf_tree import TfTree, TransformChain
 from vpr_aesvc.recordings.bags.topics import PoseChoice, is_static, tf_topics
-from vpr_aesvc.recordings.recording import RecordingOptions, SkipCounts
-from vpr_aesvc.transforms import compose, unit
+from vpr_aesvc.transforms import compose, normalized_pose
 from vpr_aesvc.types import Pose
 
-FIXED = ("map", "world", "odom")
+FIXED_FRAMES = ("map", "world", "odom")
 
 
 @dataclass
 class CameraPoses:
     """Attributes:
-    base: the robot's frame in the fixed one, over time; None where there are no poses.
-    source: in words, such as ``/odom``.
-    notes: in words, what was found.
-    skip_counts: poses that could not be used.
+    base: the robot's base frame in the fixed frame over time; None without poses.
+    extrinsics: the camera in the base frame.
+    source: the pose topic, ``TF``, or empty.
+    notes: what was found, one sentence each.
+    skip_counts: poses that cannot be used.
     """
 
-    base: PoseHistory | Chain | None = None
-    mount: Mount | None = None
+    base: PoseHistory | TransformChain | None = None
+    extrinsics: Extrinsics | None = None
     source: str = ""
     notes: list[str] = field(default_factory=list)
     skip_counts: SkipCounts = field(default_factory=SkipCounts)
+    unstamped: int = 0
 
     def at(self, stamp: float, received: float) -> Pose | None:
-        """Of the camera, with a body's axes, at a stamp in seconds; None where it is not known."""
-        if self.base is None or self.mount is None:
+        """The pose of the camera (x forward, y left, z up) at a stamp in seconds; None if it is not known."""
+        if self.base is None or self.extrinsics is None:
             return None
-        base, camera = self.base.at(stamp, received), self.mount.at(stamp, received)
+        base, camera = self.base.at(stamp, received), self.extrinsics.at(stamp, received)
         return None if base is None or camera is None else compose(base, camera)
 
+    def set_history(self, history: PoseHistory, gap: float) -> None:
+        """Takes the poses of the base, and notes what is odd about their stamps."""
+        self.base = history
+        if self.unstamped:
+            self.notes.append(f"poses with a stamp of zero: {self.unstamped}; the time of reception is used")
+        if history.jumps:
+            self.notes.append(f"poses whose stamp jumps back: {history.jumps}; poses before and after are not mixed")
+        steps = np.diff(history.stamps)
+        period = float(np.median(steps)) if len(steps) else 0.0
+        if period > gap:
+            self.notes.append(
+                f"poses come every {period:.2g} s, further apart than --pose-gap {gap:g}: images between them get no pose"
+            )
 
-def read_poses(
-    bag: BagFile,
-    choice: PoseChoice | None,
-    camera: str,
-    when: tuple[float, float],
-    options: RecordingOptions,
-    where: str,
-) -> CameraPoses:
-    """Reads all of the poses.
+
+class PoseReader:
+    """Reads the poses of a bag.
 
     Args:
-        camera: the frame that the images name.
-        when: stamp and time of reception of the first image, seconds.
-
-    Raises:
-        VprError: transforms were asked for and do not lead from a fixed frame to the camera.
-        Damaged: by the bag.
+        first: the first image. Its frame is the camera's frame.
     """
-    if choice is None:
-        return CameraPoses(notes=["no poses: the images have none"])
-    if choice.kind == "tf":
-        return _from_tf(bag, choice, camera, when, options, where)
-    assert choice.topic is not None
-    if choice.kind == "navsat":
-        return _from_navsat(bag, choice.topic, camera, when, options)
-    return _from_topic(bag, choice.topic, camera, when, options)
+
+    def __init__(self, bag: BagFile, first: FirstImage, options: InputOptions, path: str) -> None:
+        self._bag, self._options, self._path = bag, options, path
+        self._camera, self._time = first.frame, first.time
+
+    def read(self, choice: PoseChoice | None) -> CameraPoses:
+        """
+        Raises:
+            VprError: TF was requested and does not lead from a fixed frame to the camera.
+            Damaged: the bag is damaged.
+        """
+        if choice is None:
+            return CameraPoses(notes=["no poses: images get none"])
+        if choice.topic is None:
+            return self._from_tf(choice.fallback)
+        return self._from_navsat(choice.topic) if choice.kind == "navsat" else self._from_topic(choice.topic)
+
+    def _from_topic(self, topic: Topic) -> CameraPoses:
+        poses, samples = CameraPoses(source=topic.name), PoseSamples()
+        fixed = child = ""
+        for stamp, received, message in self._messages(topic, poses):
+            try:
+                samples.add(stamp / 1e9, received / 1e9, pose_of_message(message))
+            except ValueError:
+                example = f"{topic.name} at {stamp / 1e9:.3f}"
+                poses.skip_counts.add("poses with NaN or without a unit quaternion", example)
+                continue
+            if not fixed:
+                fixed = message.header.frame_id.lstrip("/")
+                child = getattr(message, "child_frame_id", "").lstrip("/")
+        if not len(samples):
+            poses.notes.append(f"poses: {topic}: none can be used")
+            return poses
+        named = child or self._options.base_frame
+        tree = self._tree_to_camera(named or "")
+        base = find_base_frame(tree, self._camera, named)
+        if not named and base == self._camera:
+            base = ""  # the topic does not name a frame: assume the robot's base, not the camera
+        history = PoseHistory(samples.table(), self._options.pose_gap)
+        frames = f"of {base or 'the base'} in {fixed or 'an unnamed frame'}"
+        poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
+        poses.notes = [f"poses: {topic}, {frames}{_rate(history)}", note]
+        poses.set_history(history, self._options.pose_gap)
+        return poses
+
+    def _from_navsat(self, topic: Topic) -> CameraPoses:
+        poses, samples = CameraPoses(source=topic.name), NavSatSamples()
+        antenna = ""
+        for stamp, received, message in self._messages(topic, poses):
+            try:
+                samples.add(stamp / 1e9, received / 1e9, message)
+                antenna = antenna or message.header.frame_id.lstrip("/")
+            except ValueError as error:
+                poses.skip_counts.add(f"messages of {topic.name} without a position", str(error))
+        if not len(samples):
+            poses.notes.append(f"poses: {topic}: none holds a position")
+            return poses
+        tree = self._tree_to_camera(antenna)
+        base = find_base_frame(tree, self._camera, self._options.base_frame)
+        poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
+        table, moved = samples.table()
+        lever_arm = tree.lookup(base, antenna) if antenna else None
+        offset = lever_arm.static_pose if lever_arm is not None else None
+        if offset is not None:  # from the antenna to the base
+            back = Pose(-offset.x, -offset.y, -offset.z)
+            for row in table:
+                row[2:] = compose(Pose(*row[2:].tolist()), back).as_tuple()
+        period = float(np.median(np.diff(np.sort(table[:, 0])))) if len(table) > 1 else 0.0
+        gap = max(self._options.pose_gap, 1.5 * period)  # fixes are slow, and vehicles move evenly between two
+        history = PoseHistory(table, gap)
+        latitude, longitude = samples.origin()
+        origin = f"x east and y north of the first fix, {latitude:.7f}, {longitude:.7f}"
+        poses.notes.append(f"poses: {topic}, {origin}{_rate(history)}; the heading is the direction of travel")
+        if gap > self._options.pose_gap:
+            poses.notes.append(
+                f"fixes come every {period:.2g} s: an image between two at most {gap:.2g} s apart gets a pose"
+            )
+        if not moved:
+            poses.notes.append("the receiver never moved a meter: the heading is not known, east is assumed")
+        poses.notes.append(note)
+        poses.set_history(history, gap)
+        return poses
+
+    def _from_tf(self, fallback: Topic | None) -> CameraPoses:
+        options = self._options
+        wanted = [self._camera or "base_link", options.base_frame, options.map_frame]
+        tree = self._read_tree([name for name in wanted if name])
+        base = find_base_frame(tree, self._camera, options.base_frame)
+        usual = (name for name in FIXED_FRAMES if tree.lookup(name, base) is not None)
+        fixed = options.map_frame or next(usual, tree.root(base))
+        chain = tree.lookup(fixed, base)
+        if chain is not None and (chain.static_pose is None or options.map_frame):
+            poses = CameraPoses(chain, source="TF", skip_counts=tree.skip_counts)
+            poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
+            poses.notes = [f"poses: TF, {' > '.join(chain.frames)}", note]
+            return poses
+        missing = f"no chain of transforms from {fixed if fixed != base else 'a fixed frame'} to {base or 'the camera'}"
+        missing += f"; frames: {', '.join(sorted(tree.frames)) or 'none'}"
+        if options.pose_topic is not None:
+            raise VprError(f"{self._path}: --pose-topic tf: {missing}; name others with --map-frame and --base-frame")
+        if fallback is None:
+            return CameraPoses(notes=[f"no poses: TF is not used: {missing}"])
+        poses = self._from_navsat(fallback)
+        poses.notes.insert(0, f"TF is not used: {missing}")
+        return poses
+
+    def _messages(self, topic: Topic, poses: CameraPoses) -> Iterator[tuple[int, int, Any]]:
+        """Stamp and time of reception in nanoseconds, and the message; a stamp of zero is replaced by the time of reception."""
+        for _, received, raw in self._bag.messages([topic.name]):
+            try:
+                message = read_message(raw, topic.type, topic.ros1)
+            except VprError as error:
+                poses.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
+                continue
+            stamp = nanoseconds(message.header.stamp)
+            poses.unstamped += not stamp
+            yield stamp or received, received, message
+
+    def _tree_to_camera(self, frame: str) -> TfTree:
+        """The static transforms; the moving ones too if the camera cannot be reached from ``frame`` without them."""
+        wanted = [name for name in (frame, self._camera) if name]
+        tree = self._read_tree(wanted, static_only=True)
+        if len(wanted) == 2 and frame != self._camera and tree.lookup(frame, self._camera) is None:
+            all_transforms = self._read_tree(wanted)
+            if all_transforms.lookup(frame, self._camera) is not None:
+                return all_transforms
+        return tree
+
+    def _read_tree(self, wanted: list[str], static_only: bool = False) -> TfTree:
+        tree = TfTree(self._options.pose_gap, wanted)
+        topics = [
+            topic for topic in tf_topics(self._bag.topics) if topic.count and (is_static(topic) or not static_only)
+        ]
+        for topic, received, raw in self._bag.messages([topic.name for topic in topics]) if topics else ():
+            try:
+                tree.add(read_message(raw, topic.type, topic.ros1), received, is_static(topic))
+            except VprError as error:
+                tree.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
+        return tree
 
 
-def read_pose(message: Any) -> Pose:
-    """Of a nav_msgs/Odometry, geometry_msgs/PoseStamped or PoseWithCovarianceStamped.
+def pose_of_message(message: Any) -> Pose:
+    """The pose in a nav_msgs/Odometry, geometry_msgs/PoseStamped or PoseWithCovarianceStamped.
 
     Raises:
         ValueError: it holds NaN or no unit quaternion.
     """
     pose = message.pose if hasattr(message.pose, "position") else message.pose.pose
     p, q = pose.position, pose.orientation
-    return unit(p.x, p.y, p.z, q.x, q.y, q.z, q.w)
-
-
-def _from_topic(
-    bag: BagFile, topic: Topic, camera: str, when: tuple[float, float], options: RecordingOptions
-) -> CameraPoses:
-    found = CameraPoses(source=topic.name)
-    samples = PoseSamples()
-    fixed, said, unstamped = "", "", 0
-    for _, received, raw in bag.messages([topic.name]):
-        try:
-            message = read_message(raw, topic.type, topic.ros1)
-        except VprError as error:
-            found.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
-            continue
-        stamp = nanoseconds(message.header.stamp)
-        unstamped += not stamp
-        stamp = stamp or received
-        try:
-            samples.add(stamp / 1e9, received / 1e9, read_pose(message))
-        except ValueError:
-            found.skip_counts.add("poses that hold NaN or no unit quaternion", f"{topic.name} at {stamp / 1e9:.3f}")
-            continue
-        if not fixed:
-            fixed = message.header.frame_id.lstrip("/")
-            said = getattr(message, "child_frame_id", "").lstrip("/")
-    if not len(samples):
-        found.notes.append(f"poses: {topic}: none of them can be used")
-        return found
-    history = PoseHistory(samples.table(), options.pose_gap)
-    tree = _mounting(bag, options, [said or options.base_frame or "", camera])
-    base = guess_base(tree, camera, said or options.base_frame)
-    if not said and not options.base_frame and base == camera:
-        base = ""  # nothing says whose poses these are: the robot's, more likely than the camera's
-    found.mount, words = mount(tree, base, camera, when)
-    found.base = history if len(history) else None
-    found.notes.append(
-        f"poses: {topic}, of {base or 'the base'} in {fixed or 'a frame without a name'}{_rate(history)}"
-    )
-    found.notes.append(words)
-    _warn(found, history, unstamped, options.pose_gap)
-    return found
-
-
-def _from_navsat(
-    bag: BagFile, topic: Topic, camera: str, when: tuple[float, float], options: RecordingOptions
-) -> CameraPoses:
-    found = CameraPoses(source=topic.name)
-    samples = NavSatSamples()
-    antenna, unstamped = "", 0
-    for _, received, raw in bag.messages([topic.name]):
-        try:
-            message = read_message(raw, topic.type, topic.ros1)
-            stamp = nanoseconds(message.header.stamp)
-            unstamped += not stamp
-            samples.add((stamp or received) / 1e9, received / 1e9, message)
-            antenna = antenna or message.header.frame_id.lstrip("/")
-        except VprError as error:
-            found.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
-        except ValueError as error:
-            found.skip_counts.add(f"messages of {topic.name} without a position", str(error))
-    if not len(samples):
-        found.notes.append(f"poses: {topic}: none of them holds a position")
-        return found
-    tree = _mounting(bag, options, [antenna, camera])
-    base = guess_base(tree, camera, options.base_frame)
-    found.mount, words = mount(tree, base, camera, when)
-    table, moved = samples.table()
-    arm = tree.chain(base, antenna) if antenna else None
-    lever = arm.constant if arm is not None else None
-    if lever is not None:  # from where the antenna is to where the base is
-        back = Pose(-lever.x, -lever.y, -lever.z)
-        for row in table:
-            row[2:] = compose(Pose(*row[2:].tolist()), back).as_tuple()
-    usual = float(np.median(np.diff(np.sort(table[:, 0])))) if len(table) > 1 else 0.0
-    gap = max(options.pose_gap, 1.5 * usual)  # receivers are slow, vehicles steady: between two fixes a line is right
-    history = PoseHistory(table, gap)
-    found.base = history
-    latitude, longitude = samples.first()
-    origin = f"x east and y north of the first fix, {latitude:.7f}, {longitude:.7f}"
-    found.notes.append(f"poses: {topic}, {origin}{_rate(history)}; the heading is the direction of travel")
-    if gap > options.pose_gap:
-        found.notes.append(f"fixes come every {usual:.2g} s: images up to {gap:.2g} s between two get a pose")
-    if not moved:
-        found.notes.append("the receiver never moved a meter: the heading is not known, taken as east")
-    found.notes.append(words)
-    _warn(found, history, unstamped, gap)
-    return found
-
-
-def _from_tf(
-    bag: BagFile, choice: PoseChoice, camera: str, when: tuple[float, float], options: RecordingOptions, where: str
-) -> CameraPoses:
-    wanted = [*filter(None, (camera, options.base_frame, options.map_frame)), *((), ("base_link",))[not camera]]
-    tree = _tree(bag, options.pose_gap, wanted, lambda topic: True)
-    base = guess_base(tree, camera, options.base_frame)
-    root = tree.root(base)
-    fixed = options.map_frame or next((name for name in FIXED if tree.chain(name, base) is not None), root)
-    chain = tree.chain(fixed, base)
-    if chain is None or (chain.constant is not None and not options.map_frame):
-        why = f"no chain of transforms from {fixed if fixed != base else 'a fixed frame'} to {base or 'the camera'}"
-        words = f"{why}; frames: {', '.join(sorted(tree.frames)) or 'none'}"
-        if options.pose_topic is not None:
-            raise VprError(f"{where}: --pose-topic tf: {words}; name others with --map-frame and --base-frame")
-        if choice.otherwise is not None:
-            found = _from_navsat(bag, choice.otherwise, camera, when, options)
-            found.notes.insert(0, f"TF not used: {words}")
-            return found
-        return CameraPoses(notes=[f"no poses: TF not used: {words}"])
-    found = CameraPoses(chain, source="TF", skip_counts=tree.skip_counts)
-    found.mount, words = mount(tree, base, camera, when)
-    found.notes = [f"poses: TF, {' > '.join(chain.frames)}", words]
-    return found
-
-
-def _mounting(bag: BagFile, options: RecordingOptions, wanted: list[str]) -> TfTree:
-    """The static transforms; the moving ones too where the camera does not hang on the base without them."""
-    names = [name for name in wanted if name]
-    tree = _tree(bag, options.pose_gap, names, is_static)
-    if len(names) == 2 and names[0] != names[1] and tree.chain(*names) is None:
-        whole = _tree(bag, options.pose_gap, names, lambda topic: True)
-        if whole.chain(*names) is not None:
-            return whole
-    return tree
-
-
-def _tree(bag: BagFile, gap: float, wanted: list[str], which: Callable[[Topic], bool]) -> TfTree:
-    tree = TfTree(gap, wanted)
-    names = [topic.name for topic in tf_topics(bag.topics) if topic.count and which(topic)]
-    if not names:
-        return tree
-    for topic, received, raw in bag.messages(names):
-        try:
-            tree.add(read_message(raw, topic.type, topic.ros1), received, is_static(topic))
-        except VprError as error:
-            tree.skip_counts.add(f"messages of {topic.name} that cannot be read", str(error))
-    return tree
+    return normalized_pose(p.x, p.y, p.z, q.x, q.y, q.z, q.w)
 
 
 def _rate(history: PoseHistory) -> str:
     steps = np.diff(history.stamps)
     steps = steps[steps > 0]
     return f", at {1 / np.median(steps):.1f} Hz" if len(steps) else ""
-
-
-def _warn(found: CameraPoses, history: PoseHistory, unstamped: int, gap: float) -> None:
-    if unstamped:
-        found.notes.append(f"poses with a stamp of zero: {unstamped}; the time of reception was used")
-    if history.jumps:
-        found.notes.append(f"jumps of the poses' clock backward: {history.jumps}; each stretch is taken for itself")
-    steps = np.diff(history.stamps)
-    usual = float(np.median(steps)) if len(steps) else 0.0
-    if usual > gap:
-        found.notes.append(
-            f"poses come every {usual:.2g} s, further apart than --pose-gap {gap:g}: images between them get no pose"
-        )

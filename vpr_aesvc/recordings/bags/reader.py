@@ -1,8 +1,7 @@
-"""A bag opened for reading, whole or damaged: its topics, and its messages as bytes."""
+"""Open a bag, whole or damaged: its topics, and its messages as bytes."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -10,120 +9,140 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.files import BagFiles, find_files, with_metadata
+from vpr_aesvc.recordings.bags.files import BagFiles, find_files
 from vpr_aesvc.recordings.bags.mcap_index import McapIndex
-from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic
-
-_LARGE = {"sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"}
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, decompress
+from vpr_aesvc.recordings.bags.recovery import ScannedBag
+from vpr_aesvc.recordings.bags.topics import COMPRESSED, RAW
 
 
 def open_bag(path: Path) -> BagFile:
-    """Opens a folder or a file. One whose index is damaged or missing is read from its beginning to where it can be read no more.
+    """Opens a bag, given as a folder or a file. An MCAP file without a usable index is scanned from its beginning.
 
     Raises:
-        VprError: it is no bag, or nothing of it can be read.
+        VprError: it is no bag, or it cannot be opened; the message names the command that repairs it.
     """
     files = find_files(path)
-    missing = [file.name for file in files.files if not file.is_file()]
-    if missing:
-        raise VprError(f"{path}: metadata.yaml names {', '.join(missing)}, which is not there")
-    for file in files.files:
-        if not os.access(file, os.R_OK):
-            raise VprError(f"{file}: cannot be read (permission denied)")
+    files.check()
     try:
         return IndexedBag(files)
-    except Exception as error:  # of three libraries, on bytes that are not what they expect
-        return scan_bag(path, error)
+    except Damaged as damage:
+        if files.storage == "mcap" and not files.is_compressed:
+            return ScannedBag(files)
+        raise VprError(f"{path}: the bag cannot be opened: {damage}") from damage
 
 
-def scan_bag(path: Path, error: Exception) -> BagFile:
-    """A bag read from its beginning, as its index led to ``error``.
+def open_undamaged_part(path: Path, damage: Damaged) -> BagFile:
+    """The same bag again after reading led to ``damage``: its ``messages`` end before the damage without an error.
 
     Raises:
-        VprError: nothing of it can be read.
+        VprError: no message can be read.
     """
-    from vpr_aesvc.recordings.bags.recovery import ScannedBag
-
     files = find_files(path)
-    if any(file.suffix in (".zstd", ".lz4") for file in files.files):
-        raise VprError(f"{path}: cannot be decompressed ({error})") from error
-    return ScannedBag(path, files, error)
+    if files.storage == "mcap" and not files.is_compressed:
+        return ScannedBag(files)
+    return IndexedBag(files, damage)
 
 
 class IndexedBag:
-    """A :class:`BagFile` that rosbags reads."""
+    """A :class:`BagFile` that rosbags reads.
 
-    def __init__(self, files: BagFiles) -> None:
-        from rosbags.rosbag1 import Reader as Reader1
-        from rosbags.rosbag2 import Reader as Reader2
+    Args:
+        known_damage: what reading led to before; ``messages`` then ends there instead of raising.
 
+    Raises:
+        Damaged: rosbags cannot open a file.
+    """
+
+    def __init__(self, files: BagFiles, known_damage: Damaged | None = None) -> None:
         self.kind = files.kind
+        self.damage = _unmerged_wal(files) if known_damage is None else f"damaged: {known_damage}"
+        self._stop_at_damage = known_damage is not None
+        self._files = files
         self._ros1 = files.storage == "ros1"
-        self._readers: list[Any] = []
         with ExitStack() as stack:
-            if self._ros1:
-                self._readers = [stack.enter_context(Reader1(file)) for file in files.files]
-            else:
-                folder = files.folder
-                if folder is None:
-                    folder = with_metadata(files, Path(stack.enter_context(TemporaryDirectory(prefix="vpr_bag_"))))
-                self._readers = [stack.enter_context(Reader2(folder))]
-            self._close = stack.pop_all().close
-        coded = not self._ros1 and any(reader.compression_mode for reader in self._readers)
-        self._small = [] if coded else _small_messages(files)
+            self._readers = [
+                (file, self._open(file, path, stack)) for file, path in _paths_to_open(files, stack).items()
+            ]
+            self.close = stack.pop_all().close
+        self._indexes = _mcap_indexes(files)
         self.topics: dict[str, Topic] = {}
-        for connection in (one for reader in self._readers for one in reader.connections):
-            known = self.topics.get(connection.topic)
-            if known is None or known.type == connection.msgtype:
-                count = connection.msgcount + (known.count if known else 0)
+        for connection in (one for _, reader in self._readers for one in reader.connections):
+            topic = self.topics.get(connection.topic)
+            if topic is None or topic.type == connection.msgtype:
+                count = connection.msgcount + (topic.count if topic else 0)
                 self.topics[connection.topic] = Topic(connection.topic, connection.msgtype, count, self._ros1)
-        self.damage = _unmerged(files)
-        some = [reader for reader in self._readers if reader.message_count]
-        self.span = (min(one.start_time for one in some), max(one.end_time - 1 for one in some)) if some else (0, 0)
+        filled = [reader for _, reader in self._readers if reader.message_count]
+        self.span = (0, 0)
+        if filled:
+            self.span = min(one.start_time for one in filled), max(one.end_time - 1 for one in filled)
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
-        if self._small and not any(self.topics[name].type in _LARGE for name in names):
-            types = {name: self.topics[name].type for name in names}
+        types = {name: self.topics[name].type for name in names}
+        if self._indexes and not {RAW, COMPRESSED} & set(types.values()):
+            sources = [(index.file, index.messages(types)) for index in self._indexes]
+        else:
+            sources = [(file, _read_topics(reader, types)) for file, reader in self._readers]
+        for file, messages in sources:
             try:
-                for index in self._small:
-                    for name, received, raw in index.messages(types):
-                        yield self.topics[name], received, raw
-            except Exception as error:  # of the decompressors, on bytes that are not what they expect
-                raise Damaged(str(error) or type(error).__name__) from error
-            return
-        for reader in self._readers:
-            chosen = [
-                connection
-                for connection in reader.connections
-                if connection.topic in names and connection.msgtype == self.topics[connection.topic].type
-            ]
-            if not chosen:  # to rosbags, an empty choice is all
-                continue
-            try:
-                for connection, received, raw in reader.messages(connections=chosen):
-                    yield self.topics[connection.topic], received, raw
-            except Exception as error:  # of three libraries, on bytes that are not what they expect
-                raise Damaged(str(error) or type(error).__name__) from error
+                for name, received, raw in messages:
+                    yield self.topics[name], received, decompress(raw)
+            except Exception as error:  # rosbags, apsw and the decompressors raise many types on bad bytes
+                if self._stop_at_damage:
+                    return
+                raise self._damaged(file, error) from error
 
-    def close(self) -> None:
-        self._close()
+    def _open(self, file: Path, path: Path, stack: ExitStack) -> Any:
+        from rosbags.rosbag1 import Reader as Ros1Reader
+        from rosbags.rosbag2 import Reader as Ros2Reader
+
+        try:
+            return stack.enter_context(Ros1Reader(path) if self._ros1 else Ros2Reader(path))
+        except Exception as error:  # rosbags, apsw and zstd raise many types on bad bytes
+            raise self._damaged(file, error) from error
+
+    def _damaged(self, file: Path, error: Exception) -> Damaged:
+        reason = str(error) or type(error).__name__
+        return Damaged(f"{file.name}: {reason.rstrip('.')}; {self._files.repair_hint(file)}")
 
 
-def _small_messages(files: BagFiles) -> list[McapIndex]:
-    """For each file of an MCAP bag; nothing where one has no message index."""
-    if files.storage != "mcap" or any(file.suffix != ".mcap" for file in files.files):
+def _read_topics(reader: Any, types: dict[str, str]) -> Iterator[tuple[str, int, bytes]]:
+    connections = [one for one in reader.connections if types.get(one.topic) == one.msgtype]
+    if connections:  # rosbags reads all topics if given none
+        for connection, received, raw in reader.messages(connections=connections):
+            yield connection.topic, received, raw
+
+
+def _paths_to_open(files: BagFiles, stack: ExitStack) -> dict[Path, Path]:
+    """The path under which rosbags can open each file. It decompresses files only as a folder with ``metadata.yaml``, takes suffixes only in
+    lower case, and puts paths into a SQLite URI as they are: ``?``, ``#`` and ``%`` need a link with another name."""
+    if files.is_compressed:
+        return {files.path: files.path}
+    suffix = {"ros1": ".bag", "mcap": ".mcap", "sqlite3": ".db3"}[files.storage]
+    if all(file.suffix == suffix and not set("?#%") & set(str(file)) for file in files.files):
+        return {file: file for file in files.files}
+    folder = Path(stack.enter_context(TemporaryDirectory(prefix="vpr_bag_")))
+    links = {file: folder / f"{number}{suffix}" for number, file in enumerate(files.files)}
+    for file, link in links.items():
+        link.symlink_to(file.resolve())
+    return links
+
+
+def _mcap_indexes(files: BagFiles) -> list[McapIndex]:
+    """One for each file of an MCAP bag; none if a file has no message index."""
+    if files.storage != "mcap" or files.is_compressed:
         return []
     try:
         return [McapIndex(file) for file in files.files]
-    except Exception:  # of the mcap package, on what rosbags reads otherwise
+    except Exception:  # the mcap package raises many types; rosbags reads the file without this index
         return []
 
 
-def _unmerged(files: BagFiles) -> str | None:
-    """Messages that a recorder that was cut off left beside its SQLite file."""
+def _unmerged_wal(files: BagFiles) -> str | None:
+    """A recorder that was killed leaves messages in a ``-wal`` file beside its SQLite file."""
     for file in files.files if files.storage == "sqlite3" else []:
-        log = file.with_name(f"{file.name}-wal")
-        if log.is_file() and log.stat().st_size:
-            mend = f'sqlite3 {file.name} "PRAGMA wal_checkpoint(TRUNCATE)"'
-            return f"{log.name} holds messages that are not in {file.name} yet: recording was cut off; `{mend}` puts them there"
+        wal = file.with_name(f"{file.name}-wal")
+        if wal.is_file() and wal.stat().st_size:
+            merge = f'sqlite3 {file.name} "PRAGMA wal_checkpoint(TRUNCATE)"'
+            return f"{wal.name} holds messages that are not in {file.name}: recording was cut off; to merge them, run `{merge}`"
     return None

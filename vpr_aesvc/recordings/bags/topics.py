@@ -1,4 +1,4 @@
-"""Which topics of a bag are meant: guessed where there is one of a kind, asked for where not."""
+"""Choose the topics of a bag: the only one of its kind, or the one that the user names."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ KINDS: dict[str, Kind] = {
     "sensor_msgs/msg/NavSatFix": "navsat",
 }
 _IMAGES = {RAW, COMPRESSED}
-_NO_PICTURES = ("depth", "disparity")
-GOAL_TOPICS = ("goal", "goal_pose", "initialpose")  # poses that somebody asked for, not where the robot was
+_DEPTH_WORDS = ("depth", "disparity")
+GOAL_TOPICS = ("goal", "goal_pose", "initialpose")  # poses that a user requested, not poses of the robot
 
 
 @dataclass(frozen=True)
 class PoseChoice:
-    """Where poses come from. ``topic`` is None for TF. ``otherwise`` is for TF that turns out not to reach the camera, where nobody asked for it."""
+    """Where poses come from. ``topic`` is None for TF; ``fallback`` is then used if TF was not requested and does not reach the camera."""
 
     kind: Kind
     topic: Topic | None = None
-    otherwise: Topic | None = None
+    fallback: Topic | None = None
 
 
 def camera_of(topic: Topic) -> str:
-    """The name of the camera's images whatever their transport: ``/camera/image_raw/compressed`` is ``/camera/image_raw``."""
+    """The camera's base topic without the transport: ``/camera/image_raw`` for ``/camera/image_raw/compressed``."""
     if topic.type == COMPRESSED:
         for transport in ("/compressed", "/compressedDepth"):
             if topic.name.endswith(transport):
@@ -44,68 +44,59 @@ def camera_of(topic: Topic) -> str:
     return topic.name
 
 
-def choose_images(topics: Mapping[str, Topic], asked: str | None, where: str) -> Topic:
-    """The image topic that is asked for, else the only camera's. One that exists raw and compressed is taken raw.
+def choose_images(topics: Mapping[str, Topic], requested: str | None, path: str) -> Topic:
+    """The requested image topic, else that of the only camera. A topic that exists raw and compressed is read raw.
 
     Raises:
-        VprError: it is not there, is of another type or holds no message; or there is none, or several.
+        VprError: the requested topic is missing, of another type or empty; or there is no camera, or several.
     """
-    there = [topic for topic in topics.values() if topic.type in _IMAGES]
-    if asked is not None:
-        chosen = _named(topics, asked, there, "--image-topic", where)
-        if chosen.type not in _IMAGES:
+    images = [topic for topic in topics.values() if topic.type in _IMAGES]
+    if requested is not None:
+        topic = _find(topics, requested, images, "--image-topic", path)
+        if topic.type not in _IMAGES:
             raise VprError(
-                f"{where}: --image-topic {chosen} holds no images; expected sensor_msgs/Image or "
-                f"sensor_msgs/CompressedImage, found {_list(there)}"
+                f"{path}: --image-topic {topic} holds no images; expected sensor_msgs/Image or "
+                f"sensor_msgs/CompressedImage, found {_list(images)}"
             )
-        if not chosen.count:
-            raise VprError(f"{where}: image topic {chosen} is empty; {_with_messages(there)}")
-        return chosen
-    some = [topic for topic in there if topic.count]
-    if not some:
-        raise VprError(f"{where}: no images; {_list(there) if there else 'it holds ' + _list(topics.values())}")
+        return _check_filled(topic, images, "image topic", path)
+    filled = [topic for topic in images if topic.count]
+    if not filled:
+        raise VprError(f"{path}: no images; {_list(images) if images else 'it holds ' + _list(topics.values())}")
     cameras: dict[str, Topic] = {}
-    for topic in sorted(some, key=lambda topic: (topic.type != RAW, topic.name)):
+    for topic in sorted(filled, key=lambda topic: (topic.type != RAW, topic.name)):
         cameras.setdefault(camera_of(topic), topic)
-    pictures = [topic for name, topic in cameras.items() if not _is_no_picture(topic.name)]
-    if len(pictures) == 1:
-        return pictures[0]
-    if not pictures:
-        raise VprError(f"{where}: only depth or disparity images, found {_list(some)}; choose with --image-topic")
-    raise VprError(f"{where}: {len(pictures)} cameras, choose with --image-topic: {_list(pictures)}")
+    color = [topic for topic in cameras.values() if not any(word in topic.name.lower() for word in _DEPTH_WORDS)]
+    if not color:
+        raise VprError(f"{path}: only depth or disparity images, found {_list(filled)}; choose with --image-topic")
+    if len(color) > 1:
+        raise VprError(f"{path}: {len(color)} cameras, choose with --image-topic: {_list(color)}")
+    return color[0]
 
 
-def choose_poses(topics: Mapping[str, Topic], asked: str | None, where: str) -> PoseChoice | None:
-    """The pose source that is asked for (``tf`` and ``none`` are words for it), else the best kind that there is; None for none.
+def choose_poses(topics: Mapping[str, Topic], requested: str | None, path: str) -> PoseChoice | None:
+    """The requested pose source (``tf`` and ``none`` are allowed too), else the first kind of odometry, pose, TF, satellites that the bag
+    holds; None for no poses.
 
     Raises:
-        VprError: it is not there, is of another type or holds no message; or there are several of the best kind.
+        VprError: the requested topic is missing, of another type or empty; or the first kind has several topics.
     """
-    there = [topic for topic in topics.values() if topic.type in KINDS]
-    if asked == "none":
+    if requested == "none":
         return None
-    if asked is not None:
-        if asked == "tf" or (asked in topics and KINDS.get(topics[asked].type) == "tf"):
-            if not any(topic.count for topic in tf_topics(topics)):
-                raise VprError(f"{where}: --pose-topic tf: no transforms; it holds {_list(topics.values())}")
-            return PoseChoice("tf")
-        chosen = _named(topics, asked, there, "--pose-topic", where)
-        if chosen.type not in KINDS:
-            raise VprError(f"{where}: --pose-topic {chosen} holds no poses; expected one of {_list(there)}")
-        if not chosen.count:
-            raise VprError(f"{where}: pose topic {chosen} is empty; {_with_messages(there)}")
-        return PoseChoice(KINDS[chosen.type], chosen)
-    some = [topic for topic in there if topic.count and topic.name.rpartition("/")[2] not in GOAL_TOPICS]
-    navsat = [topic for topic in some if KINDS[topic.type] == "navsat"]
-    for kind in ("odometry", "pose", "tf", "navsat"):
-        found = [topic for topic in some if KINDS[topic.type] == kind]
-        if kind == "tf" and any(not is_static(topic) for topic in found):
-            return PoseChoice("tf", None, navsat[0] if len(navsat) == 1 else None)
-        if kind == "tf" or not found:
-            continue
-        if len(found) > 1:
-            raise VprError(f"{where}: {len(found)} topics of poses, choose with --pose-topic: {_list(found)}")
-        return PoseChoice(kind, found[0])  # type: ignore[arg-type]
+    poses = [topic for topic in topics.values() if topic.type in KINDS]
+    if requested is not None:
+        return _requested_poses(topics, requested, poses, path)
+    filled = [topic for topic in poses if topic.count and topic.name.rpartition("/")[2] not in GOAL_TOPICS]
+    navsat = [topic for topic in filled if KINDS[topic.type] == "navsat"]
+    kinds: tuple[Kind, ...] = ("odometry", "pose", "tf", "navsat")
+    for kind in kinds:
+        candidates = [topic for topic in filled if KINDS[topic.type] == kind]
+        if kind == "tf":
+            if any(not is_static(topic) for topic in candidates):
+                return PoseChoice("tf", None, navsat[0] if len(navsat) == 1 else None)
+        elif len(candidates) > 1:
+            raise VprError(f"{path}: {len(candidates)} pose topics, choose with --pose-topic: {_list(candidates)}")
+        elif candidates:
+            return PoseChoice(kind, candidates[0])
     return None
 
 
@@ -114,32 +105,43 @@ def tf_topics(topics: Mapping[str, Topic]) -> list[Topic]:
 
 
 def is_static(topic: Topic) -> bool:
+    """Whether it is ``/tf_static``."""
     return topic.name.rpartition("/")[2] == "tf_static"
 
 
 def camera_info(topics: Mapping[str, Topic], images: Topic) -> Topic | None:
-    """The sensor_msgs/CameraInfo that belongs to an image topic: beside it, else the only one; None where neither is."""
-    there = [topic for topic in topics.values() if topic.type == CAMERA_INFO and topic.count]
+    """The sensor_msgs/CameraInfo topic beside an image topic, else the only one in the bag; None if neither exists."""
+    filled = [topic for topic in topics.values() if topic.type == CAMERA_INFO and topic.count]
     beside = camera_of(images).rpartition("/")[0] + "/camera_info"
-    for topic in there:
+    for topic in filled:
         if topic.name == beside:
             return topic
-    return there[0] if len(there) == 1 else None
+    return filled[0] if len(filled) == 1 else None
 
 
-def _named(topics: Mapping[str, Topic], asked: str, there: Iterable[Topic], option: str, where: str) -> Topic:
-    for name in (asked, f"/{asked}"):
-        if name in topics:
-            return topics[name]
-    raise VprError(f"{where}: {option} {asked}: no such topic; there are {_list(there) or 'none of that kind'}")
+def _requested_poses(topics: Mapping[str, Topic], requested: str, poses: list[Topic], path: str) -> PoseChoice:
+    if requested == "tf" or (requested in topics and KINDS.get(topics[requested].type) == "tf"):
+        if not any(topic.count for topic in tf_topics(topics)):
+            raise VprError(f"{path}: --pose-topic tf: no transforms; it holds {_list(topics.values())}")
+        return PoseChoice("tf")
+    topic = _find(topics, requested, poses, "--pose-topic", path)
+    if topic.type not in KINDS:
+        raise VprError(f"{path}: --pose-topic {topic} holds no poses; expected one of {_list(poses)}")
+    return PoseChoice(KINDS[topic.type], _check_filled(topic, poses, "pose topic", path))
 
 
-def _is_no_picture(name: str) -> bool:
-    return any(word in name.lower() for word in _NO_PICTURES)
+def _find(topics: Mapping[str, Topic], name: str, candidates: list[Topic], option: str, path: str) -> Topic:
+    for spelling in (name, f"/{name}"):
+        if spelling in topics:
+            return topics[spelling]
+    raise VprError(f"{path}: {option} {name}: no such topic; expected one of {_list(candidates) or '(none)'}")
 
 
-def _with_messages(there: Iterable[Topic]) -> str:
-    return f"with messages: {_list(topic for topic in there if topic.count) or 'none'}"
+def _check_filled(topic: Topic, candidates: list[Topic], what: str, path: str) -> Topic:
+    if not topic.count:
+        filled = _list(topic for topic in candidates if topic.count)
+        raise VprError(f"{path}: {what} {topic} is empty; with messages: {filled or 'none'}")
+    return topic
 
 
 def _list(topics: Iterable[Topic]) -> str:
