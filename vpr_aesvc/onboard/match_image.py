@@ -40,8 +40,8 @@ def match_image(query: Image, place: Image | None, recognition: Recognition) -> 
     images = np.hstack([left, np.full((_HEIGHT, _GAP, 3), color, np.uint8), right])
     images = cv2.copyMakeBorder(images, *(_BORDER,) * 4, cv2.BORDER_CONSTANT, value=color)
     caption = np.full((3 * _LINE_HEIGHT + 6, images.shape[1], 3), _BACKGROUND, np.uint8)
-    for row, line in enumerate(_shortened(_caption(recognition), images.shape[1] - 12)):
-        _write(caption, line, 6, _LINE_HEIGHT * (row + 1) - 4)
+    for row, line in enumerate(_caption(recognition)):
+        _write(caption, _shortened(line, images.shape[1] - 12), 6, _LINE_HEIGHT * (row + 1) - 4)
     return np.vstack([images, caption])
 
 
@@ -64,17 +64,14 @@ def _scaled(image: Image) -> Image:
     return resize(image, _HEIGHT, min(max(width, _HEIGHT // 2), _MAX_WIDTH), "linear")
 
 
-def _shortened(lines: list[str], width: int) -> list[str]:
-    """The lines, cut at the right to ``width`` pixels."""
-    shortened = []
-    for line in lines:
-        plain = line.encode("ascii", "replace").decode()  # fonts of older OpenCV versions are ASCII only
-        if _pixels(plain) > width:
-            while plain and _pixels(plain + "...") > width:
-                plain = plain[:-1]
-            plain += "..."
-        shortened.append(plain)
-    return shortened
+def _shortened(line: str, width: int) -> str:
+    """The line, cut at the right to ``width`` pixels."""
+    plain = line.encode("ascii", "replace").decode()  # fonts of older OpenCV versions are ASCII only
+    if _pixels(plain) <= width:
+        return plain
+    while plain and _pixels(plain + "...") > width:
+        plain = plain[:-1]
+    return plain + "..."
 
 
 def _pixels(text: str) -> int:

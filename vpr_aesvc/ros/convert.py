@@ -13,6 +13,7 @@ from std_msgs.msg import Header
 from vpr_aesvc_msgs.msg import Descriptor, PlaceMatch, PlaceMatches
 from vpr_aesvc_msgs.msg import LoopClosure as LoopClosureMessage
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.onboard.loop_closure import LoopClosure
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.transforms import compose, inverse, normalized_pose, rotation_matrix
@@ -112,7 +113,6 @@ def loop_closure_message(header: Header, closure: LoopClosure) -> LoopClosureMes
     )
 
 
-def descriptor_message(
-    header: Header, camera: str, family: str, sizes: tuple[int, ...], values: NDArray[np.float32]
-) -> Descriptor:
-    return Descriptor(header=header, camera=camera, model_family=family, sizes=list(sizes), values=values.tolist())
+def descriptor_message(header: Header, camera: str, describer: Describer, values: NDArray[np.float32]) -> Descriptor:
+    family, sizes = describer.family, list(describer.sizes)
+    return Descriptor(header=header, camera=camera, model_family=family, sizes=sizes, values=values.tolist())

@@ -42,15 +42,15 @@ class Motion:
         self._last_stamp = 0.0  # of the last image whose pose was looked up in TF
         self._listener = TransformListener(self._tf, node)
         self._subscription = None
-        qos = QoSProfile(
-            depth=_QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT
-        )  # accepts reliable publishers too
-        topics = {"odom": (Odometry, self._on_odometry), "pose": (PoseStamped, self._on_pose)}
+        qos = QoSProfile(depth=_QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)  # also matches reliable ones
+        topics: dict[str, tuple[Any, Any]] = {
+            "odom": (Odometry, lambda message: self._add_pose(message.header, message.pose.pose)),
+            "pose": (PoseStamped, lambda message: self._add_pose(message.header, message.pose)),
+        }
         if settings.pose_source in topics:
             kind, callback = topics[settings.pose_source]
-            self._subscription = node.create_subscription(
-                kind, settings.pose_source, callback, qos, callback_group=group
-            )
+            topic = settings.pose_source
+            self._subscription = node.create_subscription(kind, topic, callback, qos, callback_group=group)
 
     def close(self) -> None:
         if self._subscription is not None:
@@ -94,12 +94,6 @@ class Motion:
                     "publish a static transform"
                 )
         return IDENTITY
-
-    def _on_odometry(self, message: Odometry) -> None:
-        self._add_pose(message.header, message.pose.pose)
-
-    def _on_pose(self, message: PoseStamped) -> None:
-        self._add_pose(message.header, message.pose)
 
     def _add_pose(self, header: Any, message: Any) -> None:
         try:

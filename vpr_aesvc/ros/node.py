@@ -43,20 +43,15 @@ class VprNode(LifecycleNode):
         self._sensor_group = MutuallyExclusiveCallbackGroup()
         parameters.declare(self)
         for name in parameters.unknown(self):
-            self.get_logger().error(
-                f"parameter {name!r} does not exist and is ignored; `ros2 param list` shows the names"
-            )
+            self.get_logger().error(f"parameter {name!r} does not exist: ignored; `ros2 param list` shows the names")
         self.add_on_set_parameters_callback(self._on_set_parameters)
         transition_guard.install(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = float(self.get_parameter("diagnostics_period").value or 1.0)
-        # A steady clock: diagnostics must also come if use_sim_time is set and nobody publishes /clock.
-        self._timer = self.create_timer(
-            period, self._publish_diagnostics, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        threshold = JumpThreshold(
-            min_forward=None, min_backward=Duration(seconds=-_BACKWARD_JUMP), on_clock_change=False
-        )
+        clock = Clock(clock_type=ClockType.STEADY_TIME)  # diagnostics must also come while nobody publishes /clock
+        self._timer = self.create_timer(period, self._publish_diagnostics, clock=clock)
+        jump = Duration(seconds=-_BACKWARD_JUMP)
+        threshold = JumpThreshold(min_forward=None, min_backward=jump, on_clock_change=False)
         self._jump_handle = self.get_clock().create_jump_callback(threshold, post_callback=self._on_clock_jump)
 
     # Transitions

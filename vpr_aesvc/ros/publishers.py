@@ -43,10 +43,9 @@ class Publishers:
 
     def close(self) -> None:
         publishers = self._matches, self._pose, self._loop_closures, self._descriptor, self._markers, self._match_image
+        # Not destroy_publisher: it would leave them among the managed entities.
         for publisher in publishers:
-            self._node.destroy_lifecycle_publisher(
-                publisher
-            )  # destroy_publisher would leave it in the managed entities
+            self._node.destroy_lifecycle_publisher(publisher)
 
     def publish(self, outcome: Outcome, header: Header, mount: Pose, place_map: PlaceMap, describer: Describer) -> None:
         """Publishes on all topics but the place markers.
@@ -56,11 +55,8 @@ class Publishers:
             mount: pose of the camera (x forward, y left, z up) in ``base_frame``.
         """
         if outcome.descriptor is not None and self._settings.publish_descriptors:
-            self._descriptor.publish(
-                convert.descriptor_message(
-                    header, outcome.camera, describer.family, sizes=describer.sizes, values=outcome.descriptor
-                )
-            )
+            message = convert.descriptor_message(header, outcome.camera, describer, outcome.descriptor)
+            self._descriptor.publish(message)
         if outcome.loop_closure is not None:
             self._loop_closures.publish(convert.loop_closure_message(header, outcome.loop_closure))
         recognition = outcome.recognition
