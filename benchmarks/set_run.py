@@ -13,19 +13,19 @@ from vpr_aesvc.cli.console import out, progress_bars
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.bench import Run, bench
-from vpr_aesvc.evaluation.outcome import write_run
+from vpr_aesvc.evaluation.bench import BenchmarkRun, bench
+from vpr_aesvc.evaluation.benchmark_files import write_benchmark
 
 SIZES = (8, 16, 32, 64, 128, 256, 512, 768, 1024)  # those beyond an embedding are left out
 
 
-def measure(name: str, data: Path, backbone: str, folder: Path, sizes: Sequence[int] = SIZES) -> Run:
+def measure(name: str, data: Path, backbone: str, folder: Path, sizes: Sequence[int] = SIZES) -> BenchmarkRun:
     """Runs one set with one backbone, writes ``folder``, prints the table and what was found."""
     frames, opened = open_dataset(name, data), open_backbone(backbone)
     with EmbeddingCache(default_cache(), opened.fingerprint, opened.dim) as cache, progress_bars() as progress:
         run = bench(frames, BENCHMARKS[name].title, opened, sizes=sizes, cache=cache, progress=progress)
-        found = write_run(run, name, folder)
-    out.print(results_table(run.findings.results))
+        found = write_benchmark(run, name, folder)
+    out.print(results_table(run.evaluation.results))
     for sentence in found:
         out.print(sentence, markup=False)
     return run

@@ -17,11 +17,11 @@ import pytest
 from tests.command import VPR, refused, vpr
 from tests.datasets.pitts_shaped import make_pitts_shaped
 from vpr_aesvc.backbones import open_backbone
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.evaluation.bench import bench
-from vpr_aesvc.evaluation.evaluate import Task, evaluate
+from vpr_aesvc.evaluation.evaluate import RetrievalTask, evaluate
 from vpr_aesvc.evaluation.methods import NAMES, fit_methods
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.stages import Stages
@@ -86,7 +86,7 @@ def test_recall_is_what_counting_gives(ie_tower):
     some = replace(frames, frames=frames.split("database").frames[::3] + frames.split("query").frames[::2])
     run = bench(some, "tower", open_backbone("hog"), ("raw", "pca", "whitening"), (16, 64))
     places, asked = ([(f.sequence, f.index) for f in part] for part in (run.database, run.queries))
-    assert {(one.method, one.size) for one in run.findings.results} == {
+    assert {(one.method, one.size) for one in run.evaluation.results} == {
         ("raw", 1056),
         *((name, size) for name in ("PCA", "whitening") for size in (16, 64)),
     }
@@ -94,7 +94,7 @@ def test_recall_is_what_counting_gives(ie_tower):
         for size, describe in method.by_size.items():
             stored = [describe(part).astype(np.float16) for part in (run.task.database, run.task.queries)]
             rows = [unit(part[:, :size]) for part in stored]
-            found = next(one for one in run.findings.results if (one.method, one.size) == (method.name, size))
+            found = next(one for one in run.evaluation.results if (one.method, one.size) == (method.name, size))
             for k in (1, 5, 10):
                 by_hand = brute_force_recall(*rows, places, asked, k)
                 assert found.recall[k] == pytest.approx(by_hand), (method.name, size, k)
@@ -142,7 +142,7 @@ def test_every_method_at_every_size_on_a_small_set(drawn):
             assert rows.shape == (12, size) and np.isfinite(rows).all()
         if method.key != "raw":
             assert set(method.by_size) == {8, 16}
-    best = {one.method: one.recall[5] for one in run.findings.results if one.size in (16, 1056)}
+    best = {one.method: one.recall[5] for one in run.evaluation.results if one.size in (16, 1056)}
     assert all(value > 0.5 for value in best.values()), best  # 12 queries, 25 m: nothing fell apart
 
 
@@ -159,10 +159,10 @@ def test_times_of_day_and_panoramas(both_layouts):
     told_so = replace(frames, frames=told, has_times_and_panoramas=True)
     run = bench(told_so, "t", open_backbone("hog"), ("raw",))
     plain = bench(replace(frames, frames=told), "t", open_backbone("hog"), ("raw",))
-    assert not plain.findings.groups  # columns of a user's own that have these names mean nothing
-    groups = {group.group: group for group in run.findings.groups}
+    assert not plain.evaluation.groups  # columns of a user's own that have these names mean nothing
+    groups = {group.group: group for group in run.evaluation.groups}
     assert set(groups) == {*times, "panoramas"}
-    whole = run.findings.results[0].recall
+    whole = run.evaluation.results[0].recall
     parts = [groups[name] for name in times]
     assert sum(part.queries for part in parts) == 60
     assert sum(part.queries * part.recall[1] for part in parts) == pytest.approx(60 * whole[1])
@@ -175,10 +175,10 @@ def test_an_image_is_no_answer_for_itself(drawn):
     alone = replace(frames, frames=tuple(replace(frame, split=None) for frame in frames.frames))
     run = bench(alone, "street", open_backbone("hog"), ("raw",))
     assert run.protocol["own_image_is_no_answer"]
-    best = run.findings.best["raw", 1056]
+    best = run.evaluation.best["raw", 1056]
     assert len(best.rows) == 40 and not np.any(best.rows == np.arange(40))
     again = bench(replace(alone, frames=alone.frames * 2), "street", open_backbone("hog"), ("raw",))  # each image twice
-    assert not np.any(again.findings.best["raw", 1056].rows % 40 == np.arange(80) % 40)
+    assert not np.any(again.evaluation.best["raw", 1056].rows % 40 == np.arange(80) % 40)
     assert best.similarities.max() < 0.999
 
 
@@ -204,7 +204,7 @@ def test_embeddings_from_elsewhere(tmp_path, drawn):
         (["pitts30k", "--data", "."], "does not hold this set"),
         (["{drawn}", "--methods", "raw,magic"], "method 'magic' is not known"),
         (["{drawn}", "--methods", "raw,raw"], "named twice"),
-        (["{drawn}", "--sizes", "4000"], "none of the sizes asked for can be filled"),
+        (["{drawn}", "--sizes", "4000"], "none of the requested sizes can be filled"),
         (["{drawn}", "--sizes", "a"], "--sizes must be numbers"),
         (["{drawn}", "--cache", "/dev/null/x"], "embedding cache cannot be opened"),
     ],
@@ -306,7 +306,7 @@ frames += [Frame(f"q{i}", pose=Pose(30.0 * at, 0.0), split="query") for i, at in
 given = GivenEmbeddings(d, np.load("e.npy", mmap_mode="r"), {f.label: i for i, f in enumerate(frames)}, "e.npy")
 run = bench(FrameSet(Path("."), "made", tuple(frames)), "made", given, ("raw", "pca", "whitening"), (64, 256))
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps({"peak_mb": peak, "raw": run.findings.results[0].recall[1]}))
+print(json.dumps({"peak_mb": peak, "raw": run.evaluation.results[0].recall[1]}))
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=os.environ)
     assert run.returncode == 0, run.stderr[-2000:]
@@ -322,7 +322,7 @@ def test_evaluating_twice_gives_the_same_bytes():
     from vpr_aesvc.types import Frame
 
     right = Positives.of_pairs(np.arange(30), random.integers(0, 200, 30), 30)
-    task = Task(database, queries, right, np.arange(230))
+    task = RetrievalTask(database, queries, right, np.arange(230))
     frames = [Frame(str(i), sequence="s", index=i) for i in range(200)]
     runs = []
     for _ in range(2):

@@ -1,4 +1,4 @@
-"""`vpr eval`: a drive judged by its own poses, counted again here from the poses alone."""
+"""`vpr eval`: the scores of a drive, counted again here from the poses alone."""
 
 import json
 import math
@@ -11,10 +11,12 @@ from tests.command import refused, vpr
 from tests.recordings.bags.bags import camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Match, Place, PlaceMap, Pose
-from vpr_aesvc.evaluation.drive import FORMS, Answers, Drive
-from vpr_aesvc.evaluation.drive_measures import Stretch, distances_of, measure
+from vpr_aesvc.evaluation.drive import VARIANTS, Drive, FrameAnswers
+from vpr_aesvc.evaluation.drive_measures import Elapsed, counted_distances, measure_drive
 from vpr_aesvc.images import read_image
 from vpr_aesvc.recognition.result import Recognition
+
+NAMES = [variant.name for variant in VARIANTS]
 
 
 def evaluated(folder, *words):
@@ -27,19 +29,19 @@ def positions(frames):
     return np.array([camera_pose(frame).as_tuple()[:3] for frame in frames])
 
 
-def count(found, form, errors, nearest, distance):
-    """Recall, precision and recall of the accepted, by loops over frames."""
-    accepted = [frame["answers"][form]["accepted"] for frame in found["frames"]]
-    askable = sum(near <= distance for near in nearest)
+def count(found, variant, errors, nearest, distance):
+    """Recall, precision and recall of the accepted matches, by loops over frames."""
+    accepted = [frame["answers"][variant]["accepted"] for frame in found["frames"]]
+    recognizable = sum(near <= distance for near in nearest)
     right = sum(error <= distance for error in errors)
     kept = sum(error <= distance and yes for error, yes in zip(errors, accepted, strict=True))
-    return right / askable, kept / sum(accepted) if any(accepted) else None, kept / askable
+    return right / recognizable, kept / sum(accepted) if any(accepted) else None, kept / recognizable
 
 
 def check_counts(found, distances, errors, nearest):
-    for form, numbers in found["forms"].items():
+    for variant, numbers in found["forms"].items():
         for distance in distances:
-            recall, precision, kept = count(found, form, errors[form], nearest, distance)
+            recall, precision, kept = count(found, variant, errors[variant], nearest, distance)
             key = f"{distance:g}"
             assert numbers["recall"][key] == pytest.approx(recall)
             assert numbers["accepted_recall"][key] == pytest.approx(kept)
@@ -54,7 +56,7 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     apart = np.linalg.norm(run[:, None] - places, axis=2)
     assert np.allclose([frame["nearest"] for frame in frames], apart.min(1), atol=1e-6)
     errors = {
-        form: [apart[at, frame["answers"][form]["place"] - 1] for at, frame in enumerate(frames)] for form in FORMS
+        name: [apart[at, frame["answers"][name]["place"] - 1] for at, frame in enumerate(frames)] for name in NAMES
     }
     check_counts(found, (1, 5, 10, 25), errors, apart.min(1))
     both = found["forms"]["with both"]
@@ -85,16 +87,16 @@ def test_loops_within_a_run(corridor_bags, tmp_path):  # noqa: F811
     by_stamp = {frame.stamp: camera_pose(frame).as_tuple()[:3] for frame in corridor_bags.frames}
     assert np.allclose(where, [by_stamp[stamp] for stamp in stamps], atol=1e-6)
     driven = np.concatenate([[0], np.cumsum(np.linalg.norm(np.diff(where[:, :2], axis=0), axis=1))])
-    nearest, errors = [], {form: [] for form in FORMS}
+    nearest, errors = [], {name: [] for name in NAMES}
     for at, frame in enumerate(frames):
         old = [
             before for before in range(at) if stamps[at] - stamps[before] >= 10 and driven[at] - driven[before] >= 15
         ]
         nearest.append(min((np.linalg.norm(where[at] - where[before]) for before in old), default=math.inf))
-        for form in FORMS:
-            place = frame["answers"][form]["place"] - 1  # places are numbered as they were added
+        for name in NAMES:
+            place = frame["answers"][name]["place"] - 1  # places are numbered as they were added
             assert place in old if old else place == -2
-            errors[form].append(np.linalg.norm(where[at] - where[place]) if old else math.inf)
+            errors[name].append(np.linalg.norm(where[at] - where[place]) if old else math.inf)
     assert np.allclose([math.inf if f["nearest"] is None else f["nearest"] for f in frames], nearest, atol=1e-6)
     check_counts(found, (1, 5, 10), errors, nearest)
     assert set(found["forms"]["with both"]["recall"]) == {"1", "5", "10"}
@@ -102,11 +104,11 @@ def test_loops_within_a_run(corridor_bags, tmp_path):  # noqa: F811
     assert (
         both["recall"]["1"] > 0.8 and both["precision"]["1"] == 1 and both["accepted"] >= 3
     )  # of so few places little is learned
-    assert "earlier place outside of what was just driven" in done.stdout
+    assert "an earlier place that is not recent" in done.stdout
 
 
 def drive_of(errors, accepted, nearest=None, step=2.0):
-    """A straight run, a frame a second, ``step`` meters apart; all forms say the same."""
+    """A straight run, one frame per second, ``step`` meters apart; all variants give the same answers."""
     drive = Drive(loops=False, recent_meters=0.0)
     for at, (error, yes) in enumerate(zip(errors, accepted, strict=True)):
         drive.label.append(str(at))
@@ -126,41 +128,41 @@ def drive_of(errors, accepted, nearest=None, step=2.0):
 
 def test_fixes_are_timed():
     yes = [False, False, True, True, False, False, False, True, False, False]
-    one = measure(drive_of([0, 0, 9, 0, 0, 0, 0, 0, 0, 0], yes), right=1.0).forms["with both"]
-    assert one.first_fix.after == Stretch(2.0, 4.0) and not one.first_fix.right
-    assert one.without_fix == Stretch(4.0, 8.0) and one.accepted == 3  # from 3 to 7; the wrong fix at 2 is none
+    one = measure_drive(drive_of([0, 0, 9, 0, 0, 0, 0, 0, 0, 0], yes), threshold=1.0).variants["with both"]
+    assert one.first_fix.after == Elapsed(2.0, 4.0) and not one.first_fix.right
+    assert one.without_fix == Elapsed(4.0, 8.0) and one.accepted == 3  # from 3 to 7; the wrong fix at 2 is none
     assert one.precision == {1.0: pytest.approx(2 / 3), 5.0: pytest.approx(2 / 3), 10.0: 1.0, 25.0: 1.0}
     assert one.recall[1.0] == 0.9 and one.accepted_recall[1.0] == 0.2 and one.accepted_recall[10.0] == 0.3
-    never = measure(drive_of([0] * 4, [False] * 4), right=1.0).forms["with both"]
-    assert never.first_fix is None and never.without_fix == Stretch(3.0, 6.0) and math.isnan(never.precision[1.0])
-    # A stretch counts only where there is something to recognize.
-    away = measure(drive_of([99] * 3 + [0] * 4, [False] * 6 + [True], [99] * 3 + [0.5] * 4), right=1.0)
-    assert away.askable == {1.0: 4, 5.0: 4, 10.0: 4, 25.0: 4}
-    assert away.forms["with both"].first_fix.after == away.forms["with both"].without_fix == Stretch(3.0, 6.0)
+    never = measure_drive(drive_of([0] * 4, [False] * 4), threshold=1.0).variants["with both"]
+    assert never.first_fix is None and never.without_fix == Elapsed(3.0, 6.0) and math.isnan(never.precision[1.0])
+    # An interval counts only where frames are recognizable.
+    away = measure_drive(drive_of([99] * 3 + [0] * 4, [False] * 6 + [True], [99] * 3 + [0.5] * 4), threshold=1.0)
+    assert away.recognizable == {1.0: 4, 5.0: 4, 10.0: 4, 25.0: 4}
+    assert away.variants["with both"].first_fix.after == away.variants["with both"].without_fix == Elapsed(3.0, 6.0)
 
 
 def test_a_clock_that_jumps_back_takes_no_time():
     drive = drive_of([0] * 6, [True] + [False] * 4 + [True])
     drive.stamp = [100.0, 101.0, 102.0, 90.0, 91.0, 92.0]
     assert drive.times.tolist() == [0, 1, 2, 2, 3, 4]
-    assert measure(drive, right=1.0).forms["with both"].without_fix.seconds == 4.0
+    assert measure_drive(drive, threshold=1.0).variants["with both"].without_fix.seconds == 4.0
 
 
 def test_the_distance_that_counts_follows_the_run():
-    assert measure(drive_of([0] * 5, [True] * 5)).right == 1.0
-    assert measure(drive_of([0] * 5, [True] * 5, step=30.0)).right == 5.0
-    assert measure(drive_of([0] * 5, [True] * 5, step=300.0)).right == 25.0
-    asked = measure(drive_of([0, 2, 4, 6, 8], [True] * 5), right=3.0)
-    assert asked.right == 3.0 and asked.forms["with both"].precision[3.0] == 0.4 and 3.0 in asked.askable
+    assert measure_drive(drive_of([0] * 5, [True] * 5)).threshold == 1.0
+    assert measure_drive(drive_of([0] * 5, [True] * 5, step=30.0)).threshold == 5.0
+    assert measure_drive(drive_of([0] * 5, [True] * 5, step=300.0)).threshold == 25.0
+    asked = measure_drive(drive_of([0, 2, 4, 6, 8], [True] * 5), threshold=3.0)
+    assert asked.threshold == 3.0 and asked.variants["with both"].precision[3.0] == 0.4 and 3.0 in asked.recognizable
     loops = drive_of([0] * 5, [True] * 5)
     loops.loops, loops.recent_meters = True, 10.0
-    assert distances_of(loops) == (1.0, 5.0)
+    assert counted_distances(loops) == (1.0, 5.0)
 
 
 def test_a_match_with_a_place_without_a_pose_is_neither_right_nor_wrong():
     where = np.zeros(3)
     posed = [Place(1, "a", "run", pose=Pose(9.0, 0.0)), Place(2, "b", "run"), Place(3, "c", "run", pose=Pose(0.2, 0.0))]
-    answers = Answers()
+    answers = FrameAnswers()
     for place in posed:
         answers.add(where, Recognition(True, "", Match(place, 0.9)))
     assert answers.accepted == [True, False, True] and answers.unjudged == 1

@@ -14,16 +14,15 @@ import pytest
 from tests.command import refused, vpr
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.bench import Run, bench
-from vpr_aesvc.evaluation.chosen_method import choose_method
-from vpr_aesvc.evaluation.methods import fit_methods
-from vpr_aesvc.evaluation.outcome import as_json, write_run
-from vpr_aesvc.evaluation.recognition_ablation import Answers, in_order
-from vpr_aesvc.evaluation.recognition_measures import accept_curve, wrong_at_recall
+from vpr_aesvc.evaluation.bench import BenchmarkRun, bench
+from vpr_aesvc.evaluation.benchmark_files import benchmark_json, write_benchmark
+from vpr_aesvc.evaluation.methods import choose_method, fit_methods
+from vpr_aesvc.evaluation.recognition_ablation import VariantAnswers, recording_order
+from vpr_aesvc.evaluation.recognition_measures import acceptance_curve, wrong_at_recall
 from vpr_aesvc.extraction import extract
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.stages import Stages
@@ -43,7 +42,7 @@ def given(corridor_loop: Path, mobilenet: Path) -> GivenEmbeddings:
 
 
 @pytest.fixture(scope="module")
-def run(corridor_loop: Path, given: GivenEmbeddings) -> Run:
+def run(corridor_loop: Path, given: GivenEmbeddings) -> BenchmarkRun:
     settings = RecognizerSettings(sequence=True, geometry=True, false_positive_rate=RATE)
     # Listed backwards: recognition goes by index all the same.
     backwards = open_input(corridor_loop)
@@ -83,7 +82,13 @@ def by_hand(corridor_loop: Path, given: GivenEmbeddings, folder: Path, sequence:
     [("+ probability", False, False), ("+ sequence", True, False), ("+ geometry", False, True), ("all", True, True)],
 )
 def test_numbers_are_what_counting_gives(
-    run: Run, corridor_loop: Path, given: GivenEmbeddings, tmp_path_factory, name: str, sequence: bool, geometry: bool
+    run: BenchmarkRun,
+    corridor_loop: Path,
+    given: GivenEmbeddings,
+    tmp_path_factory,
+    name: str,
+    sequence: bool,
+    geometry: bool,
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "by hand"
     folder.mkdir(exist_ok=True)
@@ -105,10 +110,10 @@ def test_numbers_are_what_counting_gives(
     assert 0 < part.ms < 5000
 
 
-def test_similarity_alone_is_the_best_match_of_the_raw_embedding(run: Run) -> None:
+def test_similarity_alone_is_the_best_match_of_the_raw_embedding(run: BenchmarkRun) -> None:
     assert run.recognition is not None
     part = run.recognition.parts[0]
-    raw = next(one for one in run.findings.results if one.method == "raw")
+    raw = next(one for one in run.evaluation.results if one.method == "raw")
     assert part.name == "similarity" and part.reliability is None and part.gained == part.lost == 0
     assert part.recall_at_1 == pytest.approx(raw.recall[1])
     assert part.at_rate.right == round(44 * raw.recall[1]) and part.at_rate.wrong == 44 - part.at_rate.right
@@ -116,8 +121,8 @@ def test_similarity_alone_is_the_best_match_of_the_raw_embedding(run: Run) -> No
     assert part.curve.area == pytest.approx(raw.recall[1] * raw.curve.area, abs=2e-3)
 
 
-def test_what_is_written(run: Run, tmp_path: Path) -> None:
-    sentences = write_run(run, "the loop", tmp_path / "out")
+def test_what_is_written(run: BenchmarkRun, tmp_path: Path) -> None:
+    sentences = write_benchmark(run, "the loop", tmp_path / "out")
     found = json.loads((tmp_path / "out" / "results.json").read_text())["recognition"]
     assert [part["part"] for part in found["parts"]] == [
         "similarity",
@@ -159,18 +164,18 @@ def test_only_what_was_asked(corridor_loop: Path, given: GivenEmbeddings) -> Non
     assert found.absent == 1 and "any match of the other 1 is wrong" in found.protocol["right_places"]
     assert found.parts[0].at_rate.absent == 1  # similarity accepts that one too
     plain = bench(loop, "loop", given, ("raw",))
-    assert plain.recognition is None and "recognition" not in as_json(plain, "loop")
+    assert plain.recognition is None and "recognition" not in benchmark_json(plain, "loop")
 
 
 def test_curve_and_wrong_matches_by_hand() -> None:
     nan = np.full(6, np.nan)
     rates = np.array([0.01, 0.02, 0.02, 0.5, 0.02, 1.0])
     probabilities = np.array([0.9, 0.8, 0.7, 0.9, 0.7, 0.0])
-    answers = Answers(np.zeros(6, np.int64), nan, rates, probabilities, nan)
+    answers = VariantAnswers(np.zeros(6, np.int64), nan, rates, probabilities, nan)
     assert answers.levels.tolist() == [4, 3, 2, 1, 2, 0]
     hits = np.array([True, True, False, True, True, False])
     known = np.array([True, True, True, True, True, False])
-    curve = accept_curve(answers.levels, hits, known)
+    curve = acceptance_curve(answers.levels, hits, known)
     assert curve is not None
     # Levels from the top: 1 right; 2; 3 and 1 wrong; 4 and 1; 4 and 2.
     assert curve.recall.tolist() == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 0.8])
@@ -181,17 +186,17 @@ def test_curve_and_wrong_matches_by_hand() -> None:
         0.2: 0, 0.4: 0, 0.5: 1, 0.8: 1, 0.9: None,
     }  # fmt: skip
     assert answers.accepted(0.02).tolist() == [True, True, True, False, True, False]
-    assert accept_curve(answers.levels, np.zeros(6, bool), known) is None
+    assert acceptance_curve(answers.levels, np.zeros(6, bool), known) is None
 
 
 def test_order() -> None:
     frames = [
         Frame(str(at), sequence=name, index=index) for at, (name, index) in enumerate([("b", 2), ("a", 9), ("b", 1)])
     ]
-    assert in_order(frames).tolist() == [1, 2, 0]
-    assert in_order([Frame("x"), Frame("y")]).tolist() == [0, 1]
+    assert recording_order(frames).tolist() == [1, 2, 0]
+    assert recording_order([Frame("x"), Frame("y")]).tolist() == [0, 1]
     stamped = [Frame("lap 2", sequence="a", index=1, stamp=9.0), Frame("lap 1", sequence="a", index=2, stamp=3.0)]
-    assert in_order(stamped).tolist() == [1, 0]
+    assert recording_order(stamped).tolist() == [1, 0]
 
 
 def test_the_map_is_made_with_what_does_no_harm() -> None:
@@ -238,7 +243,7 @@ def test_queries_that_are_in_the_map_are_refused(drawn: Path) -> None:
 
 def test_geometry_without_images_is_refused(corridor_loop: Path, given: GivenEmbeddings, tmp_path: Path) -> None:
     loop = open_input(corridor_loop)
-    gone = FrameSet(loop.root, loop.kind, tuple(replace(f, path=tmp_path / f.label) for f in loop.frames))
+    gone = FrameSet(loop.path, loop.kind, tuple(replace(f, path=tmp_path / f.label) for f in loop.frames))
     with pytest.raises(VprError, match="84 of them are not there, such as frames/"):
         bench(gone, "loop", given, ("raw",), recognition=RecognizerSettings(geometry=True))
     found = bench(gone, "loop", given, ("raw",), recognition=RecognizerSettings(geometry=False)).recognition

@@ -1,4 +1,4 @@
-"""The report is one whole file that needs nothing else, and says what it was given."""
+"""The report page: one file without references, which shows the given data."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_stands_alone(page_path: Path) -> None:
 
 def test_shows_what_it_was_given(page_path: Path) -> None:
     text = " ".join(_Page(page_path).text)
-    for part in ("A street & its <houses>", "First sentence.", "0.351", "0.552", "0.479", "648 bytes a place"):
+    for part in ("A street & its <houses>", "First sentence.", "0.351", "0.552", "0.479", "648 bytes per place"):
         assert part in text
     for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)", "raw, σ = 0.1", "AE-SVC, σ = 0.0"):
         assert part in text
@@ -159,13 +159,6 @@ def test_equal_cosines_are_drawn(tmp_path: Path) -> None:
     report = replace(_report(), cosines={"raw": np.ones(20, np.float32)}, predictions=[])
     write_report(report, tmp_path / "report.html")
     assert "raw, σ = 0.000" in (tmp_path / "report.html").read_text("utf-8")
-
-
-def test_sizes_of_unequal_bytes_say_so(tmp_path: Path) -> None:
-    results = [MethodResult("half", 16, {1: 0.5, 5: 0.6}, 32), MethodResult("single", 16, {1: 0.5, 5: 0.7}, 64)]
-    write_report(replace(_report(), results=results, predictions=[], cosines={}), tmp_path / "report.html")
-    text = " ".join(_Page(tmp_path / "report.html").text)
-    assert "32 bytes" in text and "64 bytes" in text and "bytes a place" not in text
 
 
 def test_replaces_a_file_and_leaves_no_part(tmp_path: Path) -> None:

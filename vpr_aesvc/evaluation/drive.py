@@ -1,6 +1,6 @@
-"""How well a robot would have known where it was on a recorded run, told by the run's own poses: the runs themselves.
+"""Recognizes a recorded run, whose own poses are the ground truth, in a map or in the part of the run before each frame.
 
-Each frame is decoded and described once; four recognizers, one a form, hear it in turn.
+Each frame is decoded and described once. One recognizer per variant processes it.
 """
 
 from __future__ import annotations
@@ -13,41 +13,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.where import Where
-from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.recognition.run import Run
-from vpr_aesvc.recordings.recording import Recording
-from vpr_aesvc.types import Frame
+from vpr_aesvc.evaluation.recognition_ablation import AblationVariant
+from vpr_aesvc.recognition.run_follower import RunFollower
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
+    from vpr_aesvc.frame_source import FrameSource
     from vpr_aesvc.placemap import PlaceMap
+    from vpr_aesvc.placemap.where import Where
     from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
+    from vpr_aesvc.types import Frame
 
 Floats = NDArray[np.float64]
 
 BOTH = "with both"
-FORMS = {
-    "single frame": {"sequence": False, "geometry": False},
-    "with sequence": {"sequence": True, "geometry": False},
-    "with geometry": {"sequence": False, "geometry": True},
-    BOTH: {"sequence": True, "geometry": True},
-}
-FAR = 25.0
-"""Meters from every place from which on a frame shows nothing of a map."""
+VARIANTS = (
+    AblationVariant("single frame"),
+    AblationVariant("with sequence", sequence=True),
+    AblationVariant("with geometry", geometry=True),
+    AblationVariant(BOTH, sequence=True, geometry=True),
+)
+MAX_DISTANCE = 25.0
+"""Meters. A frame farther than this from every place shows nothing of the map."""
 
 
 @dataclass
-class Answers:
-    """What one form said of each of n frames, in their order.
+class FrameAnswers:
+    """Answers of one variant, in lists of n frames.
 
-    Attributes, lists of n:
+    Attributes:
         place: id of the best match, -1 without one. position: its x, y, z, meters; NaN without a pose.
-        error: meters from it to where the frame was; infinite without one.
+        error: meters from the frame to it; infinite without a match or its pose.
         probability, false_positive_rate: as in ``Recognition``. accepted: bool.
 
-        unjudged: how many matches more were accepted, of places that have no pose. They are neither right nor wrong, and not in ``accepted``.
+        unjudged: number of accepted matches with places that have no pose. They are neither right nor wrong, and not in ``accepted``.
     """
 
     place: list[int] = field(default_factory=list)
@@ -58,30 +58,30 @@ class Answers:
     accepted: list[bool] = field(default_factory=list)
     unjudged: int = 0
 
-    def add(self, here: Floats, found: Recognition) -> None:
-        pose = None if found.best is None else found.best.place.pose
-        there = (np.nan,) * 3 if pose is None else (pose.x, pose.y, pose.z)
-        self.place.append(-1 if found.best is None else found.best.place.id)
-        self.position.append(there)
-        self.error.append(np.inf if pose is None else float(np.linalg.norm(here - there)))
-        self.probability.append(found.probability)
-        self.false_positive_rate.append(found.false_positive_rate)
-        self.accepted.append(found.accepted and pose is not None)
-        self.unjudged += found.accepted and pose is None
+    def add(self, frame_xyz: Floats, result: Recognition) -> None:
+        pose = None if result.best is None else result.best.place.pose
+        place_xyz = (np.nan,) * 3 if pose is None else (pose.x, pose.y, pose.z)
+        self.place.append(-1 if result.best is None else result.best.place.id)
+        self.position.append(place_xyz)
+        self.error.append(np.inf if pose is None else float(np.linalg.norm(frame_xyz - place_xyz)))
+        self.probability.append(result.probability)
+        self.false_positive_rate.append(result.false_positive_rate)
+        self.accepted.append(result.accepted and pose is not None)
+        self.unjudged += result.accepted and pose is None
 
 
 @dataclass
 class Drive:
-    """One run against a map, or against its own past. Meters, in the frame of the poses.
+    """A run recognized in a map, or (``loops``) in its own earlier keyframes. Meters, in the frame of the poses.
 
-    Attributes, the lists of n frames in their order:
-        label: names the frame. stamp: seconds, NaN without one. position: x, y, z. driven: meters from the start of the run.
-        nearest: meters to the nearest place that might have been returned; infinite where there was none.
-        answers: by form.
+    Attributes, lists of n frames:
+        label: name of the frame. stamp: seconds, NaN without one. position: x, y, z. driven: meters from the start of the run.
+        nearest: meters to the nearest place that the search may return; infinite where there is none.
+        answers: by name of the variant.
+
         places: float64 [m, 3], all places of the map at the end; NaN without a pose.
-        loops: whether the map was the run's own past.
-        recent_meters: in loops, the last stretch of the way that was left out; 0 in a map.
-        without_pose: frames that could not be judged, and were left out.
+        recent_meters: with ``loops``, places of the last so many meters are excluded from the search; else 0.
+        without_pose: number of frames left out because they have no pose.
     """
 
     loops: bool
@@ -91,7 +91,7 @@ class Drive:
     position: list[tuple[float, float, float]] = field(default_factory=list)
     driven: list[float] = field(default_factory=list)
     nearest: list[float] = field(default_factory=list)
-    answers: dict[str, Answers] = field(default_factory=lambda: {name: Answers() for name in FORMS})
+    answers: dict[str, FrameAnswers] = field(default_factory=lambda: {one.name: FrameAnswers() for one in VARIANTS})
     places: Floats = field(default_factory=lambda: np.empty((0, 3)))
     without_pose: int = 0
 
@@ -100,69 +100,74 @@ class Drive:
 
     @property
     def times(self) -> Floats:
-        """float64 [n], seconds from the start of the run, NaN without stamps; they stand still where the clock jumped back."""
+        """float64 [n], seconds from the start of the run, NaN without stamps. A clock that jumps back adds no time."""
         steps = np.diff(np.array(self.stamp), prepend=self.stamp[:1])
         return np.asarray(np.cumsum(np.where(steps < 0, 0.0, steps)))
 
+    def add(self, frame: Frame, nearest: float) -> Floats:
+        """Adds a frame that has a pose; returns its x, y, z."""
+        assert frame.pose is not None
+        xyz = (frame.pose.x, frame.pose.y, frame.pose.z)
+        step = float(np.linalg.norm(np.subtract(xyz, self.position[-1]))) if self.position else 0.0
+        self.label.append(frame.label)
+        self.stamp.append(np.nan if frame.stamp is None else frame.stamp)
+        self.position.append(xyz)
+        if len(self) > 1 and self.stamp[-1] < self.stamp[-2]:
+            step = 0.0  # the clock jumped back (a bag played twice): the robot did not drive this step
+        self.driven.append(step + (self.driven[-1] if self.driven else 0.0))
+        self.nearest.append(nearest)
+        return np.array(xyz)
 
-def check_together(recording: Recording, place_map: PlaceMap) -> None:
-    """Looks through the poses alone, before anything is decoded.
+
+def check_same_frame(recording: FrameSource, place_map: PlaceMap) -> None:
+    """Checks the poses before anything is decoded.
 
     Raises:
-        VprError: the recording or the map has no poses, or the two lie so far apart that they are not in one frame.
+        VprError: the recording or the map has no poses, or they are too far apart to be in one coordinate frame.
     """
     places = positions_of(place_map)
-    known = places[np.isfinite(places[:, 0])]
-    if not len(known):
+    places = places[np.isfinite(places[:, 0])]
+    if not len(places):
         raise VprError(
-            f"{place_map.path}: no place has a pose; `vpr map set-poses` or a recording with poses gives them"
+            f"{place_map.path}: no place has a pose; add poses with `vpr map set-poses`, or build the map from a recording with poses"
         )
-    closest, seen = np.inf, 0
-    for recorded in recording.frames():
-        if (pose := recorded.frame.pose) is not None:
-            seen += 1
-            away = np.linalg.norm(known - (pose.x, pose.y, pose.z), axis=1).min()
-            closest = min(closest, float(away))
-    if not seen:
+    poses = [frame.pose for frame in recording if frame.pose is not None]
+    if not poses:
         raise _no_poses(recording)
-    if closest > FAR:
+    nearest = min(float(np.linalg.norm(places - (pose.x, pose.y, pose.z), axis=1).min()) for pose in poses)
+    if nearest > MAX_DISTANCE:
         raise VprError(
-            f"{recording.path}: no frame lies within {FAR:g} m of any place of {place_map.path}, the nearest is {closest:.0f} m away; "
-            "both must have their poses in one frame, so localize the run in the map's frame first, or leave out --map to look for loops"
+            f"{recording.path}: no frame lies within {MAX_DISTANCE:g} m of any place of {place_map.path}, the nearest is {nearest:.0f} m away; "
+            "both need poses in one coordinate frame: localize the run in the map's frame first, or leave out --map to look for loops"
         )
 
 
-def check_poses(recording: Recording) -> None:
-    """Before anything is decoded.
-
-    Raises:
-        VprError: no frame has a pose.
-    """
-    if not any(recorded.frame.pose is not None for recorded in recording.frames()):
+def check_poses(recording: FrameSource) -> None:
+    """Raises VprError when no frame has a pose. Decodes nothing."""
+    if not any(frame.pose is not None for frame in recording):
         raise _no_poses(recording)
 
 
-def _no_poses(recording: Recording) -> VprError:
+def _no_poses(recording: FrameSource) -> VprError:
     return VprError(
-        f"{recording.path}: no frame has a pose, so right and wrong cannot be told apart; say where the poses are "
-        "with --pose-topic or --trajectory"
+        f"{recording.path}: no frame has a pose, so matches cannot be checked; say where the poses are with --pose-topic or --trajectory"
     )
 
 
 def drive_in_map(
     frames: Iterable[Frame], place_map: PlaceMap, describer: Describer, settings: RecognizerSettings
 ) -> Drive:
-    """Asks a map for each frame.
+    """Recognizes each frame in a map.
 
     Args:
         frames: with images, in order.
-        settings: sequence and geometry are those of each form.
+        settings: each variant overrides ``sequence`` and ``geometry``.
 
     Raises:
-        VprError: the map is damaged or is another model's.
+        VprError: the map is damaged or belongs to another model.
     """
     drive = Drive(loops=False, recent_meters=0.0)
-    for _ in _asked(frames, place_map, describer, settings, drive):
+    for _ in _recognized(frames, place_map, describer, settings, drive):
         pass
     drive.places = positions_of(place_map)
     return drive
@@ -171,17 +176,17 @@ def drive_in_map(
 def drive_loops(
     keyframes: Iterable[Frame], place_map: PlaceMap, describer: Describer, settings: RecognizerSettings
 ) -> Drive:
-    """Asks an empty map for each keyframe, and adds it after.
+    """Recognizes each keyframe in a map that starts empty, then adds it.
 
     Args:
         keyframes: with images, in order.
-        settings: say which places are recent. Sequence and geometry are those of each form.
+        settings: define which places are recent; each variant overrides ``sequence`` and ``geometry``.
 
     Raises:
-        VprError: the disk refuses.
+        VprError: the map cannot be written.
     """
     drive = Drive(loops=True, recent_meters=settings.recent_meters or 0.0)
-    for frame, descriptor in _asked(keyframes, place_map, describer, settings, drive):
+    for frame, descriptor in _recognized(keyframes, place_map, describer, settings, drive):
         place_map.add([frame], descriptor[None], [frame.image])
     drive.places = positions_of(place_map)
     return drive
@@ -189,47 +194,32 @@ def drive_loops(
 
 def positions_of(place_map: PlaceMap) -> Floats:
     """float64 [n, 3], in the order the places were added; NaN without a pose."""
-    with place_map.loaded() as loaded:
-        return loaded.positions[loaded.alive].copy()
+    with place_map.arrays() as arrays:
+        return arrays.positions[arrays.alive].copy()
 
 
-def _asked(
+def _recognized(
     frames: Iterable[Frame], place_map: PlaceMap, describer: Describer, settings: RecognizerSettings, drive: Drive
 ) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
-    runs = {
-        name: Run(Recognizer(place_map, describer, settings.model_copy(update=form))) for name, form in FORMS.items()
-    }
-    before: Floats | None = None
+    """Adds each frame and the answers of all variants to the drive; yields the frame and its descriptor."""
+    followers = {one.name: RunFollower(one.open_recognizer(place_map, describer, settings)) for one in VARIANTS}
     for frame in frames:
         if frame.pose is None:
             drive.without_pose += 1
             continue
         assert frame.image is not None
-        here = np.array([frame.pose.x, frame.pose.y, frame.pose.z])
-        drive.label.append(frame.label)
-        drive.stamp.append(np.nan if frame.stamp is None else frame.stamp)
-        drive.position.append((frame.pose.x, frame.pose.y, frame.pose.z))
-        step = 0.0 if before is None or _jumped_back(drive.stamp) else float(np.linalg.norm(here - before))
-        drive.driven.append(step + (drive.driven[-1] if drive.driven else 0.0))
-        drive.nearest.append(_nearest(place_map, settings.where(frame), here))
-        before = here
+        xyz = np.array([frame.pose.x, frame.pose.y, frame.pose.z])
+        drive.add(frame, _nearest(place_map, settings.where(frame), xyz))
         descriptor = describer.describe(frame.image)
-        for name, run in runs.items():
-            drive.answers[name].add(here, run.recognize(frame, descriptor))
+        for name, follower in followers.items():
+            drive.answers[name].add(xyz, follower.recognize(frame, descriptor))
         yield frame, descriptor
 
 
-def _jumped_back(stamps: list[float]) -> bool:
-    """At the last one: the clock was set, or the bag was played again; the robot did not drive from there to here."""
-    return stamps[-1] < stamps[-2]
-
-
-def _nearest(place_map: PlaceMap, where: Where | None, here: Floats) -> float:
-    """Meters to the nearest place that may be returned; infinite where there is none."""
-    with place_map.loaded() as loaded:
-        allowed = loaded.alive
-        mask = None if where is None else where.mask(loaded, {})
-        allowed = allowed if mask is None else allowed & mask
-        away = np.linalg.norm(loaded.positions[allowed] - here, axis=1)
-    away = away[np.isfinite(away)]
-    return float(away.min()) if len(away) else np.inf
+def _nearest(place_map: PlaceMap, where: Where | None, xyz: Floats) -> float:
+    """Meters to the nearest place that the search may return; infinite where there is none."""
+    with place_map.arrays() as arrays:
+        mask = None if where is None else where.mask(arrays, {})
+        allowed = arrays.alive if mask is None else arrays.alive & mask
+        distances = np.linalg.norm(arrays.positions[allowed] - xyz, axis=1)
+    return float(distances[np.isfinite(distances)].min(initial=np.inf))

@@ -1,24 +1,23 @@
-"""A measured drive -> a folder: ``drive.json``, the figures, and one page that shows it all."""
+"""A scored drive -> a folder: ``drive.json``, the figures and a report page."""
 
 from __future__ import annotations
 
 import json
 import math
 from dataclasses import dataclass
-from importlib import resources
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.drive import BOTH, Drive
-from vpr_aesvc.evaluation.drive_measures import DriveMeasures, FormMeasures, Stretch
+from vpr_aesvc.evaluation.drive_measures import DriveMeasures, Elapsed, VariantMeasures
+from vpr_aesvc.evaluation.page import check_installed, render_page
+from vpr_aesvc.evaluation.tables import Cell, Column, Table
 from vpr_aesvc.files import new_folder, write_file
 
 
 @dataclass(frozen=True)
 class DriveReport:
-    """``notes``: how it was made, by row; both text."""
+    """``notes``: how the report was made, as names and values."""
 
     title: str
     drive: Drive
@@ -26,164 +25,172 @@ class DriveReport:
     notes: list[tuple[str, str]]
 
 
-def check_installed() -> None:
-    """Raises VprError unless a drive can be drawn here. Worth calling before a long run that ends in a report; nothing is imported."""
-    if any(find_spec(name) is None for name in ("jinja2", "matplotlib", "sklearn")):
-        raise VprError("a report of a drive needs matplotlib, jinja2 and scikit-learn: pip install 'vpr_aesvc[bench]'")
-
-
 def write_drive(report: DriveReport, folder: Path) -> list[str]:
-    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``timeline`` and ``precision_recall`` as PNG and SVG; whole or not at all.
+    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``timeline`` and ``precision_recall`` as PNG and SVG, or nothing.
 
     Returns:
-        what was found, in sentences.
+        the findings, in sentences.
 
     Raises:
-        VprError: the folder exists, the disk refuses, or a library for the figures is missing.
+        VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
     check_installed()
-    from jinja2 import Environment, StrictUndefined
-
     from vpr_aesvc.evaluation.figures.drive import trajectory_drawing
-    from vpr_aesvc.evaluation.figures.drive_time import drive_curve_drawing, time_drawing
+    from vpr_aesvc.evaluation.figures.drive_time import time_drawing
+    from vpr_aesvc.evaluation.figures.precision_recall import drive_curve_drawing
 
     drive, measures = report.drive, report.measures
-    drawn = [
-        trajectory_drawing(drive, BOTH, measures.right),
-        time_drawing(drive, BOTH, measures.right),
-        drive_curve_drawing(measures.forms, measures.right),
+    figures = [
+        trajectory_drawing(drive, BOTH, measures.threshold),
+        time_drawing(drive, BOTH, measures.threshold),
+        drive_curve_drawing(measures),
     ]
-    drawings = [drawing for drawing in drawn if drawing is not None]
-    said = sentences(report)
-    source = resources.files("vpr_aesvc.evaluation").joinpath("drive.html").read_text("utf-8")
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    page = environment.from_string(source).render(
-        report=report, sentences=said, heads=heads(measures), rows=rows(measures), drawings=drawings
-    )
+    drawings = [drawing for drawing in figures if drawing is not None]
+    summary = drive_summary(report)
+    page = render_page("drive.html", report=report, summary=summary, table=_variants_table(measures), drawings=drawings)
     with new_folder(folder, "results") as partial:
-        write_file(partial / "drive.json", (json.dumps(as_json(report), indent=1) + "\n").encode(), "results")
+        write_file(partial / "drive.json", (json.dumps(drive_json(report), indent=1) + "\n").encode(), "results")
         for drawing in drawings:
-            write_file(partial / f"{drawing.name}.png", drawing.png(), "figure")
-            write_file(partial / f"{drawing.name}.svg", drawing.svg(), "figure")
+            drawing.save(partial)
         write_file(partial / "report.html", page.encode(), "report")
-    return said
+    return summary
 
 
-def sentences(report: DriveReport) -> list[str]:
-    """What was found with sequence and geometry, which is what a robot runs."""
-    drive, measures = report.drive, report.measures
-    one, right = measures.forms[BOTH], measures.right
-    there = measures.askable[right]
-    place = "an earlier place outside of what was just driven" if drive.loops else "a place of the map"
+def drive_summary(report: DriveReport) -> list[str]:
+    """The findings with sequence and geometry, which is what a robot runs."""
+    drive, measures, threshold = report.drive, report.measures, report.measures.threshold
+    both, recognizable = measures.variants[BOTH], measures.recognizable[threshold]
+    place = "an earlier place that is not recent" if drive.loops else "a place of the map"
     driven = drive.driven[-1] if len(drive) else 0.0
-    found = [f"{len(drive)} frames along {driven:.0f} m; {there} of them lie within {right:g} m of {place}."]
-    if not there:
-        return [*found, "There was nothing to recognize, so recall cannot be given."]
-    found.append(
-        f"With sequence and geometry the best match of {percent(one.recall[right])} of these lies within {right:g} m; "
-        f"{percent(one.accepted_recall[right])} are recognized so and accepted."
+    sentences = [
+        f"{len(drive)} frames over {driven:.0f} m; {recognizable} of them lie within {threshold:g} m of {place}."
+    ]
+    if not recognizable:
+        return [*sentences, "No frame can be recognized, so there is no recall."]
+    sentences.append(
+        f"With sequence and geometry, the best match of {100 * both.recall[threshold]:.1f} % of these lies within {threshold:g} m; for "
+        f"{100 * both.accepted_recall[threshold]:.1f} % it is also accepted."
     )
     if unjudged := drive.answers[BOTH].unjudged:
-        found.append(
-            f"{unjudged} matches are accepted with places that have no pose; they cannot be judged and are not counted."
+        sentences.append(
+            f"{unjudged} accepted matches are with places that have no pose; they cannot be judged and are not counted."
         )
-    if not one.accepted:
-        return [*found, f"No {'other ' if unjudged else ''}match was accepted."]
-    wrong = one.accepted - round(one.accepted * one.precision[right])
-    found.append(f"{one.accepted} matches are accepted, {wrong} of them wrong.")
-    assert one.first_fix is not None
-    found.append(
-        f"The first is accepted {stretch(one.first_fix.after)} after there was a place to be recognized, and is "
-        f"{'right' if one.first_fix.right else 'wrong'}; the longest stretch without a right one is {stretch(one.without_fix)}."
-    )
-    return found
-
-
-def heads(measures: DriveMeasures) -> list[str]:
-    """Of the columns of the table; the first is the form."""
+    if both.first_fix is None:
+        return [*sentences, f"No {'other ' if unjudged else ''}match was accepted."]
+    wrong = both.accepted - round(both.accepted * both.precision[threshold])
     return [
-        "form",
-        *(f"R {distance:g} m" for distance in measures.askable),
+        *sentences,
+        f"{both.accepted} matches are accepted, {wrong} of them wrong.",
+        f"The first match is accepted {elapsed_text(both.first_fix.after)} after the first recognizable frame, and is "
+        f"{'right' if both.first_fix.right else 'wrong'}. The longest interval without a right accepted match is {elapsed_text(both.without_fix)}.",
+    ]
+
+
+def table_header(measures: DriveMeasures) -> list[str]:
+    """Headings of the columns; the first is the variant."""
+    return [
+        "variant",
+        *(f"R {distance:g} m" for distance in measures.recognizable),
         "acc.",
-        f"right {measures.right:g} m",
-        f"acc. R {measures.right:g} m",
+        f"right {measures.threshold:g} m",
+        f"acc. R {measures.threshold:g} m",
         "first fix",
         "no fix for",
     ]
 
 
-def rows(measures: DriveMeasures) -> list[list[str]]:
-    """One for each form, as text; what there is nothing to count for is empty."""
-    return [[name, *_cells(one, measures.right)] for name, one in measures.forms.items()]
+def table_rows(measures: DriveMeasures) -> list[list[str]]:
+    """One row per variant, as text; a score without any frame is empty."""
+    return [[name, *_row(one, measures.threshold)] for name, one in measures.variants.items()]
 
 
-def _cells(one: FormMeasures, right: float) -> list[str]:
-    fix = "" if one.first_fix is None else stretch(one.first_fix.after) + ("" if one.first_fix.right else ", wrong")
+def _row(one: VariantMeasures, threshold: float) -> list[str]:
+    fix = one.first_fix
     return [
-        *(part(value) for value in one.recall.values()),
+        *(_number(value) for value in one.recall.values()),
         str(one.accepted),
-        part(one.precision[right]),
-        part(one.accepted_recall[right]),
-        fix,
-        stretch(one.without_fix),
+        _number(one.precision[threshold]),
+        _number(one.accepted_recall[threshold]),
+        "" if fix is None else elapsed_text(fix.after) + ("" if fix.right else ", wrong"),
+        elapsed_text(one.without_fix),
     ]
 
 
-def part(value: float) -> str:
-    """0 to 1 with three digits; nothing where it is unknown."""
+def _variants_table(measures: DriveMeasures) -> Table:
+    corner, *names = table_header(measures)
+    variants, *columns = zip(*table_rows(measures), strict=True)
+    note = (
+        f'R is the fraction of the frames with a place within that distance whose best match lies within it, accepted or not. "acc." is the number of '
+        f'accepted matches; "right" is the fraction of them within {measures.threshold:g} m, and "acc. R" the fraction of the frames with such a place '
+        'that have an accepted match within it. "First fix" is the time and distance from the first such frame to the first accepted match, "no fix for" the '
+        "longest interval of such frames without a right accepted match. The poses of the run are the ground truth: their error is part of these numbers."
+    )
+    return Table(
+        "What each part of recognition adds",
+        [note],
+        corner,
+        list(variants),
+        [Column(name, [Cell(text) for text in texts]) for name, texts in zip(names, columns, strict=True)],
+    )
+
+
+def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.3f}"
 
 
-def percent(value: float) -> str:
-    """Of a part of 1, such as ``84.4 %``."""
-    return f"{100 * value:.1f} %"
+def elapsed_text(elapsed: Elapsed) -> str:
+    """Such as ``2.5 s, 3.0 m``; without stamps ``3.0 m``."""
+    meters = f"{elapsed.meters:.1f} m"
+    return meters if math.isnan(elapsed.seconds) else f"{elapsed.seconds:.1f} s, {meters}"
 
 
-def stretch(of: Stretch) -> str:
-    """Such as ``2.5 s, 3 m``."""
-    meters = f"{of.meters:.1f} m"
-    return meters if math.isnan(of.seconds) else f"{of.seconds:.1f} s, {meters}"
-
-
-def as_json(report: DriveReport) -> dict[str, Any]:
-    """Every number, and every frame; one that is not finite is null."""
+def drive_json(report: DriveReport) -> dict[str, Any]:
+    """Every score and every frame. NaN and infinity become null."""
     drive, measures = report.drive, report.measures
-    forms = {}
-    for name, one in measures.forms.items():
-        fix = one.first_fix
-        forms[name] = {
-            "recall": _by_distance(one.recall),
-            "precision": _by_distance(one.precision),
-            "accepted_recall": _by_distance(one.accepted_recall),
-            "accepted": one.accepted,
-            "unjudged": drive.answers[name].unjudged,
-            "first_fix": None if fix is None else {**_stretch(fix.after), "right": fix.right},
-            "without_fix": _stretch(one.without_fix),
-            "average_precision": None if one.curve is None else one.curve.area,
-        }
-    frames = []
-    for at, label in enumerate(drive.label):
-        said = {
-            name: {
-                "place": answers.place[at],
-                "position": [_finite(value) for value in answers.position[at]],
-                "error": _finite(answers.error[at]),
-                "probability": answers.probability[at],
-                "false_positive_rate": answers.false_positive_rate[at],
-                "accepted": answers.accepted[at],
-            }
-            for name, answers in drive.answers.items()
-        }
-        where = {"stamp": _finite(drive.stamp[at]), "position": list(drive.position[at]), "driven": drive.driven[at]}
-        frames.append({"frame": label, **where, "nearest": _finite(drive.nearest[at]), "answers": said})
     return {
         "title": report.title,
         "made": dict(report.notes),
         "loops": drive.loops,
-        "right_within": measures.right,
-        "frames_with_a_place_within": {f"{distance:g}": count for distance, count in measures.askable.items()},
-        "forms": forms,
-        "frames": frames,
+        "right_within": measures.threshold,
+        "frames_with_a_place_within": {f"{distance:g}": count for distance, count in measures.recognizable.items()},
+        "forms": {name: _variant_json(one, drive.answers[name].unjudged) for name, one in measures.variants.items()},
+        "frames": [_frame_json(drive, at) for at in range(len(drive))],
+    }
+
+
+def _variant_json(one: VariantMeasures, unjudged: int) -> dict[str, Any]:
+    fix = one.first_fix
+    return {
+        "recall": _by_distance(one.recall),
+        "precision": _by_distance(one.precision),
+        "accepted_recall": _by_distance(one.accepted_recall),
+        "accepted": one.accepted,
+        "unjudged": unjudged,
+        "first_fix": None if fix is None else {**_elapsed_json(fix.after), "right": fix.right},
+        "without_fix": _elapsed_json(one.without_fix),
+        "average_precision": None if one.curve is None else one.curve.area,
+    }
+
+
+def _frame_json(drive: Drive, at: int) -> dict[str, Any]:
+    answers = {
+        name: {
+            "place": one.place[at],
+            "position": [_finite(value) for value in one.position[at]],
+            "error": _finite(one.error[at]),
+            "probability": one.probability[at],
+            "false_positive_rate": one.false_positive_rate[at],
+            "accepted": one.accepted[at],
+        }
+        for name, one in drive.answers.items()
+    }
+    return {
+        "frame": drive.label[at],
+        "stamp": _finite(drive.stamp[at]),
+        "position": list(drive.position[at]),
+        "driven": drive.driven[at],
+        "nearest": _finite(drive.nearest[at]),
+        "answers": answers,
     }
 
 
@@ -191,8 +198,8 @@ def _by_distance(values: dict[float, float]) -> dict[str, float | None]:
     return {f"{distance:g}": _finite(value) for distance, value in values.items()}
 
 
-def _stretch(of: Stretch) -> dict[str, float | None]:
-    return {"seconds": _finite(of.seconds), "meters": of.meters}
+def _elapsed_json(elapsed: Elapsed) -> dict[str, float | None]:
+    return {"seconds": _finite(elapsed.seconds), "meters": elapsed.meters}
 
 
 def _finite(value: float) -> float | None:

@@ -1,4 +1,4 @@
-"""Fitted methods -> numbers: every method at every size, on the descriptors as a map stores them, in half precision."""
+"""Fitted methods -> scores of every method at every size. Descriptors are half precision, as a map stores them."""
 
 from __future__ import annotations
 
@@ -10,47 +10,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.positives import Positives
-from vpr_aesvc.evaluation.methods import Describe, Method
+from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
 from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
 
 KS = (1, 5, 10, 20)
 _MAP_AT = (1, 4, 5, 10, 20)
-_CHUNK = 8192
-_TIMED = 50  # single queries whose search is timed
+_TIMED_QUERIES = 50
 _HALF = np.float16
 
 
 @dataclass(frozen=True)
-class Task:
-    """What is asked of every method.
+class RetrievalTask:
+    """What every method has to solve.
 
     Attributes:
         database, queries: embeddings [n, D], [q, D].
-        right: the right rows of each query.
-        image: int64 [q + n], a number for each image file, queries first: a database row with the query's own number is no answer.
-        times: what time of day each query was taken, where the set says so; else empty.
-        panoramas: int64 [n], which panorama each database image was cut from, where the set says so.
+        positives: the right database rows of each query.
+        image_ids: int64 [q + n], one number per image file, queries first. A database row with the query's own id is not an answer.
+        times: time of day of each query where the data set gives it, else empty.
+        panoramas: int64 [n], the panorama that each database image was cut from, where the data set gives it.
     """
 
     database: NDArray[np.floating]
     queries: NDArray[np.floating]
-    right: Positives
-    image: NDArray[np.int64]
+    positives: Positives
+    image_ids: NDArray[np.int64]
     times: list[str] = field(default_factory=list)
     panoramas: NDArray[np.int64] | None = None
 
     @property
     def own_images(self) -> int:
-        """The most database rows that are some query's own image."""
-        asked, there = self.image[: len(self.queries)], self.image[len(self.queries) :]
-        codes, counts = np.unique(there, return_counts=True)
-        return int(counts[np.isin(codes, asked)].max(initial=0))
+        """The most database rows that are one query's own image."""
+        query_ids, database_ids = self.image_ids[: len(self.queries)], self.image_ids[len(self.queries) :]
+        ids, counts = np.unique(database_ids, return_counts=True)
+        return int(counts[np.isin(ids, query_ids)].max(initial=0))
 
 
 @dataclass(frozen=True)
-class Best:
+class BestMatches:
     """The best match of each query: database rows int64 [q] and cosines float32 [q]."""
 
     rows: NDArray[np.int64]
@@ -58,104 +57,107 @@ class Best:
 
 
 @dataclass
-class Findings:
-    """All numbers of a run. ``best`` is by (method, size)."""
+class EvaluationResult:
+    """All scores of a run. ``best`` is by (method, size), ``search_ms`` by size: it is the same for all methods."""
 
     results: list[MethodResult] = field(default_factory=list)
     groups: list[GroupResult] = field(default_factory=list)
-    best: dict[tuple[str, int], Best] = field(default_factory=dict)
-    search_ms: dict[int, float] = field(default_factory=dict)  # by size: the method makes no difference
+    best: dict[tuple[str, int], BestMatches] = field(default_factory=dict)
+    search_ms: dict[int, float] = field(default_factory=dict)
 
 
 def evaluate(
-    task: Task, methods: Sequence[Method], progress: Callable[[str, int, int], None] | None = None
-) -> Findings:
-    """Recall, mAP, precision and recall, and cost of each method at each of its sizes."""
-    findings = Findings()
+    task: RetrievalTask, methods: Sequence[Method], progress: Callable[[str, int, int], None] | None = None
+) -> EvaluationResult:
+    """Recall, mAP, precision-recall curve and cost of each method at each of its sizes."""
+    evaluation = EvaluationResult()
     steps, done = sum(len(method.by_size) for method in methods), 0
     for method in methods:
-        for index, asked, sizes in _described(task, method):
+        for index, queries, sizes in _descriptors(task, method):
             for size in sizes:
-                _measure(task, method, size, index, asked, findings)
+                _evaluate_size(task, method, size, index, queries, evaluation)
                 done += 1
                 if progress:
                     progress("evaluating", done, steps)
-    return findings
+    return evaluation
 
 
-def _described(task: Task, method: Method) -> Iterator[tuple[SizedIndex, NDArray[np.float16], list[int]]]:
-    """Each projection of the method once, with the sizes it serves."""
+def _descriptors(task: RetrievalTask, method: Method) -> Iterator[tuple[SizedIndex, NDArray[np.float16], list[int]]]:
+    """Database index and query descriptors of each projection of the method, with the sizes that the projection serves."""
     sizes_of: dict[int, list[int]] = {}
     for size, describe in method.by_size.items():
         sizes_of.setdefault(id(describe), []).append(size)
     for sizes in sizes_of.values():
         describe = method.by_size[sizes[0]]
-        yield SizedIndex(_describe(describe, task.database)), _describe(describe, task.queries), sorted(sizes)
+        database, queries = (describe_in_chunks(describe, part, _HALF) for part in (task.database, task.queries))
+        yield SizedIndex(database), queries, sorted(sizes)
 
 
-def _describe(describe: Describe, embeddings: NDArray[np.floating]) -> NDArray[np.float16]:
-    """In pieces: no full copy in single precision."""
-    parts = [
-        describe(np.asarray(embeddings[at : at + _CHUNK], np.float32)).astype(_HALF)
-        for at in range(0, len(embeddings), _CHUNK)
-    ]
-    return np.concatenate(parts)
-
-
-def _measure(
-    task: Task, method: Method, size: int, index: SizedIndex, asked: NDArray[np.float16], findings: Findings
+def _evaluate_size(
+    task: RetrievalTask,
+    method: Method,
+    size: int,
+    index: SizedIndex,
+    queries: NDArray[np.floating],
+    evaluation: EvaluationResult,
 ) -> None:
     depth = max(KS) * (1 if task.panoramas is None else int(np.bincount(task.panoramas).max()))
-    similarities, ranked = _without_own(*index.search(asked, depth + task.own_images, size), task.image)
-    if size not in findings.search_ms:
-        findings.search_ms[size] = _search_ms(index, asked, size)
+    similarities, ranked = _without_own_image(*index.search(queries, depth + task.own_images, size), task.image_ids)
+    if size not in evaluation.search_ms:
+        evaluation.search_ms[size] = _search_ms(index, queries, size)
     ks = [k for k in KS if k <= ranked.shape[1]]
-    found = recall(ranked, task.right, ks)
-    correct = task.right.hits(ranked[:, :1])[:, 0]
-    findings.best[method.name, size] = Best(ranked[:, 0], similarities[:, 0])
-    findings.results.append(
+    recalls = recall(ranked, task.positives, ks)
+    evaluation.best[method.name, size] = BestMatches(ranked[:, 0], similarities[:, 0])
+    evaluation.results.append(
         MethodResult(
             method=method.name,
             size=size,
-            recall=found.at,
+            recall=recalls.at,
             bytes_per_place=size * np.dtype(_HALF).itemsize,
-            interval={k: recall_interval(value, found.queries) for k, value in found.at.items()},
-            map_at={k: mean_average_precision(ranked, task.right, k) for k in _MAP_AT if k <= ranked.shape[1]},
-            curve=precision_recall(similarities[:, 0], correct),
+            interval={k: recall_interval(value, recalls.queries) for k, value in recalls.at.items()},
+            map_at={k: mean_average_precision(ranked, task.positives, k) for k in _MAP_AT if k <= ranked.shape[1]},
+            curve=precision_recall(similarities[:, 0], task.positives.hits(ranked[:, :1])[:, 0]),
             multiply_adds=method.multiply_adds(size) + size * len(task.database),
-            search_ms=findings.search_ms[size],
+            search_ms=evaluation.search_ms[size],
             seconds=method.seconds,
         )
     )
-    for name in dict.fromkeys(task.times):
-        chosen = np.flatnonzero(np.array(task.times) == name)
-        of_group = recall(ranked[chosen], task.right.of_queries(chosen), ks)
-        findings.groups.append(GroupResult(method.name, size, name, of_group.queries, of_group.at))
-    if task.panoramas is not None:
-        collapsed = recall(collapse(ranked, task.panoramas, max(ks)), task.right, ks)
-        findings.groups.append(GroupResult(method.name, size, "panoramas", collapsed.queries, collapsed.at))
+    evaluation.groups += _group_results(task, method.name, size, ranked, ks)
     index.forget(size)
 
 
-def _without_own(
-    similarities: NDArray[np.float32], ranked: NDArray[np.int64], image: NDArray[np.int64]
+def _group_results(
+    task: RetrievalTask, method: str, size: int, ranked: NDArray[np.int64], ks: list[int]
+) -> Iterator[GroupResult]:
+    """Recall for each time of day, and with the cutouts of one panorama collapsed."""
+    for time_of_day in dict.fromkeys(task.times):
+        rows = np.flatnonzero(np.array(task.times) == time_of_day)
+        group = recall(ranked[rows], task.positives.of_queries(rows), ks)
+        yield GroupResult(method, size, time_of_day, group.queries, group.at)
+    if task.panoramas is not None:
+        group = recall(collapse(ranked, task.panoramas, max(ks)), task.positives, ks)
+        yield GroupResult(method, size, "panoramas", group.queries, group.at)
+
+
+def _without_own_image(
+    similarities: NDArray[np.float32], ranked: NDArray[np.int64], image_ids: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Without the query's own image; as many columns fewer for all as the most that any query had."""
-    mine = image[len(ranked) + ranked] == image[: len(ranked), None]
-    most = int(mine.sum(1).max(initial=0))
+    """Removes each query's own image. All rows lose as many columns as the query that has the most."""
+    own = image_ids[len(ranked) + ranked] == image_ids[: len(ranked), None]
+    most = int(own.sum(1).max(initial=0))
     if not most:
         return similarities, ranked
-    order = np.argsort(mine, axis=1, kind="stable")[:, : ranked.shape[1] - most]
+    order = np.argsort(own, axis=1, kind="stable")[:, : ranked.shape[1] - most]
     return np.take_along_axis(similarities, order, 1), np.take_along_axis(ranked, order, 1)
 
 
-def _search_ms(index: SizedIndex, asked: NDArray[np.float16], size: int) -> float:
-    """Median time to find the twenty best of one query among all places, milliseconds."""
-    index.search(asked[:1], max(KS), size)
-    taken = []
-    for at in range(_TIMED):
-        query = asked[at % len(asked)][None]
+def _search_ms(index: SizedIndex, queries: NDArray[np.floating], size: int) -> float:
+    """Median time to find the 20 best places of one query, milliseconds."""
+    index.search(queries[:1], max(KS), size)
+    durations = []
+    for at in range(_TIMED_QUERIES):
+        query = queries[at % len(queries)][None]
         start = time.perf_counter()
         index.search(query, max(KS), size)
-        taken.append(time.perf_counter() - start)
-    return float(np.median(taken)) * 1000
+        durations.append(time.perf_counter() - start)
+    return float(np.median(durations)) * 1000

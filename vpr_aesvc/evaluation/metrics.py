@@ -1,4 +1,4 @@
-"""The field's numbers, from a ranking and the right answers. Precision and recall come from scikit-learn."""
+"""Retrieval metrics from a ranking and the right rows. Precision and recall come from scikit-learn."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ Ranked = NDArray[np.integer]
 
 @dataclass(frozen=True)
 class Recall:
-    """Recall at several k. ``queries`` counts those with at least one right place; ``without`` those that have none and are
-    left out, as Pitts30k and Tokyo 24/7 are evaluated (Arandjelovic et al., NetVLAD, CVPR 2016)."""
+    """Recall at several k. ``queries`` counts those with at least one right place. ``without`` counts the others; they are left out, as in the
+    evaluation of Pitts30k and Tokyo 24/7 (Arandjelovic et al., NetVLAD, CVPR 2016)."""
 
     at: dict[int, float]
     queries: int
     without: int
 
 
-def recall(ranked: Ranked, right: Positives, ks: Sequence[int] = (1, 5, 10)) -> Recall:
-    """Part of the queries that have a right place among their first k.
+def recall(ranked: Ranked, positives: Positives, ks: Sequence[int] = (1, 5, 10)) -> Recall:
+    """Fraction of the queries that have a right place among their first k.
 
     Args:
-        ranked: int [q, k_max], database rows, best first; -1 where there is none.
+        ranked: int [q, k_max], database rows, best first; -1 for no row.
     """
-    known = right.counts > 0
-    hits = right.hits(ranked)[known]
+    known = positives.counts > 0
+    hits = positives.hits(ranked)[known]
     at = {k: float(hits[:, :k].any(1).mean()) if len(hits) else float("nan") for k in ks}
     return Recall(at, int(known.sum()), int((~known).sum()))
 
 
 def recall_interval(recall: float, queries: int) -> tuple[float, float]:
-    """The 95 % bootstrap interval of a recall over ``queries`` queries. Hits drawn again with replacement are binomial, so the
-    percentiles are given exactly rather than by drawing. Neighboring queries of one drive are alike, so the truth is somewhat wider."""
+    """The 95 % bootstrap interval of a recall over ``queries`` queries. Resampled hits are binomial, so the percentiles are computed exactly,
+    without resampling. Neighboring queries of one drive are correlated: the true interval is somewhat wider."""
     from scipy.stats import binom
 
     if not queries or np.isnan(recall):
@@ -47,44 +47,43 @@ def recall_interval(recall: float, queries: int) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def mean_average_precision(ranked: Ranked, right: Positives, k: int) -> float:
-    """mAP@k over the queries that have a right place: the mean over queries of sum(precision at i, for right i <= k) divided by
-    min(k, number of right places)."""
-    known = right.counts > 0
+def mean_average_precision(ranked: Ranked, positives: Positives, k: int) -> float:
+    """mAP@k over the queries that have a right place: the mean of sum(precision at rank i, for right i <= k) / min(k, number of right places)."""
+    known = positives.counts > 0
     if not known.any():
         return float("nan")
-    hits = right.hits(ranked)[known, :k]
+    hits = positives.hits(ranked)[known, :k]
     precision = np.cumsum(hits, axis=1) / np.arange(1, hits.shape[1] + 1)
-    return float(((precision * hits).sum(1) / np.minimum(k, right.counts[known])).mean())
+    return float(((precision * hits).sum(1) / np.minimum(k, positives.counts[known])).mean())
 
 
 def precision_recall(similarities: NDArray[np.floating], correct: NDArray[np.bool_]) -> PrecisionRecall | None:
-    """The best match of each query, accepted from some similarity up, as scikit-learn and VPR-Bench count: recall is the part of
-    the right best matches that is accepted. None where no best match is right.
+    """Precision and recall of the best matches by similarity threshold, counted as in scikit-learn and VPR-Bench: recall is the fraction of the
+    right best matches that is accepted. None where no best match is right.
 
     Args:
         similarities: [q], of the best matches.
-        correct: bool [q]; False for a query without a right place, whose match is wrong whatever it is.
+        correct: bool [q]; always False for a query without a right place.
     """
     from sklearn.metrics import average_precision_score, precision_recall_curve
 
     if not correct.any():
         return None
-    precision, found, _ = precision_recall_curve(correct, similarities)
-    full = found[precision == 1.0].max(initial=0.0)
+    precision, recalls, _ = precision_recall_curve(correct, similarities)
+    full = recalls[precision == 1.0].max(initial=0.0)
     area = float(average_precision_score(correct, similarities))
-    return PrecisionRecall(precision[::-1], found[::-1], area, float(full))
+    return PrecisionRecall(precision[::-1], recalls[::-1], area, float(full))
 
 
 def collapse(ranked: Ranked, group: NDArray[np.integer], k: int) -> NDArray[np.int64]:
-    """Only the best row of each group: Tokyo 24/7 has twelve cutouts of one panorama, and showing one of them is enough.
+    """Keeps only the best row of each group. Tokyo 24/7 has twelve cutouts per panorama; one of them counts.
 
     Args:
         ranked: int [q, depth], best first, deep enough to hold k groups.
-        group: int [n], of each database row.
+        group: int [n], the group of each database row.
 
     Returns:
-        int [q, k]; -1 where fewer groups were found.
+        int [q, k]; -1 where there are fewer groups.
     """
     kept = np.full((len(ranked), k), -1, np.int64)
     for query, rows in enumerate(ranked):

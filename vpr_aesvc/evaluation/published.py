@@ -1,6 +1,6 @@
-"""The authors' own figures, to stand beside ours where the set and the backbone are theirs.
+"""The figures that the authors published, for comparison on their data sets and backbones.
 
-Read off the plots of arXiv 2410.07022 (mAP@4): accurate to about .01.
+mAP@4, read off the plots of arXiv 2410.07022: accurate to about .01.
 """
 
 from __future__ import annotations
@@ -11,13 +11,13 @@ from typing import Any
 from vpr_aesvc.evaluation.results import MethodResult, Published
 
 _SOURCE = "read off the plots of arXiv 2410.07022"
-# Parts of a backbone's name that are the paper's backbone.
+# The paper's backbone -> strings of which one must be in the name of ours.
 _BACKBONES = {
     "DINO-B16": ("dino-vitb16", "dino_vitb16"),
     "ViT": ("vit-base-patch16-224",),
     "DINOv2-L": ("dinov2-large",),
 }
-# set, backbone, method, size (0 is the full size of the embedding) -> mAP@4
+# set, backbone, method, size (0: full size of the embedding) -> mAP@4
 _FIGURES = {
     ("pitts30k", "DINO-B16", "raw", 0): 0.53,
     ("pitts30k", "DINO-B16", "AE-SVC", 0): 0.57,
@@ -40,16 +40,17 @@ _FIGURES = {
 
 
 def published_beside(dataset: str, protocol: dict[str, Any], results: Sequence[MethodResult]) -> list[Published]:
-    """The authors' figures that have a figure of ours beside them: same set, all of its images, same backbone, same size."""
-    backbone, full = str(protocol["backbone"]), protocol["embedding_size"]
+    """Published figures with ours beside them: same set with all of its images, same backbone, method and size."""
+    spec, full = str(protocol["backbone"]), protocol["embedding_size"]
     if protocol["skipped"]:
         return []
-    theirs = next((name for name, parts in _BACKBONES.items() if any(part in backbone for part in parts)), None)
-    found = []
-    for (name, model, method, size), value in _FIGURES.items():
-        ours = [one for one in results if one.method == method and one.size == (size or full)]
-        if name != dataset or model != theirs or not ours:
+    backbone = next((name for name, parts in _BACKBONES.items() if any(part in spec for part in parts)), None)
+    comparisons = []
+    for (figure_set, figure_backbone, method, size), theirs in _FIGURES.items():
+        if (figure_set, figure_backbone) != (dataset, backbone):
             continue
-        if 4 in ours[0].map_at:
-            found.append(Published(f"mAP@4, {method}, {ours[0].size} numbers", value, ours[0].map_at[4], _SOURCE))
-    return found
+        ours = next((one for one in results if one.method == method and one.size == (size or full)), None)
+        if ours is not None and 4 in ours.map_at:
+            what = f"mAP@4, {method}, {ours.size} numbers"
+            comparisons.append(Published(what, theirs, ours.map_at[4], _SOURCE))
+    return comparisons

@@ -1,6 +1,6 @@
-"""Recognition in a benchmark: the real recognizer on a map of the database frames, asked for the queries in their order.
+"""Recognition in a benchmark: the recognizer runs on a map of the database frames and recognizes the queries in order.
 
-Descriptors come from the embeddings that the methods were compared on; nothing is embedded again.
+The descriptors come from the embeddings that the methods were compared on. Nothing is embedded again.
 """
 
 from __future__ import annotations
@@ -19,10 +19,16 @@ from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positives import Positives, image_codes
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.methods import Method
-from vpr_aesvc.evaluation.recognition_ablation import Answers, ask, forms, in_order, write_map
-from vpr_aesvc.evaluation.recognition_measures import measure_part
-from vpr_aesvc.evaluation.recognition_words import protocol_of
+from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
+from vpr_aesvc.evaluation.recognition_ablation import (
+    AblationVariant,
+    VariantAnswers,
+    recording_order,
+    run_variant,
+    variants,
+    write_map,
+)
+from vpr_aesvc.evaluation.recognition_measures import score_variant
 from vpr_aesvc.evaluation.results import RecognitionResult
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo
@@ -30,30 +36,30 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
-_CHUNK = 8192
 Progress = Callable[[str, int, int], None]
+MOTION_WITHOUT_STAMPS = "no odometry, and not all images have stamps, so the sequence counts frames"
 
 
 def check_recognizable(dataset: FrameSet, backbone: Backbone, settings: RecognizerSettings) -> None:
-    """Before hours of embedding.
+    """Checks the data set before hours of embedding.
 
     Raises:
-        VprError: queries are database images as well, or geometry lacks the images.
+        VprError: queries are also database images, or the images that geometry needs are missing.
     """
     queries, database = dataset.split("query").frames, dataset.split("database").frames
     codes = image_codes([*queries, *database])
     own = int(np.isin(codes[: len(queries)], codes[len(queries) :]).sum())
     if own:
         raise VprError(
-            f"{dataset.root}: recognition asks for images that the map does not hold, but {own} of {len(queries)} queries are database "
+            f"{dataset.path}: recognition needs queries that are not in the map, but {own} of {len(queries)} queries are database "
             "images as well; give the input a split, or compare methods without recognition"
         )
     if settings.geometry and isinstance(backbone, GivenEmbeddings):
         missing = [f for f in (*queries, *database) if f.image is None and (f.path is None or not f.path.is_file())]
         if missing:
             raise VprError(
-                f"{dataset.root}: geometry looks at the images, but {len(missing)} of them are not there, such as {missing[0].label}; "
-                "bring them, or leave geometry out"
+                f"{dataset.path}: geometry needs the images, but {len(missing)} of them are missing, such as {missing[0].label}; "
+                "add them, or leave geometry out"
             )
 
 
@@ -61,73 +67,117 @@ def recognize_queries(
     database: Sequence[Frame],
     queries: Sequence[Frame],
     embeddings: tuple[NDArray[np.floating], NDArray[np.floating]],
-    right: Positives,
+    positives: Positives,
     backbone: Backbone,
     chosen: tuple[Method, str],
     settings: RecognizerSettings,
     progress: Progress | None = None,
 ) -> RecognitionResult:
-    """Every form that is wanted, on one map.
+    """Runs every variant on one map.
 
     Args:
         embeddings: of the database [n, D] and of the queries [q, D].
-        right: the right database rows of each query.
-        chosen: the method that describes, and why it.
-        settings: ``sequence`` and ``geometry`` say what is tried beyond a single frame.
+        positives: the right database rows of each query.
+        chosen: the method that makes the descriptors, and the reason for it.
+        settings: ``sequence`` and ``geometry`` select the variants.
 
     Raises:
-        VprError: an image that geometry needs cannot be read, or the disk refuses.
+        VprError: an image that geometry needs cannot be read, or the map cannot be written.
     """
-    method, why = chosen
-    there, asked = in_order(database), in_order(queries)
-    stored, given = (
-        _described(method, embeddings[at], order) for at, order in enumerate((there, asked))
-    )  # float32 [n, d], [q, d]
-    places, frames = [database[at] for at in there], [queries[at] for at in asked]
-    wanted = forms(settings.sequence, settings.geometry)
+    method, reason = chosen
+    describe = method.by_size[max(method.by_size)]
+    orders = recording_order(database), recording_order(queries)
+    stored, descriptors = (
+        describe_in_chunks(describe, part[order], np.float32) for part, order in zip(embeddings, orders, strict=True)
+    )
+    places, frames = [database[row] for row in orders[0]], [queries[row] for row in orders[1]]
+    compared = variants(settings.sequence, settings.geometry)
     describer = _describer(backbone, method, stored.shape[1])
-    found: dict[str, Answers] = {}
+    answers: dict[str, VariantAnswers] = {}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bench.vprmap"
-        tell = _tell(progress, "building the map")
-        write_map(path, describer, places, stored, settings.geometry, tell)
+        write_map(path, describer, places, stored, settings.geometry, stage_progress(progress, "building the map"))
         with PlaceMap.open(path, describer) as place_map:
-            for form in wanted:
-                tell = _tell(progress, f"recognizing: {form.name}")
-                found[form.name] = ask(place_map, describer, form, frames, given, settings, tell)
-    of_asked = right.of_queries(asked)
-    known = of_asked.counts > 0
+            for variant in compared:
+                shown = stage_progress(progress, f"recognizing: {variant.name}")
+                answers[variant.name] = run_variant(
+                    place_map, describer, variant, frames, descriptors, settings=settings, progress=shown
+                )
+    ordered = positives.of_queries(orders[1])
+    known, rate = ordered.counts > 0, settings.false_positive_rate
     hits = {
-        name: of_asked.hits(np.where(one.rows < 0, -1, there[one.rows])[:, None])[:, 0] for name, one in found.items()
+        name: ordered.hits(np.where(one.rows < 0, -1, orders[0][one.rows])[:, None])[:, 0]
+        for name, one in answers.items()
     }
-    before = hits[wanted[0].name]
-    rate = settings.false_positive_rate
-    parts = [measure_part(name, one, hits[name], known, before, rate) for name, one in found.items()]
-    protocol = protocol_of(places, frames, known, method, why, stored.shape[1], wanted, rate)
+    similarity_hits = hits[compared[0].name]
+    parts = [score_variant(name, one, hits[name], known, similarity_hits, rate) for name, one in answers.items()]
+    protocol = _protocol(
+        places,
+        frames,
+        known,
+        descriptors=f"{method.name}, {stored.shape[1]} numbers",
+        reason=reason,
+        compared=compared,
+        rate=rate,
+    )
     return RecognitionResult(rate, parts, len(frames), int((~known).sum()), protocol)
 
 
-def _described(method: Method, embeddings: NDArray[np.floating], order: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Descriptors at full size, unit norm, in this order."""
-    describe = method.by_size[max(method.by_size)]
-    parts = [
-        describe(np.asarray(embeddings[order[at : at + _CHUNK]], np.float32)) for at in range(0, len(order), _CHUNK)
-    ]
-    return np.concatenate(parts)
+def _protocol(
+    places: Sequence[Frame],
+    frames: Sequence[Frame],
+    known: NDArray[np.bool_],
+    descriptors: str,
+    reason: str,
+    compared: Sequence[AblationVariant],
+    rate: float,
+) -> dict[str, Any]:
+    with_pose, absent = sum(place.pose is not None for place in places), int((~known).sum())
+    positions = "all with positions" if with_pose == len(places) else f"{with_pose or 'none'} with positions"
+    rest = f"any match of the other {absent} is wrong" if absent else "all queries are in the map"
+    stamped = all(frame.stamp is not None for frame in (*places, *frames))
+    return {
+        "map": f"{len(places)} database images as places, {positions}",
+        "descriptors": f"{descriptors}; the map stores them in half precision",
+        "descriptors_chosen": f"{reason}; queries were not used",
+        "order": _order(frames),
+        "motion": "from the stamps; no odometry" if stamped else MOTION_WITHOUT_STAMPS,
+        "right_places": f"{int(known.sum())} of {len(frames)} queries have a right place in the map; {rest}",
+        "forms": "; ".join(variant.name for variant in compared),
+        "false_positive_rate": f"{rate:g}: the target fraction of accepted matches among frames from outside the map, "
+        "estimated from the map alone",
+        "level": "for curves and recalls, matches are accepted by false-positive rate, for equal rates by probability; "
+        "for similarity alone, by similarity",
+        "recall": "fraction of the queries with a right place whose accepted match is right",
+        "learned_from": "the map alone: no query and no label",
+        "ms": "median time to recognize one frame, without decoding and describing it",
+    }
 
 
 def _describer(backbone: Backbone, method: Method, size: int) -> Describer:
-    """What the map is made with. It is never asked to describe: all descriptors are known."""
-    nothing: dict[str, Any] = {"held_out_scores": {}, "terms": {}, "cosine_variance": {}}
+    """Names the model of the map. It describes nothing: all descriptors are given."""
+    no_scores: dict[str, Any] = {"held_out_scores": {}, "terms": {}, "cosine_variance": {}}
     manifest = Manifest(
         backbone=BackboneInfo(spec=backbone.spec, dim=backbone.dim, fingerprint=backbone.fingerprint),
         method=method.key,
         sizes=[size],
         fingerprint=fingerprint("benchmark", backbone.fingerprint, method.key),
-        training=TrainingInfo(images=0, seed=0, why="a benchmark", isotropic=0.0, view=0.0, **nothing),
+        training=TrainingInfo(images=0, seed=0, why="a benchmark", isotropic=0.0, view=0.0, **no_scores),
     )
     return Describer(Path("benchmark"), manifest, None, backbone)
 
 
-def _tell(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
-    return None if progress is None else lambda done, of: progress(stage, done, of)
+def _order(frames: Sequence[Frame]) -> str:
+    if all(frame.sequence is None and frame.stamp is None for frame in frames):
+        return "the queries in the order of the input, as one sequence: they have neither sequence names nor stamps"
+    by = "by index" if any(frame.index is not None for frame in frames) else "in the order of the input"
+    by = "by stamp" if all(frame.stamp is not None for frame in frames) else by
+    sequences = len({frame.sequence for frame in frames})
+    if sequences > 1:
+        return f"the queries of {sequences} sequences, each {by}; the recognizer is reset between them"
+    return f"the queries of one sequence, {by}"
+
+
+def stage_progress(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+    """The progress of one stage, as (done, total)."""
+    return None if progress is None else lambda done, total: progress(stage, done, total)

@@ -21,24 +21,24 @@ class Prediction:
     match_label: str
     similarity: float  # cosine
     right: bool
-    distance: float | None  # meters between the poses; None where one is not known
+    distance: float | None  # meters between the poses; None where one is unknown
 
 
 @dataclass(frozen=True)
 class Report:
-    """All that a report shows. Every prediction given is shown, so the caller chooses them, wrong ones included. What is
-    empty or None is not shown."""
+    """Everything that a report shows. What is empty or None is left out. All given predictions are shown: the caller selects them, wrong ones
+    included."""
 
     title: str
     summary: list[str]  # sentences for the top
     results: list[MethodResult]
     predictions: list[Prediction]
     cosines: dict[str, NDArray[np.float32]]  # method -> cosines of pairs of database images [n]
-    notes: list[tuple[str, str]]  # how it was made, by row
+    notes: list[tuple[str, str]]  # how the report was made: name and value
     groups: list[GroupResult] = field(default_factory=list)
     published: list[Published] = field(default_factory=list)
-    upper_bound: tuple[str, str] | None = None  # (SS)2D and SSD, as ``results`` call them
-    metric: Literal["R@1", "mAP@4"] = "R@1"  # the headline: first in the tables, and the accuracy in the figures
+    upper_bound: tuple[str, str] | None = None  # names of (SS)2D and SSD in ``results``
+    metric: Literal["R@1", "mAP@4"] = "R@1"  # headline: first in the tables, and the accuracy in the figures
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
     recognition: RecognitionResult | None = None

@@ -1,4 +1,4 @@
-"""What an evaluation finds: plain data that the metrics fill, and that reports, figures and files show."""
+"""Results of an evaluation: plain data, filled by the metrics and shown by tables, figures and files."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from vpr_aesvc.recognition.similarity.calibration import Reliability
 
 @dataclass(frozen=True)
 class PrecisionRecall:
-    """The best match of each query accepted from some similarity up: precision and recall as that level falls.
+    """Precision and recall of the best matches as the acceptance threshold falls.
 
     Attributes:
-        precision, recall: float64 [points], by rising recall.
+        precision, recall: float64 [points], recall rising.
         area: average precision, 0 to 1.
         recall_at_full_precision: the largest recall before the first wrong match is accepted.
     """
@@ -32,31 +32,31 @@ class MethodResult:
     """One method at one descriptor size. What was not measured is empty or None."""
 
     method: str  # "raw", "PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D rotation"
-    size: int  # numbers a descriptor
-    recall: dict[int, float]  # k -> recall at k, 0 to 1; nan when no query has a right place
+    size: int  # numbers per descriptor
+    recall: dict[int, float]  # k -> recall at k, 0 to 1; NaN when no query has a right place
     bytes_per_place: int
     interval: dict[int, tuple[float, float]] = field(default_factory=dict)  # k -> 95 % bootstrap interval of the recall
     map_at: dict[int, float] = field(default_factory=dict)  # k -> mean average precision at k
     curve: PrecisionRecall | None = None
-    multiply_adds: int | None = None  # of one query: projecting its embedding and comparing it with every place
+    multiply_adds: int | None = None  # per query: projecting its embedding and comparing it with every place
     search_ms: float | None = None  # measured, one query against all places, median
     seconds: float | None = None  # to fit the method
 
 
 @dataclass(frozen=True)
 class GroupResult:
-    """Recall over some of the queries, such as those taken at night."""
+    """Recall over a group of queries, such as those taken at night, or under another protocol ("panoramas")."""
 
     method: str
     size: int
-    group: str  # "day", "sunset", "night"; or another protocol, such as "panoramas"
+    group: str
     queries: int
     recall: dict[int, float]
 
 
 @dataclass(frozen=True)
 class Published:
-    """A figure of the authors' beside ours for the same set, backbone, method and size."""
+    """A published figure and ours, for the same set, backbone, method and size."""
 
     what: str  # "mAP@4, AE-SVC, 768 numbers"
     theirs: float
@@ -66,29 +66,35 @@ class Published:
 
 @dataclass(frozen=True)
 class AcceptedMatches:
-    """What recognition accepts: counts of queries, and ``recall``, the part of those with a right place whose accepted match is right."""
+    """Counts of accepted matches. ``wrong`` includes ``absent``, the matches of queries without a right place. ``recall`` is the fraction of the
+    queries with a right place whose accepted match is right."""
 
     right: int
-    wrong: int  # those of queries without a right place among them
-    absent: int  # of queries without a right place
+    wrong: int
+    absent: int
     recall: float
+
+    @property
+    def count(self) -> int:
+        return self.right + self.wrong
 
 
 @dataclass(frozen=True)
-class PartResult:
-    """One form of recognition: a single frame's similarity, or the parts that are added to it.
+class VariantResult:
+    """One variant of recognition: similarity of a single frame, or with more parts.
 
     Attributes:
+        name: "similarity", "+ probability", "+ sequence", "+ geometry" or "all".
         recall_at_1: of the best match, accepted or not.
-        gained, lost: queries whose best match is right with this form only, or by similarity alone only.
-        curve: as the level of acceptance falls; its recall is of the queries that have a right place. None where nothing is right.
-        at_rate: what is accepted at the rate asked for; everything, for similarity alone.
-        wrong_at_recall: recall -> wrong matches that are accepted where it is first reached; None where it never is.
+        gained, lost: queries whose best match is right only with this variant, or only by similarity alone.
+        curve: as the acceptance threshold falls; its recall is over the queries that have a right place. None where no match is right.
+        at_rate: matches accepted at the requested false-positive rate; all of them for similarity alone.
+        wrong_at_recall: recall -> wrong matches accepted when it is first reached; None where it is not reached.
         reliability: of the probability of the best match; None for similarity alone.
-        ms: to recognize one frame, without describing it, median.
+        ms: median time to recognize one frame, without describing it.
     """
 
-    name: str  # "similarity", "+ probability", "+ sequence", "+ geometry", "all"
+    name: str
     recall_at_1: float
     gained: int
     lost: int
@@ -104,14 +110,14 @@ class RecognitionResult:
     """Recognition on a map of the database frames.
 
     Attributes:
-        rate: the false-positive rate asked for.
-        parts: similarity alone first.
-        queries: how many were asked. absent: how many of them have no right place in the map.
-        protocol: all that the numbers depend on, in words.
+        rate: requested false-positive rate.
+        parts: one per variant, similarity alone first.
+        queries: number of queries. absent: queries without a right place in the map.
+        protocol: everything that the numbers depend on, as text.
     """
 
     rate: float
-    parts: list[PartResult]
+    parts: list[VariantResult]
     queries: int
     absent: int
     protocol: dict[str, Any]

@@ -1,88 +1,128 @@
-"""What a run found, in sentences, also where it disappoints."""
+"""The findings of a run in sentences, including where a method or a part does not help."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
-from vpr_aesvc.evaluation.bench import Run
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.bench import BenchmarkRun
+from vpr_aesvc.evaluation.recognition_ablation import SEQUENCE
+from vpr_aesvc.evaluation.recognition_run import MOTION_WITHOUT_STAMPS
+from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
 
-Value = Callable[[MethodResult], float]
+Score = Callable[[MethodResult], float]
 
 
-def summary(run: Run, metric: str) -> list[str]:
-    """For the top of a report. ``metric`` is its headline, R@1 or mAP@4."""
+def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
+    """Sentences for the top of a report. ``metric`` is its headline, R@1 or mAP@4."""
 
-    def value(one: MethodResult) -> float:
-        return one.recall.get(1, math.nan) if metric == "R@1" else one.map_at.get(4, math.nan)
+    def score(result: MethodResult) -> float:
+        return result.recall.get(1, math.nan) if metric == "R@1" else result.map_at.get(4, math.nan)
 
-    results, protocol = run.findings.results, run.protocol
+    results, protocol = run.evaluation.results, run.protocol
     sentences = [
         f"{protocol['database_images']} database and {protocol['query_images']} query images; a match is right "
-        f"{protocol['positives']}; {protocol['queries_without_positives']} queries have no right place among them and are left out. "
+        f"{protocol['positives']}; {protocol['queries_without_positives']} queries have no right place and are left out. "
         "Every method was fitted on the database images alone."
     ]
     if protocol["skipped"]:
         sentences.append(
-            f"{len(protocol['skipped'])} images could not be read: these are numbers for a part of the set, not for the set."
+            f"{len(protocol['skipped'])} images could not be read: the numbers are for a part of the set, not for the whole set."
         )
     raw = next((one for one in results if one.method == "raw"), None)
     fitted = [one for one in results if one.method != "raw"]
     if raw is None or not fitted:
         return sentences
-    best = max(fitted, key=value)
-    compared = f"{metric} {value(best):.3f} with {best.size} numbers, against {value(raw):.3f} for the raw {raw.size}"
-    gained = value(best) > value(raw)
-    sentences.append(
-        f"{best.method} does best: {compared}."
-        if gained
-        else f"No method beats raw: the best, {best.method}, has {compared}."
-    )
-    without = [
-        name
-        for name in dict.fromkeys(one.method for one in fitted)
-        if max(value(one) for one in fitted if one.method == name) <= value(raw)
-    ]
-    if without and gained:
-        sentences.append(f"No gain over raw at any size: {', '.join(without)}.")
-    as_good = [one for one in fitted if value(one) >= value(raw)]
+    best = max(fitted, key=score)
+    comparison = f"{metric} {score(best):.3f} with {best.size} numbers, against {score(raw):.3f} for the raw {raw.size}"
+    if score(best) > score(raw):
+        sentences.append(f"{best.method} is best: {comparison}.")
+        no_gain = [
+            name
+            for name in dict.fromkeys(one.method for one in fitted)
+            if max(score(one) for one in fitted if one.method == name) <= score(raw)
+        ]
+        if no_gain:
+            sentences.append(f"No gain over raw at any size: {', '.join(no_gain)}.")
+    else:
+        sentences.append(f"No method beats raw: the best, {best.method}, has {comparison}.")
+    as_good = [one for one in fitted if score(one) >= score(raw)]
     if as_good:
-        least = min(as_good, key=lambda one: one.size)
+        smallest = min(as_good, key=lambda one: one.size)
         sentences.append(
-            f"{least.method} is as good as raw from {least.size} numbers, {least.bytes_per_place} bytes a place."
+            f"{smallest.method} is as good as raw from {smallest.size} numbers, {smallest.bytes_per_place} bytes per place."
         )
     notes = [f"{method.name}: {method.note}." for method in run.methods if method.key == "aesvc" and method.note]
-    return [*sentences, *notes, *_against_latent(run, value), *_against_upper_bound(run, value)]
+    return [*sentences, *notes, *_against_latent(run, score), *_against_upper_bound(run, score)]
 
 
-def _against_latent(run: Run, value: Value) -> list[str]:
-    """Where (SS)2D is worth its training: against the AE-SVC latent simply cut to the same size."""
-    table = {(one.method, one.size): value(one) for one in run.findings.results}
-    found = []
+def _against_latent(run: BenchmarkRun, score: Score) -> list[str]:
+    """What (SS)2D gains over the AE-SVC latent truncated to the same size."""
+    table = {(one.method, one.size): score(one) for one in run.evaluation.results}
+    sentences = []
     for method in run.methods:
-        gains = {
-            size: table[method.name, size] - table["AE-SVC", size]
+        gains = [
+            f"{table[method.name, size] - table['AE-SVC', size]:+.3f} at {size}"
             for size in method.by_size
             if method.name.startswith("(SS)2D") and ("AE-SVC", size) in table
-        }
+        ]
         if gains:
-            said = ", ".join(f"{gain:+.3f} at {size}" for size, gain in gains.items())
-            found.append(f"{method.name} against AE-SVC cut to the same size: {said}.")
-    return found
+            sentences.append(f"{method.name} against AE-SVC truncated to the same size: {', '.join(gains)}.")
+    return sentences
 
 
-def _against_upper_bound(run: Run, value: Value) -> list[str]:
-    table = {(one.method, one.size): value(one) for one in run.findings.results}
-    behind = {
-        size: table["(SS)2D", size] - best
-        for (name, size), best in table.items()
+def _against_upper_bound(run: BenchmarkRun, score: Score) -> list[str]:
+    table = {(one.method, one.size): score(one) for one in run.evaluation.results}
+    differences = {
+        size: table["(SS)2D", size] - bound
+        for (name, size), bound in table.items()
         if name == "SSD" and ("(SS)2D", size) in table
     }
-    if not behind:
+    if not differences:
         return []
-    worst = min(behind, key=lambda size: behind[size])
+    low, high = min(differences.values()), max(differences.values())
     return [
-        f"(SS)2D, one descriptor for all sizes, is between {min(behind.values()):+.3f} and {max(behind.values()):+.3f} of SSD, one "
-        f"network a size; the least at {worst} numbers."
+        f"(SS)2D, one descriptor for all sizes, differs from SSD, one network per size, by {low:+.3f} to {high:+.3f}; "
+        f"the lowest is at {min(differences, key=differences.__getitem__)} numbers."
     ]
+
+
+def recognition_summary(result: RecognitionResult) -> list[str]:
+    """Sentences for the top of a report: what is accepted, and where a part does not help."""
+    similarity, probability, last = result.parts[0], result.parts[1], result.parts[-1]
+    accepted, rate = last.at_rate, f"{100 * result.rate:g}\u00a0%"
+    sentences = [
+        f"Recognition ({last.name}) at a false-positive rate of {rate} accepts {accepted.count} of {result.queries} queries, "
+        f"{accepted.wrong} of them wrong. Its recall is {accepted.recall:.3f}; the best match is right for {last.recall_at_1:.3f} "
+        f"of the queries (similarity alone: {similarity.recall_at_1:.3f})."
+    ]
+    sentences += [text for part in result.parts[1:] if (text := _no_help(part, probability))]
+    sequence = next((part for part in result.parts if part.name == SEQUENCE.name), None)
+    if sequence and sequence.lost > sequence.gained and result.protocol["motion"] == MOTION_WITHOUT_STAMPS:
+        sentences.append(
+            "The images have no stamps. Where the robot passes more than a few places between two images, a sequence needs stamps to know the speed."
+        )
+    if result.absent:
+        sentences.append(
+            f"{result.absent} queries have no right place in the map; {accepted.absent} of them are accepted ({last.name})."
+        )
+    return sentences
+
+
+def _no_help(part: VariantResult, probability: VariantResult) -> str:
+    """Where a part costs more than it gains; empty where it does not."""
+    reasons = []
+    if part.lost > part.gained:
+        reasons.append(f"loses the right place of {part.lost} queries and gains that of {part.gained}")
+    if part is not probability:
+        recall, other = part.at_rate.recall, probability.at_rate.recall
+        if recall <= other:
+            reasons.append(f"has recall {recall:.3f} at the requested rate, probability alone {other:.3f}")
+        pairs = {at: (wrong, probability.wrong_at_recall[at]) for at, wrong in part.wrong_at_recall.items()}
+        worse = {at: (a, b) for at, (a, b) in pairs.items() if a is not None and b is not None and a > b}
+        if worse:
+            at = max(worse)
+            reasons.append(
+                f"accepts {worse[at][0]} wrong matches before it reaches recall {at:g}, probability alone {worse[at][1]}"
+            )
+    return f"Where it does not help: {part.name} {', and '.join(reasons)}." if reasons else ""

@@ -1,206 +1,225 @@
-"""The tables of a report: numbers as text, the best of each column marked. What was not measured is left out."""
+"""The tables of a report: numbers as text, the best of each column marked. What was not measured is empty."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 
-from vpr_aesvc.evaluation.measures import headline_first
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published
+from vpr_aesvc.evaluation.measures import Measure, headline_first
+from vpr_aesvc.evaluation.report_contents import Report
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published, RecognitionResult, VariantResult
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as text; ``best`` when no other in this column is better and there are others."""
+    """A number as text. ``small`` is shown below it, ``hint`` on hover."""
 
     text: str = ""
-    best: bool = False
-    small: tuple[str, ...] = ()  # said below the number
-    hint: str = ""  # said when it is pointed at
-
-
-@dataclass(frozen=True)
-class Head:
-    """Columns that belong together, and what they have in common."""
-
-    title: str
-    columns: tuple[str, ...]
+    best: bool = False  # the highest of its column, which has others
     small: str = ""
-    words: bool = False  # not numbers: set from the left, and may break
+    hint: str = ""
 
 
 @dataclass(frozen=True)
-class Row:
+class Column:
+    """One column. Neighbors of the same ``group`` share a heading with ``group_note`` below it."""
+
     name: str
-    cells: list[list[Cell]]  # one list for each head
-    small: str = ""
+    cells: list[Cell]
+    group: str = ""
+    group_note: str = ""
+    is_text: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
+    """A table with a name for each row. ``notes`` are paragraphs that say how to read it; a ``folded`` table opens on click."""
+
     title: str
-    reading: str  # how to read it, a paragraph a line
-    corner: str  # what the rows are
-    heads: list[Head]
-    rows: list[Row]
-    folded: bool = False  # opened by whoever wants it
+    notes: list[str]
+    corner: str  # heading of the row names
+    rows: list[str]
+    columns: list[Column]
+    row_notes: list[str] = field(default_factory=list)
+    folded: bool = False
+
+    @property
+    def groups(self) -> list[list[Column]]:
+        """The columns by their shared heading."""
+        return [list(columns) for _, columns in groupby(self.columns, lambda column: column.group)]
 
 
-def results_table(results: Sequence[MethodResult], headline: str) -> Table | None:
-    """Methods by sizes: recall at 1 and 5, and mAP at 4 where any method has it. None without results."""
-    if not results:
-        return None
-    methods, sizes, found = _by_method_and_size(results)
-    kept = [measure for measure in headline_first(headline) if not measure.mean or any(map(measure.of, results))]
-    heads, columns = [], []
+def report_tables(report: Report) -> list[Table]:
+    """The tables that the report has data for."""
+    tables = [
+        _results_table(report.results, report.metric) if report.results else None,
+        _cost_table(report.results),
+        *_groups_tables(report.groups),
+        _published_table(report.published) if report.published else None,
+        _recognition_table(report.recognition) if report.recognition else None,
+    ]
+    return [table for table in tables if table is not None]
+
+
+def _results_table(results: Sequence[MethodResult], headline: str) -> Table:
+    """Methods by sizes: recall at 1 and 5, and mAP at 4 where any method has it."""
+    methods, sizes, by_key = _by_method_and_size(results)
+    measures = [one for one in headline_first(headline) if not one.is_map or any(map(one.value, results))]
+    columns = []
     for size in sizes:
-        here = [found.get((method, size)) for method in methods]
-        agreed = _agreed_bytes(here)
-        heads.append(Head(f"{size} numbers", tuple(measure.name for measure in kept), agreed))
-        for measure in kept:
-            cells = []
-            for result in here:
-                cell = Cell(_number(measure.of(result)) if result else "")
-                if result and not agreed and measure is kept[0]:
-                    cell = replace(cell, small=(f"{result.bytes_per_place} bytes",))
-                if result and cell.text and (ends := measure.interval(result)):
-                    shown = (f"{ends[0]:.2f}–{ends[1]:.2f}",) if measure.name == headline else ()
-                    hint = f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}"
-                    cell = replace(cell, small=shown + cell.small, hint=hint)
-                cells.append(cell)
-            columns.append(_marked(cells))
-    reading = (
-        "R@1 is the part of the queries whose best match is a right place, R@5 the part with a right place among the "
-        "first five. "
+        of_size = [by_key.get((method, size)) for method in methods]
+        for measure in measures:
+            cells = [_accuracy_cell(result, measure, measure.name == headline) for result in of_size]
+            columns.append(Column(measure.name, _mark_best(cells), f"{size} numbers", _bytes_note(of_size)))
+    note = "R@1 is the fraction of the queries whose best match is right, R@5 the fraction with a right place among the first five. "
+    if len(measures) > 2:
+        note += "mAP@4 is higher the more of the first four matches are right, and the earlier they come. "
+    if any(cell.hint for column in columns for cell in column.cells):
+        note += "The small range below a number is its 95\u00a0% bootstrap interval over the queries. "
+    note += (
+        "The size is the number of values of a descriptor: a smaller one takes less memory and less time to compare. The best of each size is bold "
+        "and underlined; a dot means not measured at that size."
     )
-    if len(kept) > 2:
-        reading += "mAP@4 asks more: that the first four be right, the foremost above all. "
-    if any(cell.hint for column in columns for cell in column):
-        reading += "The small range below a number is its 95\u00a0% bootstrap interval over the queries. "
-    reading += (
-        "The size is how many numbers describe a place: fewer take less memory and are compared faster. The best of "
-        "each size is bold and underlined; a dot means that the method was not measured at that size."
-    )
-    return Table("Results", reading, "method", heads, _rows(methods, heads, columns))
+    return Table("Results", [note], "method", methods, columns)
 
 
-def cost_table(results: Sequence[MethodResult]) -> Table | None:
+def _accuracy_cell(result: MethodResult | None, measure: Measure, show_interval: bool) -> Cell:
+    value = measure.value(result) if result else None
+    ends = measure.interval(result) if result else None
+    if value is None or ends is None:
+        return Cell(_number(value))
+    small = f"{ends[0]:.2f}–{ends[1]:.2f}" if show_interval else ""
+    return Cell(_number(value), small=small, hint=f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}")
+
+
+def _cost_table(results: Sequence[MethodResult]) -> Table | None:
     """Methods by sizes: multiply-adds and search time of a query, and the time to fit. None where none is known."""
-    methods, sizes, found = _by_method_and_size(results)
-    measures: dict[str, Callable[[MethodResult], float | None]] = {
+    methods, sizes, by_key = _by_method_and_size(results)
+    costs: dict[str, Callable[[MethodResult], float | None]] = {
         "M mult-adds": lambda result: result.multiply_adds / 1e6 if result.multiply_adds is not None else None,
         "ms": lambda result: result.search_ms,
     }
-    kept = {name: of for name, of in measures.items() if any(of(result) is not None for result in results)}
-    heads, columns = [], []
-    for size in sizes if kept else ():
-        here = [found.get((method, size)) for method in methods]
-        agreed = _agreed_bytes(here)
-        heads.append(Head(f"{size} numbers", tuple(kept), agreed))
-        for at, of in enumerate(kept.values()):
-            cells = [Cell(_quantity(of(result))) if result else Cell() for result in here]
-            if at == 0 and not agreed:
-                cells = [
-                    replace(cell, small=(f"{result.bytes_per_place} bytes",)) if result else cell
-                    for cell, result in zip(cells, here, strict=True)
-                ]
-            columns.append(cells)
+    known = [name for name, cost in costs.items() if any(cost(result) is not None for result in results)]
+    columns = []
+    for size in sizes:
+        of_size = [by_key.get((method, size)) for method in methods]
+        for name in known:
+            cells = [Cell(_quantity(costs[name](result)) if result else "") for result in of_size]
+            columns.append(Column(name, cells, f"{size} numbers", _bytes_note(of_size)))
     if any(result.seconds is not None for result in results):
-        heads.append(Head("to fit", ("seconds",)))
-        columns.append([Cell(_seconds([r.seconds for r in results if r.method == method])) for method in methods])
-    if not heads:
-        return None
-    said = {
-        "M mult-adds": "Millions of multiplications and additions for one query: projecting its embedding and comparing it "
-        "with every place.",
-        "ms": "The time is that of one query against all places, measured, the median.",
+        fits = [Cell(_seconds([r.seconds for r in results if r.method == method])) for method in methods]
+        columns.append(Column("seconds", fits, "to fit"))
+    explanations = {
+        "M mult-adds": "Millions of multiply-adds for one query: projecting its embedding and comparing it with every place. ",
+        "ms": "Measured time of one query against all places, median. ",
     }
-    reading = " ".join(
-        [*(said[name] for name in kept), "Less is better. Computing the embedding itself costs every method the same."]
+    note = (
+        "".join(explanations[name] for name in known) + "Less is better. The embedding itself costs the same for all."
     )
-    return Table("Cost", reading, "method", heads, _rows(methods, heads, columns))
+    return Table("Cost", [note], "method", methods, columns) if columns else None
 
 
-def groups_tables(groups: Sequence[GroupResult]) -> list[Table]:
-    """Methods by groups of queries, or by protocols: each at its largest size, and, folded, at every size."""
+def _groups_tables(groups: Sequence[GroupResult]) -> list[Table]:
+    """Methods by groups of queries: each method at its largest size, and, folded, at every size."""
     largest: dict[str, int] = {}
     for result in groups:
         largest[result.method] = max(result.size, largest.get(result.method, 0))
     shown = [result for result in groups if result.size == largest[result.method]]
     tables = [_groups_table(shown)] if shown else []
     if len(shown) < len(groups):
-        title = "By group of queries, every size"
-        tables.append(replace(_groups_table(groups), title=title, reading="", folded=True))
+        tables.append(replace(_groups_table(groups), title="By group of queries, every size", folded=True))
     return tables
 
 
 def _groups_table(groups: Sequence[GroupResult]) -> Table:
-    names = list(dict.fromkeys(result.group for result in groups))
     rows = list(dict.fromkeys((result.method, result.size) for result in groups))
-    found = {(result.method, result.size, result.group): result for result in groups}
+    by_key = {(result.method, result.size, result.group): result for result in groups}
     ks = [k for k in (1, 5) if any(k in result.recall for result in groups)]
-    heads, columns = [], []
-    for name in names:
+    columns = []
+    for name in dict.fromkeys(result.group for result in groups):
         counts = {result.queries for result in groups if result.group == name}
         queries = f"{counts.pop()} queries" if len(counts) == 1 else ""
-        heads.append(Head(name, tuple(f"R@{k}" for k in ks), queries))
         for k in ks:
-            here = [found.get((*row, name)) for row in rows]
-            columns.append(_marked([Cell(_number(result.recall.get(k)) if result else "") for result in here]))
-    made = _rows([method for method, _ in rows], heads, columns)
-    made = [replace(row, small=f"{size} numbers") for row, (_, size) in zip(made, rows, strict=True)]
-    reading = "The same measurement over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
-    return Table("By group of queries", reading, "method", heads, made)
+            of_group = [by_key.get((*row, name)) for row in rows]
+            cells = [Cell(_number(result.recall.get(k)) if result else "") for result in of_group]
+            columns.append(Column(f"R@{k}", _mark_best(cells), name, queries))
+    note = "Recall over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
+    sizes = [f"{size} numbers" for _, size in rows]
+    return Table("By group of queries", [note], "method", [method for method, _ in rows], columns, row_notes=sizes)
 
 
-def published_table(published: Sequence[Published]) -> Table | None:
-    """The authors' figures beside ours. None without any."""
-    if not published:
-        return None
-    rows = []
-    for line in published:
-        difference = line.ours - line.theirs
-        signed = f"{difference:+.3f}".replace("-", "−") if math.isfinite(difference) else ""
-        numbers = [Cell(_number(line.theirs)), Cell(_number(line.ours)), Cell(signed)]
-        rows.append(Row(line.what, [numbers, [Cell(line.source)]]))
-    reading = (
-        "What the authors publish, and what was measured here for the same thing. The difference is ours minus theirs."
-    )
-    heads = [Head("", ("theirs", "ours", "difference")), Head("", ("source",), words=True)]
-    return Table("Beside the published figures", reading, "what", heads, rows)
+def _published_table(published: Sequence[Published]) -> Table:
+    """The published figures beside ours."""
+    signed = [f"{line.ours - line.theirs:+.3f}".replace("-", "−") for line in published]
+    columns = [
+        Column("theirs", [Cell(_number(line.theirs)) for line in published]),
+        Column("ours", [Cell(_number(line.ours)) for line in published]),
+        Column("difference", [Cell("" if "nan" in text else text) for text in signed]),
+        Column("source", [Cell(line.source) for line in published], is_text=True),
+    ]
+    note = "Figures that the authors published, and ours for the same set, backbone and size. The difference is ours minus theirs."
+    return Table("Beside the published figures", [note], "what", [line.what for line in published], columns)
+
+
+def _recognition_table(result: RecognitionResult) -> Table:
+    """Variants of recognition: best match, accepted matches and time."""
+    protocol, parts = result.protocol, result.parts
+
+    def column(name: str, value: Callable[[VariantResult], str], group: str) -> Column:
+        return Column(name, [Cell(value(part)) for part in parts], group)
+
+    at_rate, by_threshold = f"at a rate of {100 * result.rate:g}\u00a0%", "best threshold in hindsight"
+    columns = [
+        column("R@1", lambda part: _number(part.recall_at_1), "best match"),
+        column("gained", lambda part: str(part.gained), "best match"),
+        column("lost", lambda part: str(part.lost), "best match"),
+        column(
+            "recall at precision 1",
+            lambda part: _number(part.curve.recall_at_full_precision) if part.curve else "",
+            by_threshold,
+        ),
+        column("area", lambda part: _number(part.curve.area) if part.curve else "", by_threshold),
+        column("accepted", lambda part: str(part.at_rate.count), at_rate),
+        column("right", lambda part: str(part.at_rate.right), at_rate),
+        column("wrong", lambda part: str(part.at_rate.wrong), at_rate),
+        *([column("not in the map", lambda part: str(part.at_rate.absent), at_rate)] if result.absent else []),
+        column("recall", lambda part: _number(part.at_rate.recall), at_rate),
+        column("ECE", lambda part: _number(part.reliability.error) if part.reliability else "", "probability"),
+        column("ms", lambda part: f"{part.ms:.2f}", "per frame"),
+    ]
+    notes = [
+        f"The recognizer ran on a map of {protocol['map']} ({protocol['descriptors']}), over {protocol['order']}. "
+        f"{protocol['right_places']}. Motion: {protocol['motion']}.",
+        "Gained and lost count the queries whose best match is right only with the parts, or only without them. Recall is over the queries that have a "
+        "right place. At precision 1: what is accepted before the first wrong match, with a threshold chosen in hindsight. At the rate: with the threshold "
+        "estimated from the map alone. Similarity alone has no rate, so everything is accepted. ECE is the expected calibration error of the probability "
+        "of the best match, in 15 bins; with few queries, correct probabilities have an error too. Milliseconds: median, without decoding and describing.",
+    ]
+    return Table("Recognition", notes, "parts", [part.name for part in parts], columns)
 
 
 def _by_method_and_size(
     results: Sequence[MethodResult],
 ) -> tuple[list[str], list[int], dict[tuple[str, int], MethodResult]]:
-    """Methods in the order given, sizes falling, and the result of each pair that has one. The largest size comes first
-    because it is the one that the raw embedding has: what the others are held against is seen without scrolling."""
-    found = {(result.method, result.size): result for result in results}
-    sizes = sorted({size for _, size in found}, reverse=True)
-    return list(dict.fromkeys(result.method for result in results)), sizes, found
+    """Methods in the given order, sizes falling, and the results by both. The largest size, the only one of the raw embedding, comes first: it
+    is visible without scrolling."""
+    by_key = {(result.method, result.size): result for result in results}
+    sizes = sorted({size for _, size in by_key}, reverse=True)
+    return list(dict.fromkeys(result.method for result in results)), sizes, by_key
 
 
-def _agreed_bytes(results: Sequence[MethodResult | None]) -> str:
-    """The bytes a place where all methods of a size agree; else each cell says its own."""
-    stored = {result.bytes_per_place for result in results if result}
-    return f"{stored.pop()} bytes a place" if len(stored) == 1 else ""
+def _bytes_note(results: Sequence[MethodResult | None]) -> str:
+    """All methods of one size store the same number of bytes."""
+    return next(f"{result.bytes_per_place} bytes per place" for result in results if result)
 
 
-def _marked(column: list[Cell]) -> list[Cell]:
-    """Compared as printed, so that equal numbers on the page are bold together. "0.123" sorts as 0.123 does."""
+def _mark_best(column: list[Cell]) -> list[Cell]:
+    """Compares the printed text, so that numbers that look equal are marked together ("0.123" sorts like 0.123)."""
     texts = [cell.text for cell in column if cell.text]
     best = max(texts) if len(texts) > 1 else None
     return [replace(cell, best=cell.text == best) for cell in column]
-
-
-def _rows(names: Sequence[str], heads: Sequence[Head], columns: Sequence[Sequence[Cell]]) -> list[Row]:
-    """Columns of cells, in the order of the heads, turned into rows."""
-    rows = []
-    for at, name in enumerate(names):
-        line = iter([column[at] for column in columns])
-        rows.append(Row(name, [[next(line) for _ in head.columns] for head in heads]))
-    return rows
 
 
 def _number(value: float | None) -> str:
@@ -208,15 +227,13 @@ def _number(value: float | None) -> str:
 
 
 def _quantity(value: float | None) -> str:
-    """Three digits or more, and no exponent."""
+    """At least three digits, without exponent."""
     if value is None or not math.isfinite(value):
         return ""
     return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
 
 
 def _seconds(values: Sequence[float | None]) -> str:
-    """One number where one fit serves all sizes; the range where each size has its own."""
-    known = sorted({_quantity(value): value for value in values if value is not None}.items(), key=lambda item: item[1])
-    if not known:
-        return ""
-    return known[0][0] if len(known) == 1 else f"{known[0][0]} to {known[-1][0]} a size"
+    """One number where one fit serves all sizes, else the range over the sizes."""
+    texts = list(dict.fromkeys(_quantity(value) for value in sorted(value for value in values if value is not None)))
+    return f"{texts[0]}–{texts[-1]} per size" if len(texts) > 1 else "".join(texts)

@@ -1,7 +1,7 @@
-"""The drawing kit: one look for all figures, and the ways out of one: into a page, as PNG, as SVG.
+"""The common style of all figures, and their output: inline SVG for a page, PNG and SVG files.
 
-matplotlib is imported where it is used, and pyplot stays out of it. A figure is drawn in an ink that is black to the
-eye. In a page the ink becomes the text color, so that a figure follows a dark page; in a file it stays black on white.
+matplotlib is imported where it is used; pyplot is not used. Figures are drawn in one ink color. In a page the ink becomes the text color, so that a
+figure is readable on a dark page; in a file it is black on white.
 """
 
 from __future__ import annotations
@@ -11,22 +11,25 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from vpr_aesvc.files import write_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-INK = "#010203"  # a black that nothing else in a figure has, so that it can be found and replaced
+INK = "#010203"  # a black that nothing else uses, so that it can be replaced in the SVG
 _WIDTH, _HEIGHT = 5.6, 4.0  # inches; narrow enough to be read on a phone
 _DPI = 200
-_LEGEND = 58  # letters that two columns of a legend have room for
-_DIGIT = 0.02  # of the axis: the width of a digit of a tick label
+_LEGEND_WIDTH = 58  # characters that fit in two columns of a legend
+_DIGIT_WIDTH = 0.02  # of a tick label, as a fraction of the axis
 _STYLE = {
-    "svg.fonttype": "none",  # text stays text: it takes the page's font and can be searched
+    "svg.fonttype": "none",  # keeps text as text: it takes the page's font and can be searched
     "font.size": 10,
     "legend.fontsize": 9.5,
     "legend.title_fontsize": 9.5,
@@ -47,16 +50,16 @@ _STYLE = {
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure with its words."""
+    """A figure with its texts."""
 
     name: str  # of its files: "recall_against_size"
     title: str
-    reading: str  # how to read it
+    caption: str
     figure: Figure
 
     def inline(self) -> str:
-        """``<svg>`` for an HTML page: no prolog, no fixed size, no ids of groups (they would be the same in two figures),
-        no background; the ink is the page's."""
+        """``<svg>`` for an HTML page, in the page's text color: without prolog, fixed size, background and group ids (two figures would share
+        them)."""
         text = self._svg("none")
         text = re.sub(r"<style.*?</style>", "", text[text.index("<svg") :], flags=re.DOTALL)
         text = re.sub(r'<g id="[^"]*"', "<g", text)
@@ -66,36 +69,44 @@ class Drawing:
         return text.replace(INK, "currentColor").strip()
 
     def svg(self) -> bytes:
-        """A file of its own, on white."""
+        """An SVG file, on white."""
         return self._svg("white").replace(INK, "#000000").encode()
 
     def png(self) -> bytes:
-        """A file of its own, on white, 200 dots an inch."""
+        """A PNG file, on white, 200 dots per inch."""
         file = io.BytesIO()
-        with look():
+        with figure_style():
             self.figure.savefig(file, format="png", dpi=_DPI, facecolor="white")
         return file.getvalue()
 
+    def save(self, folder: Path) -> list[Path]:
+        """Writes both files; raises VprError where one cannot be written."""
+        paths = []
+        for suffix, content in ((".png", self.png()), (".svg", self.svg())):
+            paths.append(folder / f"{self.name}{suffix}")
+            write_file(paths[-1], content, "figure")
+        return paths
+
     def _svg(self, background: str) -> str:
-        """Without metadata, which holds a date; the ids inside depend on the name alone."""
+        """Without metadata, which contains a date. Ids inside depend only on the name."""
         file = io.StringIO()
-        with look({"svg.hashsalt": self.name}):
+        with figure_style({"svg.hashsalt": self.name}):
             self.figure.savefig(file, format="svg", metadata={"Date": None}, facecolor=background)
         return re.sub(r"<metadata>.*?</metadata>", "", file.getvalue(), flags=re.DOTALL)
 
 
 @contextmanager
-def look(more: dict[str, Any] | None = None) -> Iterator[None]:
-    """The look of all figures, for drawing and for saving: matplotlib makes some parts only when it saves."""
+def figure_style(more: dict[str, Any] | None = None) -> Iterator[None]:
+    """The style of all figures, for drawing and for saving: matplotlib makes some parts only when it saves."""
     import matplotlib.style
 
-    # "default" first: the look must not depend on the settings of whoever runs it.
+    # "default" first: the style must not depend on the user's matplotlib settings.
     with matplotlib.style.context(["default", {**_STYLE, **(more or {})}]):
         yield
 
 
 def canvas(panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """Fresh axes, in rows of so many ``columns``; those have the same x and y axis. A row of two is high enough for squares."""
+    """A figure with ``panels`` axes in rows of ``columns``, all with the same x and y axis. Rows of two are high enough for square axes."""
     from matplotlib.figure import Figure
 
     columns = min(columns, panels)
@@ -109,14 +120,10 @@ def canvas(panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
-    """A legend above the axes, in two columns where they fit. The figure grows by as much, so that the axes keep their
-    height, and a little more where there are many lines to tell apart."""
-    if not handles:
-        return
-    # A histogram's own handle is an empty box, in which a line style cannot be seen.
+    """A legend above the axes, in two columns where they fit. The figure grows by the height of the legend, and a little more for many lines."""
     lines = [_as_line(handle) for handle in handles]
     half = -(-len(labels) // 2)
-    fits = sum(max(map(len, column), default=0) for column in (labels[:half], labels[half:])) <= _LEGEND
+    fits = sum(max(map(len, column), default=0) for column in (labels[:half], labels[half:])) <= _LEGEND_WIDTH
     columns = 2 if fits else 1
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.8, "columnspacing": 1.6}
     figure.legend(lines, labels, title=title or None, **place)
@@ -125,63 +132,61 @@ def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], 
 
 
 def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
-    """Descriptor sizes from left to right, each doubling one step."""
+    """A logarithmic x axis of descriptor sizes."""
     ticks = sorted(set(sizes))
     low, high = np.log2(ticks[0]), np.log2(ticks[-1])
     margin = max(0.04 * (high - low), 0.1)
     axes.set_xscale("log", base=2)
     axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
-    axes.set_xticks(ticks, spaced(ticks))
+    axes.set_xticks(ticks, thin_labels(ticks))
     axes.xaxis.minorticks_off()
     axes.set_xlabel("descriptor size [numbers]")
 
 
-def spaced(sizes: Sequence[int]) -> list[str]:
-    """A label for each size, rising, empty where it would run into its neighbor. The largest always has one."""
+def thin_labels(sizes: Sequence[int]) -> list[str]:
+    """A label for each size, rising; empty where it would overlap its neighbor. The largest always has one."""
     span = float(np.log2(sizes[-1] / sizes[0]))
     labels = [str(sizes[-1])]
     after = sizes[-1]
     for size in reversed(sizes[:-1]):
         digits = (len(str(size)) + len(str(after))) / 2 + 1
-        clear = np.log2(after / size) >= _DIGIT * digits * span
+        clear = np.log2(after / size) >= _DIGIT_WIDTH * digits * span
         labels.append(str(size) if clear else "")
         after = size if clear else after
     return labels[::-1]
 
 
-def part_axis(axes: Axes, words: str, values: Sequence[float]) -> None:
-    """A y axis for parts of the whole, close about the values."""
+def fraction_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
+    """A y axis for fractions, close around the values."""
     lowest, highest = min(values), max(values)
     margin = max(0.1 * (highest - lowest), 0.02)
     axes.set_ylim(max(lowest - margin, 0.0), min(highest + margin, 1.0))
-    axes.set_ylabel(f"{words} [0 to 1]")
+    axes.set_ylabel(f"{label} [0 to 1]")
 
 
-def log_axis(axes: Axes, words: str, values: Sequence[float]) -> None:
-    """A logarithmic x axis with few, plain numbers."""
+def log_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
+    """A logarithmic x axis with a few plain numbers."""
     ratio = max(values) / min(values)
-    margin = max(ratio**0.07, 1.25, (3 / ratio) ** 0.5)  # room for labels, and for a few ticks however narrow the data
+    margin = max(ratio**0.07, 1.25, (5 / ratio) ** 0.5)  # room for labels, and for two ticks of narrow data
     low, high = min(values) / margin, max(values) * margin
     decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    ticks: list[float] = []
-    for steps in ((1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9), (1, 1.5, 2, 3, 5, 7), (1, 2, 5), (1, 3), (1,)):
-        ticks = [step * decade for decade in decades for step in steps if low <= step * decade <= high]
-        if len(ticks) <= 7:
-            break
+    steps = (1, 2, 5) if high < 150 * low else (1,)
+    ticks = [step * decade for decade in decades for step in steps if low <= step * decade <= high]
     axes.set_xscale("log")
     axes.set_xlim(low, high)
     axes.set_xticks(ticks, [f"{tick:.6g}" for tick in ticks])
     axes.xaxis.minorticks_off()
-    axes.set_xlabel(words)
+    axes.set_xlabel(label)
 
 
-def plain(label: str) -> str:
-    """Text as it is: matplotlib sets what stands between dollar signs as a formula, and hides a leading underscore."""
+def escape_label(label: str) -> str:
+    """Literal text: matplotlib sets text between dollar signs as a formula, and hides labels with a leading underscore."""
     text = label.replace("$", r"\$")
     return " " + text if text.startswith("_") else text
 
 
 def _as_line(handle: Any) -> Line2D:
+    """A histogram's own handle is an empty box, in which a line style cannot be seen."""
     from matplotlib.lines import Line2D
 
     if isinstance(handle, Line2D):

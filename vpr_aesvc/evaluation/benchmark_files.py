@@ -1,0 +1,142 @@
+"""A finished benchmark run -> a folder with ``results.json``, ``results.csv``, the figures and the report page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.evaluation.bench import BenchmarkRun
+from vpr_aesvc.evaluation.benchmark_report import benchmark_report
+from vpr_aesvc.evaluation.report import save_figures, write_report
+from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
+from vpr_aesvc.files import new_folder, write_file
+
+
+def write_benchmark(run: BenchmarkRun, dataset: str, folder: Path) -> list[str]:
+    """Writes the whole folder, or nothing.
+
+    Args:
+        dataset: the set's name in ``results.json``.
+
+    Returns:
+        the findings, in sentences.
+
+    Raises:
+        VprError: the folder exists or cannot be written, or a library for the figures is missing.
+    """
+    report = benchmark_report(run, dataset)
+    content = json.dumps(benchmark_json(run, dataset), indent=1) + "\n"
+    with new_folder(folder, "results") as partial:
+        write_file(partial / "results.json", content.encode(), "results")
+        write_file(partial / "results.csv", _as_csv(run.evaluation.results).encode(), "results")
+        save_figures(report, partial / "figures")
+        write_report(report, partial / "report.html")
+    return report.summary
+
+
+def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
+    """Every score with its protocol. NaN becomes null."""
+    content = {
+        "dataset": dataset,
+        "title": run.title,
+        "protocol": run.protocol,
+        "results": [_method_json(run, one) for one in run.evaluation.results],
+    }
+    return content if run.recognition is None else {**content, "recognition": _recognition_json(run.recognition)}
+
+
+def _method_json(run: BenchmarkRun, one: MethodResult) -> dict[str, Any]:
+    return {
+        "method": one.method,
+        "size": one.size,
+        "recall": {str(k): _number(value) for k, value in one.recall.items()},
+        "recall_interval_95": {str(k): [_number(end) for end in ends] for k, ends in one.interval.items()},
+        **{f"map_at_{k}": _number(value) for k, value in one.map_at.items()},
+        **_common_columns(one),
+        "groups": [
+            {"group": g.group, "queries": g.queries, "recall": {str(k): _number(v) for k, v in g.recall.items()}}
+            for g in run.evaluation.groups
+            if (g.method, g.size) == (one.method, one.size)
+        ],
+    }
+
+
+def _common_columns(one: MethodResult) -> dict[str, float | None]:
+    """The values that both files hold under the same names."""
+    return {
+        "precision_recall_area": one.curve.area if one.curve else None,
+        "recall_at_full_precision": one.curve.recall_at_full_precision if one.curve else None,
+        "bytes_per_place": one.bytes_per_place,
+        "multiply_adds_per_query": one.multiply_adds,
+        "search_ms": one.search_ms,
+        "seconds": one.seconds,
+    }
+
+
+def _recognition_json(result: RecognitionResult) -> dict[str, Any]:
+    return {
+        "protocol": result.protocol,
+        "false_positive_rate": result.rate,
+        "queries": result.queries,
+        "queries_without_right_place": result.absent,
+        "parts": [_variant_json(part) for part in result.parts],
+    }
+
+
+def _variant_json(part: VariantResult) -> dict[str, Any]:
+    accepted, curve, diagram = part.at_rate, part.curve, part.reliability
+    bins: dict[str, NDArray[np.float64]] = {}
+    if diagram is not None:
+        bins = {"edges": diagram.edges, "predicted": diagram.predicted, "observed": diagram.observed}
+    return {
+        "part": part.name,
+        "recall_at_1": part.recall_at_1,
+        "best_gained": part.gained,
+        "best_lost": part.lost,
+        "recall_at_full_precision": curve.recall_at_full_precision if curve else None,
+        "precision_recall_area": curve.area if curve else None,
+        "accepted": accepted.count,
+        "right": accepted.right,
+        "wrong": accepted.wrong,
+        "accepted_without_right_place": accepted.absent,
+        "recall": accepted.recall,
+        "wrong_at_recall": {f"{recall:g}": wrong for recall, wrong in part.wrong_at_recall.items()},
+        "expected_calibration_error": diagram.error if diagram else None,
+        "reliability": diagram
+        and {
+            **{name: [_number(value) for value in values.tolist()] for name, values in bins.items()},
+            "counts": diagram.counts.tolist(),
+        },
+        "ms": part.ms,
+    }
+
+
+def _as_csv(results: list[MethodResult]) -> str:
+    ks = sorted({k for one in results for k in one.recall})
+    map_ks = sorted({k for one in results for k in one.map_at})
+    rows = [
+        {
+            "method": one.method,
+            "size": one.size,
+            **{f"recall_at_{k}": one.recall.get(k) for k in ks},
+            **{f"map_at_{k}": one.map_at.get(k) for k in map_ks},
+            **_common_columns(one),
+        }
+        for one in results
+    ]
+    file = io.StringIO()
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

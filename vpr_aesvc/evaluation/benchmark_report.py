@@ -1,0 +1,102 @@
+"""A finished benchmark run -> the contents of its report."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.evaluation.bench import BenchmarkRun
+from vpr_aesvc.evaluation.gallery import select_predictions
+from vpr_aesvc.evaluation.methods import Describe
+from vpr_aesvc.evaluation.published import published_beside
+from vpr_aesvc.evaluation.report_contents import Report
+from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.summary import methods_summary, recognition_summary
+from vpr_aesvc.projections.aesvc import cosine_sample
+from vpr_aesvc.projections.artifact import unit
+from vpr_aesvc.projections.data import evenly_spaced
+
+_SAMPLES = 1000  # images whose pairs the histograms of cosines show
+
+
+def benchmark_report(run: BenchmarkRun, dataset: str) -> Report:
+    """The report of a run. ``dataset``: the set's name in ``results.json``."""
+    results = run.evaluation.results
+    metric: Literal["R@1", "mAP@4"] = "mAP@4" if run.protocol["positives"].endswith("category") else "R@1"
+    by_key = {method.key: method for method in run.methods}
+    student_and_bound = [by_key[key].name for key in ("ss2d", "ssd") if key in by_key]
+    best = max(results, key=_recall_then_small)
+    sentences = methods_summary(run, metric)
+    predictions = select_predictions(
+        run.queries, run.database, run.evaluation.best[best.method, best.size], run.task.positives
+    )
+    notes = protocol_notes(run.protocol)
+    if run.recognition is not None:
+        sentences += recognition_summary(run.recognition)
+        notes += protocol_notes(run.recognition.protocol, "recognition: ")
+    if predictions:
+        sentences.append(f"The predictions below are those of {best.method} with {best.size} numbers.")
+    return Report(
+        title=f"{run.title}: place recognition by descriptor size",
+        summary=sentences,
+        results=results,
+        predictions=predictions,
+        cosines=_cosines(run),
+        notes=notes,
+        groups=run.evaluation.groups,
+        published=published_beside(dataset, run.protocol, results),
+        upper_bound=(student_and_bound[0], student_and_bound[1]) if len(student_and_bound) == 2 else None,
+        metric=metric,
+        pairs=_pairs(run),
+        recognition=run.recognition,
+    )
+
+
+def protocol_notes(protocol: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Name and value of each entry, as text."""
+
+    def text(value: Any) -> str:
+        if isinstance(value, dict):
+            return "; ".join(f"{name}: {part}" for name, part in value.items() if part != "")
+        if isinstance(value, list):
+            return f"{len(value)}" + (f", such as {value[0]}" if value else "")
+        return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+
+    return [(prefix + name.replace("_", " "), text(value)) for name, value in protocol.items()]
+
+
+def _recall_then_small(result: MethodResult) -> tuple[float, int]:
+    """Sort key: highest recall at 1, then smallest size."""
+    recall = result.recall.get(1, math.nan)
+    return 0.0 if math.isnan(recall) else recall, -result.size
+
+
+def _compared_describers(run: BenchmarkRun) -> dict[str, Describe]:
+    """Raw, and AE-SVC at its largest size where it was fitted."""
+    latent = {one.name: one.by_size[max(one.by_size)] for one in run.methods if one.key == "aesvc"}
+    return {"raw": unit, **latent}
+
+
+def _cosines(run: BenchmarkRun) -> dict[str, NDArray[np.float32]]:
+    """Cosines of all pairs among a sample of database images."""
+    sample = np.asarray(evenly_spaced(run.task.database, _SAMPLES), np.float32)
+    return {name: cosine_sample(describe(sample)) for name, describe in _compared_describers(run).items()}
+
+
+def _pairs(run: BenchmarkRun) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Cosines of evenly chosen queries with one right place each, and with one wrong place each."""
+    random, positives = np.random.default_rng(0), run.task.positives
+    known = np.flatnonzero(positives.counts > 0)
+    queries = known[np.linspace(0, len(known) - 1, min(_SAMPLES, len(known))).astype(np.int64)]
+    right = np.array([random.choice(positives[query]) for query in queries])
+    others = random.integers(0, len(run.task.database), len(queries))
+    is_wrong = ~np.array([other in positives[query] for query, other in zip(queries, others, strict=True)])
+    embeddings = run.task.queries[queries], run.task.database[right], run.task.database[others]
+    pairs = {}
+    for name, describe in _compared_describers(run).items():
+        query, same, other = (describe(np.asarray(rows, np.float32)) for rows in embeddings)
+        pairs[name] = (query * same).sum(1), (query * other).sum(1)[is_wrong]
+    return pairs
