@@ -134,7 +134,7 @@ def full_disk(folder: Path) -> str:
         except VprError as error:
             said = str(error).replace(str(folder), "")
         with PlaceMap.open(path) as reader:
-            readable = len(reader.search(damage.descriptor_of(0, DIM), 1)[0])
+            readable = len(reader.search(damage.descriptor_of(0, DIM), 1))
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
         add_one(place_map, added)
     problem = ours_is_whole(path, added)

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
@@ -37,7 +37,7 @@ describer.warm_up()
 with PlaceMap.open(sys.argv[2], describer) as place_map:
     ready = 0.0
     for path in sys.argv[3:]:
-        assert place_map.search(describer.describe(read_image(path)))[0]
+        assert place_map.search(describer.describe(read_image(path)))
         ready = ready or time.perf_counter() - start
 words = dict(line.split(":", 1) for line in open("/proc/self/status").read().splitlines())
 print(*(int(words[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM")), ready)

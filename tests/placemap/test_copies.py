@@ -12,9 +12,10 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.archive import read_npz, write_npz
 from vpr_aesvc.placemap.check import check_map
-from vpr_aesvc.placemap.copies import backup, merge
+from vpr_aesvc.placemap.copies import backup
+from vpr_aesvc.placemap.merge import merge
+from vpr_aesvc.placemap.poses import set_poses_from_trajectory, write_tum
 from vpr_aesvc.placemap.prune import prune
-from vpr_aesvc.placemap.trajectory import set_trajectory, write_tum
 from vpr_aesvc.trajectory import read_tum
 from vpr_aesvc.types import Frame, Pose
 
@@ -183,11 +184,11 @@ def test_a_trajectory_goes_out_and_corrected_poses_come_back(tmp_path):
         found = read_tum(tmp_path / "t.tum")
         assert [stamp for stamp, _ in found] == [1000 + i / 2 for i in range(10)] and found[3][1] == Pose(1.5, 0)
         turned = [(stamp + 0.01, Pose(0, pose.x, 0, 0, 0, 1, 0)) for stamp, pose in found[:8]]
-        assert set_trajectory(place_map, turned, 0.05) == (8, 2)
+        assert set_poses_from_trajectory(place_map, turned, 0.05) == (8, 2)
         places = list(place_map.places().values())
         assert places[7].pose == Pose(0, 3.5, 0, 0, 0, 1, 0) and places[8].pose == Pose(4, 0)
-        with pytest.raises(VprError, match=r"no place lies within 0\.05 s"):
-            set_trajectory(place_map, [(5.0, Pose(0, 0))], 0.05)
+        with pytest.raises(VprError, match=r"no place is within 0\.05 s"):
+            set_poses_from_trajectory(place_map, [(5.0, Pose(0, 0))], 0.05)
         with pytest.raises(VprError, match="has no place 99; no pose was changed"):
             place_map.set_poses({1: Pose(7, 7), 99: Pose(0, 0)})
         assert place_map.places([1])[1].pose == Pose(0, 0, 0, 0, 0, 1, 0)

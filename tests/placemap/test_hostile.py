@@ -32,7 +32,7 @@ def test_a_new_map_does_not_take_over_the_log_of_one_that_was_removed(killed):
     with new_map(killed, drive(3)) as place_map:
         assert len(place_map) == 3
     with PlaceMap.open(killed) as place_map:
-        assert len(place_map.search(ROWS[0], 99)[0]) == 3
+        assert len(place_map.search(ROWS[0], 99)) == 3
 
 
 def test_a_file_put_over_a_map_that_was_not_closed_is_refused_and_stays(killed, tmp_path):
@@ -62,7 +62,7 @@ def test_a_writer_says_when_its_file_was_replaced(tmp_path):
     with new_map(tmp_path / "m.vprmap", drive(2)) as place_map:
         new_map(tmp_path / "other.vprmap").close()
         (tmp_path / "other.vprmap").replace(tmp_path / "m.vprmap")
-        with pytest.raises(VprError, match="was removed or replaced while it was open"):
+        with pytest.raises(VprError, match="was removed or replaced while the map was open"):
             place_map.add(drive(1), ROWS[:1])
 
 
@@ -99,7 +99,7 @@ def test_exclusion_along_the_way_after_removals(tmp_path):
         where = Where(recent_meters=2.5)
         with PlaceMap.open(tmp_path / "m.vprmap") as fresh:
             for either in (place_map, fresh):
-                assert {match.place.label for match in either.search(ROWS[0], 9, where=where)[0]} == {"0"}
+                assert {match.place.label for match in either.search(ROWS[0], 9, where=where)} == {"0"}
 
 
 @pytest.mark.parametrize("ends", [[-1, 5, 9], [3, 2, 9], [1, 2, 10**15], [np.nan, 1, 2]])

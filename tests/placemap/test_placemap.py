@@ -3,10 +3,10 @@ import sqlite3
 import numpy as np
 import pytest
 
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.info import map_info
@@ -64,11 +64,11 @@ def test_search_equals_brute_force_over_prefixes(tmp_path, describer, size):
 def test_the_index_sees_places_added_after_a_search(tmp_path, describer):
     rows = random_unit(3, describer.dim)
     with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
-        assert place_map.search(rows[0]) == [[]]
+        assert place_map.search(rows[0]) == [] and place_map.search(rows[:2]) == [[], []]
         place_map.add([Frame("0"), Frame("1")], rows[:2])
-        assert len(place_map.search(rows[2], k=9)[0]) == 2
+        assert len(place_map.search(rows[2], k=9)) == 2
         place_map.add([Frame("2")], rows[2:])
-        assert place_map.search(rows[2])[0][0].place.label == "2"
+        assert place_map.search(rows[2])[0].place.label == "2"
 
 
 def test_a_batch_is_added_whole_or_not_at_all(tmp_path, describer):
@@ -92,7 +92,7 @@ def test_mistakes_in_a_search(drawn_map, describer):
             place_map.search(rows, size=17)
         with pytest.raises(VprError, match="the query has 3"):
             place_map.search(rows[:, :3])
-        with pytest.raises(VprError, match="at least one match"):
+        with pytest.raises(VprError, match="k must be at least 1"):
             place_map.search(rows, k=0)
 
 
@@ -118,13 +118,13 @@ def test_files_that_are_no_maps(tmp_path, describer):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["empty.vprmap", "other.vprmap", "text.vprmap"]
 
 
-def test_a_newer_schema_and_a_cut_file(tmp_path, drawn_map):
+def test_another_schema_and_a_cut_file(tmp_path, drawn_map):
     newer = tmp_path / "newer.vprmap"
     newer.write_bytes(drawn_map.read_bytes())
     with sqlite3.connect(newer) as connection:
         connection.execute("PRAGMA user_version = 99")
     connection.close()
-    with pytest.raises(VprError, match="has map schema 99"):
+    with pytest.raises(VprError, match="has map schema 99, this vpr_aesvc reads schema 2; build the map again"):
         PlaceMap.open(newer)
     cut = tmp_path / "cut.vprmap"
     cut.write_bytes(drawn_map.read_bytes()[: drawn_map.stat().st_size // 2])
@@ -153,7 +153,7 @@ def test_a_build_that_fails_leaves_nothing(tmp_path, describer):
 def test_the_map_finds_its_own_images(drawn, drawn_map, describer):
     frames = open_input(drawn).split("database").frames
     with PlaceMap.open(drawn_map, describer) as place_map:
-        found = place_map.search(describer.describe(read_image(frames[7].path)), k=1)[0][0]
+        found = place_map.search(describer.describe(read_image(frames[7].path)), k=1)[0]
     assert found.place.label == frames[7].label and found.similarity > 0.999
     assert found.place.pose == frames[7].pose
 
@@ -164,14 +164,14 @@ def test_a_plan_is_searched_as_it_says(tmp_path, describer):
     rows = random_unit(60, describer.dim)
     with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
         ids = place_map.add([Frame(str(i)) for i in range(60)], rows)
-        whole = place_map.search(rows[3], 1)[0][0]
+        whole = place_map.search(rows[3], 1)[0]
         place_map.use(Plan(size=16, precision="int8", shortlist=None, ms=1, mb=1, recall=1))
-        with place_map.loaded() as loaded:
-            assert (loaded.index.size, loaded.index.precision) == (16, "int8")
-        assert place_map.search(rows[3], 1)[0][0].place == whole.place
-        assert place_map.add([Frame("late")], rows[:1]) == [61] and len(place_map.search(rows[0], 99)[0]) == 61
+        with place_map.arrays() as arrays:
+            assert (arrays.index.size, arrays.index.precision) == (16, "int8")
+        assert place_map.search(rows[3], 1)[0].place == whole.place
+        assert place_map.add([Frame("late")], rows[:1]) == [61] and len(place_map.search(rows[0], 99)) == 61
         assert np.array_equal(place_map.descriptors()[0], [*ids, 61])  # the file holds them whole
-        with pytest.raises(VprError, match="only 16 components are in memory"):
+        with pytest.raises(VprError, match="the plan keeps only 16 components in memory"):
             place_map.search(rows[3], size=32)
         with pytest.raises(VprError, match="size 17 is not one this map was made for"):
             place_map.use(Plan(size=17, precision="int8", shortlist=None, ms=1, mb=1, recall=1))

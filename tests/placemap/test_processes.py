@@ -8,7 +8,7 @@ import pytest
 
 from tests.placemap.places import drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import PlaceMap, store
+from vpr_aesvc.placemap import PlaceMap, sqlite_errors
 from vpr_aesvc.placemap.check import check_map
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Pose
@@ -41,29 +41,29 @@ def test_a_reader_keeps_up_with_a_writer_in_another_process(tmp_path):
             todo.put(what)
             assert done.get(timeout=60) == what[0]
 
-        assert reader.search(ROWS[30], 1)[0][0].place.id <= 20
+        assert reader.search(ROWS[30], 1)[0].place.id <= 20
         tell("add", 30)
-        assert reader.search(ROWS[30], 1)[0][0].place.id == 21 and len(reader) == 21
+        assert reader.search(ROWS[30], 1)[0].place.id == 21 and len(reader) == 21
         assert reader.add(drive(1, "mine"), ROWS[31:32]) == [22]
         tell("add", 32)
-        assert [reader.search(ROWS[i], 1)[0][0].place.id for i in (30, 31, 32)] == [21, 22, 23]
+        assert [reader.search(ROWS[i], 1)[0].place.id for i in (30, 31, 32)] == [21, 22, 23]
         tell("remove", 21)
-        assert reader.search(ROWS[30], 1)[0][0].place.id != 21
+        assert reader.search(ROWS[30], 1)[0].place.id != 21
         tell("move", 5)
-        near = reader.search(ROWS[4], 9, where=Where(pose=Pose(101, 0), within=5))[0]
+        near = reader.search(ROWS[4], 9, where=Where(pose=Pose(101, 0), within=5))
         assert [match.place.id for match in near] == [5] and near[0].place.pose == Pose(100, 0)
         reader.remove([22])  # the reader writes too, on top of what the other did
-        assert len(reader.search(ROWS[0], 99)[0]) == len(reader) == 21
+        assert len(reader.search(ROWS[0], 99)) == len(reader) == 21
         todo.put(None)
         writer.join(60)
         assert not check_map(path).problems
 
 
 def test_a_second_writer_waits_and_then_says_so(tmp_path, monkeypatch):
-    monkeypatch.setattr(store, "BUSY_SECONDS", 0.2)
+    monkeypatch.setattr(sqlite_errors, "BUSY_SECONDS", 0.2)
     with new_map(tmp_path / "m.vprmap", drive(3)) as one, PlaceMap.open(one.path) as other:
         with one._writing():
-            assert len(other.search(ROWS[0], 9)[0]) == 3  # reading does not wait
+            assert len(other.search(ROWS[0], 9)) == 3  # reading does not wait
             with pytest.raises(VprError, match="another process has been writing"):
                 other.add(drive(1), ROWS[:1])
         assert other.add(drive(1), ROWS[:1]) == [4]
@@ -77,7 +77,7 @@ def test_threads_share_a_map(tmp_path):
             try:
                 for i in range(offset, 40, 4):
                     [place] = place_map.add(drive(1), ROWS[i : i + 1])
-                    found = place_map.search(ROWS[i], 2)[0]
+                    found = place_map.search(ROWS[i], 2)
                     assert place in {match.place.id for match in found}
             except BaseException as error:  # a thread's exception would be lost
                 failures.append(error)

@@ -38,10 +38,14 @@ DAMAGE = {
     "a pose": ("UPDATE places SET x = 99 WHERE id = 7", [], "place 7: its stamp, pose or descriptor does not match"),
     "a stamp of another type": ("UPDATE places SET stamp = 'noon' WHERE id = 7", [], "place 7: its stamp"),
     "a label": ("UPDATE places SET label = 'other.jpg' WHERE id = 7", [], "place 7: its label, path or extra"),
-    "a place is gone": ("DELETE FROM places WHERE id = 30", [], "29 places were found where 30 were written"),
+    "a place is gone": ("DELETE FROM places WHERE id = 30", [], "it has 29 places, 30 were written"),
     "a thumbnail": ("UPDATE thumbnails SET jpeg = x'00' WHERE place = 7", [], "place 7: its thumbnail does not match"),
-    "no thumbnail": ("DELETE FROM thumbnails WHERE place = 7", [], "place 7: its thumbnail is gone"),
-    "an orphan": ("INSERT INTO thumbnails VALUES (999, x'00')", [], "thumbnails row 999 belongs to nothing in places"),
+    "no thumbnail": ("DELETE FROM thumbnails WHERE place = 7", [], "place 7: its thumbnail is missing"),
+    "an orphan": (
+        "INSERT INTO thumbnails VALUES (999, x'00')",
+        [],
+        "thumbnails row 999 refers to a missing row of places",
+    ),
     "a traverse": ("UPDATE traverses SET notes = 'snow'", [], "traverse 1 does not match its checksum"),
     "the description": ("UPDATE meta SET value = '[8]' WHERE key = 'sizes'", [], "the description of the map"),
     "the tally": ("UPDATE tally SET places = 31", [], "the count of places does not match its checksum"),
@@ -79,7 +83,7 @@ def test_salvage_saves_all_but_the_damaged(whole, tmp_path, random_image):
     with PlaceMap.open(tmp_path / "saved.vprmap") as saved:
         assert [place.label for place in saved.places().values()] == [f"monday/{i}.jpg" for i in range(30) if i != 6]
         assert saved.traverses()["monday"].notes == "rain"
-        assert saved.search(ROWS[10], 1)[0][0].place.label == "monday/10.jpg"
+        assert saved.search(ROWS[10], 1)[0].place.label == "monday/10.jpg"
         assert saved.thumbnail(1).shape == random_image.shape and saved.thumbnail(8) is None
 
 
@@ -106,6 +110,6 @@ def test_salvage_without_a_description_asks_for_the_model(whole, tmp_path, drawn
     spoil(whole, "UPDATE meta SET value = '[8]' WHERE key = 'sizes'")
     with pytest.raises(VprError, match="say which model made it with -m MODEL"):
         salvage(whole, tmp_path / "saved.vprmap")
-    with pytest.raises(VprError, match="no place in it is whole"):  # a model of another size
+    with pytest.raises(VprError, match="no place in it is intact"):  # a model of another size
         salvage(whole, tmp_path / "saved.vprmap", Describer.open(drawn_model))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["m.vprmap"]

@@ -1,4 +1,4 @@
-"""Exclusion inside the search: always what brute force over the rest gives."""
+"""Conditions inside the search: the result equals brute force over the places that are allowed."""
 
 import numpy as np
 import pytest
@@ -53,7 +53,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("size", [16, None])
-def test_equals_brute_force_over_the_rest(two_drives, case, size):
+def test_equals_brute_force_over_the_allowed_places(two_drives, case, size):
     place_map, frames = two_drives
     where, allowed = CASES[case]
     queries = unit_rows(20, seed=3)
@@ -71,27 +71,25 @@ def test_equals_brute_force_over_the_rest(two_drives, case, size):
 def test_removed_places_are_not_found_and_the_rest_is(tmp_path):
     rows = unit_rows(50)
     with new_map(tmp_path / "m.vprmap", drive(50), rows) as place_map:
-        assert place_map.search(rows[7], 1)[0][0].place.id == 8
+        assert place_map.search(rows[7], 1)[0].place.id == 8
         assert place_map.remove([8, 9, 999]) == 2
         assert len(place_map) == 48 and 8 not in place_map.places()
-        assert place_map.search(rows[7], 50)[0][0].place.id not in (8, 9)
-        assert len(place_map.search(rows[7], 50)[0]) == 48
-        [ids, cosines] = place_map.similarities(rows[:3])
-        assert len(ids) == 48 and 8 not in ids and cosines.shape == (3, 48)
-        # What was removed counts as no recent place.
+        assert place_map.search(rows[7], 50)[0].place.id not in (8, 9)
+        assert len(place_map.search(rows[7], 50)) == 48
+        # Removed places are not counted as recent.
         last = Where(recent_places=2)
         place_map.remove([50])
-        assert {match.place.id for match in place_map.search(rows[0], 99, where=last)[0]}.isdisjoint({48, 49, 50})
+        assert {match.place.id for match in place_map.search(rows[0], 99, where=last)}.isdisjoint({48, 49, 50})
         assert place_map.add(drive(1, "new"), rows[:1]) == [51]  # an id is never given twice
-        assert place_map.search(rows[0], 2)[0][1].place.id in (1, 51)
+        assert place_map.search(rows[0], 2)[1].place.id in (1, 51)
 
 
-def test_recent_meters_follow_the_way_not_the_distance(tmp_path):
-    """A robot that comes back to where it began is near its first place and far from it along its way."""
+def test_recent_meters_are_measured_along_the_driven_path(tmp_path):
+    """At the end of a loop the robot is near its first place, and far from it along the path."""
     angles = np.linspace(0, 2 * np.pi, 41)
     frames = [Frame(str(i), pose=Pose(10 * np.cos(a), 10 * np.sin(a)), sequence="loop") for i, a in enumerate(angles)]
     with new_map(tmp_path / "m.vprmap", frames) as place_map:
-        found = place_map.search(unit_rows(1)[0], 99, where=Where(recent_meters=8))[0]
+        found = place_map.search(unit_rows(1)[0], 99, where=Where(recent_meters=8))
         assert {int(match.place.label) for match in found} == set(range(41 - 6))
 
 

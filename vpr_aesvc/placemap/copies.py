@@ -1,9 +1,10 @@
-"""A new map from others: built beside its final name, whole or not at all; a backup; places copied with all they have."""
+"""New map files: written beside their final name and renamed when complete; backups; places copied from map to map."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap import store
+from vpr_aesvc.placemap.database import rename_new
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Place
 
@@ -21,46 +22,59 @@ Progress = Callable[[int, int], None]
 
 
 @contextmanager
-def new_file(output: Path) -> Iterator[Path]:
-    """A path beside ``output`` for a map to be made at, which gets its name when the block ends well.
+def new_file(output: Path, what: str = "map") -> Iterator[Path]:
+    """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not.
 
     Raises:
         VprError: the output exists, or the disk refuses.
     """
-    check_free(output, "map")
+    check_free(output, what)
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
         yield partial
-        store.take_name(partial, output)
+        rename_new(partial, output)
     except OSError as error:
-        raise VprError(f"{output}: the map cannot be written ({error.strerror or error})") from error
+        raise VprError(f"{output}: the {what} cannot be written ({error.strerror or error})") from error
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
             partial.with_name(partial.name + suffix).unlink(missing_ok=True)
 
 
+def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
+    """A temporary folder on the map's disk.
+
+    Raises:
+        VprError: the disk refuses.
+    """
+    try:
+        return tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.absolute().parent)
+    except OSError as error:
+        raise VprError(f"{path}: the map cannot be written ({error.strerror or error})") from error
+
+
 def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) -> None:
-    """A copy of a map while other processes read and write it: all that was acknowledged when the copy began.
+    """Copies a map while other processes read and write it: the copy has all places acknowledged when it began. Every row of the
+    copy is read and checked.
+
+    Args:
+        progress: called with (pages copied, pages).
 
     Raises:
         VprError: the map is damaged, the output exists, or the disk refuses.
     """
 
-    def tell(_status: int, left: int, of: int) -> None:
+    def report(_status: int, left: int, pages: int) -> None:
         if progress:
-            progress(of - left, of)
+            progress(pages - left, pages)
 
     with new_file(output) as partial:
-        place_map.copy_to(partial, tell)
-        with (
-            PlaceMap.open(partial) as copy,
-            copy.loaded(),
-        ):  # reads and checks every place: a backup that is damaged is none
+        place_map.copy_to(partial, report)
+        with PlaceMap.open(partial) as copy, copy.arrays():  # arrays() reads and checks every place
             copy.mark_as_copy()
 
 
 def frame_of(place: Place) -> Frame:
-    """A place as a frame that can be added to another map."""
+    """A frame that adds this place to another map."""
     path = None if place.path is None else Path(place.path)
     return Frame(place.label, path, None, place.stamp, place.pose, place.traverse, extra=place.extra)
 
@@ -72,87 +86,28 @@ def copy_places(
     change: Callable[[Frame], Frame] = lambda frame: frame,
     progress: Progress | None = None,
 ) -> None:
-    """Adds places of one map to another, with their traverses, thumbnails and the very descriptors.
+    """Adds places of one map to another, with their traverses, thumbnails and unchanged descriptors.
 
     Args:
-        change: what becomes of each place's frame; its ``sequence`` names the traverse.
+        change: applied to each place's frame; ``sequence`` of its result names the traverse.
+        progress: called with (places copied, places).
 
     Raises:
         VprError: the source is damaged, or the disk refuses.
     """
-    every, descriptors = source.descriptors()
-    at = np.searchsorted(every, np.asarray(ids, np.int64))
-    described = source.traverses()
-    told: set[str] = set()
-    for start in range(0, len(at), _BATCH):
-        part = at[start : start + _BATCH]
-        places = source.places(every[part])
+    all_ids, descriptors = source.descriptors()
+    rows = np.searchsorted(all_ids, np.asarray(ids, np.int64))
+    traverses = source.traverses()
+    started: set[str] = set()
+    for start in range(0, len(rows), _BATCH):
+        batch = rows[start : start + _BATCH]
+        places = source.places(all_ids[batch])
         frames = [change(frame_of(place)) for place in places.values()]
         for frame, place in zip(frames, places.values(), strict=True):
-            if frame.sequence and frame.sequence not in told:
-                told.add(frame.sequence)
-                old = described[place.traverse]
+            if frame.sequence and frame.sequence not in started:
+                started.add(frame.sequence)
+                old = traverses[place.traverse]
                 target.start_traverse(frame.sequence, old.started, old.robot, old.notes)
-        target.add_stored(frames, descriptors[part], [source.thumbnail_jpeg(place) for place in places])
+        target.add_stored(frames, descriptors[batch], [source.thumbnail_jpeg(place) for place in places])
         if progress:
-            progress(start + len(part), len(at))
-
-
-def free_names(wanted: Iterable[str], taken: Iterable[str]) -> dict[str, str]:
-    """Each wanted traverse name with one that is not taken: itself, or itself with a number behind it."""
-    used = set(taken)
-    answer = {}
-    for name in wanted:
-        free, number = name, 2
-        while free in used:
-            free, number = f"{name}-{number}", number + 1
-        used.add(free)
-        answer[name] = free
-    return answer
-
-
-def merge(
-    first: PlaceMap,
-    second: PlaceMap,
-    output: Path,
-    align: Callable[[Frame], Frame] = lambda frame: frame,
-    progress: Progress | None = None,
-) -> dict[str, str]:
-    """A new map with the places of two maps of one model.
-
-    Args:
-        align: brings a frame of the second map into the coordinates of the first.
-        progress: called with (places copied, places).
-
-    Returns:
-        the traverses of the second map that got another name, as their names were taken: new names by old.
-
-    Raises:
-        VprError: the maps are of different models, one is damaged, the output exists, or the disk refuses.
-    """
-    if first.model_family != second.model_family:
-        raise VprError(
-            f"{second.path}: was made with model {second.model_fingerprint}, {first.path} with {first.model_fingerprint}; "
-            "maps of different models cannot be merged"
-        )
-    names = free_names(second.traverses(), first.traverses())
-    total = len(first) + len(second)
-
-    def renamed(frame: Frame) -> Frame:
-        moved = align(frame)
-        return Frame(
-            moved.label, moved.path, None, moved.stamp, moved.pose, names[str(frame.sequence)], extra=moved.extra
-        )
-
-    with new_file(output) as partial, PlaceMap.create_like(partial, first.meta) as merged:
-        copy_places(
-            first, merged, first.descriptors()[0], progress=progress and (lambda done, _: progress(done, total))
-        )
-        copy_places(
-            second,
-            merged,
-            second.descriptors()[0],
-            renamed,
-            progress and (lambda done, _: progress(len(first) + done, total)),
-        )
-    return {old: new for old, new in names.items() if old != new}
+            progress(start + len(batch), len(rows))

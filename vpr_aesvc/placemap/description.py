@@ -1,58 +1,62 @@
-"""What a map says of itself: which model made it, and for which sizes."""
+"""The table ``meta``: which model made the map, and for which descriptor sizes."""
 
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import store
+from vpr_aesvc.placemap.checksums import metadata_checksum
+from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
+from vpr_aesvc.placemap.wal import map_id
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
 
 
 class Description:
-    """Read from the table ``meta``.
+    """The metadata of a map, parsed.
 
     Attributes:
-        path: the map's file.
+        path: the map file.
         dim: the full descriptor size.
-        sizes: the sizes a descriptor may be cut to for search, ascending; the last is ``dim``.
-        model_fingerprint: of the model that made the map. model_family: of all models that may be used with it.
-        model_path: where that model lay. model_precision: its precision. created: when the map was, UTC.
+        sizes: the prefix sizes that search may use, ascending; the last is ``dim``.
+        model_fingerprint: of the model that made the map. model_family: of all models that may be used with the map.
+        model_path: where the model was. model_precision: its precision. created: UTC time.
 
     Raises:
-        VprError: it is damaged.
+        VprError: the metadata is damaged.
     """
 
-    def __init__(self, path: Path, meta: Mapping[str, str]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
         self.path = path
         try:
-            self.dim = int(meta["dim"])
-            self.sizes = tuple(int(size) for size in json.loads(meta["sizes"]))
-            self.model_fingerprint, self.model_family = meta["model_fingerprint"], meta["model_family"]
-            self.model_precision, self.created = meta["model_precision"], meta["created"]
-            self.model_path = Path(meta["model_path"])
+            self.dim = int(metadata["dim"])
+            self.sizes = tuple(int(size) for size in json.loads(metadata["sizes"]))
+            self.model_fingerprint, self.model_family = metadata["model_fingerprint"], metadata["model_family"]
+            self.model_precision, self.created = metadata["model_precision"], metadata["created"]
+            self.model_path = Path(metadata["model_path"])
         except (KeyError, ValueError, TypeError) as error:
-            raise VprError(store.damage(path, f"its description cannot be read: {error}")) from error
+            raise damage_error(path, f"its description cannot be read: {error}") from error
 
     def require(self, describer: Describer) -> None:
-        """Refuses a model that this map's descriptors cannot be compared with.
+        """Refuses a model whose descriptors cannot be compared with the map's.
 
         Raises:
-            VprError: it is of another family.
+            VprError: the model is of another family.
         """
         if describer.family != self.model_family:
             raise VprError(
                 f"{self.path}: was made with model {self.model_fingerprint} (then at {self.model_path}), but {describer.path} "
-                f"is model {describer.fingerprint}; use that model, or an export of it that passed its check, or build the map again"
+                f"is model {describer.fingerprint}; use the map's model or a verified export of it, or build the map again"
             )
 
     def check_size(self, size: int | None) -> int:
-        """The size to search at; None is the full size.
+        """The descriptor size for search; None is the full size.
 
         Raises:
             VprError: the map was not made for this size.
@@ -63,8 +67,8 @@ class Description:
         return self.dim if size is None else size
 
 
-def meta_of(describer: Describer) -> dict[str, str]:
-    """The table's content for a map that a model is about to make."""
+def metadata_of(describer: Describer) -> dict[str, str]:
+    """The metadata of a new map for this model's descriptors."""
     return {
         "dim": str(describer.dim),
         "sizes": json.dumps(list(describer.sizes)),
@@ -73,3 +77,34 @@ def meta_of(describer: Describer) -> dict[str, str]:
         "model_precision": describer.precision,
         "model_path": str(describer.path.resolve()),
     }
+
+
+def read_metadata(path: Path, db: sqlite3.Connection) -> dict[str, str]:
+    """The metadata as stored, without its checksum.
+
+    Raises:
+        VprError: it does not match its checksum.
+    """
+    with vpr_errors(path):
+        metadata = dict(db.execute("SELECT key, value FROM meta"))
+    if metadata.pop("checksum", None) != metadata_checksum(metadata):
+        raise damage_error(path, "its description does not match its checksum")
+    return metadata
+
+
+def write_metadata(db: sqlite3.Connection, metadata: Mapping[str, str]) -> None:
+    """Replaces the metadata. Only within a transaction."""
+    db.execute("DELETE FROM meta")
+    rows = {**metadata, "checksum": metadata_checksum(metadata)}.items()
+    db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
+
+
+def mark_as_copy(db: sqlite3.Connection, metadata: Mapping[str, str]) -> None:
+    """Gives a copy its own map id: the WAL of the original must not be applied to it. Only within a transaction."""
+    new = {**metadata, "copied": utc_now()}
+    write_metadata(db, new)
+    db.execute("UPDATE tally SET map = ?", (map_id(new),))
+
+
+def utc_now() -> str:
+    return f"{datetime.now(timezone.utc):%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -1,39 +1,33 @@
-"""Exact search at any size, over rows that may grow. One FAISS index for each size asked for."""
+"""Exact search at any descriptor size: one flat FAISS index for each size in use."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.placemap.descriptor_store import DescriptorStore
+from vpr_aesvc.placemap.faiss_tools import load_faiss
 from vpr_aesvc.projections.artifact import prefix
 
-_PIECE = 65536  # rows copied at once: no second full copy in memory
-
-
-class Rows(Protocol):
-    """Descriptors [n, d] that can be counted and sliced: an array, or a :class:`~vpr_aesvc.placemap.codec.DescriptorStore`."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, rows: slice, /) -> Any: ...
+_PIECE = 65_536  # rows copied at once, to bound the memory
 
 
 class SizedIndex:
     """Exact cosine search over prefixes of descriptors, in single precision.
 
     Args:
-        descriptors: [n, d_max], an array or a growing store; rows that come later are found too.
+        descriptors: [n, d_max]; rows added later are searched too.
     """
 
-    def __init__(self, descriptors: Rows) -> None:
+    def __init__(self, descriptors: NDArray[np.floating] | DescriptorStore) -> None:
         self._descriptors = descriptors
         self._flat: dict[int, Any] = {}
 
     @property
     def nbytes(self) -> int:
-        """Memory of the indices built so far; the descriptors themselves are not counted."""
+        """Memory of the FAISS indexes, without the descriptors."""
         return sum(4 * size * index.ntotal for size, index in self._flat.items())
 
     def search(
@@ -43,22 +37,20 @@ class SizedIndex:
 
         Args:
             queries: float32 or float16 [q, d_max].
-            params: FAISS SearchParameters, with the id selector.
+            params: FAISS SearchParameters, for an id selector.
 
         Returns:
-            similarities float32 [q, k], descending, and rows int64 [q, k]; ``k`` is at most the number of rows.
+            similarities float32 [q, k'], descending, and rows int64 [q, k'], where k' is ``k`` or n if that is less.
         """
-        index = self._kept_up(size)
+        index = self._index_of(size)
         return index.search(prefix(queries, size), min(k, index.ntotal), params=params)  # type: ignore[no-any-return]
 
     def forget(self, size: int) -> None:
-        """Frees the index of one size; it is built again when asked for."""
+        """Frees the index of one size."""
         self._flat.pop(size, None)
 
-    def _kept_up(self, size: int) -> Any:
-        import faiss
-
-        index = self._flat.setdefault(size, faiss.IndexFlatIP(size))
+    def _index_of(self, size: int) -> Any:
+        index = self._flat.setdefault(size, load_faiss().IndexFlatIP(size))
         for start in range(index.ntotal, len(self._descriptors), _PIECE):
             index.add(prefix(self._descriptors[start : start + _PIECE], size))
         return index

@@ -1,4 +1,4 @@
-"""FAISS, loaded on first use, and how many threads it takes."""
+"""FAISS, imported on first use, and its number of threads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def load_faiss() -> Any:
-    """The module, untyped: its stubs know nothing of the keyword arguments that its Python layer adds."""
+    """The module, untyped: its stubs lack the keyword arguments that its Python layer adds."""
     import faiss
 
     return faiss
@@ -16,7 +16,7 @@ def load_faiss() -> Any:
 
 @contextmanager
 def one_thread(wanted: bool = True) -> Iterator[None]:
-    """For work in small pieces: FAISS shares out queries, not places, and waking a second thread costs more than it brings."""
+    """FAISS distributes queries over threads, not places: for one query a second thread costs more than it saves."""
     faiss = load_faiss()
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(1 if wanted else before)

@@ -12,7 +12,7 @@ from vpr_aesvc.placemap.traverses import Traverse
 
 @dataclass(frozen=True)
 class TraverseInfo:
-    """``meters``: driven along its poses, None without any."""
+    """``meters``: length of the driven path, None without poses."""
 
     traverse: Traverse
     places: int
@@ -21,7 +21,7 @@ class TraverseInfo:
 
 @dataclass(frozen=True)
 class MapInfo:
-    """``size_bytes`` is the file's, ``memory_bytes`` what search holds of it; ``bounds`` is (x min, y min, x max, y max) in meters."""
+    """``size_bytes``: of the file and its WAL; ``memory_bytes``: of the search arrays; ``bounds``: (x min, y min, x max, y max), meters."""
 
     path: str
     places: int
@@ -40,28 +40,28 @@ class MapInfo:
 
 
 def map_info(place_map: PlaceMap) -> MapInfo:
-    """Counts, bounds and origin of a map. Reads, and so checks, all descriptors.
+    """Counts, bounds and origin of a map. Reads and checks all descriptors.
 
     Raises:
         VprError: the map is damaged.
     """
     traverses = place_map.traverses()
-    with place_map.loaded() as loaded:
-        alive = loaded.alive
-        counts = dict(zip(*np.unique(loaded.traverses[alive], return_counts=True), strict=True))
-        known = loaded.positions[alive & ~np.isnan(loaded.positions[:, 0])]
-        described = [
-            TraverseInfo(one, int(counts.get(one.id, 0)), None if (way := loaded.driven(one.id))[1] is None else way[0])
-            for one in traverses.values()
-        ]
-        memory = loaded.nbytes
-    bounds = (*known[:, :2].min(0).tolist(), *known[:, :2].max(0).tolist()) if len(known) else None
-    log = place_map.path.with_name(place_map.path.name + "-wal")
+    with place_map.arrays() as arrays:
+        alive = arrays.alive
+        counts = dict(zip(*np.unique(arrays.traverses[alive], return_counts=True), strict=True))
+        positions = arrays.positions[alive & ~np.isnan(arrays.positions[:, 0])]
+        odometers = {traverse.id: arrays.odometer(traverse.id) for traverse in traverses.values()}
+        memory = arrays.nbytes
+    bounds = (*positions[:, :2].min(0).tolist(), *positions[:, :2].max(0).tolist()) if len(positions) else None
+    wal = place_map.path.with_name(place_map.path.name + "-wal")
     return MapInfo(
         path=str(place_map.path),
         places=len(place_map),
-        traverses=described,
-        with_pose=len(known),
+        traverses=[
+            TraverseInfo(traverse, int(counts.get(traverse.id, 0)), None if position is None else meters)
+            for traverse, (meters, position) in zip(traverses.values(), odometers.values(), strict=True)
+        ],
+        with_pose=len(positions),
         bounds=bounds,
         dim=place_map.dim,
         sizes=place_map.sizes,
@@ -70,6 +70,6 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         model_precision=place_map.model_precision,
         model_path=str(place_map.model_path),
         created=place_map.created,
-        size_bytes=place_map.path.stat().st_size + (log.stat().st_size if log.exists() else 0),
+        size_bytes=place_map.path.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
         memory_bytes=memory,
     )

@@ -1,8 +1,8 @@
-"""A smaller map that still covers the same ground, and what that costs, measured on the map itself.
+"""A smaller map of the same area. The loss of recall is measured on the map itself.
 
-A place may go when a place that stays *covers* it: it lies near (within ``radius`` meters and 45 degrees of heading, or within
-three places along the traverse where there are no poses) and its descriptor is at least as similar as a level. The level is
-what is searched for: the lower, the fewer places stay.
+A place may be removed if a kept place *covers* it: the kept place is near (within ``radius`` meters and 45 degrees of heading; without
+poses, within three places along the traverse) and the cosine of their descriptors is at least a level. A lower level keeps fewer
+places; the level is found by bisection.
 """
 
 from __future__ import annotations
@@ -19,28 +19,29 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.placemap import PlaceMap
+from vpr_aesvc.transforms import heading
 from vpr_aesvc.types import Place, Pose
 
 _HEADING = math.radians(45)
-_ALONG = 3  # places, without poses
-_ASKED = 2000  # removed places that are asked for, to measure recall
-_STEPS = 12  # halvings of the range of similarity levels
-_STRIDES = 3.0  # the default radius, in median distances between consecutive places
+_NEIGHBORS = 3  # places along the traverse that are near, without poses
+_MOST_QUERIES = 2000
+_STEPS = 12  # of the bisection
+_RADIUS_STEPS = 3.0  # the default radius, in median distances between consecutive places
 
 
 @dataclass(frozen=True)
 class Pruned:
-    """Which places stay, and the cost.
+    """Which places are kept, and the loss.
 
     Attributes:
-        kept: ids, rising. removed: how many go.
-        level: cosine of the least similar place that was let go with the one that covers it.
+        kept: ids, ascending. removed: number of places removed.
+        level: lowest cosine between a removed place and the one that covers it.
         radius: meters, None without poses.
-        asked: how many of the removed places were asked for, as if they were new images. They and the places next to them along
-            the traverse are left out of the map then: another visit's image is less like a place than the next frame is. Places
-            that are covered by the very next one are therefore not asked for.
-        right_before, right_after: for how many of them the best match lies near, in the whole map and in the pruned one.
-        loss: the part of the right answers that is lost.
+        asked: number of removed places used as queries. The query and its neighbors along the traverse are left out of the map,
+            because another visit's image is less similar to a place than the next frame is. Places covered by such a neighbor are
+            not used.
+        right_before, right_after: number of queries whose best match is near, in the whole and in the pruned map.
+        loss: fraction of ``right_before`` that is lost.
     """
 
     kept: NDArray[np.int64]
@@ -56,47 +57,6 @@ class Pruned:
         return (self.right_before - self.right_after) / max(self.right_before, 1)
 
 
-class _Ground:
-    """Who lies near whom."""
-
-    def __init__(self, places: list[Place], radius: float | None) -> None:
-        self.poses: list[Pose | None] = [place.pose for place in places]
-        self.radius = radius
-        along: dict[str, int] = defaultdict(int)
-        self.order = []
-        for place in places:
-            self.order.append((place.traverse, along[place.traverse]))
-            along[place.traverse] += 1
-        self.rows = {where: row for row, where in enumerate(self.order)}
-
-    def next_to(self, at: int) -> list[int]:
-        """The row, and those before and after it along its traverse."""
-        traverse, position = self.order[at]
-        return [self.rows[traverse, p] for p in (position - 1, position, position + 1) if (traverse, p) in self.rows]
-
-    def cell(self, at: int) -> tuple[object, ...]:
-        """Places near each other lie in the same or in neighboring cells."""
-        pose = self.poses[at]
-        if pose is None or self.radius is None:
-            traverse, position = self.order[at]
-            return traverse, position // (_ALONG + 1), 0
-        return "", math.floor(pose.x / self.radius), math.floor(pose.y / self.radius)
-
-    def cells_around(self, at: int) -> Iterator[tuple[object, ...]]:
-        name, x, y = self.cell(at)
-        for dx, dy in product((-1, 0, 1), repeat=2):
-            yield name, x + dx, y + dy  # type: ignore[operator]
-
-    def is_near(self, a: int, b: int | None) -> bool:
-        if b is None:
-            return False
-        one, other = self.poses[a], self.poses[b]
-        if one is None or other is None or self.radius is None:
-            return self.order[a][0] == self.order[b][0] and abs(self.order[a][1] - self.order[b][1]) <= _ALONG
-        turn = abs((heading(one) - heading(other) + math.pi) % (2 * math.pi) - math.pi)
-        return math.hypot(one.x - other.x, one.y - other.y) <= self.radius and turn <= _HEADING
-
-
 def prune(
     place_map: PlaceMap,
     most: int | None = None,
@@ -104,112 +64,161 @@ def prune(
     radius: float | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Pruned:
-    """Chooses the places to keep; changes nothing.
+    """Chooses the places to keep; does not change the map.
 
     Args:
-        most: keep at most so many; by default as few as ``max_loss`` allows.
-        max_loss: recall that may be lost, as :attr:`Pruned.loss`.
+        most: keep at most this many; by default as few as ``max_loss`` allows.
+        max_loss: limit for :attr:`Pruned.loss`.
         radius: meters within which a place covers another; by default three times the median distance of consecutive places.
+        progress: called with (levels measured, levels).
 
     Raises:
-        VprError: ``most`` is fewer than this radius leaves, or the map is damaged.
+        VprError: ``most`` is too low for this radius, fewer than two places, a radius below 1 mm, or a damaged map.
     """
     with place_map.snapshot():
         places = list(place_map.places().values())
-        ids, stored = place_map.descriptors()
-    descriptors = stored.astype(np.float32)
-    index = PlaceIndex(place_map.dim)
-    index.add(stored)
+        ids, descriptors = place_map.descriptors()
     if len(places) < 2:
         raise VprError(f"{place_map.path}: holds {len(places)} places; there is nothing to prune")
     if radius is not None and not 1e-3 <= radius < math.inf:
-        raise VprError(f"the radius must be a millimeter or more, found {radius} m")
-    ground = _Ground(places, radius or _usual_radius(places))
-    done = 0
+        raise VprError(f"the radius must be at least 1 mm (0.001), found {radius} m")
+    pruner = _Pruner(ids, descriptors, _Neighborhood(places, radius or _default_radius(places)))
+    radius = pruner.neighborhood.radius
+    steps = 0
 
-    def at(level: float) -> Pruned:
-        nonlocal done
-        done += 1
+    def measure(level: float) -> Pruned:
+        nonlocal steps
+        steps += 1
         if progress:
-            progress(done, _STEPS + 1)
-        return _measure(index, ids, descriptors, _covers(ground, descriptors, level), ground, level)
+            progress(steps, _STEPS + 1)
+        return pruner.prune_at(level)
 
-    def fits(found: Pruned) -> bool:
-        return found.loss <= max_loss if most is None else len(found.kept) <= most
+    def fits(result: Pruned) -> bool:
+        return result.loss <= max_loss if most is None else len(result.kept) <= most
 
-    best = at(-1.0)  # the fewest that can stay
-    if most is None and fits(best):
-        return best
-    if most is not None and not fits(best):
-        raise VprError(
-            f"at least {len(best.kept)} places must stay for every place to have one within "
-            f"{f'{ground.radius:.2f} m' if ground.radius else f'{_ALONG} places along its traverse'}; "
-            "allow more, or a larger radius"
-        )
+    fewest = measure(-1.0)
     if most is None:
-        best = Pruned(ids, 0, 1.0, ground.radius, 0, 0, 0)
+        if fits(fewest):
+            return fewest
+        best = Pruned(ids, 0, 1.0, radius, 0, 0, 0)
+    else:
+        best = fewest
+        if not fits(fewest):
+            raise VprError(
+                f"at least {len(fewest.kept)} places must stay for every place to have one within "
+                f"{f'{radius:.2f} m' if radius else f'{_NEIGHBORS} places along its traverse'}; raise --places or --radius"
+            )
     low, high = -1.0, 1.0
     for _ in range(_STEPS):
         level = (low + high) / 2
-        found = at(level)
-        if fits(found):
-            best = found
-        # Up where more may stay, and where more has to.
-        low, high = (level, high) if fits(found) == (most is not None) else (low, level)
+        result = measure(level)
+        if fits(result):
+            best = result
+        # The level rises if more places may be kept (most), or must be kept (max_loss).
+        low, high = (level, high) if fits(result) == (most is not None) else (low, level)
     return best
 
 
-def _covers(ground: _Ground, descriptors: NDArray[np.float32], level: float) -> NDArray[np.int64]:
-    """int64 [n]: the row that covers each row; a row that stays covers itself. In the order of driving, the first stays."""
-    cells: dict[tuple[object, ...], list[int]] = defaultdict(list)
-    covers = np.arange(len(descriptors))
-    for at in range(len(descriptors)):
-        near = [other for cell in ground.cells_around(at) for other in cells.get(cell, ()) if ground.is_near(at, other)]
-        if near:
-            cosines = descriptors[near] @ descriptors[at]
-            closest = int(cosines.argmax())
-            if cosines[closest] >= level:
-                covers[at] = near[closest]
-                continue
-        cells[ground.cell(at)].append(at)
-    return covers
+class _Neighborhood:
+    """Which places are near each other."""
+
+    def __init__(self, places: list[Place], radius: float | None) -> None:
+        self.poses: list[Pose | None] = [place.pose for place in places]
+        self.radius = radius
+        lengths: dict[str, int] = defaultdict(int)
+        self._order = []  # of each row: traverse and position along it
+        for place in places:
+            self._order.append((place.traverse, lengths[place.traverse]))
+            lengths[place.traverse] += 1
+        self._rows = {order: row for row, order in enumerate(self._order)}
+
+    def adjacent(self, row: int) -> list[int]:
+        """The row, and those before and after it along its traverse."""
+        traverse, at = self._order[row]
+        return [self._rows[traverse, other] for other in (at - 1, at, at + 1) if (traverse, other) in self._rows]
+
+    def cell(self, row: int) -> tuple[object, ...]:
+        """Places near each other are in the same or in neighboring cells."""
+        pose = self.poses[row]
+        if pose is None or self.radius is None:
+            traverse, at = self._order[row]
+            return traverse, at // (_NEIGHBORS + 1), 0
+        return "", math.floor(pose.x / self.radius), math.floor(pose.y / self.radius)
+
+    def cells_around(self, row: int) -> Iterator[tuple[object, ...]]:
+        name, x, y = self.cell(row)
+        for dx, dy in product((-1, 0, 1), repeat=2):
+            yield name, x + dx, y + dy  # type: ignore[operator]
+
+    def is_near(self, row: int, other: int | None) -> bool:
+        if other is None:
+            return False
+        a, b = self.poses[row], self.poses[other]
+        if a is None or b is None or self.radius is None:
+            (traverse, at), (other_traverse, other_at) = self._order[row], self._order[other]
+            return traverse == other_traverse and abs(at - other_at) <= _NEIGHBORS
+        turn = abs((heading(a) - heading(b) + math.pi) % (2 * math.pi) - math.pi)
+        return math.hypot(a.x - b.x, a.y - b.y) <= self.radius and turn <= _HEADING
 
 
-def _measure(
-    index: PlaceIndex,
-    ids: NDArray[np.int64],
-    descriptors: NDArray[np.float32],
-    covers: NDArray[np.int64],
-    ground: _Ground,
-    level: float,
-) -> Pruned:
-    every = np.arange(len(ids))
-    gone = np.flatnonzero(covers != every)
-    asked = np.array([at for at in gone if covers[at] not in ground.next_to(int(at))], np.int64)
-    if len(asked) > _ASKED:
-        asked = asked[np.linspace(0, len(asked) - 1, _ASKED).astype(np.int64)]
-    before = after = 0
-    stays = covers == every
-    for at in asked:
-        others = np.ones(len(ids), bool)
-        others[ground.next_to(int(at))] = False
-        before += ground.is_near(int(at), _best(index, descriptors[at], others))
-        after += ground.is_near(int(at), _best(index, descriptors[at], others & stays))
-    return Pruned(ids[stays], len(gone), level, ground.radius, len(asked), before, after)
+class _Pruner:
+    """Prunes at a given level, and measures the loss."""
+
+    def __init__(self, ids: NDArray[np.int64], descriptors: NDArray[np.float16], neighborhood: _Neighborhood) -> None:
+        self.ids = ids
+        self.descriptors = descriptors.astype(np.float32)
+        self.neighborhood = neighborhood
+        self.index = PlaceIndex(descriptors.shape[1])
+        self.index.add(descriptors)
+
+    def prune_at(self, level: float) -> Pruned:
+        near = self.neighborhood
+        covers = self._covers(level)
+        kept = covers == np.arange(len(self.ids))
+        removed = np.flatnonzero(~kept)
+        queries = np.array([row for row in removed if covers[row] not in near.adjacent(int(row))], np.int64)
+        if len(queries) > _MOST_QUERIES:
+            queries = queries[np.linspace(0, len(queries) - 1, _MOST_QUERIES).astype(np.int64)]
+        right_before = right_after = 0
+        for row in queries.tolist():
+            allowed = np.ones(len(self.ids), bool)
+            allowed[near.adjacent(row)] = False
+            right_before += near.is_near(row, self._best_match(row, allowed))
+            right_after += near.is_near(row, self._best_match(row, allowed & kept))
+        return Pruned(
+            kept=self.ids[kept],
+            removed=len(removed),
+            level=level,
+            radius=near.radius,
+            asked=len(queries),
+            right_before=right_before,
+            right_after=right_after,
+        )
+
+    def _covers(self, level: float) -> NDArray[np.int64]:
+        """int64 [n]: the row that covers each row; a kept row covers itself. Of rows that cover each other, the first is kept."""
+        near = self.neighborhood
+        cells: dict[tuple[object, ...], list[int]] = defaultdict(list)
+        covers = np.arange(len(self.ids))
+        for row, descriptor in enumerate(self.descriptors):
+            kept = [
+                other for cell in near.cells_around(row) for other in cells.get(cell, ()) if near.is_near(row, other)
+            ]
+            if kept:
+                cosines = self.descriptors[kept] @ descriptor
+                best = int(cosines.argmax())
+                if cosines[best] >= level:
+                    covers[row] = kept[best]
+                    continue
+            cells[near.cell(row)].append(row)
+        return covers
+
+    def _best_match(self, row: int, allowed: NDArray[np.bool_]) -> int | None:
+        match = int(self.index.search(self.descriptors[row][None], 1, allowed=allowed)[1][0, 0])
+        return None if match < 0 else match
 
 
-def _best(index: PlaceIndex, descriptor: NDArray[np.float32], allowed: NDArray[np.bool_]) -> int | None:
-    """The row of the most similar of the allowed places, None where none is."""
-    row = int(index.search(descriptor[None], 1, allowed=allowed)[1][0, 0])
-    return None if row < 0 else row
-
-
-def heading(pose: Pose) -> float:
-    """Rotation about the z axis, radians."""
-    return math.atan2(2 * (pose.qw * pose.qz + pose.qx * pose.qy), 1 - 2 * (pose.qy**2 + pose.qz**2))
-
-
-def _usual_radius(places: list[Place]) -> float | None:
+def _default_radius(places: list[Place]) -> float | None:
     last: dict[str, Pose] = {}
     steps = []
     for place in places:
@@ -217,5 +226,5 @@ def _usual_radius(places: list[Place]) -> float | None:
             if before := last.get(place.traverse):
                 steps.append(math.hypot(place.pose.x - before.x, place.pose.y - before.y))
             last[place.traverse] = place.pose
-    driven = [step for step in steps if step > 0]
-    return _STRIDES * float(np.median(driven)) if driven else None
+    moving = [step for step in steps if step > 0]
+    return _RADIUS_STEPS * float(np.median(moving)) if moving else None

@@ -1,4 +1,4 @@
-"""The traverses of a map: one row for each drive through the environment."""
+"""The table ``traverses``: one row for each drive through the environment."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import rows, store
+from vpr_aesvc.placemap.checksums import matches, row_checksum
+from vpr_aesvc.placemap.sqlite_errors import damage_error
+
+COLUMNS = "id, name, started, robot, notes, checksum"
 
 
 @dataclass(frozen=True)
 class Traverse:
-    """One drive. ``started`` is in seconds since 1970; ``robot`` and ``notes`` are the user's words."""
+    """One drive. ``started`` is in seconds since 1970; ``robot`` and ``notes`` are free text."""
 
     id: int
     name: str
@@ -24,47 +27,45 @@ class Traverse:
 
 
 class Traverses:
-    """The table of an open map, read again only when it may have changed."""
+    """The traverses of an open map, cached until the file may have changed."""
 
-    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         self._path = path
-        self._db = connection
+        self._db = db
         self._cached: dict[str, Traverse] = {}
         self._version: int | None = None
 
     def all(self) -> dict[str, Traverse]:
-        """By name, in the order they began.
-
-        Raises:
-            VprError: one is damaged.
-            sqlite3.Error: the file is.
-        """
+        """By name, in the order they were started. Raises VprError for a damaged row."""
         version = self._db.execute("PRAGMA data_version").fetchone()[0]
         if version != self._version:
-            found = {}
-            for row in self._db.execute("SELECT id, name, started, robot, notes, checksum FROM traverses ORDER BY id"):
-                if not rows.holds(row[5], rows.traverse_checksum, *row[:5]):
-                    raise VprError(store.damage(self._path, f"traverse {row[0]} does not match its checksum"))
-                found[row[1]] = Traverse(*row[:5])
-            self._cached, self._version = found, version
+            traverses = {}
+            for *columns, checksum in self._db.execute(f"SELECT {COLUMNS} FROM traverses ORDER BY id"):
+                if not matches(checksum, row_checksum, *columns):
+                    raise damage_error(self._path, f"traverse {columns[0]} does not match its checksum")
+                traverses[columns[1]] = Traverse(*columns)
+            self._cached, self._version = traverses, version
         return dict(self._cached)
 
-    def by_name(self) -> dict[str, int]:
+    def ids(self) -> dict[str, int]:
         """Ids by name."""
         return {name: traverse.id for name, traverse in self.all().items()}
 
-    def ids(self, names: Iterable[str]) -> dict[str, int]:
-        """Ids by name, of traverses that are there or are begun now. Only within a transaction."""
-        known = self.by_name()
+    def ids_of(self, names: Iterable[str]) -> dict[str, int]:
+        """Ids by name; starts the traverses that do not exist. Only within a transaction."""
+        ids = self.ids()
         for name in names:
-            if name not in known:
-                known[name] = self._write(Traverse(max(known.values(), default=0) + 1, name))
-        return known
+            if name not in ids:
+                traverse = Traverse(max(ids.values(), default=0) + 1, name)
+                self._write(traverse)
+                ids[name] = traverse.id
+        return ids
 
-    def describe(self, name: str, started: float | None, robot: str | None, notes: str | None) -> None:
-        """Begins a traverse, or sets what is not None of one that is there. Only within a transaction."""
-        known = self.all()
-        old = known.get(name) or Traverse(max((one.id for one in known.values()), default=0) + 1, name)
+    def update(self, name: str, started: float | None, robot: str | None, notes: str | None) -> None:
+        """Starts a traverse, or sets the values that are not None of an existing one. Only within a transaction."""
+        existing = self.all()
+        next_id = max((traverse.id for traverse in existing.values()), default=0) + 1
+        old = existing.get(name) or Traverse(next_id, name)
         self._write(
             Traverse(
                 old.id,
@@ -75,32 +76,31 @@ class Traverses:
             )
         )
 
-    def drop_empty(self, ids: Iterable[int]) -> None:
-        """Removes those of the traverses that have no place any more. Only within a transaction."""
-        self.forget()
+    def delete_empty(self, ids: Iterable[int]) -> None:
+        """Deletes those of the traverses that have no places. Only within a transaction."""
+        self.invalidate()
         self._db.executemany(
             "DELETE FROM traverses WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE traverse = ?1)",
-            ((number,) for number in ids),
+            ((traverse,) for traverse in ids),
         )
 
-    def forget(self) -> None:
-        """What was read may have changed by this connection, or a transaction was undone."""
+    def invalidate(self) -> None:
+        """Drops the cache: this connection wrote, or a transaction was rolled back."""
         self._version = None
 
-    def _write(self, traverse: Traverse) -> int:
-        self.forget()
-        for words in (traverse.name, traverse.robot, traverse.notes):
-            if words is not None and not isinstance(words, str):
+    def _write(self, traverse: Traverse) -> None:
+        self.invalidate()
+        for text in (traverse.name, traverse.robot, traverse.notes):
+            if text is not None and not isinstance(text, str):
                 raise VprError(
-                    f"the name, robot and notes of a traverse must be text, found {words!r}; nothing was changed"
+                    f"the name, robot and notes of a traverse must be text, found {text!r}; nothing was changed"
                 )
         started = None if traverse.started is None else float(traverse.started) + 0.0
         if started is not None and not math.isfinite(started):
-            raise VprError(f"a traverse starts at a finite number of seconds, found {started}; nothing was changed")
-        row = (traverse.id, traverse.name, started, traverse.robot, traverse.notes)
+            raise VprError(f"the start of a traverse must be finite seconds, found {started}; nothing was changed")
+        columns = (traverse.id, traverse.name, started, traverse.robot, traverse.notes)
         self._db.execute(
             "INSERT INTO traverses VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET "
             "started = ?3, robot = ?4, notes = ?5, checksum = ?6",
-            (*row, rows.traverse_checksum(*row)),
+            (*columns, row_checksum(*columns)),
         )
-        return traverse.id

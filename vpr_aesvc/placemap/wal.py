@@ -1,7 +1,7 @@
-"""The write-ahead log beside a map, ``MAP-wal``: SQLite takes whatever lies there for the map's own, and what it holds for newer.
+"""The write-ahead log (WAL) beside a map, ``MAP-wal``. SQLite applies any file of that name to the map.
 
-A process that was killed leaves its log, and the next to open the map takes it in. A log that outlives its map, as when the file
-was removed or another was put in its place, must not be taken into another map.
+A killed process leaves its WAL, and the next process to open the map applies it. A WAL can also outlive its map, when the map file
+is removed or replaced; it must not be applied to another map.
 """
 
 from __future__ import annotations
@@ -15,51 +15,51 @@ from urllib.parse import quote
 from vpr_aesvc.errors import VprError
 
 
-def drop_leftover(path: Path) -> None:
-    """Removes what lies beside the name of a map that does not exist.
+def remove_stale_files(path: Path) -> None:
+    """Removes WAL, shared-memory and journal files of a map that does not exist.
 
     Raises:
-        OSError: the disk refuses.
+        OSError: a file cannot be removed.
     """
     if not path.exists():
         for suffix in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
-def require_own(path: Path) -> None:
-    """Refuses a map that is whole by itself and is not with the log beside it, which is another's then.
+def require_own_wal(path: Path) -> None:
+    """Refuses a map that is intact without the WAL beside it and not with it: then the WAL belongs to another map.
 
     Raises:
-        VprError: so.
+        VprError: the WAL is another map's.
     """
-    log = path.with_name(path.name + "-wal")
-    if not log.exists() or not log.stat().st_size:
+    wal = path.with_name(path.name + "-wal")
+    if not wal.exists() or not wal.stat().st_size:
         return
-    if _fits(path, "&immutable=1") and not _fits(path, ""):
+    if _has_one_map_id(path, "&immutable=1") and not _has_one_map_id(path, ""):
         raise VprError(
-            f"{path}: the log beside it, {log.name}, is another map's, as when a file is put over a map that was not closed; "
-            "move the log away to use the map as it is in the file"
+            f"{path}: the write-ahead log {wal.name} beside it is another map's; a map was replaced before it was closed. "
+            f"Move {wal.name} away to open this map"
         )
 
 
-def name_of(meta: Mapping[str, str]) -> str:
-    """Tells one map from another. It stands in a row that every transaction writes, and so in every log."""
-    return f"{meta.get('created', '')} {meta.get('copied', '')}"
+def map_id(metadata: Mapping[str, str]) -> str:
+    """Written by every transaction into ``tally``, hence in every WAL."""
+    return f"{metadata.get('created', '')} {metadata.get('copied', '')}"
 
 
-def read_only(path: Path, options: str, timeout: float = 5.0) -> sqlite3.Connection:
-    """A connection that writes nothing; with ``&immutable=1`` it passes the log by and needs none."""
+def connect_read_only(path: Path, options: str, timeout: float = 5.0) -> sqlite3.Connection:
+    """``options`` extends the URI: with ``&immutable=1`` SQLite ignores the WAL and needs none."""
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{options}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=timeout)
 
 
-def _fits(path: Path, options: str) -> bool:
-    """Whether the description and the row that every transaction writes are of one map."""
+def _has_one_map_id(path: Path, options: str) -> bool:
+    """Whether ``tally`` and ``meta`` hold the same map id."""
     try:
-        with closing(read_only(path, options)) as db:
-            (name,) = db.execute("SELECT map FROM tally").fetchone()
-            return bool(name == name_of(dict(db.execute("SELECT key, value FROM meta"))))
+        with closing(connect_read_only(path, options)) as db:
+            (stored,) = db.execute("SELECT map FROM tally").fetchone()
+            return bool(stored == map_id(dict(db.execute("SELECT key, value FROM meta"))))
     except sqlite3.OperationalError:
-        return True  # an older schema, or a log that cannot be read here: nothing to compare
+        return True  # another schema, or the WAL cannot be read here: no ids to compare
     except (sqlite3.Error, ValueError, TypeError):
         return False

@@ -1,4 +1,5 @@
-"""Which places a search may return. Turned into a mask that FAISS applies inside the search: a filter after it loses matches."""
+"""Which places a search may return, as a mask that FAISS applies inside the search. Filtering the k results afterwards would lose
+matches."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.loaded import Loaded
+from vpr_aesvc.placemap.place_arrays import PlaceArrays
 from vpr_aesvc.types import Pose
 
 Mask = NDArray[np.bool_]
@@ -16,22 +17,25 @@ Mask = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Where:
-    """Conditions on places; all that are set must hold. The first three say what is known of the frame that is asked about.
+    """Conditions on places; all that are set must hold. The first three describe the query frame.
 
     Attributes:
         stamp: of the frame, seconds.
-        pose: of the frame, in the map frame, from odometry, GPS or a guess; only x and y are used.
-        traverse: the one being driven, which ``recent_meters`` is about; by default that of the place added last.
-        recent_seconds: leave out places whose stamp is less than this from the frame's, either way.
-        recent_meters: leave out places of ``traverse`` that lie less than this back along the way driven, counted from ``pose``,
-            or from the last place without one.
+        pose: of the frame in the map frame, from odometry, GPS or a guess; only x and y are used.
+        traverse: the current traverse, for ``recent_meters``; by default that of the place added last.
+        recent_seconds: leave out places whose stamp is less than this before or after the frame's.
+        recent_meters: leave out places of ``traverse`` less than this distance back along the driven path, measured from ``pose``,
+            or from the last place if there is no pose.
         recent_places: leave out this many of the places added last.
         without_traverses: leave out these traverses.
         beyond: leave out places within this many meters of ``pose``.
-        within: only places within this many meters of ``pose``: a GPS or odometry prior.
+        within: only places within this many meters of ``pose``, for a GPS or odometry prior.
 
-    A place without a stamp is never recent in time; one without a pose is not left out by ``recent_meters`` or ``beyond`` and not
-    returned under ``within``.
+    ``recent_seconds`` keeps places without a stamp. ``recent_meters`` and ``beyond`` keep places without a pose, ``within`` leaves
+    them out.
+
+    Raises:
+        VprError: a negative value, or a condition that needs the frame's stamp or pose, which is missing.
     """
 
     stamp: float | None = None
@@ -50,52 +54,53 @@ class Where:
             if value is not None and not value >= 0:
                 raise VprError(f"{name} must not be negative, found {value}")
         if self.recent_seconds is not None and self.stamp is None:
-            raise VprError("recent_seconds needs the frame's stamp")
+            raise VprError("recent_seconds needs the frame's stamp; set stamp")
         for name in ("beyond", "within"):
             if getattr(self, name) is not None and self.pose is None:
-                raise VprError(f"{name} needs the frame's pose")
+                raise VprError(f"{name} needs the frame's pose; set pose")
 
-    def mask(self, loaded: Loaded, traverses: dict[str, int]) -> Mask | None:
-        """bool [n], True for places that may be returned; None where all may.
+    def mask(self, arrays: PlaceArrays, traverses: dict[str, int]) -> Mask | None:
+        """bool [n], True for places that may be returned; None if all may.
 
         Args:
             traverses: ids by name.
 
         Raises:
-            VprError: a traverse of that name is not in the map.
+            VprError: the map has no traverse of that name.
         """
-        out: list[Mask] = []
+        excluded: list[Mask] = []
         if self.recent_seconds is not None and self.stamp is not None:
-            out.append(np.abs(loaded.stamps - self.stamp) < self.recent_seconds)  # NaN, no stamp, is never smaller
+            excluded.append(np.abs(arrays.stamps - self.stamp) < self.recent_seconds)  # False for NaN, no stamp
         if self.recent_meters is not None:
-            out.append(self._recent_way(loaded, traverses))
+            excluded.append(self._recently_driven(arrays, traverses, self.recent_meters))
         if self.recent_places:
-            out.append(loaded.last(self.recent_places))
+            excluded.append(arrays.last(self.recent_places))
         for name in self.without_traverses:
-            out.append(loaded.traverses == _known(name, traverses))
+            excluded.append(arrays.traverses == _traverse_id(name, traverses))
         if self.pose is not None and (self.beyond is not None or self.within is not None):
-            x, y = loaded.positions[:, 0] - self.pose.x, loaded.positions[:, 1] - self.pose.y
+            x, y = arrays.positions[:, 0] - self.pose.x, arrays.positions[:, 1] - self.pose.y
             squared = x * x + y * y
             if self.beyond is not None:
-                out.append(squared < self.beyond**2)
+                excluded.append(squared < self.beyond**2)
             if self.within is not None:
-                out.append(~(squared <= self.within**2))  # NaN, no pose, is not within
-        if not out:
+                excluded.append(~(squared <= self.within**2))  # True for NaN, no pose
+        if not excluded:
             return None
-        return ~np.logical_or.reduce(out) if len(out) > 1 else ~out[0]
+        return ~np.logical_or.reduce(excluded) if len(excluded) > 1 else ~excluded[0]
 
-    def _recent_way(self, loaded: Loaded, traverses: dict[str, int]) -> Mask:
-        alive = np.flatnonzero(loaded.alive)
+    def _recently_driven(self, arrays: PlaceArrays, traverses: dict[str, int], meters: float) -> Mask:
+        alive = np.flatnonzero(arrays.alive)
         if not len(alive):
-            return np.zeros(len(loaded), bool)
-        traverse = int(loaded.traverses[alive[-1]]) if self.traverse is None else _known(self.traverse, traverses)
-        driven, last = loaded.driven(traverse)
-        if self.pose is not None and last is not None:
-            driven += float(np.hypot(self.pose.x - last[0], self.pose.y - last[1]))
-        return (loaded.traverses == traverse) & (loaded.traveled > driven - float(self.recent_meters or 0))
+            return np.zeros(len(arrays), bool)
+        last_traverse = int(arrays.traverses[alive[-1]])
+        traverse = last_traverse if self.traverse is None else _traverse_id(self.traverse, traverses)
+        traveled, last_position = arrays.odometer(traverse)
+        if self.pose is not None and last_position is not None:
+            traveled += float(np.hypot(self.pose.x - last_position[0], self.pose.y - last_position[1]))
+        return (arrays.traverses == traverse) & (arrays.traveled > traveled - float(meters))
 
 
-def _known(name: str, traverses: dict[str, int]) -> int:
+def _traverse_id(name: str, traverses: dict[str, int]) -> int:
     if name not in traverses:
         some = ", ".join(list(traverses)[:10]) or "none"
         raise VprError(f"the map has no traverse {name!r}; it has {some}{' ...' if len(traverses) > 10 else ''}")

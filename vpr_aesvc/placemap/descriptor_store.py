@@ -1,4 +1,4 @@
-"""Descriptors in memory: one FAISS scalar quantizer that keeps them in half precision or in bytes, and ranks by them."""
+"""Descriptors in memory: a FAISS scalar quantizer in half precision or 8 bits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,17 @@ from vpr_aesvc.placemap.faiss_tools import load_faiss
 from vpr_aesvc.projections.artifact import Array, unit
 
 Precision = Literal["fp16", "int8"]
-BYTES: dict[str, int] = {"fp16": 2, "int8": 1}  # a component
+BYTES: dict[str, int] = {"fp16": 2, "int8": 1}  # per component
+_PIECE = 16_384  # rows decoded at once, to bound the memory
 
 
 class DescriptorStore:
-    """Rows 0 to n - 1 in the order of adding. Slicing gives them back as float32 [m, d].
+    """Rows 0 to n - 1 in the order of adding. Slicing decodes rows to float32 [m, d].
 
     Args:
         dim: d.
-        precision: ``fp16`` keeps what the map's file holds, to the bit. ``int8`` takes half of that; its step is the same for
-            every map, so that nothing has to be trained and one place can be added alone.
+        precision: ``fp16`` is exact for the map file's descriptors. ``int8`` takes half the memory; its step is fixed, so it needs
+            no training and rows can be added one by one.
     """
 
     def __init__(self, dim: int, precision: Precision = "fp16") -> None:
@@ -33,8 +34,10 @@ class DescriptorStore:
         self.precision: Precision = precision
         self.index: Any = faiss.IndexScalarQuantizer(dim, types[precision], faiss.METRIC_INNER_PRODUCT)
         if precision == "int8":
-            reach = min(1.0, 8 / dim**0.5)  # eight times the spread of a unit vector's components; the rest is clipped
-            self.index.train(np.array([[-reach] * dim, [reach] * dim], np.float32))
+            limit = min(
+                1.0, 8 / dim**0.5
+            )  # 8 standard deviations of a unit vector's components; larger values are clipped
+            self.index.train(np.array([[-limit] * dim, [limit] * dim], np.float32))
 
     def __len__(self) -> int:
         return int(self.index.ntotal)
@@ -50,22 +53,23 @@ class DescriptorStore:
         return len(self) * self.dim * BYTES[self.precision]
 
     def take(self, rows: NDArray[np.int64]) -> Array:
-        """The descriptors of some rows, float32 [m, d]."""
+        """Decodes some rows to float32 [m, d]."""
         return self.index.reconstruct_batch(rows)  # type: ignore[no-any-return]
 
     def add(self, descriptors: NDArray[np.floating]) -> None:
-        """float16 or float32 [n, d]; time for each is the same however many are there (amortized)."""
-        if self.precision == "fp16":  # FAISS's codes are the half-precision numbers themselves
+        """float16 or float32 [n, d]; amortized constant time per row."""
+        if self.precision == "fp16":  # FAISS's codes are the float16 numbers
             half = np.ascontiguousarray(descriptors, np.dtype("<f2"))
             self.index.add_sa_codes(half.view(np.uint8))
         else:
             self.index.add(np.ascontiguousarray(descriptors, np.float32))
 
     def cosines(self, queries: Array, rows: NDArray[np.int64]) -> Array:
-        """float32 [q, k]: cosines of queries [q, d], unit norm, to rows [q, k]. A row -1 has -inf."""
-        found = np.full(rows.shape, -np.inf, np.float32)
-        at = np.nonzero(rows >= 0)
-        for start in range(0, len(at[0]), 16384):  # no copy of the whole store for long lists
-            query, place = at[0][start : start + 16384], at[1][start : start + 16384]
-            found[query, place] = np.einsum("nd,nd->n", queries[query], unit(self.take(rows[query, place])))
-        return found
+        """float32 [q, k]: cosines of queries [q, d], unit norm, with rows [q, k]; -inf for a row -1."""
+        cosines = np.full(rows.shape, -np.inf, np.float32)
+        valid = np.nonzero(rows >= 0)
+        for start in range(0, len(valid[0]), _PIECE):
+            query, rank = valid[0][start : start + _PIECE], valid[1][start : start + _PIECE]
+            descriptors = unit(self.take(rows[query, rank]))
+            cosines[query, rank] = np.einsum("nd,nd->n", queries[query], descriptors)
+        return cosines

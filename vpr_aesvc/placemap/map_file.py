@@ -1,0 +1,139 @@
+"""An open map file: what is stored in it, read under one lock per process."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import decode_image
+from vpr_aesvc.placemap import database, learned_parameters, place_table, writes
+from vpr_aesvc.placemap.checksums import read_tally
+from vpr_aesvc.placemap.description import Description, mark_as_copy, read_metadata
+from vpr_aesvc.placemap.sqlite_errors import vpr_errors
+from vpr_aesvc.placemap.traverses import Traverse, Traverses
+from vpr_aesvc.types import Place
+
+if TYPE_CHECKING:
+    from typing import Self
+
+
+class MapFile(Description):
+    """Places, thumbnails, traverses and learned parameters of a map. A context manager that closes the file.
+
+    Every method raises VprError if the map is damaged or closed, and one that writes also if the disk refuses.
+    """
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        super().__init__(path, read_metadata(path, db))
+        self._db = db
+        self._inode = path.stat().st_ino
+        self._lock = threading.RLock()
+        self._traverses = Traverses(path, db)
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """The metadata as stored."""
+        return read_metadata(self.path, self._db)
+
+    def __len__(self) -> int:
+        with self._lock, vpr_errors(self.path):
+            return read_tally(self._db)[0]
+
+    def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
+        """Places by id, all of them by default, in the order they were added; VprError for an unknown id."""
+        wanted = None if ids is None else sorted({int(place) for place in ids})
+        with self.snapshot():
+            return place_table.select_places(self.path, self._db, self._traverses.ids(), wanted)
+
+    def descriptors(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """All places' ids int64 [n] and descriptors float16 [n, d_max], in the order they were added."""
+        with self.snapshot():
+            return place_table.select_descriptors(self.path, self._db, self.dim)
+
+    def thumbnail(self, place: int) -> NDArray[np.uint8] | None:
+        """The place's thumbnail, RGB uint8 [h, w, 3] with the longest side 240, or None if none was stored."""
+        jpeg = self.thumbnail_jpeg(place)
+        return None if jpeg is None else decode_image(jpeg, f"{self.path}, thumbnail of place {place}")
+
+    def thumbnail_jpeg(self, place: int) -> bytes | None:
+        """The place's thumbnail as stored."""
+        with self._lock, vpr_errors(self.path):
+            return place_table.select_thumbnail(self.path, self._db, place)
+
+    def traverses(self) -> dict[str, Traverse]:
+        """All traverses by name, in the order they were started."""
+        with self._lock, vpr_errors(self.path):
+            return self._traverses.all()
+
+    def start_traverse(
+        self, name: str, started: float | None = None, robot: str | None = None, notes: str | None = None
+    ) -> None:
+        """Starts a traverse at ``started``, seconds since 1970, or updates an existing one. Frames refer to it by name."""
+        with self._writing():
+            self._traverses.update(name, started, robot, notes)
+
+    def learned_parameters(self, name: str) -> Any:
+        """A JSON value that :meth:`store_learned_parameters` stored; None if there is none."""
+        with self._lock, vpr_errors(self.path):
+            return learned_parameters.read_parameters(self.path, self._db, name)
+
+    def store_learned_parameters(self, name: str, value: Any) -> None:
+        """Stores a JSON value with the map. Removing places or changing poses deletes all of them."""
+        with self._lock, vpr_errors(self.path), database.transaction(self._db):
+            learned_parameters.write_parameters(self._db, name, value)
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All reads of the block see one state of the map while other processes may write; other threads wait."""
+        with self._lock, vpr_errors(self.path), database.snapshot(self._db):
+            yield
+
+    def copy_to(self, target: Path, progress: Callable[[int, int, int], None] | None = None) -> None:
+        """Copies the file while others use it; see :func:`vpr_aesvc.placemap.copies.backup`."""
+        with self._lock:
+            database.copy_to(self.path, self._db, target, progress)
+
+    def mark_as_copy(self) -> None:
+        """Gives a copy its own map id: the WAL of the original must not be applied to it."""
+        with self._writing():
+            mark_as_copy(self._db, self.meta)
+
+    def close(self) -> None:
+        """Closes the file. SQLite merges the WAL into it, so the map is one file again."""
+        with self._lock:
+            self._db.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _writing(self) -> Iterator[writes.TallyChange]:
+        with self._lock, vpr_errors(self.path):
+            try:
+                self._require_same_file()
+                with writes.write_transaction(self._db) as change:
+                    yield change
+            except BaseException:
+                self._traverses.invalidate()
+                raise
+
+    def _require_same_file(self) -> None:
+        try:
+            same = self.path.stat().st_ino == self._inode
+        except OSError:
+            same = False
+        if not same:
+            raise VprError(
+                f"{self.path}: the file was removed or replaced while the map was open; nothing was changed, open the map again"
+            )

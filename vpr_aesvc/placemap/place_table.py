@@ -1,0 +1,129 @@
+"""SELECTs on the tables ``places`` and ``thumbnails``, which compare every row with its checksums.
+
+All raise VprError for a damaged or missing row, and sqlite3.Error for a damaged file.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.placemap.checksums import read_tally
+from vpr_aesvc.placemap.place_row import COLUMNS, ID_LIMIT, NUMBERS, PlaceRow
+from vpr_aesvc.placemap.sqlite_errors import damage_error
+from vpr_aesvc.types import Place
+
+DESCRIPTOR = np.dtype("<f2")
+_BATCH = 8192
+_KEY = np.dtype([("id", "<i8"), ("traverse", "<i8"), ("numbers", "<f8", 8)])  # the bytes that place_checksum packs
+_SELECT_BATCH = (
+    f"SELECT id, traverse, {NUMBERS}, checksum, words_checksum, descriptor FROM places WHERE id > ? ORDER BY id"
+)
+_SELECT_WITH_JPEG = f"SELECT {COLUMNS}, (SELECT jpeg FROM thumbnails WHERE place = places.id) FROM places WHERE id = ?"
+Batch = tuple[NDArray[Any], NDArray[np.float16], int]
+
+
+def select_places(
+    path: Path, db: sqlite3.Connection, traverses: Mapping[str, int], ids: Sequence[int] | None = None
+) -> dict[int, Place]:
+    """Places by id, all of them by default, in the order they were added.
+
+    Args:
+        traverses: ids by name.
+    """
+    names = {traverse: name for name, traverse in traverses.items()}
+    if ids is None:
+        rows = db.execute(f"SELECT {COLUMNS} FROM places ORDER BY id")
+    else:  # JSON: one bound parameter for any number of ids
+        possible = json.dumps([place for place in ids if abs(place) < ID_LIMIT])
+        query = f"SELECT {COLUMNS} FROM places WHERE id IN (SELECT value FROM json_each(?)) ORDER BY id"
+        rows = db.execute(query, (possible,))
+    places = {row[0]: _place(path, PlaceRow._make(row), names) for row in rows}
+    if ids is not None:
+        missing = next((place for place in ids if place not in places), None)
+        if missing is not None:
+            raise VprError(f"{path}: has no place {missing}")
+    elif len(places) != (count := read_tally(db)[0]):
+        raise damage_error(path, f"it has {len(places)} places, {count} were written")
+    return places
+
+
+def _place(path: Path, row: PlaceRow, names: Mapping[int, str]) -> Place:
+    if not row.pose_is_intact() or not row.text_is_intact():
+        raise damage_error(path, f"place {row.id} does not match its checksum")
+    if row.traverse not in names:
+        raise damage_error(path, f"the traverse of place {row.id} is missing")
+    return row.place(names[row.traverse])
+
+
+def select_thumbnail(path: Path, db: sqlite3.Connection, place: int) -> bytes | None:
+    """The JPEG of a place, None if none was stored."""
+    place = int(place)
+    columns = db.execute(_SELECT_WITH_JPEG, (place,)).fetchone() if abs(place) < ID_LIMIT else None
+    if columns is None:
+        raise VprError(f"{path}: has no place {place}")
+    row, jpeg = PlaceRow._make(columns[:-1]), columns[-1]
+    if not row.text_is_intact():  # a damaged row may deny that there is a thumbnail
+        raise damage_error(path, f"place {place} does not match its checksum")
+    if row.thumbnail is None:
+        return None
+    if not isinstance(jpeg, bytes) or zlib.crc32(jpeg) != row.thumbnail:
+        raise damage_error(path, f"the thumbnail of place {place} does not match its checksum")
+    return jpeg
+
+
+def select_descriptors(path: Path, db: sqlite3.Connection, dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+    """All ids int64 [n] and descriptors float16 [n, d_max]."""
+    ids: list[NDArray[np.int64]] = [np.empty(0, np.int64)]
+    descriptors: list[NDArray[np.float16]] = [np.empty((0, dim), DESCRIPTOR)]
+    checksums = 0
+    for keys, batch, batch_checksums in select_batches(path, db, dim):
+        ids.append(keys["id"])
+        descriptors.append(batch)
+        checksums += batch_checksums
+    all_ids = np.concatenate(ids)
+    if (len(all_ids), checksums) != read_tally(db)[:2]:
+        raise damage_error(path, "places are missing")
+    return all_ids, np.concatenate(descriptors)
+
+
+def select_batches(path: Path, db: sqlite3.Connection, dim: int, after: int = -1) -> Iterator[Batch]:
+    """Places with ids above ``after``, by id, some thousand at a time.
+
+    Yields:
+        keys [n] with the fields ``id``, ``traverse`` and ``numbers`` [8] (stamp and pose, NaN where unknown); descriptors
+        float16 [n, d_max]; the sum of all their checksums.
+    """
+    rows = db.execute(_SELECT_BATCH, (after,))
+    while batch := rows.fetchmany(_BATCH):
+        keys = np.empty(len(batch), _KEY)
+        try:
+            keys["id"] = [row[0] for row in batch]
+            keys["traverse"] = [row[1] for row in batch]
+            keys["numbers"] = np.array([row[2:10] for row in batch], np.float64)  # None becomes NaN
+            checksums = sum(row[10] + row[11] for row in batch)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise damage_error(path, "a stamp, a pose or a checksum is not a number") from error
+        yield keys, _checked_descriptors(path, dim, keys, batch), checksums
+
+
+def _checked_descriptors(path: Path, dim: int, keys: NDArray[Any], batch: list[Any]) -> NDArray[np.float16]:
+    packed, length, size = keys.tobytes(), _KEY.itemsize, dim * DESCRIPTOR.itemsize
+    for at, row in enumerate(batch):
+        place, checksum, descriptor = row[0], row[10], row[12]
+        if not isinstance(descriptor, bytes) or len(descriptor) != size:
+            raise damage_error(path, f"place {place} has no descriptor of {size} bytes")
+        if zlib.crc32(descriptor, zlib.crc32(packed[at * length : (at + 1) * length])) != checksum:
+            raise damage_error(path, f"place {place} does not match its checksum")
+    descriptors = np.frombuffer(b"".join(row[12] for row in batch), DESCRIPTOR).reshape(len(batch), dim)
+    if not np.isfinite(descriptors).all():
+        raise damage_error(path, "a descriptor holds numbers that are not finite")
+    return descriptors

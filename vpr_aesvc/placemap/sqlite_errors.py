@@ -1,0 +1,53 @@
+"""SQLite's exceptions as :class:`VprError`: what happened to the map, and what to do."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from vpr_aesvc.errors import VprError
+
+BUSY_SECONDS = 10.0  # a writer waits so long for another writer
+DAMAGED = (
+    sqlite3.DatabaseError,
+    OverflowError,
+    UnicodeDecodeError,
+)  # the sqlite3 module raises these for damaged files
+
+
+def damage_error(path: Path, problem: object) -> VprError:
+    """The error for a map that was changed outside this library."""
+    return VprError(
+        f"{path}: the map is damaged ({problem}); `vpr map check` lists the damage, `vpr map salvage` saves the intact places"
+    )
+
+
+@contextmanager
+def vpr_errors(path: Path) -> Iterator[None]:
+    """Raises SQLite's errors of the block as VprError."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        message = str(error)
+        if "locked" in message or "busy" in message:
+            raise VprError(
+                f"{path}: another process has been writing for {BUSY_SECONDS:.0f} s; nothing was changed, try again later"
+            ) from error
+        if "disk is full" in message:
+            raise VprError(f"{path}: the disk is full; nothing was changed, free some space and try again") from error
+        if "readonly" in message:
+            raise VprError(
+                f"{path}: the map is read-only here; make the file and its folder writable, or copy the map with `vpr map backup`"
+            ) from error
+        if "disk I/O error" in message:
+            name = getattr(error, "sqlite_errorname", "") or error  # the name exists from Python 3.11 on
+            raise VprError(
+                f"{path}: the disk reported an error ({name}); nothing was changed, check the disk and its free space"
+            ) from error
+        raise damage_error(path, error) from error
+    except sqlite3.ProgrammingError as error:
+        raise VprError(f"{path}: the map is closed; open it again") from error
+    except DAMAGED as error:
+        raise damage_error(path, error) from error
