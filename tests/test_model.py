@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import pytest
 
-from vpr_aesvc.datasets import open_input
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
@@ -86,7 +86,7 @@ from vpr_aesvc import Describer, PlaceMap, read_image
 with PlaceMap.open({str(drawn_map)!r}) as place_map:
     describer = Describer.open(place_map.model_path)
     place_map.require(describer)
-    assert place_map.search(describer.describe(read_image({str(image)!r})))[0][0].place.id == 1
+    assert place_map.search(describer.describe(read_image({str(image)!r})))[0].place.id == 1
 """)
 
 

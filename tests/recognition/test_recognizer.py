@@ -23,7 +23,7 @@ def test_later_laps_are_recognized_and_other_places_are_not(described, lap, toy)
         assert others[0].message == "other streets" and not any(one.accepted for one in others)
         assert max(one.inliers for one in others) < 12
         # What was learned lies in the file: another one reads it, and says the same.
-        assert place_map.learned("inliers")["places"] == first
+        assert place_map.learned_parameters("inliers")["places"] == first
         again = Recognizer(place_map, describer)
         assert again.recognize(frames[first], descriptor=descriptors[first]).probability == found[0].probability
 
@@ -94,7 +94,7 @@ def test_places_that_go_and_poses_that_change(described, lap, tmp_path):
         recognizer = Recognizer(place_map, describer, RecognizerSettings(geometry=False))
         recognizer.recognize(frames[first], descriptor=descriptors[first])
         place_map.set_poses({place: Pose(float(place), 0.0) for place in range(1, first + 1)})
-        assert place_map.learned("similarities/576") is None or describer.dim != 576
+        assert place_map.learned_parameters("similarities/576") is None or describer.dim != 576
         found = recognizer.recognize(frames[first + 1], descriptor=descriptors[first + 1])
         assert found.pose == Pose(float(found.best.place.id), 0.0) and found.message is None
         place_map.remove([found.best.place.id])

@@ -75,7 +75,7 @@ def test_descriptors_of_64_numbers(described, ie_tower, mobilenet, tmp_path, toy
         recognizer = Recognizer(place_map, describer, RecognizerSettings(size=64))
         found = recognized(recognizer, frames[first:], descriptors[first:])
         assert describer.dim > 64 and recognizer.snapshot.descriptors.shape == (first, 64)
-        assert place_map.learned("similarities/64") is not None
+        assert place_map.learned_parameters("similarities/64") is not None
         others = [recognizer.recognize(frame) for frame in open_input(toy).frames]
     right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
     accepted = np.array([one.accepted for one in found])
@@ -118,11 +118,11 @@ def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
         assert recognizer.learned.null is null and during.best is not None and len(recognizer.snapshot) == 40
         recognizer.prepare()  # waits
         assert recognizer.learned.null.places == 40
-        assert [place_map.learned(name)["places"] for name in (f"similarities/{describer.dim}", "inliers")] == [40, 40]
+        assert [place_map.learned_parameters(name)["places"] for name in (f"similarities/{describer.dim}", "inliers")] == [40, 40]
         with PlaceMap.open(place_map.path) as again:
             at_once = Recognizer(again, describer)
-            again.learn("inliers", None)
-            again.learn(f"similarities/{describer.dim}", None)
+            again.store_learned_parameters("inliers", None)
+            again.store_learned_parameters(f"similarities/{describer.dim}", None)
             at_once.prepare()
         assert at_once.learned.null == recognizer.learned.null
         assert at_once.learned.inlier_model == recognizer.learned.inlier_model
