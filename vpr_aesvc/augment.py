@@ -1,4 +1,4 @@
-"""Views of an image as another visit might see it: from a little to the side, in other light, with someone in the way."""
+"""Augmented views of an image, which simulate another visit: another viewpoint, other light, people in the image."""
 
 from __future__ import annotations
 
@@ -8,41 +8,43 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_CORNER = 0.12  # how far a corner may move in, as part of the side: about a meter to the side in a corridor
-_LIGHT_GRID = (3, 4)  # the light changes smoothly over the image, as where the sun or a lamp has moved
-_LIGHT = 0.4  # standard deviation of the log of the light, part common to the image and part local
-_TINT = 0.1  # of the log gain of each color
-_PASSERS_BY = 3  # at the most
-_PASSER_BY = (0.06, 0.2), (0.15, 0.5)  # width and height, parts of the image's
-
-
-_VERSION = 1  # raise it with any change to this file that changes a view
+_CORNER = 0.12  # largest shift of a corner, as a fraction of the side: about one meter to the side in a corridor
+_LIGHT_GRID = (3, 4)  # control points of the light: it changes smoothly, as when the sun or a lamp moves
+_LIGHT = 0.4  # standard deviation of the log gain, half global and half local
+_TINT = 0.1  # standard deviation of the log gain of each color
+_MAX_OCCLUSIONS = 3
+_OCCLUSION_WIDTH, _OCCLUSION_HEIGHT = (0.06, 0.2), (0.15, 0.5)  # fractions of the image's width and height
+_VERSION = 1  # increase it with every change that changes a view
 
 
 def view_seed(label: str, seed: int, k: int) -> tuple[int, int, int, int]:
-    """What the random numbers of the ``k``-th view of an image start from: its name, not its place in a list."""
+    """The random seed of the ``k``-th view of an image. It depends on the image's label, not on its position in a list."""
     return _VERSION, seed, zlib.crc32(label.encode("utf-8", "replace")), k
 
 
+def make_view(image: NDArray[np.uint8], label: str, seed: int = 0, k: int = 0) -> NDArray[np.uint8]:
+    """The ``k``-th view of the RGB uint8 image [H, W, 3] with this label, of the same shape."""
+    return view_of(image, np.random.default_rng(view_seed(label, seed, k)))
+
+
 def view_of(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """One view of an RGB uint8 image [H, W, 3], of the same shape. ``random`` decides everything, and first of all how much
-    another visit differs: from hardly to very much, evenly."""
+    """A random view of an RGB uint8 image [H, W, 3], of the same shape. Its strength is uniform between no and full change."""
     strength = random.uniform()
-    view = _moved(image, random).astype(np.float32)
+    view = _warped(image, random).astype(np.float32)
     view *= _light(view.shape[:2], strength, random)
-    _put_passers_by(view, round(strength * random.uniform(0, _PASSERS_BY)), random)
+    _draw_occlusions(view, round(strength * random.uniform(0, _MAX_OCCLUSIONS)), random)
     return np.clip(view, 0, 255).astype(np.uint8)
 
 
-def _moved(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """The corners of a random quadrilateral inside the image become the corners of the view."""
+def _warped(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
+    """A random perspective warp: a quadrilateral inside the image fills the view."""
     rows, columns = image.shape[:2]
     inward = random.uniform(0, _CORNER, (4, 2)) * [columns, rows]
     corners = np.array([[0, 0], [columns, 0], [columns, rows], [0, rows]], np.float32)
     source = (corners + np.array([[1, 1], [-1, 1], [-1, -1], [1, -1]]) * inward).astype(np.float32)
     warp = cv2.getPerspectiveTransform(source, corners)
-    moved = cv2.warpPerspective(image, warp, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-    return np.asarray(moved, np.uint8)
+    warped = cv2.warpPerspective(image, warp, (columns, rows), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(warped, np.uint8)
 
 
 def _light(shape: tuple[int, ...], strength: float, random: np.random.Generator) -> NDArray[np.float32]:
@@ -53,11 +55,11 @@ def _light(shape: tuple[int, ...], strength: float, random: np.random.Generator)
     return np.exp(smooth[:, :, None] + tint[None, None]).astype(np.float32)
 
 
-def _put_passers_by(view: NDArray[np.float32], count: int, random: np.random.Generator) -> None:
-    """Upright ellipses of one color, standing in the lower part of the image."""
+def _draw_occlusions(view: NDArray[np.float32], count: int, random: np.random.Generator) -> None:
+    """Draws upright ellipses of one color in the lower part of the image, in place of people."""
     rows, columns = view.shape[:2]
     for _ in range(count):
-        width, height = (random.uniform(*span) * side for span, side in zip(_PASSER_BY, (columns, rows), strict=True))
+        width, height = random.uniform(*_OCCLUSION_WIDTH) * columns, random.uniform(*_OCCLUSION_HEIGHT) * rows
         center = int(random.uniform(0, columns)), int(random.uniform(0.45, 0.85) * rows)
         color = random.uniform(20, 200, 3).tolist()
         cv2.ellipse(view, center, (max(1, int(width / 2)), max(1, int(height / 2))), 0, 0, 360, color, -1)

@@ -1,4 +1,4 @@
-"""Image -> descriptor. Runs in numpy; torch is touched only where the backbone itself needs it."""
+"""Image -> descriptor. Uses numpy; only a Hugging Face backbone needs torch."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ Described = tuple[list[int], NDArray[np.float32], "list[NDArray[np.uint8]] | Non
 
 
 class Describer:
-    """A model, ready to use: a trained one (backbone and projection) or a robot model (one graph).
+    """An opened model: a trained one (backbone and projection) or a robot model (one graph).
 
     Attributes:
+        projection: None for a robot model, whose graph computes descriptors.
         dim: the full descriptor size.
-        sizes: the sizes a descriptor may be cut to, ascending; the last is ``dim``.
-        fingerprint: two models with the same one give the same descriptors.
-        family: two models with the same one share maps. A robot model that passed its check is of its original's family.
+        sizes: valid prefix sizes, ascending; the last is ``dim``.
+        fingerprint: models with the same fingerprint give the same descriptors.
+        family: models of the same family can use the same maps. A robot model that passed its check is of its original's family.
         precision: ``fp32``, ``fp16`` or ``int8``.
-        provider: what runs the graph, ``cpu`` where there is none.
+        provider: execution provider of the graph, ``cpu`` if there is no graph.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Describer:
     ) -> None:
         self.path = path
         self.manifest = manifest
-        self.projection = projection  # None: the backbone gives descriptors
+        self.projection = projection
         self.backbone = backbone
         self.sizes = tuple(manifest.sizes)
         self.dim = self.sizes[-1]
@@ -52,57 +53,52 @@ class Describer:
     def open(
         cls, path: Path | str, backbone: Backbone | None = None, *, provider: str = "cpu", threads: int | None = None
     ) -> Describer:
-        """Opens a model folder, as `vpr train` or `vpr export` wrote it.
+        """Opens a model folder of `vpr train` or `vpr export`.
 
         Args:
-            backbone: one that is open already, such as embeddings computed elsewhere; by default the one the model names.
-            provider: where a graph runs: ``cpu``, ``cuda``, ``tensorrt`` or ``openvino``; several with commas between, the
-                first that is there is used, with a warning that names those that are not.
-            threads: of a graph on the CPU; by default the cores that this process may run on.
+            backbone: an open backbone, such as precomputed embeddings; by default the one that the model names.
+            provider, threads: of a graph, see :func:`vpr_aesvc.runtime.open_session`.
 
         Raises:
-            VprError: not a model, damaged, its backbone is missing or no longer the same, or no such provider here.
+            VprError: not a model, damaged, its backbone is missing or has changed, or the provider is not available.
         """
         path = Path(path)
         content = read_manifest(path)
         if is_robot_model(content):
             if backbone is not None:
-                raise VprError(f"{path}: is a robot model, which describes images only; use the trained model here")
+                raise VprError(f"{path}: is a robot model, which describes images only; use the trained model instead")
             robot_manifest, graph = load_robot_model(path, content)
             return cls(path, robot_manifest, None, RobotModel(path, robot_manifest, graph, provider, threads))
         manifest, projection = load_model(path)
-        known = manifest.backbone
+        info = manifest.backbone
         try:
-            backbone = backbone or open_backbone(known.spec, provider, threads, known.fingerprint)
+            backbone = backbone or open_backbone(info.spec, provider, threads, info.fingerprint)
         except VprError as error:
             raise VprError(
-                f"{path}: its backbone cannot be opened: {error}; it was trained on {known.spec} with fingerprint "
-                f"{known.fingerprint}, so bring the old weights back or train again"
+                f"{path}: its backbone cannot be opened: {error}; it was trained on {info.spec} with fingerprint "
+                f"{info.fingerprint}, so restore the old weights or train again"
             ) from error
-        if backbone.fingerprint != known.fingerprint:
+        if backbone.fingerprint != info.fingerprint:
             raise VprError(
-                f"{path}: was trained on backbone {known.spec} with fingerprint {known.fingerprint}, "
-                f"which now has {backbone.fingerprint}; bring the old weights back or train again"
+                f"{path}: was trained on backbone {info.spec} with fingerprint {info.fingerprint}, "
+                f"which now has {backbone.fingerprint}; restore the old weights or train again"
             )
         return cls(path, manifest, projection, backbone)
 
     @property
     def trained(self) -> Manifest:
-        """How a trained model came about.
+        """The manifest of a trained model.
 
         Raises:
-            VprError: this is a robot model, which keeps only what it needs to run.
+            VprError: this is a robot model, which has no record of the training.
         """
         if isinstance(self.manifest, RobotManifest):
-            raise VprError(f"{self.path}: is a robot model; how it was trained stands in the original's model.json")
+            raise VprError(f"{self.path}: is a robot model; the training record is in the original's model.json")
         return self.manifest
 
     def warm_up(self, rounds: int = 3) -> float:
-        """Describes a gray frame ``rounds`` times, so that the first real one is not slow: memory is taken, kernels are
-        chosen, TensorRT builds its engine.
-
-        Returns:
-            how long the last one took, in milliseconds.
+        """Describes a gray frame ``rounds`` times, so that the first real frame is not slow (memory allocation, kernel selection,
+        TensorRT engine build). Returns the duration of the last round in milliseconds.
         """
         frame = np.full((480, 640, 3), 128, np.uint8)
         for _ in range(max(1, rounds)):
@@ -111,14 +107,14 @@ class Describer:
         return 1000 * (time.perf_counter() - start)
 
     def describe_frames(self, frames: Sequence[Frame], skipped: list[str]) -> Iterator[Described]:
-        """Frames in order, some at a time: (positions in ``frames``, descriptors float32 [n, d_max], their RGB images). A model of
-        embeddings that were computed elsewhere looks its frames up, and has no images.
+        """Describes frames in order, in batches: (positions in ``frames``, descriptors float32 [n, dim], RGB images). With precomputed
+        embeddings there are no images.
 
         Args:
-            skipped: gets one clear line for each frame that could not be read and is left out.
+            skipped: gets one line for each frame that could not be read.
 
         Raises:
-            VprError: no frame could be read, or one has no embedding.
+            VprError: no frame could be read, or a frame has no embedding.
         """
         if isinstance(self.backbone, GivenEmbeddings):
             for start in range(0, len(frames), 256):

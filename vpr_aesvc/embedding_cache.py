@@ -1,8 +1,8 @@
-"""Embeddings on disk, so that no image is embedded twice: not after a kill, not for another method, not in another run.
+"""Embeddings on disk: no image is embedded twice, even after a crash, in another run or for another method.
 
-One folder for each backbone, named by its fingerprint, which covers weights, preprocessing and pooling: a changed model never
-meets old embeddings. ``embeddings.f16`` holds unit-norm rows in half precision, and ``index.sqlite`` says which row is whose. Rows
-are on disk before the index names them, so whatever the index names is whole.
+Each backbone has a folder named by its fingerprint (weights, preprocessing, pooling), so a changed backbone never uses old embeddings.
+``embeddings.f16`` holds unit-norm rows in half precision; ``index.sqlite`` maps image keys to rows. Rows are written to disk before
+their index entries, so every indexed row is complete.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
 
@@ -26,7 +26,7 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS by_row ON rows (row)",
 )
-_ASKED_AT_ONCE = 500  # keys in one question; SQLite allows 999 values
+_KEYS_PER_QUERY = 500  # SQLite allows 999 values
 _HALF = np.dtype("<f2")
 
 
@@ -36,21 +36,25 @@ def default_cache() -> Path:
 
 
 def frame_key(frame: Frame, *change: int | str) -> bytes:
-    """What identifies an image: path, size and time of change of its file, or its pixels; ``change`` names a changed view."""
+    """Identifies an image: path, size and modification time of its file, or its pixels. ``change`` identifies an augmented view."""
     digest = hashlib.blake2b(repr(change).encode(), digest_size=16)
-    if frame.image is not None:
-        digest.update(repr(frame.image.shape).encode() + frame.image.tobytes())
+    if frame.image is not None or frame.decode is not None:
+        try:
+            image = image_of(frame)
+            digest.update(repr(image.shape).encode() + image.tobytes())
+        except VprError:  # reported when it is read
+            digest.update(frame.label.encode("utf-8", "replace"))
     elif frame.path is not None:
         try:
             state = frame.path.stat()
             digest.update(os.fsencode(frame.path.resolve()) + f"\0{state.st_size}\0{state.st_mtime_ns}".encode())
-        except OSError:  # no such file: said when it is read
+        except OSError:  # reported when it is read
             digest.update(os.fsencode(frame.path))
     return digest.digest()
 
 
 class InMemory:
-    """The same three methods without a disk, for a run that needs its embeddings once."""
+    """The interface of :class:`EmbeddingCache` in memory, for embeddings that are used once."""
 
     def __init__(self, dim: int) -> None:
         self._dim, self._count = dim, 0
@@ -78,10 +82,10 @@ class EmbeddingCache:
 
     Args:
         folder: holds a folder for each backbone.
-        fingerprint, dim: the backbone's.
+        fingerprint, dim: of the backbone.
 
     Raises:
-        VprError: the folder cannot be written, or holds something else.
+        VprError: the folder cannot be written, or its index is damaged.
     """
 
     def __init__(self, folder: Path, fingerprint: str, dim: int) -> None:
@@ -92,41 +96,43 @@ class EmbeddingCache:
             self._db = sqlite3.connect(self.folder / "index.sqlite", timeout=60, isolation_level=None)
             self._data.touch()
             self._file = self._data.open("r+b")
-            self._db.execute("BEGIN IMMEDIATE")  # no other process appends meanwhile
+            self._db.execute("BEGIN IMMEDIATE")  # blocks appends by other processes
             for statement in _SCHEMA:
                 self._db.execute(statement)
-            # Rows beyond the file's end were lost with it: they are embedded again.
-            whole = os.fstat(self._file.fileno()).st_size // (dim * _HALF.itemsize)
-            self._db.execute("DELETE FROM rows WHERE row >= ?", (whole,))
+            # Rows beyond the end of the file are lost: their images are embedded again.
+            complete_rows = os.fstat(self._file.fileno()).st_size // (dim * _HALF.itemsize)
+            self._db.execute("DELETE FROM rows WHERE row >= ?", (complete_rows,))
             self._db.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
-            raise VprError(f"{self.folder}: the embedding cache cannot be opened ({error}); choose another") from error
+            raise VprError(
+                f"{self.folder}: the embedding cache cannot be opened ({error}); choose another folder with --cache"
+            ) from error
 
     @property
     def _data(self) -> Path:
         return self.folder / "embeddings.f16"
 
     def __len__(self) -> int:
-        return int(self._guarded("SELECT count(*) FROM rows").fetchone()[0])
+        return int(self._execute("SELECT count(*) FROM rows").fetchone()[0])
 
     def rows(self, keys: Sequence[bytes]) -> Rows:
-        """The row of each key, int64 [n]; -1 where it is not there."""
+        """The row of each key, int64 [n]; -1 for an unknown key."""
         known: dict[bytes, int] = {}
-        for at in range(0, len(keys), _ASKED_AT_ONCE):
-            part = keys[at : at + _ASKED_AT_ONCE]
-            asked = ", ".join("?" * len(part))
-            known.update(self._guarded(f"SELECT key, row FROM rows WHERE key IN ({asked})", part).fetchall())
+        for at in range(0, len(keys), _KEYS_PER_QUERY):
+            part = keys[at : at + _KEYS_PER_QUERY]
+            placeholders = ", ".join("?" * len(part))
+            known.update(self._execute(f"SELECT key, row FROM rows WHERE key IN ({placeholders})", part).fetchall())
         return np.array([known.get(key, -1) for key in keys], np.int64)
 
     def append(self, keys: Sequence[bytes], embeddings: NDArray[np.float32]) -> None:
-        """Adds rows; they are on disk when this returns.
+        """Adds rows. They are on disk when this returns.
 
         Raises:
-            VprError: the disk refuses; what was there before stays.
+            VprError: the write fails; earlier rows stay valid.
         """
         data = unit(embeddings).astype(_HALF)
         try:
-            self._db.execute("BEGIN IMMEDIATE")  # one writer at a time picks the next free rows
+            self._db.execute("BEGIN IMMEDIATE")  # only one writer at a time allocates rows
             try:
                 first = self._db.execute("SELECT coalesce(max(row) + 1, 0) FROM rows").fetchone()[0]
                 self._file.seek(first * data.itemsize * self._dim)
@@ -141,18 +147,19 @@ class EmbeddingCache:
                     self._db.execute("ROLLBACK")
                 raise
         except (OSError, sqlite3.Error) as error:
-            said = getattr(error, "strerror", None) or error
+            reason = getattr(error, "strerror", None) or error
             raise VprError(
-                f"{self.folder}: the embedding cache cannot be written ({said}); what it held before is safe. "
-                "Free some space or choose another folder with --cache, then run again to go on from there"
+                f"{self.folder}: the embedding cache cannot be written ({reason}); earlier embeddings are safe. "
+                "Free disk space or choose another folder with --cache, then run again to continue"
             ) from error
 
     def read(self, rows: Rows) -> NDArray[np.floating]:
-        """Rows as float16 [n, D], unit norm: a view of the file where they follow one another, else a copy."""
+        """Rows as float16 [n, D], unit norm: a memory map for consecutive rows, else a copy."""
         if not len(rows):
             return np.empty((0, self._dim), _HALF)
-        whole = self._data.stat().st_size // (self._dim * _HALF.itemsize)  # a kill may have left a torn row after these
-        mapped = np.memmap(self._data, _HALF, "r", shape=(whole, self._dim))
+        # A crash may leave an incomplete row at the end of the file.
+        complete_rows = self._data.stat().st_size // (self._dim * _HALF.itemsize)
+        mapped = np.memmap(self._data, _HALF, "r", shape=(complete_rows, self._dim))
         if np.array_equal(rows, np.arange(rows[0], rows[0] + len(rows))):
             return mapped[rows[0] : rows[0] + len(rows)]
         return np.asarray(mapped[rows])
@@ -164,13 +171,11 @@ class EmbeddingCache:
     def __enter__(self) -> EmbeddingCache:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _guarded(self, query: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+    def _execute(self, query: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         try:
             return self._db.execute(query, values)
         except sqlite3.Error as error:
-            raise VprError(f"{self.folder}: the embedding cache is damaged ({error}); remove that folder") from error
+            raise VprError(f"{self.folder}: the embedding cache is damaged ({error}); delete this folder") from error

@@ -1,10 +1,20 @@
-"""The one exception for what a user can put right."""
+"""The exception for everything that a user can correct."""
 
 from __future__ import annotations
 
 
 class VprError(Exception):
-    """Bad input, said in one line: what was expected, what was found, and what to do next.
+    """Bad input. The message, one line, names what was expected, what was found and what to do next.
 
-    The ``vpr`` command prints the message and exits with code 1; a Python caller catches it. A bug is never a VprError.
+    The ``vpr`` command prints the message and exits with code 1. A bug is never a VprError.
     """
+
+
+def first_line(error: Exception) -> str:
+    """An error message in one line of at most 300 characters; for a pydantic error its first field and message."""
+    from pydantic import ValidationError
+
+    if isinstance(error, ValidationError):
+        first = error.errors()[0]
+        return f"{'.'.join(map(str, first['loc'])) or 'the file'}: {first['msg']}"
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]

@@ -1,4 +1,4 @@
-"""Frames -> embeddings. Images are decoded by other threads while the backbone works; a bad one is skipped and named."""
+"""Frames -> embeddings. Threads decode images while the backbone works. Unreadable images are skipped and listed."""
 
 from __future__ import annotations
 
@@ -6,41 +6,37 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.augment import view_of, view_seed
+from vpr_aesvc.augment import make_view, view_seed
 from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.embedding_cache import EmbeddingCache, InMemory, frame_key
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import read_image
+from vpr_aesvc.images import image_of
 from vpr_aesvc.types import Frame
 
 _BATCH = 16
-_DECODERS = 2
-_MOST_VIEWED = 2000
+_DECODER_THREADS = 2
+_MAX_VIEWED = 2000  # images that get augmented views
 Image = NDArray[np.uint8]
 
 
 @dataclass
 class Reader:
-    """Decodes frames in order, a few ahead of the one asked for; remembers what it had to skip.
-
-    ``skipped`` holds one clear line for each frame that could not be read.
-    """
+    """Decodes frames in order, with read-ahead. ``skipped`` gets one line for each frame that could not be read."""
 
     frames: Sequence[Frame]
     skipped: list[str] = field(default_factory=list)
 
     def __iter__(self) -> Iterator[tuple[int, Image]]:
-        """(position in ``frames``, RGB uint8 image), without the frames that could not be read."""
-        ahead = 2 * _BATCH
-        with ThreadPoolExecutor(_DECODERS) as pool:
+        """(position in ``frames``, RGB uint8 image) of each readable frame."""
+        with ThreadPoolExecutor(_DECODER_THREADS) as pool:
             numbered = iter(enumerate(self.frames))
-            waiting = deque((at, pool.submit(image_of, frame)) for at, frame in islice(numbered, ahead))
+            waiting = deque((at, pool.submit(image_of, frame)) for at, frame in islice(numbered, 2 * _BATCH))
             while waiting:
                 at, result = waiting.popleft()
                 waiting.extend((later, pool.submit(image_of, frame)) for later, frame in islice(numbered, 1))
@@ -50,21 +46,28 @@ class Reader:
                     self.skipped.append(str(error))
 
     def batches(self) -> Iterator[tuple[list[int], list[Image]]]:
-        """The same, sixteen at a time."""
+        """(positions, images) of 16 readable frames at a time."""
         rows = iter(self)
         while batch := list(islice(rows, _BATCH)):
             yield [at for at, _ in batch], [image for _, image in batch]
 
     def require_one(self) -> None:
-        """Raises VprError if no frame at all could be read."""
+        """Raises VprError if no frame could be read."""
         if self.skipped and len(self.skipped) >= len(self.frames):
             raise VprError(f"none of the {len(self.frames)} images could be read; the first: {self.skipped[0]}")
 
 
 @dataclass(frozen=True)
 class Extraction:
-    """Embeddings of the frames that could be read: ``embeddings[i]`` [D] is of ``frames[i]``; float32, or unit-norm float16 in the
-    cache's file. ``views[j]`` is of a changed view of ``frames[view_rows[j]]``."""
+    """Embeddings of the readable frames.
+
+    Attributes:
+        frames: the n readable frames.
+        embeddings: [n, D], float32; with a cache unit-norm float16.
+        views: [m, D], embeddings of augmented views.
+        view_rows: int64 [m], the row in ``frames`` of each view.
+        skipped: one line for each frame that was left out.
+    """
 
     frames: list[Frame]
     embeddings: NDArray[np.floating]
@@ -81,89 +84,89 @@ def extract(
     progress: Callable[[int, int], None] | None = None,
     cache: EmbeddingCache | None = None,
 ) -> Extraction:
-    """Embeds every frame and, for training, ``views`` changed views of it.
+    """Embeds every frame and, for training, ``views`` augmented views of it.
 
     Args:
-        views: changed views of each image; for more than 2,000 frames, of an even choice of 2,000 of them.
-        progress: called with (frames done, frames to do); what the cache holds is not to do.
-        cache: where embeddings are looked for first and kept. The batches are the same whether or not a run was cut short, so
-            the numbers are too.
+        views: augmented views of each image; with more than 2,000 frames, of 2,000 evenly spaced ones.
+        progress: called with (frames done, frames to do), without frames that the cache holds.
+        cache: embeddings are looked up here and added. The batches, and so the numbers, are the same after an interruption.
 
     Raises:
-        VprError: no image could be read, or the cache's disk refuses.
+        VprError: no image could be read, or the cache cannot be written.
     """
     if isinstance(backbone, GivenEmbeddings):
-        given = backbone.look_up(frames)
-        return Extraction(list(frames), given, given[:0], np.empty(0, np.int64), [])
+        embeddings = backbone.look_up(frames)
+        return Extraction(list(frames), embeddings, embeddings[:0], np.empty(0, np.int64), [])
     store = InMemory(backbone.dim) if cache is None else cache
-    viewed = range(len(frames)) if views else range(0)
-    if len(viewed) > _MOST_VIEWED:
-        viewed = np.linspace(0, len(frames) - 1, _MOST_VIEWED).astype(np.int64).tolist()
     keys = [frame_key(frame) for frame in frames]
-    # A view is the same wherever its image stands in the input.
-    view_keys = {
-        at: [frame_key(frames[at], *view_seed(frames[at].label, seed, k)) for k in range(views)] for at in viewed
-    }
-    new_originals = store.rows(keys) < 0
-    new_views = np.zeros(len(frames), bool)
-    every_view = [key for wanted in view_keys.values() for key in wanted]
-    if every_view:
-        new_views[list(view_keys)] = (store.rows(every_view).reshape(-1, views) < 0).any(1)
-    missing = np.flatnonzero(new_originals | new_views)
+    view_keys = _view_keys(frames, views, seed)
+    new_images, new_views = store.rows(keys) < 0, _lacks_view(store, view_keys, len(frames))
+    missing = np.flatnonzero(new_images | new_views)
     reader = Reader([frames[int(at)] for at in missing])
-
-    def embed(found: list[tuple[bytes, Image, str]]) -> None:
-        if not found:
-            return
-        embeddings = backbone.embed([image for _, image, _ in found])
-        whole = np.isfinite(embeddings).all(1)
-        reader.skipped += [
-            f"{found[at][2]}: the backbone gave numbers that are not finite" for at in np.flatnonzero(~whole)
+    for positions, images in reader.batches():
+        batch = [(int(missing[at]), image) for at, image in zip(positions, images, strict=True)]
+        originals = [(keys[at], image, frames[at].label) for at, image in batch if new_images[at]]
+        reader.skipped += _embed(backbone, originals, store)
+        augmented = [
+            (key, make_view(image, frames[at].label, seed, k), frames[at].label)
+            for at, image in batch
+            if new_views[at]
+            for k, key in enumerate(view_keys[at])
         ]
-        store.append([found[at][0] for at in np.flatnonzero(whole)], embeddings[whole])
-
-    for batch, images in reader.batches():
-        of_batch = [(int(missing[at]), image) for at, image in zip(batch, images, strict=True)]
-        embed([(keys[at], image, frames[at].label) for at, image in of_batch if new_originals[at]])
-        embed(
-            [
-                (
-                    view_keys[at][k],
-                    view_of(image, np.random.default_rng(view_seed(frames[at].label, seed, k))),
-                    frames[at].label,
-                )
-                for at, image in of_batch
-                if new_views[at]
-                for k in range(views)
-            ]
-        )
+        reader.skipped += _embed(backbone, augmented, store)
         if progress:
-            progress(batch[-1] + 1, len(missing))
+            progress(positions[-1] + 1, len(missing))
+    if (store.rows(keys) < 0).all():
+        reader.require_one()
+    return _collect(store, frames, keys, view_keys, reader.skipped)
+
+
+def _view_keys(frames: Sequence[Frame], views: int, seed: int) -> dict[int, list[bytes]]:
+    """Position of a frame -> the keys of its views. A view depends on the frame's label, not on its position."""
+    positions = range(len(frames)) if views else range(0)
+    if len(positions) > _MAX_VIEWED:
+        positions = np.linspace(0, len(frames) - 1, _MAX_VIEWED).astype(np.int64).tolist()
+    return {
+        at: [frame_key(frames[at], *view_seed(frames[at].label, seed, k)) for k in range(views)] for at in positions
+    }
+
+
+def _lacks_view(store: InMemory | EmbeddingCache, view_keys: dict[int, list[bytes]], count: int) -> NDArray[np.bool_]:
+    """bool [count]: frames of which at least one view is not stored."""
+    lacks = np.zeros(count, bool)
+    if view_keys:
+        rows = store.rows(list(chain.from_iterable(view_keys.values())))
+        lacks[list(view_keys)] = (rows.reshape(len(view_keys), -1) < 0).any(1)
+    return lacks
+
+
+def _embed(backbone: Backbone, items: list[tuple[bytes, Image, str]], store: InMemory | EmbeddingCache) -> list[str]:
+    """Embeds (key, image, label) as one batch and stores the finite embeddings. Returns a line for each of the others."""
+    if not items:
+        return []
+    embeddings = backbone.embed([image for _, image, _ in items])
+    finite = np.isfinite(embeddings).all(1)
+    store.append([items[at][0] for at in np.flatnonzero(finite)], embeddings[finite])
+    return [f"{items[at][2]}: the backbone gave numbers that are not finite" for at in np.flatnonzero(~finite)]
+
+
+def _collect(
+    store: InMemory | EmbeddingCache,
+    frames: Sequence[Frame],
+    keys: list[bytes],
+    view_keys: dict[int, list[bytes]],
+    skipped: list[str],
+) -> Extraction:
+    """Reads back what is stored of the frames."""
     rows = store.rows(keys)
     kept = np.flatnonzero(rows >= 0)
-    if not len(kept):
-        reader.require_one()
     row_of = {int(at): row for row, at in enumerate(kept)}
-    of_views = [(row_of[at], key) for at, wanted in view_keys.items() if at in row_of for key in wanted]
-    here = store.rows([key for _, key in of_views]) >= 0
-    of_views = [found for found, known in zip(of_views, here, strict=True) if known]
+    views = [(row_of[at], key) for at, own_keys in view_keys.items() if at in row_of for key in own_keys]
+    stored = store.rows([key for _, key in views])
     return Extraction(
-        [frames[int(at)] for at in kept],
-        store.read(rows[kept]),
-        store.read(store.rows([key for _, key in of_views])),
-        np.array([row for row, _ in of_views], np.int64),
-        reader.skipped,
+        frames=[frames[int(at)] for at in kept],
+        embeddings=store.read(rows[kept]),
+        views=store.read(stored[stored >= 0]),
+        view_rows=np.array([row for (row, _), at in zip(views, stored, strict=True) if at >= 0], np.int64),
+        skipped=skipped,
     )
-
-
-def image_of(frame: Frame) -> Image:
-    """The frame's image, RGB uint8 [H, W, 3].
-
-    Raises:
-        VprError: it cannot be read.
-    """
-    if frame.image is not None:
-        return frame.image
-    if frame.path is None:
-        raise VprError(f"{frame.label}: the frame has neither an image nor a path")
-    return read_image(frame.path)

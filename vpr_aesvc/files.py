@@ -1,4 +1,4 @@
-"""Output that is there whole or not at all: written beside its final name, then renamed."""
+"""Atomic output: written under a temporary name in the same folder, then renamed. It is complete or absent."""
 
 from __future__ import annotations
 
@@ -13,30 +13,28 @@ from vpr_aesvc.errors import VprError
 
 
 def check_free(path: Path, what: str) -> None:
-    """Refuses an output path that exists, or whose folder does not or cannot be written: before a long run, not after it.
+    """Checks an output path before a long run.
 
     Raises:
-        VprError: so.
+        VprError: the path exists, or its folder does not exist or cannot be written.
     """
-    try:
+    with _os_errors_named(path, what):
         if path.exists() or path.is_symlink():
             raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
         if not path.absolute().parent.is_dir():
-            raise VprError(f"{path}: the folder {path.absolute().parent} does not exist")
+            raise VprError(f"{path}: the folder {path.absolute().parent} does not exist; create it first")
         with tempfile.TemporaryFile(dir=path.absolute().parent):
             pass
-    except OSError as error:
-        raise VprError(f"{path}: the {what} cannot be written ({error.strerror or error})") from error
 
 
 @contextmanager
 def new_folder(path: Path, what: str) -> Iterator[Path]:
-    """A folder to fill, which gets the name ``path`` when the block ends well and disappears when it does not.
+    """A temporary folder, renamed to ``path`` when the block succeeds and removed when it fails.
 
     Raises:
-        VprError: the disk refuses.
+        VprError: a write fails.
     """
-    try:
+    with _os_errors_named(path, what):
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.absolute().parent))
         try:
             partial.chmod(0o755)  # mkdtemp makes folders that only their owner can read
@@ -44,24 +42,29 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
             partial.rename(path)
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    except OSError as error:
-        raise VprError(f"{path}: the {what} cannot be written ({error.strerror or error})") from error
 
 
 def write_file(path: Path, content: bytes, what: str) -> None:
-    """Writes or replaces a file; a failure leaves what was there.
+    """Writes or replaces a file. After a failure the previous content is unchanged.
 
     Raises:
-        VprError: the disk refuses.
+        VprError: a write fails.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())  # else a power cut after the rename could leave an empty file under the final name
-        partial.replace(path)
-    except OSError as error:
-        raise VprError(f"{path}: the {what} cannot be written ({error.strerror or error})") from error
+        with _os_errors_named(path, what):
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())  # else a power failure after the rename could leave an empty file
+            partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def _os_errors_named(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise VprError(f"{path}: the {what} cannot be written ({error.strerror or error})") from error

@@ -1,4 +1,4 @@
-"""Short content hashes: two things with the same fingerprint give the same numbers."""
+"""Short content hashes: objects with the same fingerprint give the same numbers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 
 def fingerprint(*parts: str | bytes | Path | NDArray[np.generic]) -> str:
-    """Sixteen hex digits of SHA-256 over the parts in order. A Path stands for the bytes of its file, an array for its
-    dtype, shape and bytes. Each part is preceded by its length, so that no two lists of parts run together."""
+    """The first 16 hex digits of SHA-256 over the parts in order. A Path stands for the bytes of its file, an array for its dtype, shape
+    and bytes. The length precedes each part, so different lists of parts cannot give the same bytes."""
     digest = hashlib.sha256()
     for part in parts:
         if isinstance(part, Path):

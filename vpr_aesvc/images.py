@@ -1,4 +1,4 @@
-"""Decode, color, resize, normalize. Inside the library an image is always RGB uint8 [H, W, 3]."""
+"""Image decoding, color conversion, resizing and normalization. Inside the library an image is always RGB uint8 [H, W, 3]."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Frame
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
@@ -25,10 +26,10 @@ _INTERPOLATION = {
 
 
 class Preprocess(BaseModel):
-    """How an encoder wants its image. Two resize rules, by name:
+    """The preprocessing of an encoder. Two resize rules:
 
-    - ``square``: stretched to ``height`` x ``width``, the aspect ratio is not kept;
-    - ``crop``: the short side becomes ``short_side`` pixels, then the center ``height`` x ``width`` is cut out.
+    - ``square``: stretches to ``height`` x ``width``; the aspect ratio is not kept;
+    - ``crop``: resizes the short side to ``short_side`` pixels, then crops the center ``height`` x ``width``.
 
     Then ``(pixel * scale - mean) / std`` for each of R, G, B.
     """
@@ -58,11 +59,11 @@ class Preprocess(BaseModel):
         return tensor
 
     def resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """RGB uint8 [H, W, 3] -> RGB uint8 [height, width, 3], by the named rule."""
+        """RGB uint8 [H, W, 3] -> RGB uint8 [height, width, 3]."""
         if self.resize == "square":
             return resize(image, self.height, self.width, self.interpolation)
         rows, columns = image.shape[:2]
-        # Never smaller than the crop, whatever the rounding and however narrow the image is.
+        # At least as large as the crop, also after rounding and for narrow images.
         short = self.short_side or max(self.height, self.width)
         ratio = max(short / min(rows, columns), self.height / rows, self.width / columns)
         size = max(round(rows * ratio), self.height), max(round(columns * ratio), self.width)
@@ -75,7 +76,7 @@ class Preprocess(BaseModel):
 def _tables(
     scale: float, mean: tuple[float, float, float], std: tuple[float, float, float]
 ) -> tuple[NDArray[np.float32], ...]:
-    """What each of the 256 values of a pixel becomes, for R, G and B: looked up, it costs a fraction of the arithmetic."""
+    """Lookup tables of the 256 pixel values for R, G and B: much faster than the arithmetic for each pixel."""
     values = np.arange(256, dtype=np.float32)[:, None]
     gain = np.float32(scale) / np.asarray(std, np.float32)
     offset = np.asarray(mean, np.float32) / np.asarray(std, np.float32)
@@ -83,8 +84,8 @@ def _tables(
 
 
 def resize(image: NDArray[np.uint8], height: int, width: int, interpolation: str = "cubic") -> NDArray[np.uint8]:
-    """Resizes to ``height`` x ``width``. Where an axis shrinks by more than two, pixels are averaged instead:
-    a four- or sixteen-point kernel would then skip pixels, and fine texture would alias into the embedding."""
+    """Resizes to ``height`` x ``width``. If an axis shrinks by more than a factor of two, pixels are averaged: the other kernels
+    would skip pixels and cause aliasing."""
     if image.shape[:2] == (height, width):
         return image
     shrink = max(image.shape[0] / height, image.shape[1] / width)
@@ -93,9 +94,9 @@ def resize(image: NDArray[np.uint8], height: int, width: int, interpolation: str
 
 
 def as_rgb(image: NDArray[np.uint8], color: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
-    """Any usual array to RGB uint8 [H, W, 3]: gray [H, W] or [H, W, 1] is repeated, alpha [H, W, 4] is dropped.
+    """Converts gray [H, W] or [H, W, 1], color [H, W, 3] or color with alpha [H, W, 4] to RGB uint8 [H, W, 3].
 
-    ``color`` says how a three- or four-channel array is ordered; OpenCV's own functions give ``bgr``.
+    ``color`` is the channel order of the array; OpenCV functions return ``bgr``.
 
     Raises:
         VprError: not uint8, empty, or not 1, 3 or 4 channels.
@@ -114,10 +115,10 @@ def as_rgb(image: NDArray[np.uint8], color: Literal["rgb", "bgr"] = "rgb") -> ND
 
 
 def read_image(path: Path | str) -> NDArray[np.uint8]:
-    """Decodes a file to RGB uint8 [H, W, 3], upright (EXIF orientation applied).
+    """Decodes a file to RGB uint8 [H, W, 3]; the EXIF orientation is applied.
 
     Raises:
-        VprError: the file is missing, truncated, or not an image that OpenCV decodes.
+        VprError: the file is missing, truncated, or not an image that OpenCV can decode.
     """
     path = Path(path)
     try:
@@ -127,14 +128,29 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     return decode_image(data, str(path))
 
 
+def image_of(frame: Frame) -> NDArray[np.uint8]:
+    """The image of a frame, RGB uint8 [H, W, 3], decoded or read if needed.
+
+    Raises:
+        VprError: the image cannot be read, or the frame has none.
+    """
+    if frame.image is not None:
+        return as_rgb(frame.image)
+    if frame.decode is not None:
+        return frame.decode()
+    if frame.path is None:
+        raise VprError(f"{frame.label}: the frame has neither an image nor a path")
+    return read_image(frame.path)
+
+
 def decode_image(data: bytes, name: str = "image") -> NDArray[np.uint8]:
-    """Like :func:`read_image`, from the file's bytes; ``name`` is used in the error."""
+    """Like :func:`read_image`, from the bytes of the file; ``name`` is for error messages."""
     if _is_truncated(data):
         raise VprError(f"{name}: the file is truncated")
     try:
         bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
     except cv2.error:
-        bgr = None  # OpenCV raises for some damaged headers and returns None for others
+        bgr = None  # OpenCV raises for some damaged headers, for others it returns None
     if bgr is None:
         raise VprError(f"{name}: {'the file is empty' if not data else 'not an image that can be decoded'}")
     return as_rgb(np.asarray(bgr, np.uint8), "bgr")
@@ -149,23 +165,23 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
 
 
 def thumbnail(image: NDArray[np.uint8], longest: int = 240) -> NDArray[np.uint8]:
-    """A copy whose longest side is at most ``longest`` pixels, aspect ratio kept."""
+    """The image scaled down so that its longest side has at most ``longest`` pixels."""
     rows, columns = image.shape[:2]
     ratio = min(1.0, longest / max(rows, columns))
     return resize(image, max(1, round(rows * ratio)), max(1, round(columns * ratio)), "area")
 
 
 def _is_truncated(data: bytes) -> bool:
-    """OpenCV fills the missing part of a cut JPEG or PNG with gray and reports success, so the end is looked for here."""
+    """Whether the end of a JPEG or PNG is missing. OpenCV would fill the missing part with gray and report success."""
     if data.startswith(b"\xff\xd8\xff"):
         at = 2
         while at + 4 <= len(data):
             if data[at] != 0xFF:
-                return False  # not where a marker should be: let the decoder judge
+                return False  # no marker here: the decoder decides
             marker = data[at + 1]
             if marker == 0xFF:  # fill byte
                 at += 1
-            elif marker == 0xDA:  # start of scan: the coded picture follows, in which FF D9 can only be the end
+            elif marker == 0xDA:  # start of scan: in the image data that follows, FF D9 can only be the end
                 return data.find(b"\xff\xd9", at) < 0
             elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
                 at += 2

@@ -1,4 +1,4 @@
-"""The model folder: ``model.json`` (what it is, how it came about) and ``projection.safetensors`` (the weights)."""
+"""The model folder: ``model.json`` (the manifest) and ``projection.safetensors`` (the weights)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.projections.artifact import Projection
@@ -18,7 +18,7 @@ MANIFEST, _WEIGHTS = "model.json", "projection.safetensors"
 
 
 class BackboneInfo(BaseModel):
-    """Which backbone: ``spec`` opens it, ``fingerprint`` tells whether it is still the same."""
+    """The backbone: ``spec`` opens it, ``fingerprint`` verifies it."""
 
     model_config = ConfigDict(extra="forbid")
     spec: str
@@ -27,15 +27,15 @@ class BackboneInfo(BaseModel):
 
 
 class TrainingInfo(BaseModel):
-    """How the projection came about, for people and reports. Nothing here changes a descriptor."""
+    """The record of the training, for people and reports. It does not affect descriptors."""
 
     model_config = ConfigDict(extra="forbid")
     images: int
     skipped: list[str] = []
     seed: int
     why: str
-    isotropic: float = Field(description="part of the mean eigenvalue added to the covariance")
-    view: float = Field(description="weight of the covariance of changes of view")
+    isotropic: float = Field(description="fraction of the mean eigenvalue added to the covariance")
+    view: float = Field(description="weight of the covariance of view changes")
     held_out_scores: dict[str, float] = Field(description="mean reciprocal rank over the sizes on held-out frames")
     terms: dict[str, dict[str, float]] = Field(description="the four AE-SVC terms before (PCA) and after")
     cosine_variance: dict[str, float] = Field(description="variance of the cosines of database pairs before and after")
@@ -52,35 +52,35 @@ class Manifest(BaseModel):
     sizes: list[int] = Field(
         min_length=1, description="descriptor sizes it was trained for, ascending; the last is the full size"
     )
-    fingerprint: str = Field(description="over the backbone and the weights: what changes a descriptor")
+    fingerprint: str = Field(description="over the backbone and the weights")
     training: TrainingInfo
     checksum: str | None = Field(
-        default=None, description="over all of this file but backbone.spec, which may be corrected"
+        default=None, description="over this file without backbone.spec, which a user may correct"
     )
 
     @property
     def family(self) -> str:
-        """Models of one family share maps; a trained model is the first of its own."""
+        """Models of one family can use the same maps."""
         return self.fingerprint
 
     @property
     def precision(self) -> str:
-        """Trained models compute in single precision."""
+        """Precision of the computation."""
         return "fp32"
 
     def expected_checksum(self) -> str:
-        """What ``checksum`` must be."""
-        said = self.model_dump(exclude={"backbone": {"spec"}, "checksum": True})
-        return fingerprint("manifest", json.dumps(said, sort_keys=True))
+        """The correct value of ``checksum``."""
+        content = self.model_dump(exclude={"backbone": {"spec"}, "checksum": True})
+        return fingerprint("manifest", json.dumps(content, sort_keys=True))
 
 
 def model_fingerprint(backbone: str, projection: Projection) -> str:
-    """Over all that changes a descriptor: the backbone's fingerprint and every weight."""
+    """Fingerprint over all that determines a descriptor: the backbone's fingerprint and every weight."""
     return fingerprint("model", backbone, *projection.tensors().values())
 
 
 def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
-    """Writes the folder beside its final name and renames it: it is there whole or not at all.
+    """Writes the folder atomically.
 
     Raises:
         VprError: the path exists or cannot be written.
@@ -93,10 +93,10 @@ def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, object]:
-    """The content of ``model.json``, not validated yet but for being a JSON object.
+    """The JSON object in ``model.json``, not yet validated.
 
     Raises:
-        VprError: not a model folder, or it cannot be read.
+        VprError: not a model folder, or the file cannot be read.
     """
     manifest_path = path / MANIFEST
     if not manifest_path.is_file():
@@ -104,18 +104,14 @@ def read_manifest(path: Path) -> dict[str, object]:
     try:
         content = json.loads(manifest_path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        raise VprError(f"{manifest_path}: cannot be read ({error})") from error
+        raise VprError(f"{manifest_path}: cannot be read ({error}); copy the model folder again") from error
     if not isinstance(content, dict):
-        raise VprError(f"{manifest_path}: cannot be read (expected a JSON object)")
+        raise VprError(f"{manifest_path}: cannot be read (expected a JSON object); copy the model folder again")
     return content
 
 
 def check_version(path: Path, content: dict[str, object], newest: int) -> None:
-    """Refuses a format that only a later version of this library knows.
-
-    Raises:
-        VprError: so.
-    """
+    """Raises VprError for a format that is newer than this library."""
     version = content.get("version")
     if isinstance(version, int) and version > newest:
         raise VprError(
@@ -134,15 +130,16 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
     try:
         manifest = Manifest.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        raise VprError(f"{path / MANIFEST}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+        raise VprError(f"{path / MANIFEST}: {first_line(error)}") from error
     projection = Projection.load(path / _WEIGHTS)
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:
-        raise VprError(f"{path}: model.json and the weights do not agree on the sizes")
+        raise VprError(f"{path}: model.json and the weights do not agree on the sizes; copy the model folder again")
     if model_fingerprint(manifest.backbone.fingerprint, projection) != manifest.fingerprint:
         raise VprError(
-            f"{path}: the model is damaged or was changed by hand (its fingerprint does not match its weights)"
+            f"{path}: the model is damaged or was edited (its fingerprint does not match its weights); copy the folder again"
         )
-    if manifest.checksum not in (None, manifest.expected_checksum()):  # models of version 0.1 have none
-        raise VprError(f"{path / MANIFEST}: is damaged or was changed by hand (its checksum does not match)")
+    if manifest.checksum not in (None, manifest.expected_checksum()):  # models of version 0.1 have no checksum
+        raise VprError(
+            f"{path / MANIFEST}: is damaged or was edited (its checksum does not match); copy the folder again"
+        )
     return manifest, projection

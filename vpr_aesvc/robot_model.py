@@ -1,6 +1,6 @@
 """The robot model folder: ``model.json`` and ``descriptor.onnx``, one graph from normalized image to unit-norm descriptor.
 
-Nothing of it needs torch. Both files are checked, byte for byte, before a parser sees the graph.
+It needs no torch. Checksums of both files are verified before the graph is parsed.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vpr_aesvc.backbones.onnx import Graph, GraphInput, GraphOutput, PreprocessFile, first_line
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.backbones.onnx import Graph, GraphInput, GraphOutput, PreprocessFile
+from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.model import MANIFEST, check_version
@@ -25,22 +25,26 @@ Precision = Literal["fp32", "fp16", "int8"]
 
 
 class Check(BaseModel):
-    """What the exported model does to real images, beside the original."""
+    """Comparison of an exported model with its original on real images."""
 
     model_config = ConfigDict(extra="forbid")
-    images: int = Field(description="real images that were described by both")
+    images: int = Field(description="real images described by both models")
     cosine_median: float = Field(description="between the two descriptors of an image")
     cosine_p1: float = Field(description="1st percentile")
     cosine_min: float
-    views: int = Field(description="changed views that were looked up among the original's descriptors of the images")
-    top1_changed: float = Field(description="part of the views whose best match became a clearly worse one")
-    top1_other: float = Field(description="part of the views whose best match is any other image, a near tie included")
-    own_found: tuple[float, float] = Field(description="part of the views that find their own image: original, export")
+    views: int = Field(description="augmented views, searched among the original's descriptors of the images")
+    top1_changed: float = Field(
+        description="fraction of the views whose best match is clearly worse than with the original"
+    )
+    top1_other: float = Field(description="fraction of the views with another best match, near ties included")
+    own_found: tuple[float, float] = Field(
+        description="fraction of the views that find their own image: original, export"
+    )
     passed: bool
 
 
 class Original(BaseModel):
-    """The model that was exported."""
+    """The trained model that was exported."""
 
     model_config = ConfigDict(extra="forbid")
     fingerprint: str
@@ -55,21 +59,21 @@ class RobotManifest(BaseModel):
     format: Literal["vpr_aesvc robot model"] = "vpr_aesvc robot model"
     version: int = VERSION
     precision: Precision
-    how: str = Field(description="how that precision was reached, in words")
+    how: str = Field(description="how the precision was reached, for people")
     input: GraphInput
     output: GraphOutput
     sizes: list[int] = Field(min_length=1)
     original: Original
-    check: Check | None = Field(description="null: the export was not checked")
-    fingerprint: str = Field(description="over the graph and the preprocessing: what changes a descriptor")
+    check: Check | None = Field(description="null if the export was not checked")
+    fingerprint: str = Field(description="over the graph and the preprocessing")
     family: str = Field(
-        description="models of one family share maps: the original's fingerprint where the check passed"
+        description="models of one family can use the same maps; the original's fingerprint if the check passed"
     )
-    checksum: str = Field(description="over the rest of this file")
+    checksum: str = Field(description="over all other fields of this file")
 
     @classmethod
     def of(cls, graph: bytes, **fields: Any) -> RobotManifest:
-        """With the fingerprint, the family and the checksum that belong to ``graph`` and to what is said of it."""
+        """A manifest of ``graph``, with fingerprint, family and checksum filled in."""
         draft = cls(fingerprint="", family="", checksum="", **fields)
         own = draft.fingerprint_of(graph)
         passed = draft.check is not None and draft.check.passed
@@ -77,18 +81,18 @@ class RobotManifest(BaseModel):
         return draft.model_copy(update={"checksum": draft.expected_checksum()})
 
     def fingerprint_of(self, graph: bytes) -> str:
-        """What ``fingerprint`` must be for this graph."""
+        """The correct value of ``fingerprint`` for this graph."""
         return fingerprint(
             "robot model", self.input.model_dump_json(), self.output.model_dump_json(), hashlib.sha256(graph).digest()
         )
 
     def expected_checksum(self) -> str:
-        """What ``checksum`` must be."""
+        """The correct value of ``checksum``."""
         return fingerprint("manifest", json.dumps(self.model_dump(exclude={"checksum"}), sort_keys=True))
 
 
 class RobotModel:
-    """Image -> descriptor in one graph. Stands where a backbone stands, and gives descriptors."""
+    """Image -> descriptor in one graph, with the interface of a backbone."""
 
     def __init__(
         self, path: Path, manifest: RobotManifest, graph: bytes, provider: str = "cpu", threads: int | None = None
@@ -104,7 +108,7 @@ class RobotModel:
 
 
 def save_robot_model(path: Path, manifest: RobotManifest, graph: bytes) -> None:
-    """Writes the folder, whole or not at all.
+    """Writes the folder atomically.
 
     Raises:
         VprError: the path exists or cannot be written.
@@ -116,18 +120,18 @@ def save_robot_model(path: Path, manifest: RobotManifest, graph: bytes) -> None:
 
 
 def is_robot_model(content: dict[str, object]) -> bool:
-    """Whether the content of a ``model.json`` says so."""
+    """Whether the content of a ``model.json`` is that of a robot model."""
     return content.get("format") == FORMAT
 
 
 def load_robot_model(path: Path, content: dict[str, object]) -> tuple[RobotManifest, bytes]:
-    """Checks a robot model's ``model.json`` and reads its graph.
+    """Verifies a robot model.
 
     Returns:
-        what it says, and the bytes of the graph, which are those that it speaks of.
+        the manifest and the bytes of its graph.
 
     Raises:
-        VprError: a newer format, or damaged.
+        VprError: a newer format, or a damaged file.
     """
     check_version(path, content, VERSION)
     try:
@@ -135,11 +139,13 @@ def load_robot_model(path: Path, content: dict[str, object]) -> tuple[RobotManif
     except ValidationError as error:
         raise VprError(f"{path / MANIFEST}: {first_line(error)}") from error
     if manifest.checksum != manifest.expected_checksum():
-        raise VprError(f"{path / MANIFEST}: is damaged or was changed by hand (its checksum does not match)")
+        raise VprError(
+            f"{path / MANIFEST}: is damaged or was edited (its checksum does not match); copy or export the robot model again"
+        )
     try:
         graph = (path / GRAPH).read_bytes()
     except OSError as error:
         raise VprError(f"{path / GRAPH}: cannot be read ({error.strerror}); export the model again") from error
     if manifest.fingerprint_of(graph) != manifest.fingerprint:
-        raise VprError(f"{path / GRAPH}: is damaged or of another model; copy or export the robot model again")
+        raise VprError(f"{path / GRAPH}: is damaged or belongs to another model; copy or export the robot model again")
     return manifest, graph

@@ -1,4 +1,4 @@
-"""From frames to a model folder."""
+"""Frames -> model folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.types import Frame
 
-VIEWS = 2  # changed views of each image: what another visit does to an embedding is estimated from them
+VIEWS = 2  # augmented views of each image, to estimate how an embedding changes at another visit
 
 
 def train(
@@ -31,38 +31,37 @@ def train(
     """Fits a projection to the database ``frames``, without labels, and writes the model folder ``output``.
 
     Args:
-        frames: the database images; poses or sequences, where there are some, only help to choose among the projections.
+        frames: the database images. Poses or sequences are optional; they help to choose among the projections.
         backbone: from :func:`vpr_aesvc.open_backbone`.
         output: a folder that does not exist yet.
-        sizes: descriptor sizes to train for; by default powers of two from 8 up, and the full size.
-        method: ``auto`` chooses on held-out frames; see ``vpr_aesvc.projections.fit.METHODS``.
-        seed: same frames and seed, same bytes.
-        progress: called with (stage, done, of).
+        sizes: descriptor sizes to train for; by default powers of two from 8, and the full size.
+        method: one of ``vpr_aesvc.projections.fit.METHODS``; ``auto`` chooses on held-out frames.
+        seed: the same frames and seed give the same bytes.
+        progress: called with (stage, done, total).
 
     Returns:
-        the model, opened.
+        the opened model.
 
     Raises:
-        VprError: too few different images, an output that exists, torch missing.
+        VprError: too few different images, the output exists, or torch is missing.
     """
     output = Path(output)
     check_free(output, "model")
     if len(frames) < MIN_IMAGES:
         raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
-    require_torch()  # now rather than after an hour of extraction
-    found = extract(
-        backbone, frames, VIEWS, seed, progress and (lambda done, of: progress("embedding images", done, of))
-    )
-    data = TrainingData.of(found.embeddings, found.views, found.view_rows)
-    result = fit(data, found.frames, sizes, method, seed, progress)
+    require_torch()  # before the extraction, which may take an hour
+    on_image = progress and (lambda done, total: progress("embedding images", done, total))
+    extraction = extract(backbone, frames, VIEWS, seed, on_image)
+    data = TrainingData.of(extraction.embeddings, extraction.views, extraction.view_rows)
+    result = fit(data, extraction.frames, sizes, method, seed, progress)
     manifest = Manifest(
         backbone=BackboneInfo(spec=backbone.spec, dim=backbone.dim, fingerprint=backbone.fingerprint),
         method=result.method,
         sizes=list(result.sizes),
         fingerprint=model_fingerprint(backbone.fingerprint, result.projection),
         training=TrainingInfo(
-            images=len(found.frames),
-            skipped=found.skipped,
+            images=len(extraction.frames),
+            skipped=extraction.skipped,
             seed=seed,
             why=result.why,
             isotropic=result.isotropic,
@@ -77,6 +76,6 @@ def train(
 
 
 def require_torch() -> None:
-    """Raises VprError where it is missing. Nothing is imported."""
+    """Raises VprError if torch is not installed. Imports nothing."""
     if find_spec("torch") is None:
         raise VprError("training needs torch: pip install 'vpr_aesvc[train]'")

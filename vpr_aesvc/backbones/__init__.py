@@ -1,4 +1,4 @@
-"""Backbones: image -> embedding. One file per kind, opened from one string by :func:`open_backbone`."""
+"""Backbones: image -> embedding. One file for each kind; :func:`open_backbone` opens one from a string."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vpr_aesvc.errors import VprError
 
 
 class Backbone(Protocol):
-    """What every backbone offers. There is nothing to inherit: a new kind is one file with these five names."""
+    """The interface of a backbone. No base class is needed: a new kind is one file with a class that has these five names."""
 
     spec: str
     """The string that opens this backbone again."""
@@ -22,7 +22,7 @@ class Backbone(Protocol):
     fingerprint: str
     """Sixteen hex digits over everything that changes an embedding: weights, preprocessing, pooling."""
     preprocessing: str
-    """What is done to an image first, in words: its size, the resize rule, the normalization."""
+    """Image preprocessing, for people: size, resize rule, normalization."""
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] of any sizes -> float32 [n, D]."""
@@ -46,11 +46,11 @@ def open_backbone(
       ``?pooling=gem`` may follow.
 
     Args:
-        provider, threads: where an ONNX encoder runs, see :func:`vpr_aesvc.runtime.open_session`; nothing to the other kinds.
-        expected: the fingerprint it must have, checked before a file of weights is parsed.
+        provider, threads: for an ONNX encoder, see :func:`vpr_aesvc.runtime.open_session`; other kinds ignore them.
+        expected: the expected fingerprint, compared before the weights are parsed.
 
     Raises:
-        VprError: nothing of that name is there, it is of no known kind, or not the expected one.
+        VprError: not found, of an unknown kind, or not the expected backbone.
     """
     kind, _, rest = spec.partition(":")
     if spec == "hog":

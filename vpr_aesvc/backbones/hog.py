@@ -1,17 +1,15 @@
 """An embedding without weights: histograms of oriented gradients, and of pairs of them, over an image pyramid.
 
-It needs no download and nothing beyond numpy and OpenCV, so a fresh machine without a network starts with it.
-Each pyramid level gives two kinds of histogram:
+It needs only numpy and OpenCV and no download. Each pyramid level gives two histograms:
 
-- *where which edges are*: gradient magnitude by orientation in a small grid of overlapping cells (Dalal & Triggs,
-  "Histograms of oriented gradients for human detection", CVPR 2005). A coarse grid on several levels recognizes better
-  than a fine grid on one: it forgives a camera that comes back a little to the side;
-- *which edges stand next to which*: products of the oriented gradients of two pixels a fixed offset apart, summed over
-  the whole image, wherever they are (Kobayashi & Otsu, "Image feature extraction using gradient local
-  auto-correlations", ECCV 2008). They carry most of the recognition.
+- a grid histogram: gradient magnitude by orientation in a grid of overlapping cells (Dalal & Triggs, "Histograms of oriented
+  gradients for human detection", CVPR 2005). A coarse grid on several levels gave better recall than a fine grid on one
+  level: it tolerates a lateral offset of the camera;
+- a pair histogram: products of the oriented gradients of two pixels at a fixed offset, summed over the image (Kobayashi & Otsu,
+  "Image feature extraction using gradient local auto-correlations", ECCV 2008). It contributes most of the recall.
 
-Histograms are power-normalized so that a few strong edges do not outvote the rest (as RootSIFT does: Arandjelovic &
-Zisserman, CVPR 2012). Dalal and Triggs' contrast normalization of blocks is left out: it did not help here.
+Histograms are power-normalized so that a few strong edges do not dominate (as in RootSIFT: Arandjelovic & Zisserman, CVPR
+2012). The block normalization of Dalal and Triggs is left out: it did not improve recall here.
 """
 
 import json
@@ -22,13 +20,13 @@ import numpy as np
 
 from vpr_aesvc.fingerprint import fingerprint
 
-_VERSION = 1  # raise it with any change to this file that changes a number
+_VERSION = 1  # increase it with every change that changes an embedding
 _LEVELS = 4  # pyramid levels, each half the size of the one before
 _CELLS = 3  # the grid of cells is _CELLS x _CELLS on every level
-_CELL_REACH = 1.5  # half-width of a cell's triangular weight, in cell spacings: above 1, so that neighbors overlap
-_PAIR_LEVELS = 3  # pairs on the coarsest level add numbers and no recall
-_PAIR_OFFSETS = ((0, 2), (2, 0), (2, 2), (2, -2))  # pixels (down, right); 1 apart, two gradients are nearly the same
-_PAIR_WEIGHT = 2.0  # length of a level's pair histogram against its grid histogram
+_CELL_REACH = 1.5  # half-width of a cell's triangular weight, in cell spacings: above 1, so neighbors overlap
+_PAIR_LEVELS = 3  # pairs on the coarsest level do not improve recall
+_PAIR_OFFSETS = ((0, 2), (2, 0), (2, 2), (2, -2))  # pixels (down, right); at offset 1, two gradients are nearly equal
+_PAIR_WEIGHT = 2.0  # norm of a level's pair histogram relative to its grid histogram
 _POWER = 0.25  # the fourth root
 
 
@@ -36,14 +34,12 @@ class HogBackbone:
     """Gradient histograms as an embedding.
 
     Args:
-        side: images are brought to `side` x `side` pixels; a multiple of 8, at least 32. Cost grows with its square.
-        orientations: directions told apart over the full circle, at least 2; `dim` grows with its square.
+        side: images are resized to `side` x `side` pixels; a multiple of 8, at least 32. Cost grows with its square.
+        orientations: number of gradient directions over the full circle, at least 2; `dim` grows with its square.
 
     Attributes:
         spec: the string that opens the backbone with its default parameters.
         dim: length of an embedding: 1,056 with the defaults.
-        preprocessing: what is done to an image first, in words.
-        fingerprint: 16 hex digits that change whenever the same image would give other numbers.
 
     Raises:
         ValueError: a parameter is out of range.
@@ -67,13 +63,13 @@ class HogBackbone:
         self._cell_weights = [_cell_weights(side >> level) for level in range(_LEVELS)]
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Embed images, each on its own: a batch changes nothing but the number of rows.
+        """Embeds images independently of each other.
 
         Args:
             images: RGB, uint8 [H, W, 3], each of any size.
 
         Returns:
-            float32 [n, dim], unit norm; zeros for an image of one single color, which has no gradient.
+            float32 [n, dim], unit norm; zeros for an image of a single color, which has no gradient.
 
         Raises:
             ValueError: an image is not uint8 [H, W, 3], or is empty.
@@ -89,7 +85,7 @@ class HogBackbone:
         return embeddings
 
     def _embed_one(self, image: np.ndarray) -> np.ndarray:
-        # OpenCV takes no views with negative strides, which is what BGR[:, :, ::-1] is.
+        # OpenCV rejects arrays with negative strides, such as BGR[:, :, ::-1].
         small = cv2.resize(np.ascontiguousarray(image), (self.side, self.side), interpolation=cv2.INTER_AREA)
         gray: np.ndarray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         histograms = []
@@ -111,8 +107,8 @@ def oriented_gradients(gray: np.ndarray, orientations: int) -> np.ndarray:
         orientations: number of directions over the full circle.
 
     Returns:
-        float32 [orientations, H, W]. Direction k, in which the image grows brighter, is the angle 2 pi k / orientations
-        from right (x) towards down (y); a gradient between two directions is shared by both, linearly.
+        float32 [orientations, H, W]. Direction k is the angle 2 pi k / orientations of the gradient, from right (x) towards down
+        (y). A gradient between two directions is split between them linearly.
     """
     dx, dy = cv2.Scharr(gray, cv2.CV_32F, 1, 0), cv2.Scharr(gray, cv2.CV_32F, 0, 1)
     magnitude = np.sqrt(dx * dx + dy * dy).ravel()
@@ -121,14 +117,14 @@ def oriented_gradients(gray: np.ndarray, orientations: int) -> np.ndarray:
     upper_share = magnitude * (direction - lower)
     maps = np.zeros((orientations, gray.size), np.float32)
     pixels = np.arange(gray.size)
-    # Rounding can bring an angle up to the full circle, which is direction 0 again: hence both remainders.
+    # Rounding can raise an angle to the full circle, which is direction 0: hence both modulo operations.
     maps[lower % orientations, pixels] = magnitude - upper_share
     maps[(lower + 1) % orientations, pixels] = upper_share
     return maps.reshape(orientations, *gray.shape)
 
 
 def _cell_weights(size: int) -> np.ndarray:
-    """How much each of `size` pixels along an axis counts in each cell: float32 [cells, size], rows sum to 1."""
+    """Weight of each of `size` pixels along an axis in each cell: float32 [cells, size], rows sum to 1."""
     pixels = (np.arange(size) + 0.5) * _CELLS / size  # in cell spacings
     centers = np.arange(_CELLS) + 0.5
     weights = np.maximum(0, 1 - np.abs(pixels - centers[:, None]) / _CELL_REACH)
@@ -136,13 +132,13 @@ def _cell_weights(size: int) -> np.ndarray:
 
 
 def _pair_histogram(maps: np.ndarray) -> np.ndarray:
-    """Oriented gradients an offset apart, multiplied and summed: float32 [offsets, orientations, orientations]."""
+    """Products of oriented gradients at each offset, summed: float32 [offsets, orientations, orientations]."""
     orientations, height, width = maps.shape
     sums = []
     for down, right in _PAIR_OFFSETS:
-        here = maps[:, : height - down, max(0, -right) : width - max(0, right)]
-        there = maps[:, down:, max(0, right) : width + min(0, right)]
-        sums.append(here.reshape(orientations, -1) @ there.reshape(orientations, -1).T)
+        first = maps[:, : height - down, max(0, -right) : width - max(0, right)]
+        second = maps[:, down:, max(0, right) : width + min(0, right)]
+        sums.append(first.reshape(orientations, -1) @ second.reshape(orientations, -1).T)
     return np.stack(sums)
 
 

@@ -1,4 +1,4 @@
-"""Foundation models that ``transformers.AutoModel`` reads: DINOv2, DINO, ViT, CLIP's vision tower. Needs ``[train]``."""
+"""Foundation models from ``transformers``: DINOv2, DINO, ViT, CLIP's vision tower. Needs ``[train]``."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.images import Preprocess
 
@@ -28,19 +28,19 @@ _GEM_POWER = 3.0  # Radenovic et al., 2018, https://arxiv.org/abs/1711.02512
 
 
 class HuggingFaceBackbone:
-    """A vision transformer, by local folder or hub id, never from the network.
+    """A vision transformer from a local folder or the local cache, never from the network.
 
     Args:
         name: a folder with ``config.json``, or a hub id whose files are in the local Hugging Face cache.
         pooling: ``cls`` token, ``mean`` of the patch tokens, or ``gem`` (generalized mean, power 3) of them.
-        expected: the fingerprint it must have. A damaged folder is then refused before its weights are loaded.
+        expected: the expected fingerprint, compared before the weights are loaded.
 
     Attributes:
         tower: the vision transformer, a torch module in evaluation mode: ``pixel_values`` -> ``last_hidden_state``.
-        preprocess: what is done to an image first.
+        preprocess: the image preprocessing.
 
     Raises:
-        VprError: torch or transformers is missing, or the weights are not on this machine or not the expected ones.
+        VprError: torch or transformers is missing, or the weights are missing, damaged or not the expected ones.
     """
 
     def __init__(self, name: str, pooling: str = "cls", expected: str | None = None) -> None:
@@ -68,19 +68,16 @@ class HuggingFaceBackbone:
         )
         if expected not in (None, self.fingerprint):
             raise VprError(
-                f"{folder}: has fingerprint {self.fingerprint}, expected {expected}; it was changed or damaged"
+                f"{folder}: has fingerprint {self.fingerprint}, expected {expected}; it was changed or damaged; restore the original folder"
             )
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        kind = (
-            transformers.CLIPVisionModel if config.get("model_type", "").startswith("clip") else transformers.AutoModel
-        )
+        is_clip = config.get("model_type", "").startswith("clip")
+        model_class = transformers.CLIPVisionModel if is_clip else transformers.AutoModel
         try:
-            model = kind.from_pretrained(str(folder), local_files_only=True)
-        except (
-            Exception
-        ) as error:  # transformers raises OSError, ValueError, SafetensorError, ... for a folder it cannot read
-            raise VprError(f"{folder}: transformers cannot load it ({str(error).strip().splitlines()[0]})") from error
+            model = model_class.from_pretrained(str(folder), local_files_only=True)
+        except Exception as error:  # OSError, ValueError, SafetensorError and others
+            raise VprError(f"{folder}: transformers cannot load it ({first_line(error)})") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tower = getattr(model, "vision_model", model).float().eval().to(self._device)
         settings = getattr(model.config, "vision_config", model.config)
@@ -95,7 +92,7 @@ class HuggingFaceBackbone:
         """RGB uint8 images [H, W, 3] -> float32 [n, D], as one batch.
 
         Raises:
-            VprError: the model gives numbers that are not finite.
+            VprError: an embedding is not finite.
         """
         import torch
 
@@ -105,12 +102,12 @@ class HuggingFaceBackbone:
         with torch.inference_mode():
             embeddings = self.pool(self.tower(pixel_values=pixels).last_hidden_state).float().cpu().numpy()
         if not np.isfinite(embeddings).all():
-            raise VprError(f"{self.spec}: gave numbers that are not finite; the weights may be damaged")
+            raise VprError(f"{self.spec}: the embedding is not finite; the weights may be damaged")
         return np.asarray(embeddings, np.float32)
 
     def pool(self, tokens: torch.Tensor) -> torch.Tensor:
         """``last_hidden_state`` [n, 1 + registers + patches, D] -> embeddings [n, D]."""
-        # CLIP normalizes only the class token, outside last_hidden_state; the other models have normalized all of them.
+        # CLIP applies its final layer norm to the class token only, outside last_hidden_state; other models apply it to all tokens.
         norm = getattr(self.tower, "post_layernorm", None)
         tokens = tokens if norm is None else norm(tokens)
         if self._pooling == "cls":
@@ -122,7 +119,7 @@ class HuggingFaceBackbone:
 
 
 def _snapshot(name: str) -> Path:
-    """The folder with the weights: ``name`` itself, or its place in the local Hugging Face cache."""
+    """The folder with the weights: ``name`` itself, or its folder in the local Hugging Face cache."""
     folder = Path(name).expanduser()
     if folder.is_dir():
         return folder
@@ -130,7 +127,7 @@ def _snapshot(name: str) -> Path:
 
     try:
         return Path(snapshot_download(name, local_files_only=True))
-    except Exception as error:  # one of several errors of huggingface_hub, all meaning: not in the cache
+    except Exception as error:  # several types, all for: not in the cache
         raise VprError(
             f"{name!r} is not a folder here and is not in the Hugging Face cache {constants.HF_HUB_CACHE}. On a machine with "
             f"network run `hf download {name}` and copy that cache, or give the path of a folder that holds config.json, "
@@ -139,7 +136,7 @@ def _snapshot(name: str) -> Path:
 
 
 def _preprocess_of(processor: dict[str, Any], folder: Path) -> Preprocess:
-    """The model's own preprocessor settings (``preprocessor_config.json``) as ours."""
+    """Converts the settings of ``preprocessor_config.json``."""
     size, crop = processor.get("size", 224), processor.get("crop_size")
 
     def pair(value: Any) -> tuple[int, int]:
@@ -163,4 +160,6 @@ def _preprocess_of(processor: dict[str, Any], folder: Path) -> Preprocess:
             std=tuple(processor["image_std"]) if normalizes else (1.0, 1.0, 1.0),
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise VprError(f"{folder / 'preprocessor_config.json'}: not understood ({error})") from error
+        raise VprError(
+            f"{folder / 'preprocessor_config.json'}: settings not understood ({error}); use the file of the original model"
+        ) from error

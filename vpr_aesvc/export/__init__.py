@@ -1,6 +1,4 @@
-"""A trained model -> a robot model: one graph, in the precision asked for, checked on real images."""
-
-from __future__ import annotations
+"""Exports a trained model as a robot model: one graph, in the requested precision, checked on real images."""
 
 from vpr_aesvc.export.model import export_model
 

@@ -1,13 +1,11 @@
-"""Does the exported model still recognize? Beside the original, on real images.
+"""Checks on real images whether an exported model finds the same places as the original.
 
-The question is not whether two descriptors are close but whether another place is found. Each image is therefore also looked
-at as another visit would see it (a changed view, :mod:`vpr_aesvc.augment`): the view is looked up among the *original's*
-descriptors of the images, once as the original describes it and once as the export does, as when a map made before the export serves
-after it. Queries that are the images themselves would prove too little, as each finds itself.
+A robot uses the export with a map of the original. So each image gets an augmented view (:mod:`vpr_aesvc.augment`), which simulates
+another visit, and the view is searched among the *original's* descriptors of the images: once described by the original, once by the
+export. The images themselves would be poor queries, as each finds itself.
 
-Frames of a video are near duplicates, and which of two of them is best is a matter of the last digits. The best match counts as
-*changed* where the export prefers an image that the original holds to be clearly less similar: by more than ``NEAR_TIE``. All
-other exchanges are counted beside it.
+Frames of a video are near duplicates, whose order depends on rounding. A best match counts as *changed* only if the original rates the
+export's match less similar than its own match by more than ``NEAR_TIE``. All other differences are counted separately.
 """
 
 from __future__ import annotations
@@ -18,19 +16,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.augment import view_of, view_seed
+from vpr_aesvc.augment import make_view
 from vpr_aesvc.robot_model import Check
 
 Image = NDArray[np.uint8]
 Describe = Callable[[Sequence[Image]], NDArray[np.float32]]
-MOST_CHANGED = 0.01  # part of the views
-NEAR_TIE = 0.02  # of cosine
-LEAST_COSINE = 0.95  # in the median: among few images that are far apart even a poor export finds the right one
+MAX_CHANGED = 0.01  # fraction of the views
+NEAR_TIE = 0.02  # cosine
+MIN_COSINE = 0.95  # median: among few, very different images even a poor export finds the right one
 
 
 @dataclass(frozen=True)
 class Reference:
-    """Real images, their changed views, and what the original makes of them: float32 [n, d]."""
+    """Real images, their augmented views, and the original's descriptors of both: float32 [n, d]."""
 
     images: list[Image]
     views: list[Image]
@@ -39,25 +37,21 @@ class Reference:
 
     @classmethod
     def of(cls, describe: Describe, images: Sequence[Image], labels: Sequence[str]) -> Reference:
-        """``labels`` name the images; the same name gets the same view."""
-        views = [
-            view_of(image, np.random.default_rng(view_seed(label, 0, 0)))
-            for image, label in zip(images, labels, strict=True)
-        ]
+        """``labels`` name the images; the same label gives the same view."""
+        views = [make_view(image, label) for image, label in zip(images, labels, strict=True)]
         return cls(list(images), views, describe(images), describe(views))
 
     def first(self, count: int) -> Reference:
-        """The first ``count`` images of it."""
+        """The first ``count`` images only."""
         return Reference(self.images[:count], self.views[:count], self.of_images[:count], self.of_views[:count])
 
     def check(self, describe: Describe) -> Check:
-        """What ``describe`` makes of the same images."""
+        """Compares ``describe`` with the original."""
         cosines = (describe(self.images) * self.of_images).sum(1)
-        before = self.of_views @ self.of_images.T
-        after = describe(self.views) @ self.of_images.T
-        at = np.arange(len(before))
-        best, now_best = before.argmax(1), after.argmax(1)
-        changed = float((before[at, now_best] < before[at, best] - NEAR_TIE).mean())
+        original = self.of_views @ self.of_images.T
+        rows = np.arange(len(original))
+        best, best_of_export = original.argmax(1), (describe(self.views) @ self.of_images.T).argmax(1)
+        changed = float((original[rows, best_of_export] < original[rows, best] - NEAR_TIE).mean())
         return Check(
             images=len(self.images),
             cosine_median=round(float(np.median(cosines)), 6),
@@ -65,7 +59,7 @@ class Reference:
             cosine_min=round(float(cosines.min()), 6),
             views=len(self.views),
             top1_changed=round(changed, 6),
-            top1_other=round(float((best != now_best).mean()), 6),
-            own_found=(round(float((best == at).mean()), 6), round(float((now_best == at).mean()), 6)),
-            passed=changed <= MOST_CHANGED and float(np.median(cosines)) >= LEAST_COSINE,
+            top1_other=round(float((best != best_of_export).mean()), 6),
+            own_found=(round(float((best == rows).mean()), 6), round(float((best_of_export == rows).mean()), 6)),
+            passed=changed <= MAX_CHANGED and float(np.median(cosines)) >= MIN_COSINE,
         )

@@ -1,4 +1,4 @@
-"""Encoder and projection as one ONNX graph, for one image at a time, without what need not be computed."""
+"""Encoder and projection as one ONNX graph for a single image, without unused computations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.backbones.onnx import GraphInput, GraphOutput, OnnxBackbone
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.export.class_token import only_class_token
 from vpr_aesvc.projections.artifact import Projection
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     import onnx
 
 DESCRIPTOR = "descriptor"
-TAIL = "vpr_projection"  # the names of the projection's nodes begin with this
+TAIL = "vpr_projection"  # name prefix of the projection's nodes
 
 
 def fused_graph(backbone: Backbone, projection: Projection) -> tuple[onnx.ModelProto, GraphInput, GraphOutput]:
-    """The graph [1, 3, H, W] -> ``descriptor`` [1, d], and how an image becomes its input.
+    """The graph [1, 3, H, W] -> ``descriptor`` [1, d], its input (with the preprocessing) and its output.
 
     Raises:
-        VprError: this kind of backbone has no graph, or it cannot be exported.
+        VprError: the backbone cannot be exported.
     """
     if isinstance(backbone, OnnxBackbone):
-        model, source = _of_file(backbone), backbone.described.output.name
-        given = backbone.described.input
+        model, source = _graph_of_file(backbone), backbone.described.output.name
+        graph_input = backbone.described.input
     else:
         from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
         from vpr_aesvc.export.huggingface import EMBEDDING, INPUT, encoder_graph
@@ -37,28 +37,28 @@ def fused_graph(backbone: Backbone, projection: Projection) -> tuple[onnx.ModelP
         assert isinstance(backbone, HuggingFaceBackbone)
         model, source = encoder_graph(backbone), EMBEDDING
         rule = backbone.preprocess
-        given = GraphInput(
+        graph_input = GraphInput(
             name=INPUT,
             size=(rule.height, rule.width),
             **rule.model_dump(include={"resize", "short_side", "interpolation", "scale", "mean", "std"}),
         )
     _append(model, source, projection)
     model = only_class_token(simplified(model))
-    return simplified(model), given, GraphOutput(name=DESCRIPTOR, size=projection.dim_out)
+    return simplified(model), graph_input, GraphOutput(name=DESCRIPTOR, size=projection.dim_out)
 
 
-def _of_file(backbone: OnnxBackbone) -> onnx.ModelProto:
+def _graph_of_file(backbone: OnnxBackbone) -> onnx.ModelProto:
     import onnx
 
     model = onnx.load(str(backbone.path))
     first = {tensor.name: tensor for tensor in model.graph.input}[backbone.described.input.name]
-    first.type.tensor_type.shape.dim[0].dim_value = 1  # with all shapes known, nothing of them is computed at run time
-    del model.graph.value_info[:]  # shapes of another batch
+    first.type.tensor_type.shape.dim[0].dim_value = 1  # fixed shapes need no shape computations at run time
+    del model.graph.value_info[:]  # shapes for other batch sizes
     return model
 
 
 def _append(model: onnx.ModelProto, source: str, projection: Projection) -> None:
-    """Appends the projection to the tensor ``source``; ``descriptor`` is then the only output."""
+    """Appends the projection to the tensor ``source`` and makes ``descriptor`` the only output."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
@@ -73,10 +73,10 @@ def _append(model: onnx.ModelProto, source: str, projection: Projection) -> None
         return name
 
     flat = node("Reshape", source, constant("shape", np.array([1, projection.dim_in], np.int64)))
-    centerd = node("Sub", node("LpNormalization", flat, axis=-1, p=2), constant("mean", projection.mean))
-    projected = node("MatMul", centerd, constant("linear", projection.linear))
+    centered = node("Sub", node("LpNormalization", flat, axis=-1, p=2), constant("mean", projection.mean))
+    projected = node("MatMul", centered, constant("linear", projection.linear))
     if len(projection.hidden_bias):
-        hidden = node("MatMul", centerd, constant("hidden_in", projection.hidden_in))
+        hidden = node("MatMul", centered, constant("hidden_in", projection.hidden_in))
         hidden = node("Relu", node("Add", hidden, constant("hidden_bias", projection.hidden_bias)))
         projected = node("Add", projected, node("MatMul", hidden, constant("hidden_out", projection.hidden_out)))
     last = helper.make_node("LpNormalization", [projected], [DESCRIPTOR], f"{TAIL}_unit", axis=-1, p=2)
@@ -86,8 +86,8 @@ def _append(model: onnx.ModelProto, source: str, projection: Projection) -> None
 
 
 def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The same graph after ONNX Runtime has computed what is constant and removed what has no effect. Nothing in it is
-    specific to a machine: what is, ONNX Runtime does when it loads the graph.
+    """The graph after ONNX Runtime's basic optimization: constant folding and removal of redundant nodes. The result does not depend on
+    the machine; machine-specific optimizations run when a graph is loaded.
 
     Raises:
         VprError: ONNX Runtime cannot load it.
@@ -106,9 +106,11 @@ def simplified(model: onnx.ModelProto) -> onnx.ModelProto:
                 model.SerializeToString(),
                 options,
                 providers=["CPUExecutionProvider"],
-                # Products with their sums become Gemm between reshapes, which hides them from what comes after.
+                # It replaces MatMul + Add by Gemm between reshapes, which later steps do not recognize.
                 disabled_optimizers=["MatMulAddFusion"],
             )
-        except Exception as error:  # ONNX Runtime raises many kinds, all meaning: not a graph it can run
-            raise VprError(f"ONNX Runtime cannot load the fused graph ({str(error).splitlines()[0]})") from error
+        except Exception as error:  # ONNX Runtime has many exception types
+            raise VprError(
+                f"ONNX Runtime cannot load the fused graph ({first_line(error)}); use another backbone or onnxruntime version"
+            ) from error
         return onnx.load(str(path))

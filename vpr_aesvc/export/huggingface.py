@@ -5,13 +5,13 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.runtime import open_session
 
 if TYPE_CHECKING:
@@ -20,60 +20,59 @@ if TYPE_CHECKING:
 INPUT, EMBEDDING = "image", "embedding"
 _OPSET = 17
 _ATTENTION = "aten::scaled_dot_product_attention"
-_MOST_BYTES = 2_000_000_000  # an ONNX file cannot be larger
-_AGREE = 1e-3  # largest difference from torch, as part of the largest number: rounding is a hundredth of that
+_MAX_BYTES = 2_000_000_000  # limit of an ONNX file
+_TOLERANCE = 1e-3  # largest difference from torch, relative to the largest number: about 100 times the rounding error
 
 
 def encoder_graph(backbone: HuggingFaceBackbone) -> onnx.ModelProto:
     """The backbone with its pooling: ``image`` [1, 3, H, W] -> ``embedding`` [1, D].
 
-    Attention becomes one node of ONNX Runtime's own, which never writes the matrix of attentions to memory. Where that
-    cannot be, or where it gives other numbers than torch, it is left as the products and the softmax that it is made of.
+    Attention becomes one ``MultiHeadAttention`` node of ONNX Runtime, which does not store the attention matrix. If that fails or differs
+    from torch, attention is exported as matrix products and softmax.
 
     Raises:
-        VprError: larger than an ONNX file can be, or torch cannot export it.
+        VprError: too large for an ONNX file, or torch cannot export it.
     """
     import onnx
     import torch
 
     weights = sum(tensor.numel() * 4 for tensor in backbone.tower.parameters())
-    if weights > _MOST_BYTES:
-        raise VprError(f"{backbone.spec}: has {weights / 1e9:.1f} GB of weights; an ONNX file can hold 2 GB")
+    if weights > _MAX_BYTES:
+        raise VprError(
+            f"{backbone.spec}: has {weights / 1e9:.1f} GB of weights; an ONNX file can hold 2 GB; use a smaller backbone"
+        )
     rule = backbone.preprocess
     pixels = torch.randn(1, 3, rule.height, rule.width, generator=torch.Generator().manual_seed(0))
-    encoder = _Encoder.of(backbone).eval()
+    encoder = _encoder(backbone).eval()
     with torch.no_grad():
-        wanted = encoder(pixels).numpy()
+        expected = encoder(pixels).numpy()
     failure: Exception | None = None
     for fused in (True, False):
         try:
-            with _fused_attention(backbone.tower.config) if fused else _plain():
+            with _fused_attention(backbone.tower.config) if fused else nullcontext():
                 data = _traced(encoder, pixels, fused)
-            found = open_session(data, backbone.spec).run(None, {INPUT: pixels.numpy()})[0]
-            if np.abs(found - wanted).max() <= _AGREE * np.abs(wanted).max():
+            output = open_session(data, backbone.spec).run(None, {INPUT: pixels.numpy()})[0]
+            if np.abs(output - expected).max() <= _TOLERANCE * np.abs(expected).max():
                 return onnx.load_from_string(data)
-        except Exception as error:  # torch and ONNX Runtime raise many kinds for an operator they do not know
+        except Exception as error:  # torch and ONNX Runtime have many exception types for unknown operators
             failure = error
-    reason = str(failure).strip().splitlines()[0] if failure else "the graph gives other numbers than torch"
+    reason = first_line(failure) if failure else "the graph gives other numbers than torch"
     raise VprError(f"{backbone.spec}: torch cannot export it to ONNX ({reason})") from failure
 
 
-class _Encoder:
-    """Made when asked for, as its base class is torch's."""
+def _encoder(backbone: HuggingFaceBackbone) -> Any:
+    """A torch module: pixels [1, 3, H, W] -> embedding [1, D]."""
+    import torch
 
-    @staticmethod
-    def of(backbone: HuggingFaceBackbone) -> Any:
-        import torch
+    class Encoder(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tower = backbone.tower.cpu()
 
-        class Encoder(torch.nn.Module):
-            def __init__(self) -> None:
-                super().__init__()
-                self.tower = backbone.tower.cpu()
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            return backbone.pool(self.tower(pixel_values=pixels).last_hidden_state)
 
-            def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-                return backbone.pool(self.tower(pixel_values=pixels).last_hidden_state)
-
-        return Encoder()
+    return Encoder()
 
 
 def _traced(encoder: Any, pixels: Any, fused: bool) -> bytes:
@@ -81,7 +80,7 @@ def _traced(encoder: Any, pixels: Any, fused: bool) -> bytes:
 
     buffer = io.BytesIO()
     with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # of torch's tracer, about shapes, which are fixed here
+        warnings.simplefilter("ignore")  # the tracer warns about shapes, which are fixed here
         torch.onnx.export(
             encoder,
             (pixels,),
@@ -90,19 +89,14 @@ def _traced(encoder: Any, pixels: Any, fused: bool) -> bytes:
             output_names=[EMBEDDING],
             opset_version=_OPSET,
             custom_opsets={"com.microsoft": 1} if fused else None,
-            dynamo=False,  # the other exporter needs a package more, and its graphs quantize no better
+            dynamo=False,  # the dynamo exporter needs one more package, and its graphs do not quantize better
         )
     return buffer.getvalue()
 
 
 @contextmanager
-def _plain() -> Iterator[None]:
-    yield
-
-
-@contextmanager
 def _fused_attention(config: Any) -> Iterator[None]:
-    """While this lasts, torch exports attention as one ``com.microsoft.MultiHeadAttention``."""
+    """In this context, torch exports attention as one ``com.microsoft.MultiHeadAttention``."""
     import torch
     from torch.onnx import symbolic_helper
 
@@ -118,19 +112,19 @@ def _fused_attention(config: Any) -> Iterator[None]:
         if causal or grouped or not symbolic_helper._is_none(mask):
             raise ValueError("only attention without a mask is exported as one node")
 
-        def side_by_side(tensor: Any) -> Any:  # [n, heads, tokens, width] -> [n, tokens, heads * width]
-            turned = graph.op("Transpose", tensor, perm_i=[0, 2, 1, 3])
-            return graph.op("Reshape", turned, graph.op("Constant", value_t=torch.tensor([0, -1, heads * width])))
+        def join_heads(tensor: Any) -> Any:  # [n, heads, tokens, width] -> [n, tokens, heads * width]
+            transposed = graph.op("Transpose", tensor, perm_i=[0, 2, 1, 3])
+            return graph.op("Reshape", transposed, graph.op("Constant", value_t=torch.tensor([0, -1, heads * width])))
 
-        given = None if symbolic_helper._is_none(scale) else symbolic_helper._maybe_get_const(scale, "f")
+        scale_value = None if symbolic_helper._is_none(scale) else symbolic_helper._maybe_get_const(scale, "f")
         joined = graph.op(
             "com.microsoft::MultiHeadAttention",
-            *map(side_by_side, (query, key, value)),
+            *map(join_heads, (query, key, value)),
             num_heads_i=heads,
-            **({} if given is None else {"scale_f": given}),
+            **({} if scale_value is None else {"scale_f": scale_value}),
         )
-        apart = graph.op("Reshape", joined, graph.op("Constant", value_t=torch.tensor([0, -1, heads, width])))
-        return graph.op("Transpose", apart, perm_i=[0, 2, 1, 3])
+        split = graph.op("Reshape", joined, graph.op("Constant", value_t=torch.tensor([0, -1, heads, width])))
+        return graph.op("Transpose", split, perm_i=[0, 2, 1, 3])
 
     torch.onnx.register_custom_op_symbolic(_ATTENTION, attention, _OPSET)
     try:

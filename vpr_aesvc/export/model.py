@@ -1,4 +1,4 @@
-"""From a model folder to a robot model folder."""
+"""Model folder -> robot model folder."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from vpr_aesvc.backbones.hog import HogBackbone
 from vpr_aesvc.backbones.onnx import Graph, PreprocessFile
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.export.check import LEAST_COSINE, MOST_CHANGED, Reference
+from vpr_aesvc.export.check import MAX_CHANGED, MIN_COSINE, Describe, Reference
 from vpr_aesvc.export.eight_bits import Attempt, eight_bits
 from vpr_aesvc.export.graph import fused_graph
 from vpr_aesvc.export.precision import to_half
@@ -23,9 +23,9 @@ from vpr_aesvc.model import Manifest
 from vpr_aesvc.robot_model import GRAPH, Original, Precision, RobotManifest, save_robot_model
 from vpr_aesvc.types import Frame
 
-_IMAGES = 250  # looked at, evenly chosen: with the changed views 500 runs of each model
-_FEWEST = 10
-_CALIBRATES = 5  # every fifth image calibrates, the others check
+_MAX_IMAGES = 250  # evenly spaced; with the augmented views 500 runs of each model
+_MIN_IMAGES = 10
+_CALIBRATION_STEP = 5  # every fifth image calibrates, the others check
 Progress = Callable[[str, int, int], None]
 
 
@@ -37,21 +37,21 @@ def export_model(
     force: bool = False,
     progress: Progress | None = None,
 ) -> RobotManifest:
-    """Writes the robot model ``output``: one graph from normalized image to descriptor, which needs no torch.
+    """Writes the robot model ``output``: one graph from normalized image to descriptor. It needs no torch.
 
     Args:
         model: a folder made by training.
         output: a folder that does not exist yet.
-        frames: real images of the kind the robot will see; up to 250 of them, evenly chosen, calibrate and check the export. Without
-            them the export is not checked, and no map of the original accepts it.
-        force: write it also where the check fails. Such an export has a family of its own too.
-        progress: called with (stage, done, of).
+        frames: images like those that the robot will see. Up to 250 of them, evenly spaced, calibrate and check the export. Without
+            images the export is not checked, and maps of the original refuse it.
+        force: write the export even if the check fails; maps of the original then refuse it.
+        progress: called with (stage, done, total).
 
     Returns:
-        what ``model.json`` says, the check's result in ``check``.
+        the content of ``model.json``, with the result of the check in ``check``.
 
     Raises:
-        VprError: a model without a graph, an output that exists, too few images, onnx or torch missing, or a check that failed.
+        VprError: the model has no graph, the output exists, there are too few images, onnx or torch is missing, or the check failed.
     """
     model, output = Path(model), Path(output)
     check_free(output, "robot model")
@@ -62,68 +62,66 @@ def export_model(
     describer = Describer.open(model)
     _check_has_graph(model, describer)
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)
-    images, labels = _images(frames, progress)
-    fused, given, gives = fused_graph(describer.backbone, describer.projection)
-    whole = fused.SerializeToString()
+    images, labels = _read_images(frames)
+    fused, graph_input, graph_output = fused_graph(describer.backbone, describer.projection)
+    fp32 = fused.SerializeToString()
 
     def run(graph: bytes) -> Graph:
-        return Graph(graph, output / GRAPH, PreprocessFile(input=given, output=gives))
+        return Graph(graph, output / GRAPH, PreprocessFile(input=graph_input, output=graph_output))
 
-    calibrates = slice(0, None, _CALIBRATES) if precision == "int8" else slice(0, 0)
-    tensors = [run(whole).tensor(image)[None] for image in images[calibrates]]
-    del images[calibrates], labels[calibrates]
+    calibration = slice(0, None, _CALIBRATION_STEP) if precision == "int8" else slice(0, 0)
+    tensors = [run(fp32).tensor(image)[None] for image in images[calibration]]
+    del images[calibration], labels[calibration]
     reference = Reference.of(_with_progress(describer, len(images), progress), images, labels) if images else None
-    made = _made(precision, whole, tensors, reference, run, progress)
-    if made.check is not None and not made.check.passed and not force:
+    attempt = _convert(precision, fp32, tensors, reference, run, progress)
+    if attempt.check is not None and not attempt.check.passed and not force:
         raise VprError(
-            f"{output}: not written, as {made.check.top1_changed:.1%} of {made.check.views} views find a clearly worse place than "
-            f"with the original (at most {MOST_CHANGED:.0%} may) and the cosine to it is {made.check.cosine_median:.3f} in the median "
-            f"(at least {LEAST_COSINE} must be; {made.how}); "
-            "choose fp16 or fp32, or --force it"
+            f"{output}: not written, as {attempt.check.top1_changed:.1%} of {attempt.check.views} views find a clearly worse place than "
+            f"with the original (limit {MAX_CHANGED:.0%}) and the median cosine to the original is {attempt.check.cosine_median:.3f} "
+            f"(limit {MIN_COSINE}; {attempt.how}); choose fp16 or fp32, or --force it"
         )
     manifest = RobotManifest.of(
-        made.graph,
+        attempt.graph,
         precision=precision,
-        how=made.how,
-        input=given,
-        output=gives,
+        how=attempt.how,
+        input=graph_input,
+        output=graph_output,
         sizes=list(describer.sizes),
         original=Original(
             fingerprint=describer.fingerprint, backbone=describer.backbone.spec, method=describer.manifest.method
         ),
-        check=made.check,
+        check=attempt.check,
     )
-    save_robot_model(output, manifest, made.graph)
+    save_robot_model(output, manifest, attempt.graph)
     return manifest
 
 
 def _check_has_graph(model: Path, describer: Describer) -> None:
     if describer.projection is None:
-        raise VprError(f"{model}: is a robot model already; export the trained model that it was made from")
+        raise VprError(f"{model}: is a robot model already; export the trained model it was made from")
     if isinstance(describer.backbone, HogBackbone):
-        raise VprError(f"{model}: needs no export, hog runs without torch as it is; copy the folder to the robot")
+        raise VprError(f"{model}: needs no export, as hog runs without torch; copy the folder to the robot")
     if isinstance(describer.backbone, GivenEmbeddings):
         raise VprError(
-            f"{model}: was trained on embeddings that were computed elsewhere, so there is no network to export; train it on a "
-            "backbone that runs here"
+            f"{model}: was trained on precomputed embeddings, so there is no network to export; train a model with a backbone"
         )
 
 
-def _images(frames: Sequence[Frame] | None, progress: Progress | None) -> tuple[list[NDArray[np.uint8]], list[str]]:
+def _read_images(frames: Sequence[Frame] | None) -> tuple[list[NDArray[np.uint8]], list[str]]:
     if frames is None:
         return [], []
-    at = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _IMAGES)).astype(np.int64))
-    reader = Reader([frames[row] for row in at])
-    read = [(image, reader.frames[row].label) for row, image in reader]
-    if len(read) < _FEWEST:
-        raise VprError(f"an export is checked on at least {_FEWEST} images, found {len(read)} that can be read")
+    rows = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _MAX_IMAGES)).astype(np.int64))
+    reader = Reader([frames[row] for row in rows])
+    read = [(image, reader.frames[at].label) for at, image in reader]
+    if len(read) < _MIN_IMAGES:
+        raise VprError(
+            f"the check of an export needs at least {_MIN_IMAGES} images, found {len(read)} that can be read"
+        )
     return [image for image, _ in read], [label for _, label in read]
 
 
-def _with_progress(
-    describer: Describer, count: int, progress: Progress | None
-) -> Callable[[Sequence[NDArray[np.uint8]]], NDArray[np.float32]]:
-    """Describes sixteen images at a time, and says how far it is: images and their views are 2 ``count``."""
+def _with_progress(describer: Describer, count: int, progress: Progress | None) -> Describe:
+    """Describes 16 images at a time and reports progress; ``count`` images and as many views."""
     done = 0
 
     def describe(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
@@ -139,9 +137,9 @@ def _with_progress(
     return describe
 
 
-def _made(
+def _convert(
     precision: Precision,
-    whole: bytes,
+    fp32: bytes,
     tensors: list[NDArray[np.float32]],
     reference: Reference | None,
     run: Callable[[bytes], Graph],
@@ -150,8 +148,8 @@ def _made(
     import onnx
 
     if precision == "int8":
-        return eight_bits(lambda: onnx.load_from_string(whole), tensors, reference, run, progress)
-    graph, how = whole, "as trained"
+        return eight_bits(lambda: onnx.load_from_string(fp32), tensors, reference, run, progress)
+    graph, how = fp32, "as trained"
     if precision == "fp16":
-        graph, how = to_half(onnx.load_from_string(whole)).SerializeToString(), "the projection stays in fp32"
+        graph, how = to_half(onnx.load_from_string(fp32)).SerializeToString(), "the projection stays in fp32"
     return Attempt(graph, how, None if reference is None else reference.check(run(graph)))

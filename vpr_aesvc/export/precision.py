@@ -1,9 +1,8 @@
-"""The fused graph in half precision or in eight bits.
+"""The fused graph in fp16 or int8.
 
-Eight bits come in three ways. *Dynamic*: weights are stored in eight bits, and what flows is quantized while it flows, by its
-own range; for matrix products, of which a transformer is made. *Static*: the ranges are measured beforehand on real images; for
-convolutions, which ONNX Runtime has no fast dynamic form of. *Stored*: only the file is in eight bits, and the arithmetic is that
-of float32; for what the other two ways spoil or do not make faster.
+Three kinds of int8 quantization. *Dynamic*: int8 weights; activation ranges are computed at run time. For the matrix products of
+transformers. *Static*: activation ranges are calibrated on real images. For convolutions, which have no fast dynamic form in ONNX Runtime.
+*Weight-only*: int8 weights, float32 computation. For networks that the other two make worse or not faster.
 """
 
 from __future__ import annotations
@@ -24,11 +23,11 @@ if TYPE_CHECKING:
     import onnx
 
 Tensors = Sequence[NDArray[np.float32]]
-_SMALL = 1024  # weights of fewer numbers are not worth a table
+_MIN_WEIGHTS = 1024  # smaller tensors stay in float32
 
 
 def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Half precision inside, float32 input and output. The projection, which decides the ranking, stays in float32."""
+    """fp16 inside, float32 input and output. The projection stays in float32, as it determines the ranking."""
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     tail = [node.name for node in model.graph.node if node.name.startswith(TAIL)]
@@ -37,7 +36,7 @@ def to_half(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def is_convolutional(model: onnx.ModelProto) -> bool:
-    """Whether most of the weights are those of convolutions."""
+    """Whether convolutions have more weights than matrix products."""
     sizes = {tensor.name: int(np.prod(tensor.dims)) for tensor in model.graph.initializer}
     weights = {"Conv": 0, "MatMul": 0}
     for node in model.graph.node:
@@ -47,7 +46,7 @@ def is_convolutional(model: onnx.ModelProto) -> bool:
 
 
 def quantizable(model: onnx.ModelProto) -> list[str]:
-    """The nodes that eight bits can be used for, by name."""
+    """Names of the nodes that can be quantized."""
     constants = {tensor.name for tensor in model.graph.initializer}
     kinds = {"Conv"} if is_convolutional(model) else {"MatMul", "Gemm"}
     return [
@@ -57,8 +56,8 @@ def quantizable(model: onnx.ModelProto) -> list[str]:
     ]
 
 
-def to_dynamic(model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
-    """Matrix products in eight bits but for the nodes ``kept``, and the projection."""
+def to_dynamic(model: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.ModelProto:
+    """Dynamic quantization of the matrix products, except the nodes ``kept`` and the projection."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     return _quantized(
@@ -74,18 +73,18 @@ def to_dynamic(model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto
     )
 
 
-def to_static(model: onnx.ModelProto, tensors: Tensors, kept: Collection[str]) -> onnx.ModelProto:
-    """Convolutions in eight bits but for the nodes ``kept``, by the ranges that ``tensors`` [1, 3, H, W] give."""
+def to_static(model: onnx.ModelProto, tensors: Tensors) -> onnx.ModelProto:
+    """Static quantization of the convolutions, calibrated on ``tensors`` [1, 3, H, W]."""
     from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
     name = model.graph.input[0].name
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
         def __init__(self) -> None:
-            self._left = iter(tensors)
+            self._tensors = iter(tensors)
 
         def get_next(self) -> dict[str, Any] | None:
-            tensor = next(self._left, None)
+            tensor = next(self._tensors, None)
             return None if tensor is None else {name: tensor}
 
     return _quantized(
@@ -95,7 +94,7 @@ def to_static(model: onnx.ModelProto, tensors: Tensors, kept: Collection[str]) -
             target,
             Reader(),
             quant_format=QuantFormat.QDQ,
-            nodes_to_quantize=[name for name in quantizable(model) if name not in kept],
+            nodes_to_quantize=quantizable(model),
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
@@ -104,36 +103,36 @@ def to_static(model: onnx.ModelProto, tensors: Tensors, kept: Collection[str]) -
     )
 
 
-def to_stored(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Weights stored in eight bits, one range for each output channel. ONNX Runtime multiplies them out when it loads the graph."""
+def to_weight_only(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Weight-only quantization, one range for each output channel. ONNX Runtime restores float32 weights when it loads the graph."""
     from onnx import TensorProto, helper, numpy_helper
 
     graph = model.graph
     constants = {tensor.name: tensor for tensor in graph.initializer}
     decoded: dict[str, str] = {}
-    before: list[onnx.NodeProto] = []
+    decoders: list[onnx.NodeProto] = []
     for node in graph.node:
-        wanted = node.op_type in ("Conv", "MatMul", "Gemm") and node.input[1] in constants
-        if not wanted or node.name.startswith(TAIL):
+        has_weights = node.op_type in ("Conv", "MatMul", "Gemm") and node.input[1] in constants
+        if not has_weights or node.name.startswith(TAIL):
             continue
         name = node.input[1]
         weights = numpy_helper.to_array(constants[name])
-        if weights.dtype != np.float32 or weights.size < _SMALL:
+        if weights.dtype != np.float32 or weights.size < _MIN_WEIGHTS:
             continue
         if name not in decoded:
             decoded[name] = f"{name}_decoded"
-            others = tuple(range(1, weights.ndim)) if node.op_type == "Conv" else 0
-            step = np.abs(weights).max(others, keepdims=True) / 127
+            axes = tuple(range(1, weights.ndim)) if node.op_type == "Conv" else 0
+            step = np.abs(weights).max(axes, keepdims=True) / 127
             step[step == 0] = 1
             bits = np.round(weights / step).astype(np.int8)
             graph.initializer.append(numpy_helper.from_array(bits, f"{name}_bits"))
             graph.initializer.append(numpy_helper.from_array(step.astype(np.float32), f"{name}_step"))
-            before.append(
+            decoders.append(
                 helper.make_node("Cast", [f"{name}_bits"], [f"{name}_whole"], f"{name}_whole", to=TensorProto.FLOAT)
             )
-            before.append(helper.make_node("Mul", [f"{name}_whole", f"{name}_step"], [decoded[name]], decoded[name]))
+            decoders.append(helper.make_node("Mul", [f"{name}_whole", f"{name}_step"], [decoded[name]], decoded[name]))
         node.input[1] = decoded[name]
-    nodes = [*before, *graph.node]
+    nodes = [*decoders, *graph.node]
     used = {name for node in nodes for name in node.input}
     tensors = [tensor for tensor in graph.initializer if tensor.name in used]
     del graph.node[:], graph.initializer[:]
@@ -154,10 +153,10 @@ def _quantized(model: onnx.ModelProto, quantize: Any) -> onnx.ModelProto:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without the advice that ONNX Runtime's tools log, which is for those who call them."""
-    before = logging.root.manager.disable
+    """Suppresses the log messages of ONNX Runtime's tools, which address developers."""
+    previous = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
         yield
     finally:
-        logging.disable(before)
+        logging.disable(previous)

@@ -1,4 +1,4 @@
-"""Projections: embedding -> adaptive descriptor. Fitted with torch or numpy, always run in numpy."""
+"""Projections: embedding -> adaptive descriptor. Training uses torch or numpy, inference only numpy."""
 
 from vpr_aesvc.projections.artifact import Projection
 

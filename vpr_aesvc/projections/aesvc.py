@@ -1,9 +1,9 @@
 """AE-SVC: an autoencoder whose latent has uncorrelated, unit-variance, zero-mean dimensions.
 
 Omama, Li, Chinchali, "Exploiting Distribution Constraints for Scalable and Efficient Image Retrieval", ICLR 2025,
-arXiv 2410.07022. The four terms carry the paper's weights. A randomly started autoencoder that is stopped early does not meet its
-constraints; this one starts at the closed form that does (:func:`vpr_aesvc.projections.linear.whitening`). It sees embeddings
-with the noise that closed form allows for, so the start meets the constraints on what is trained on, and training goes on from there.
+arXiv 2410.07022. The four loss terms have the paper's weights. With random initialization and early stopping the autoencoder does not
+meet its constraints, so it starts from the closed form that does (:func:`vpr_aesvc.projections.linear.whitening`). The training
+rows get the noise that this shrunk whitening assumes, so the constraints hold on them from the first step.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 WEIGHTS = {"reconstruction": 25.0, "orthogonality": 1.0, "variance": 15.0, "mean": 1.0}
 _HIDDEN = 256
-_RATE = 1e-4
+_LEARNING_RATE = 1e-4
+_MAX_COSINE_ROWS = 1000
 
 
 def train_aesvc(
@@ -38,8 +39,8 @@ def train_aesvc(
     Args:
         data: database embeddings and their views.
         start: a shrunk whitening of the same data.
-        seed: fixes the batches and the hidden layer.
-        noise: standard deviation of the added isotropic noise, in mean spreads of the embeddings.
+        seed: of the batches and the hidden layer.
+        noise: standard deviation of the added isotropic noise, relative to that of the embeddings, averaged over the dimensions.
         progress: called with (steps done, steps).
     """
     import torch
@@ -48,7 +49,7 @@ def train_aesvc(
     decoder = torch.from_numpy(_decoder(data, start)).requires_grad_()
     parameters = [*network.parameters, decoder]
     steps = steps_for(len(data.embeddings), floor=150, epochs=10)
-    optimizer = torch.optim.Adam(parameters, lr=_RATE)
+    optimizer = torch.optim.Adam(parameters, lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     for step, (changed, _) in enumerate(batches(data, start.mean, steps, noise, seed)):
         latent = network(changed)
@@ -62,13 +63,13 @@ def train_aesvc(
     return network.projection()
 
 
-def _terms(rows: torch.Tensor, latent: torch.Tensor, rebuilt: torch.Tensor) -> dict[str, torch.Tensor]:
+def _terms(rows: torch.Tensor, latent: torch.Tensor, reconstruction: torch.Tensor) -> dict[str, torch.Tensor]:
     mean = latent.mean(0)
-    centerd = latent - mean
-    covariance = centerd.T @ centerd / len(latent)
+    centered = latent - mean
+    covariance = centered.T @ centered / len(latent)
     diagonal = covariance.diagonal()
     return {
-        "reconstruction": (rows - rebuilt).square().sum(1).mean(),
+        "reconstruction": (rows - reconstruction).square().sum(1).mean(),
         "orthogonality": (covariance.square().sum() - diagonal.square().sum()) / latent.shape[1],
         "variance": (diagonal - 1).square().mean(),
         "mean": mean.square().mean(),
@@ -76,7 +77,7 @@ def _terms(rows: torch.Tensor, latent: torch.Tensor, rebuilt: torch.Tensor) -> d
 
 
 def _decoder(data: TrainingData, encoder: Projection) -> Array:
-    """The best linear decoder: ridge regression of the centerd embeddings on the latent, float32 [d, D]."""
+    """Least-squares linear decoder: ridge regression of the centered embeddings on the latent, float32 [d, D]."""
     rows = data.sample()
     latent = encoder.raw(rows).astype(np.float64)
     gram = latent.T @ latent
@@ -85,19 +86,18 @@ def _decoder(data: TrainingData, encoder: Projection) -> Array:
 
 
 def constraint_terms(data: TrainingData, encoder: Projection) -> dict[str, float]:
-    """The paper's four unweighted terms on the database embeddings as they are, with the best linear decoder."""
+    """The paper's four unweighted terms on the database embeddings without noise, with the least-squares linear decoder."""
     import torch
 
-    centerd = torch.from_numpy(data.sample() - encoder.mean).double()
+    centered = torch.from_numpy(data.sample() - encoder.mean).double()
     latent = torch.from_numpy(encoder.raw(data.sample())).double()
-    rebuilt = latent @ torch.from_numpy(_decoder(data, encoder)).double()
-    return {name: float(term) for name, term in _terms(centerd, latent, rebuilt).items()}
+    reconstruction = latent @ torch.from_numpy(_decoder(data, encoder)).double()
+    return {name: float(term) for name, term in _terms(centered, latent, reconstruction).items()}
 
 
-def cosine_sample(rows: Array, most: int = 1000, seed: int = 0) -> Array:
-    """Cosines of all pairs among at most ``most`` rows, float32 [pairs]: the paper's Figure 3 is their histogram."""
-    chosen = rows
-    if len(rows) > most:
-        chosen = rows[np.sort(np.random.default_rng(seed).choice(len(rows), most, replace=False))]
-    normed = unit(chosen)
+def cosine_sample(rows: Array) -> Array:
+    """Cosines of all pairs among at most 1,000 random rows, float32 [pairs]. The paper's Figure 3 is their histogram."""
+    if len(rows) > _MAX_COSINE_ROWS:
+        rows = rows[np.sort(np.random.default_rng(0).choice(len(rows), _MAX_COSINE_ROWS, replace=False))]
+    normed = unit(rows)
     return np.asarray((normed @ normed.T)[np.triu_indices(len(normed), 1)], np.float32)

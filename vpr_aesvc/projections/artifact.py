@@ -1,8 +1,8 @@
-"""The one form that every projection ends in: an affine map plus, where it was trained, one hidden layer.
+"""The stored form of every projection: an affine map and, for trained projections, one hidden layer.
 
     y = (x / |x| - mean) @ linear  +  relu((x / |x| - mean) @ hidden_in + hidden_bias) @ hidden_out
 
-The form is closed under what the library does to projections: rotating their output and joining two of them.
+Rotating the output of a projection, or joining two projections, gives a projection of the same form.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 
 Array = NDArray[np.float32]
-_CHUNK = 8192  # rows projected at once, so that the hidden layer of a large set does not fill the memory
+_CHUNK = 8192  # rows projected at once: bounds the memory of the hidden layer
 
 
 def unit(rows: NDArray[np.floating]) -> Array:
@@ -74,50 +74,50 @@ class Projection:
         return unit(np.concatenate(parts)) if parts else np.empty((0, self.dim_out), np.float32)
 
     def raw(self, embeddings: NDArray[np.floating]) -> Array:
-        """As a call, but not brought to unit norm."""
-        return self.of_centerd(unit(embeddings) - self.mean)
+        """float32 [n, D] -> float32 [n, d], not normalized."""
+        return self.of_centered(unit(embeddings) - self.mean)
 
-    def of_centerd(self, centerd: Array) -> Array:
-        """The same for embeddings that are unit norm and have the mean taken off already."""
-        projected = centerd @ self.linear
+    def of_centered(self, centered: Array) -> Array:
+        """As :meth:`raw`, for unit-norm embeddings with ``mean`` already subtracted."""
+        projected = centered @ self.linear
         if len(self.hidden_bias):
-            projected += np.maximum(centerd @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out
+            projected += np.maximum(centered @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out
         return np.asarray(projected, np.float32)
 
     def first(self, size: int) -> Projection:
-        """Only the first ``size`` outputs."""
+        """Keeps the first ``size`` outputs."""
         return Projection(self.mean, self.linear[:, :size], self.hidden_in, self.hidden_bias, self.hidden_out[:, :size])
 
     def rotated(self, rotation: Array) -> Projection:
-        """The outputs multiplied by ``rotation`` [d, d']."""
+        """Multiplies the outputs by ``rotation`` [d, d']."""
         return Projection(
             self.mean, self.linear @ rotation, self.hidden_in, self.hidden_bias, self.hidden_out @ rotation
         )
 
     def lifted(self, basis: Array) -> Projection:
-        """The same for embeddings [D] whose coordinates in ``basis`` [D, r], orthonormal columns, this projection takes."""
+        """This projection of coordinates [r] as a projection of embeddings [D]; ``basis`` [D, r] has orthonormal columns."""
         return Projection(
             basis @ self.mean, basis @ self.linear, basis @ self.hidden_in, self.hidden_bias, self.hidden_out
         )
 
     def joined(self, other: Projection) -> Projection:
-        """The outputs of this projection followed by those of ``other``; both must have the same mean."""
+        """Concatenates the outputs of this projection and of ``other``; both must have the same mean."""
         if not np.array_equal(self.mean, other.mean):
             raise ValueError("only projections with the same mean can be joined")
-        mine, theirs = len(self.hidden_bias), len(other.hidden_bias)
-        out = np.zeros((mine + theirs, self.dim_out + other.dim_out), np.float32)
-        out[:mine, : self.dim_out] = self.hidden_out
-        out[mine:, self.dim_out :] = other.hidden_out
+        hidden = len(self.hidden_bias)
+        hidden_out = np.zeros((hidden + len(other.hidden_bias), self.dim_out + other.dim_out), np.float32)
+        hidden_out[:hidden, : self.dim_out] = self.hidden_out
+        hidden_out[hidden:, self.dim_out :] = other.hidden_out
         return Projection(
             self.mean,
             np.hstack([self.linear, other.linear]),
             np.hstack([self.hidden_in, other.hidden_in]),
             np.concatenate([self.hidden_bias, other.hidden_bias]),
-            out,
+            hidden_out,
         )
 
     def tensors(self) -> dict[str, Array]:
-        """The arrays by name, as they are stored."""
+        """The stored arrays by name."""
         return {
             "mean": self.mean,
             "linear": self.linear,
@@ -130,15 +130,15 @@ class Projection:
         """Writes the arrays as safetensors."""
         from safetensors.numpy import save
 
-        # Not save_file, whose files only their owner can read: a model is copied to robots.
+        # save_file makes files that only their owner can read; a model is copied to robots.
         path.write_bytes(save({name: np.ascontiguousarray(array) for name, array in self.tensors().items()}))
 
     @classmethod
     def load(cls, path: Path) -> Projection:
-        """Reads what :meth:`save` wrote.
+        """Reads a file of :meth:`save`.
 
         Raises:
-            VprError: missing, damaged, or shapes that do not fit together.
+            VprError: the file is missing or damaged, or the shapes do not fit together.
         """
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
@@ -147,11 +147,17 @@ class Projection:
             arrays = load_file(str(path))
             loaded = cls(**{name: np.asarray(arrays[name], np.float32) for name in cls.__dataclass_fields__})
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise VprError(f"{path}: the model's weights are missing or damaged ({error})") from error
+            raise VprError(
+                f"{path}: the model's weights are missing or damaged ({error}); copy the model folder again or train again"
+            ) from error
         dim, size, hidden = loaded.dim_in, loaded.linear.shape[-1], loaded.hidden_bias.size
         expected = [(dim,), (dim, size), (dim, hidden), (hidden,), (hidden, size)]
         if [array.shape for array in loaded.tensors().values()] != expected:
-            raise VprError(f"{path}: the model's weights do not fit together")
+            raise VprError(
+                f"{path}: the shapes of the model's weights do not fit together; copy the model folder again or train again"
+            )
         if not all(np.isfinite(array).all() for array in loaded.tensors().values()):
-            raise VprError(f"{path}: the model's weights hold numbers that are not finite")
+            raise VprError(
+                f"{path}: the model's weights hold numbers that are not finite; copy the model folder again or train again"
+            )
         return loaded

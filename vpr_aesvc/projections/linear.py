@@ -1,14 +1,14 @@
-"""Closed-form projections: identity, PCA, and whitening shrunk by what is known of the noise.
+"""Closed-form projections: PCA, the rotated raw embedding, and shrunk whitening.
 
-Whitening divides every direction of the embedding space by its spread. Where the spread is estimated from few images it is
-mostly noise, and whitening then blows noise up. The covariance that is divided by is therefore enlarged:
+Whitening divides each direction of the embedding space by its standard deviation. Few images estimate the small ones badly, and
+whitening then amplifies noise. Therefore the covariance is regularized:
 
     M = C + isotropic * mean(eigenvalues of C) * I + view * N
 
-``C`` is the covariance of the database embeddings and ``N`` that of what a change of view does to an embedding. With ``view`` 0
-this is the usual shrinkage toward a sphere (Ledoit and Wolf, 2004); the second term shrinks more where another visit moves the
-embedding more, as within-class covariance normalization does (Hatch et al., 2006), without labels. Directions are then
-ordered by how much of their enlarged variance is signal, so that a prefix keeps what repeats.
+``C`` is the covariance of the database embeddings, ``N`` the covariance of the change of an embedding under a change of view. With
+``view`` = 0 this is shrinkage toward a sphere (Ledoit and Wolf, 2004). The last term shrinks directions that change with the view, as
+within-class covariance normalization does (Hatch et al., 2006), but without labels. Directions are ordered by their ratio of
+signal variance to regularized variance, so a prefix keeps the most repeatable ones.
 """
 
 from __future__ import annotations
@@ -19,28 +19,22 @@ from vpr_aesvc.projections.artifact import Array, Projection
 from vpr_aesvc.projections.data import TrainingData
 
 
-def identity(data: TrainingData) -> Projection:
-    """The embedding itself; only its full size means anything."""
-    dim = data.embeddings.shape[1]
-    return Projection.of(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32))
-
-
 def rotated_identity(data: TrainingData) -> Projection:
-    """The embedding turned so that its first components matter most: cosines at full size are the raw embedding's."""
+    """The raw embedding, rotated to its principal axes. Cosines at full size are those of the raw embedding."""
     dim = data.embeddings.shape[1]
     _, vectors = _eigen(_second_moment(data.embeddings, np.zeros(dim)))
     return Projection.of(np.zeros(dim, np.float32), vectors.astype(np.float32))
 
 
 def pca(data: TrainingData) -> Projection:
-    """Principal components of the centerd embeddings, by falling variance; at most n - 1 of them."""
+    """Principal components of the centered embeddings, by descending variance; at most n - 1 of them."""
     mean, covariance = _moments(data)
     _, vectors = _eigen(covariance)
     return Projection.of(mean, vectors[:, : data.rank].astype(np.float32))
 
 
 def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> Projection:
-    """Shrunk whitening; see the module's text for ``isotropic`` and ``view``. Without views, ``view`` has no effect.
+    """Shrunk whitening; the module docstring defines ``isotropic`` and ``view``. Without views, ``view`` has no effect.
 
     With ``isotropic`` = a / (1 - a) and ``view`` = 0 the covariance is shrunk by a toward its mean eigenvalue.
     """
@@ -50,7 +44,7 @@ def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> 
         enlarged += view * view_covariance(data)
     values, vectors = _eigen(enlarged)
     white = vectors / np.sqrt(np.maximum(values, values[0] * 1e-9))
-    _, order = _eigen(white.T @ covariance @ white)  # by what is left of the signal in the whitened space
+    _, order = _eigen(white.T @ covariance @ white)  # by signal variance in the whitened space
     return Projection.of(mean, (white @ order)[:, : data.rank].astype(np.float32))
 
 
@@ -66,16 +60,16 @@ def _moments(data: TrainingData) -> tuple[Array, np.ndarray]:
 
 
 def _second_moment(rows: Array, mean: np.ndarray) -> np.ndarray:
-    """About ``mean``, in float64, a piece at a time: no second copy of a large map."""
+    """About ``mean``, float64 [D, D], in chunks: no second copy of a large map."""
     total = np.zeros((rows.shape[1], rows.shape[1]))
     for at in range(0, len(rows), 4096):
-        centerd = rows[at : at + 4096] - mean
-        total += centerd.T @ centerd
+        centered = rows[at : at + 4096] - mean
+        total += centered.T @ centered
     return total / len(rows)
 
 
 def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Eigenvalues falling, eigenvectors in columns, each with its largest entry positive so that runs agree."""
+    """Descending eigenvalues, eigenvectors in columns. The largest entry of each is positive, so that runs agree."""
     values, vectors = np.linalg.eigh(symmetric)
     values, vectors = values[::-1], vectors[:, ::-1]
     signs = np.sign(vectors[np.abs(vectors).argmax(0), np.arange(vectors.shape[1])])

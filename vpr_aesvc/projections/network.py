@@ -1,4 +1,4 @@
-"""The torch twin of :class:`Projection`, for training."""
+"""The torch version of :class:`Projection`, for training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 
 class Network:
-    """Trainable ``linear`` path plus one hidden layer whose output starts at zero: training begins at ``start`` exactly."""
+    """A trainable linear path plus one hidden layer. The hidden layer's output weights are initially zero: training starts exactly at ``start``."""
 
     def __init__(self, start: Projection, hidden: int, input_scale: float, seed: int) -> None:
         import torch
 
         generator = torch.Generator().manual_seed(seed)
         self._start = start
-        self._scale = input_scale  # brings centerd embeddings, a few hundredths an entry, to the size a layer works at
+        self._scale = input_scale  # entries of centered unit vectors are a few hundredths; scaled to about 1
         self.linear = torch.from_numpy(start.linear.copy()).requires_grad_()
         bound = start.dim_in**-0.5
         self.hidden_in = ((torch.rand(start.dim_in, hidden, generator=generator) * 2 - 1) * bound).requires_grad_()
@@ -31,12 +31,12 @@ class Network:
     def parameters(self) -> list[torch.Tensor]:
         return [self.linear, self.hidden_in, self.hidden_bias, self.hidden_out]
 
-    def __call__(self, centerd: torch.Tensor) -> torch.Tensor:
-        hidden = (centerd * self._scale) @ self.hidden_in + self.hidden_bias
-        return centerd @ self.linear + hidden.relu() @ self.hidden_out
+    def __call__(self, centered: torch.Tensor) -> torch.Tensor:
+        hidden = (centered * self._scale) @ self.hidden_in + self.hidden_bias
+        return centered @ self.linear + hidden.relu() @ self.hidden_out
 
     def projection(self) -> Projection:
-        """The trained weights for numpy."""
+        """The current weights in numpy."""
 
         def numpy(tensor: torch.Tensor) -> Array:
             return np.ascontiguousarray(tensor.detach().numpy(), np.float32)

@@ -1,7 +1,7 @@
-"""More dimensions than images: everything is fitted in the span of the images, and nothing is ever D x D.
+"""More dimensions than images: projections are fitted in the subspace that the images span, so no D x D matrix is needed.
 
-Whitening, PCA and the students' linear parts never leave that span, so this loses nothing while all rows fit. Embeddings computed
-elsewhere often have 4,096 or 8,448 numbers; beyond 2,048 directions the span of an even choice of 2,048 rows stands for all.
+Whitening, PCA and the linear part of the students stay in that subspace, so this is exact while the basis spans all rows. Precomputed
+embeddings often have 4,096 or 8,448 dimensions; above 2,048 dimensions the basis spans only 2,048 evenly spaced rows.
 """
 
 from __future__ import annotations
@@ -9,24 +9,24 @@ from __future__ import annotations
 import numpy as np
 
 from vpr_aesvc.projections.artifact import Array
-from vpr_aesvc.projections.data import TrainingData, even
+from vpr_aesvc.projections.data import TrainingData, evenly_spaced
 
-MOST_DIRECTIONS = 2048
+MAX_DIMENSIONS = 2048
 
 
 def basis_of(data: TrainingData) -> Array | None:
-    """Orthonormal columns float32 [D, r] that span the rows, r at most 2,048; None where D is small enough as it is."""
+    """Orthonormal columns float32 [D, r] that span the rows, r at most 2,048; None if the data needs no reduction."""
     dim = data.embeddings.shape[1]
-    if len(data.embeddings) + len(data.views) < min(dim, MOST_DIRECTIONS):
+    if len(data.embeddings) + len(data.views) < min(dim, MAX_DIMENSIONS):
         rows = np.concatenate([data.embeddings, data.views])
-    elif dim > MOST_DIRECTIONS:
-        rows = even(data.embeddings, MOST_DIRECTIONS)
+    elif dim > MAX_DIMENSIONS:
+        rows = evenly_spaced(data.embeddings, MAX_DIMENSIONS)
     else:
         return None
     return np.ascontiguousarray(np.linalg.qr(rows.T)[0], np.float32)
 
 
 def reduced(data: TrainingData, basis: Array) -> TrainingData:
-    """The data as coordinates in ``basis``."""
+    """The data in coordinates of ``basis``."""
     ambient = data.ambient or data.embeddings.shape[1]
     return TrainingData(data.embeddings @ basis, data.views @ basis, data.view_rows, ambient)

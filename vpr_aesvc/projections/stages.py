@@ -1,6 +1,6 @@
-"""The stages of a fit, each done once and when it is first asked for: shrinkage, AE-SVC, (SS)2D in its forms.
+"""The stages of a fit: shrinkage, AE-SVC, the forms of (SS)2D. Each is computed at its first use and kept.
 
-``fit`` takes what one model needs; a benchmark takes all of them, from the same shrinkage, the same teacher and the same seed.
+``fit`` uses the stages that one model needs. A benchmark uses all of them, with the same shrinkage, teacher and seed.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from vpr_aesvc.types import Frame
 
 _ISOTROPIC = (0.02, 0.05, 0.1, 0.25, 0.5, 1.0)
 _VIEW = (0.1, 0.3, 1.0, 3.0, 10.0)
-_DEFAULT_SHRINKAGE = (0.1, 1.0)  # where nothing can be held out
-FAITHFUL = ("rotation", "pair", "aesvc", "free")  # to the AE-SVC latent, most first
+_DEFAULT_SHRINKAGE = (0.1, 1.0)  # without held-out frames
+_FAITHFUL = ("rotation", "pair", "aesvc", "free")  # by closeness to the AE-SVC latent
 FORMS = ("rotation", "free", "pair")
 Progress = Callable[[str, int, int], None]
 
 
 class Stages:
-    """One database, to be fitted on.
+    """The stages for one database.
 
     Attributes:
-        data: what is fitted on: the embeddings, or their coordinates in the span of the images where those are fewer.
-        sizes: sizes the descriptor is trained for, ascending, at most ``data.rank``.
+        data: training data: the embeddings, or their coordinates in the subspace that the images span if that is smaller.
+        sizes: descriptor sizes to train for, ascending, at most ``data.rank``.
 
-    The projections that methods and properties give are for ``data``; :meth:`lift` turns one into one for embeddings.
+    All methods and properties return projections of ``data``; :meth:`lift` converts one to a projection of embeddings.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Stages:
         self._forms: dict[str, Projection] = {}
 
     def lift(self, projection: Projection) -> Projection:
-        """A projection of ``data`` as a projection of embeddings."""
+        """Converts a projection of ``data`` to a projection of embeddings."""
         return projection if self._basis is None else projection.lifted(self._basis)
 
     @cached_property
@@ -60,10 +60,10 @@ class Stages:
         return hold_out(self.data, self._frames, self.seed)
 
     @property
-    def lacking(self) -> str:
-        """Why nothing is held out, in words."""
+    def why_not_held_out(self) -> str:
+        """Reason why there are no held-out frames."""
         if not len(self.data.views) and len(self.data.embeddings) > 2 * MIN_IMAGES:
-            return "too few images are said to show the same place as another (by poses or sequences), and there are no changed views"
+            return "too few images have neighbors by pose or sequence, and there are no augmented views"
         return f"{len(self.data.embeddings)} images are too few to hold any out"
 
     @cached_property
@@ -76,74 +76,75 @@ class Stages:
         return linear.whitening(self.data, *self.shrinkage)
 
     @property
-    def tried_sizes(self) -> tuple[int, ...]:
-        """The sizes that a projection fitted without the held-out frames can have."""
+    def trial_sizes(self) -> tuple[int, ...]:
+        """``sizes``, limited to the rank of the data without the held-out frames."""
         assert self.held_out is not None
         return _within(self.sizes, self.held_out.data)
 
     @cached_property
     def trial(self) -> dict[str, Projection]:
-        """The closed form and the trained AE-SVC, fitted without the held-out frames."""
+        """Whitening and the trained AE-SVC, fitted without the held-out frames."""
         assert self.held_out is not None
         start = linear.whitening(self.held_out.data, *self.shrinkage)
         return {"whitening": start, "aesvc": self._train(self.held_out.data, start, "choosing: AE-SVC")}
 
     @cached_property
     def trial_forms(self) -> dict[str, Projection]:
-        """(SS)2D in its forms, fitted without the held-out frames."""
+        """The forms of (SS)2D, fitted without the held-out frames."""
         assert self.held_out is not None
         teacher = self.trial["aesvc" if self.steps_help else "whitening"]
-        return self._make_forms(self.held_out.data, teacher, self.tried_sizes, FORMS, {}, "choosing: ")
+        return self._make_forms(self.held_out.data, teacher, self.trial_sizes, FORMS, {}, "choosing: ")
 
     @cached_property
     def steps_help(self) -> bool:
-        """Whether gradient steps from the closed form rank held-out frames better than the closed form does."""
+        """Whether the trained AE-SVC ranks held-out frames better than its closed form."""
         if self.held_out is None:
             return False
-        scores = {name: self.held_out.score(form, self.tried_sizes) for name, form in self.trial.items()}
+        scores = {name: self.held_out.score(form, self.trial_sizes) for name, form in self.trial.items()}
         return scores["aesvc"] > scores["whitening"]
 
     @cached_property
     def teacher(self) -> Projection:
-        """The AE-SVC latent: trained on from the closed form where that helps, else the closed form, which meets the constraints."""
+        """The AE-SVC latent: the trained one if gradient steps help, else the closed form."""
         return self._train(self.data, self.whitening, "AE-SVC") if self.steps_help else self.whitening
 
-    def forms(self, *wanted: str) -> dict[str, Projection]:
-        """(SS)2D in the forms wanted, among ``FORMS``."""
-        missing = [name for name in wanted if name not in self._forms]
+    def forms(self, *names: str) -> dict[str, Projection]:
+        """The requested forms of (SS)2D, of ``FORMS``."""
+        missing = [name for name in names if name not in self._forms]
         if missing:
             self._make_forms(self.data, self.teacher, self.sizes, missing, self._forms, "")
-        return {name: self._forms[name] for name in wanted}
+        return {name: self._forms[name] for name in names}
 
-    def student_of(self, size: int) -> Projection:
-        """SSD: a student for this one size, the upper bound of (SS)2D."""
-        return ss2d.train_free(self.data, self.teacher, [size], self.seed, self.tell(f"SSD {size}"))
+    def ssd_student(self, size: int) -> Projection:
+        """SSD: a student for this size alone, the upper bound of (SS)2D."""
+        return ss2d.train_free(self.data, self.teacher, [size], self.seed, self.progress_of(f"SSD {size}"))
 
-    def tell(self, stage: str) -> Callable[[int, int], None] | None:
-        """A progress callback for one stage."""
+    def progress_of(self, stage: str) -> Callable[[int, int], None] | None:
+        """The progress callback of one stage."""
         progress = self._progress
         return None if progress is None else lambda done, of: progress(stage, done, of)
 
     def _train(self, data: TrainingData, start: Projection, stage: str) -> Projection:
-        noise = self.shrinkage[0] ** 0.5  # the isotropic part of the shrinkage as a standard deviation
-        return train_aesvc(data, start, self.seed, noise, self.tell(stage))
+        noise = self.shrinkage[0] ** 0.5  # the isotropic variance of the shrinkage as a standard deviation
+        return train_aesvc(data, start, self.seed, noise, self.progress_of(stage))
 
     def _make_forms(
         self,
         data: TrainingData,
         teacher: Projection,
         sizes: Sequence[int],
-        wanted: Sequence[str],
+        names: Sequence[str],
         forms: dict[str, Projection],
-        prefix: str,
+        stage: str,
     ) -> dict[str, Projection]:
-        """Adds what is wanted to ``forms``; a pair is made of the two others, which are then there as well."""
-        needed = {*wanted, *(("rotation", "free") if "pair" in wanted else ())}
+        """Adds the forms ``names`` to ``forms``. A pair consists of the two others, which are then added too."""
+        needed = {*names, *(("rotation", "free") if "pair" in names else ())}
         if "rotation" in needed and "rotation" not in forms:
-            tell = self.tell(f"{prefix}(SS)2D rotation")
-            forms["rotation"] = ss2d.train_rotation(data, teacher, sizes, self.seed, tell)
+            progress = self.progress_of(f"{stage}(SS)2D rotation")
+            forms["rotation"] = ss2d.train_rotation(data, teacher, sizes, self.seed, progress)
         if "free" in needed and "free" not in forms:
-            forms["free"] = ss2d.train_free(data, teacher, sizes, self.seed, self.tell(f"{prefix}(SS)2D student"))
+            progress = self.progress_of(f"{stage}(SS)2D student")
+            forms["free"] = ss2d.train_free(data, teacher, sizes, self.seed, progress)
         if "pair" in needed:
             student = forms["free"].first(min(ss2d.PAIR_STUDENT, teacher.dim_out // 2))
             forms["pair"] = ss2d.make_pair(data, forms["rotation"], student)
@@ -151,18 +152,18 @@ class Stages:
 
 
 def most_faithful(held_out: HeldOut, candidates: dict[str, Projection], sizes: Sequence[int]) -> str:
-    """Of the candidates that are as good as the best, within the uncertainty, the one closest to the AE-SVC latent: a rotation
-    cannot lose what the latent knows; a free student can, on what was not held out."""
+    """Of the candidates within one standard error of the best, the one closest to the AE-SVC latent. A rotation keeps all information of
+    the latent; a free student may lose information on places that were not held out."""
     best = max(candidates, key=lambda name: held_out.score(candidates[name], sizes))
     good = [name for name in candidates if is_as_good(held_out, candidates[name], candidates[best], sizes)]
-    return min(good, key=FAITHFUL.index)
+    return min(good, key=_FAITHFUL.index)
 
 
 def _choose_shrinkage(held_out: HeldOut, sizes: Sequence[int]) -> tuple[float, float]:
-    """The (isotropic, view) whose closed form does best on held-out frames.
+    """The (isotropic, view) whose whitening ranks held-out frames best.
 
-    The best of a grid is often best by chance among several as good, and then at an edge. So each is weighted by how likely it is,
-    given the noise of the held-out frames, to be as good as the best, and the weighted geometric mean is taken.
+    The best grid point is often best by chance among several equally good ones. So the result is a weighted geometric mean of the grid.
+    Each weight is the likelihood, given the noise of the held-out frames, that the grid point is as good as the best.
     """
     grid = np.array([(isotropic, view) for view in _VIEW for isotropic in _ISOTROPIC])
     if not len(held_out.data.views):
