@@ -46,10 +46,7 @@ def create_tally(db: sqlite3.Connection, map_id: str) -> None:
 
 def read_tally(db: sqlite3.Connection) -> tuple[int, int, int]:
     """The number of places, the sum of their checksums, and the revision: how many transactions removed or altered places.
-
-    Raises:
-        sqlite3.Error: the table is damaged.
-    """
+    Raises sqlite3.Error if the row is damaged."""
     row = db.execute("SELECT places, checksums, changes, checksum FROM tally").fetchone()
     if row is None or not matches(row[3], _tally_checksum, *row[:3]):
         raise sqlite3.DatabaseError("the count of places does not match its checksum")

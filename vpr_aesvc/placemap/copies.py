@@ -41,11 +41,7 @@ def new_file(output: Path, what: str = "map") -> Iterator[Path]:
 
 
 def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
-    """A temporary folder on the map's disk.
-
-    Raises:
-        VprError: the disk refuses.
-    """
+    """A temporary folder on the map's disk. Raises VprError if it cannot be written."""
     try:
         return tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.absolute().parent)
     except OSError as error:

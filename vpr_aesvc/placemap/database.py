@@ -20,11 +20,7 @@ _PAGES = 1024  # copied at once; other processes can write between two steps
 
 
 def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
-    """A new map file without places.
-
-    Raises:
-        VprError: the path exists, or cannot be written.
-    """
+    """A new map file without places. Raises VprError if the path exists or cannot be written."""
     check_free(path, "map")
     metadata = {**metadata, "created": utc_now()}
     partial = path.with_name(f".{path.name}.{os.getpid()}.new")  # no other process sees an incomplete map
@@ -77,12 +73,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
 
 
 def rename_new(partial: Path, path: Path) -> None:
-    """Gives a finished file its name; never replaces a file.
-
-    Raises:
-        VprError: a file of that name appeared meanwhile.
-        OSError: the disk refuses.
-    """
+    """Gives a finished file its name. Never replaces a file: raises VprError if one appeared, OSError if the disk refuses."""
     wal.remove_stale_files(path)
     try:
         os.link(partial, path)  # unlike rename, fails if the name exists

@@ -44,11 +44,7 @@ class Description:
             raise damage_error(path, f"its description cannot be read: {error}") from error
 
     def require(self, describer: Describer) -> None:
-        """Refuses a model whose descriptors cannot be compared with the map's.
-
-        Raises:
-            VprError: the model is of another family.
-        """
+        """Raises VprError for a model of another family: its descriptors cannot be compared with the map's."""
         if describer.family != self.model_family:
             raise VprError(
                 f"{self.path}: was made with model {self.model_fingerprint} (then at {self.model_path}), but {describer.path} "
@@ -56,11 +52,7 @@ class Description:
             )
 
     def check_size(self, size: int | None) -> int:
-        """The descriptor size for search; None is the full size.
-
-        Raises:
-            VprError: the map was not made for this size.
-        """
+        """The descriptor size for search; None is the full size. Raises VprError if the map was not made for this size."""
         if size is not None and size not in self.sizes:
             known = ", ".join(map(str, self.sizes))
             raise VprError(f"{self.path}: size {size} is not one this map was made for; choose one of {known}")
@@ -80,11 +72,7 @@ def metadata_of(describer: Describer) -> dict[str, str]:
 
 
 def read_metadata(path: Path, db: sqlite3.Connection) -> dict[str, str]:
-    """The metadata as stored, without its checksum.
-
-    Raises:
-        VprError: it does not match its checksum.
-    """
+    """The metadata as stored, without its checksum. Raises VprError if it does not match the checksum."""
     with vpr_errors(path):
         metadata = dict(db.execute("SELECT key, value FROM meta"))
     if metadata.pop("checksum", None) != metadata_checksum(metadata):

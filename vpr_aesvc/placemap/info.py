@@ -40,11 +40,7 @@ class MapInfo:
 
 
 def map_info(place_map: PlaceMap) -> MapInfo:
-    """Counts, bounds and origin of a map. Reads and checks all descriptors.
-
-    Raises:
-        VprError: the map is damaged.
-    """
+    """Counts, bounds and origin of a map. Reads all descriptors and raises VprError if the map is damaged."""
     traverses = place_map.traverses()
     with place_map.arrays() as arrays:
         alive = arrays.alive

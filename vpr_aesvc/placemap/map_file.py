@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -14,10 +15,10 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image
-from vpr_aesvc.placemap import database, learned_parameters, place_table, writes
-from vpr_aesvc.placemap.checksums import read_tally
+from vpr_aesvc.placemap import database, place_table, writes
+from vpr_aesvc.placemap.checksums import matches, read_tally, row_checksum
 from vpr_aesvc.placemap.description import Description, mark_as_copy, read_metadata
-from vpr_aesvc.placemap.sqlite_errors import vpr_errors
+from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 from vpr_aesvc.placemap.traverses import Traverse, Traverses
 from vpr_aesvc.types import Place
 
@@ -83,12 +84,18 @@ class MapFile(Description):
     def learned_parameters(self, name: str) -> Any:
         """A JSON value that :meth:`store_learned_parameters` stored; None if there is none."""
         with self._lock, vpr_errors(self.path):
-            return learned_parameters.read_parameters(self.path, self._db, name)
+            row = self._db.execute("SELECT name, value, checksum FROM learned WHERE name = ?", (name,)).fetchone()
+            if row is not None and not matches(row[2], row_checksum, *row[:2]):
+                raise damage_error(self.path, f"the learned parameters {name!r} do not match their checksum")
+            return None if row is None else json.loads(row[1])
 
     def store_learned_parameters(self, name: str, value: Any) -> None:
-        """Stores a JSON value with the map. Removing places or changing poses deletes all of them."""
+        """Stores parameters that recognition fitted to the map, as a JSON value. Removing places or changing poses deletes all of
+        them. Adding places does not: the value should tell how many places it was fitted to."""
+        text = json.dumps(value, allow_nan=False)
         with self._lock, vpr_errors(self.path), database.transaction(self._db):
-            learned_parameters.write_parameters(self._db, name, value)
+            row = (name, text, row_checksum(name, text))
+            self._db.execute("INSERT OR REPLACE INTO learned VALUES (?, ?, ?)", row)
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

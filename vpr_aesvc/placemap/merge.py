@@ -76,11 +76,7 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
 
 
 def require_new_traverses(place_map: PlaceMap, names: Iterable[str]) -> None:
-    """Refuses traverse names that the map has: a run added twice would always match itself.
-
-    Raises:
-        VprError: a traverse of that name exists.
-    """
+    """Raises VprError if the map has a traverse of one of the names: a run added twice would always match itself."""
     existing = sorted(set(names) & set(place_map.traverses()))
     if existing:
         raise VprError(

@@ -84,13 +84,10 @@ class PlaceArrays:
         return np.searchsorted(self.ids, ids)
 
     def refresh(self, db: sqlite3.Connection, added: bool = False) -> None:
-        """Reads the changes of the file. Takes microseconds if there are none.
+        """Reads the changes of the file, in microseconds if there are none. Raises VprError if the file is damaged.
 
         Args:
             added: this connection has added places since the last call.
-
-        Raises:
-            VprError: the file is damaged.
         """
         with vpr_errors(self.path):
             version = db.execute("PRAGMA data_version").fetchone()[0]

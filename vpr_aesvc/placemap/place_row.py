@@ -77,11 +77,7 @@ def row_of(place: int, frame: Frame, traverse: int, descriptor: bytes, thumbnail
 
 
 def pose_numbers(pose: Pose) -> tuple[float, ...]:
-    """A pose as stored, 7 numbers. SQLite stores no negative zero.
-
-    Raises:
-        VprError: the orientation is not a unit quaternion.
-    """
+    """A pose as stored, 7 numbers (SQLite stores no negative zero). Raises VprError unless the quaternion is of unit length."""
     numbers = tuple(float(number) + 0.0 for number in pose.as_tuple())
     if abs(math.hypot(*numbers[3:]) - 1) > 0.01:
         raise VprError(f"the orientation of a pose must be a unit quaternion, found {numbers[3:]}; nothing was changed")

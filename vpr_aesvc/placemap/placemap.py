@@ -46,20 +46,12 @@ class PlaceMap(MapFile):
 
     @classmethod
     def create(cls, path: Path | str, describer: Describer) -> PlaceMap:
-        """A new, empty map for the descriptors of ``describer``.
-
-        Raises:
-            VprError: the path exists or cannot be written.
-        """
+        """A new, empty map for the descriptors of ``describer``. Raises VprError if the path exists or cannot be written."""
         return cls.create_like(path, metadata_of(describer))
 
     @classmethod
     def create_like(cls, path: Path | str, meta: Mapping[str, str]) -> PlaceMap:
-        """A new, empty map with the metadata (:attr:`meta`) of another map.
-
-        Raises:
-            VprError: the path exists or cannot be written.
-        """
+        """A new, empty map with the metadata (:attr:`meta`) of another map. Raises VprError as :meth:`create`."""
         path = Path(path).absolute()  # the process may change its working directory
         return cls(path, database.create(path, meta))
 
@@ -131,11 +123,8 @@ class PlaceMap(MapFile):
         return list(range(first, first + len(frames)))
 
     def remove(self, ids: Iterable[int]) -> int:
-        """Removes places, and traverses that become empty. Returns the number of places removed; unknown ids are ignored.
-
-        Raises:
-            VprError: the disk refuses; all places are still there.
-        """
+        """Removes places, and traverses that become empty. Returns the number of places removed; unknown ids are ignored. Raises
+        VprError if the disk refuses; then all places are still there."""
         with self._lock:
             with self._writing() as change:
                 self._refresh_arrays()
@@ -146,11 +135,8 @@ class PlaceMap(MapFile):
         return len(removed)
 
     def set_poses(self, poses: Mapping[int, Pose]) -> None:
-        """Replaces the poses of places, by id, for example after a SLAM back end has closed loops.
-
-        Raises:
-            VprError: an id is not in the map, or the disk refuses; nothing was changed.
-        """
+        """Replaces the poses of places, by id, for example after a SLAM back end has closed loops. Raises VprError for an unknown
+        id or if the disk refuses; then nothing was changed."""
         with self._lock:
             with self._writing() as change:
                 self._refresh_arrays()
@@ -228,11 +214,8 @@ class PlaceMap(MapFile):
         return size or self._plan.size
 
     def use(self, plan: Plan) -> None:
-        """Searches as a plan of :mod:`budget` says, with its descriptor size and precision in memory.
-
-        Raises:
-            VprError: the map was not made for the plan's size.
-        """
+        """Searches as a plan of :mod:`budget` says, with its descriptor size and precision in memory. Raises VprError if the map
+        was not made for that size."""
         self.check_size(plan.size)
         with self._lock:
             self._plan, self._arrays = plan, None

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import sqlite3
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.checksums import matches, row_checksum
@@ -66,15 +67,8 @@ class Traverses:
         existing = self.all()
         next_id = max((traverse.id for traverse in existing.values()), default=0) + 1
         old = existing.get(name) or Traverse(next_id, name)
-        self._write(
-            Traverse(
-                old.id,
-                name,
-                old.started if started is None else float(started),
-                old.robot if robot is None else robot,
-                old.notes if notes is None else notes,
-            )
-        )
+        new: dict[str, Any] = {"started": started, "robot": robot, "notes": notes}
+        self._write(replace(old, **{column: value for column, value in new.items() if value is not None}))
 
     def delete_empty(self, ids: Iterable[int]) -> None:
         """Deletes those of the traverses that have no places. Only within a transaction."""

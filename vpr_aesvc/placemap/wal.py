@@ -16,22 +16,14 @@ from vpr_aesvc.errors import VprError
 
 
 def remove_stale_files(path: Path) -> None:
-    """Removes WAL, shared-memory and journal files of a map that does not exist.
-
-    Raises:
-        OSError: a file cannot be removed.
-    """
+    """Removes WAL, shared-memory and journal files of a map that does not exist. Raises OSError if one cannot be removed."""
     if not path.exists():
         for suffix in ("-wal", "-shm", "-journal"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def require_own_wal(path: Path) -> None:
-    """Refuses a map that is intact without the WAL beside it and not with it: then the WAL belongs to another map.
-
-    Raises:
-        VprError: the WAL is another map's.
-    """
+    """Raises VprError if the map is intact without the WAL beside it and not with it: the WAL is another map's."""
     wal = path.with_name(path.name + "-wal")
     if not wal.exists() or not wal.stat().st_size:
         return
