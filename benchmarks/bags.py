@@ -1,11 +1,10 @@
-"""From a bag to a map: how much faster than real time, in how much memory, and is nothing decoded in vain?
+"""Speed and memory of `vpr map build` on a bag, and the number of decoded images.
 
     python benchmarks/bags.py IMAGES -m MODEL -o FOLDER [--minutes 10]
 
-Bags are generated from the IMAGES of one walk, taken to lie 0.6 m apart: 30 pictures a second of 640 x 480, zoomed and shifted between
-one image and the next, odometry at 50 Hz along a circle, 0.5 m/s with a stop of 10 s in each minute. JPEG in sqlite3 and in mcap, and
-raw for a tenth of the time. The map is made by the real command; its memory is read from the system. FOLDER gets memory.png; the bags
-(2 GB for ten minutes) go.
+The bags are generated from IMAGES of one walk, assumed 0.6 m apart: 30 images a second of 640 x 480, zoomed and shifted between one image and
+the next; odometry at 50 Hz along a circle at 0.5 m/s, with a stop of 10 s in each minute. JPEG in sqlite3 and in mcap, and raw images for a
+tenth of the time. FOLDER gets memory.png; the bags (2 GB for ten minutes) are deleted.
 """
 
 from __future__ import annotations
@@ -22,6 +21,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +30,11 @@ import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
+from vpr_aesvc.images import image_of
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.keyframes.selection import SelectionStats, keyframes
+from vpr_aesvc.recordings.bags.recording import BagRecording
+from vpr_aesvc.types import Frame
 
 RATE, ODOMETRY_RATE, SPEED, SPACING, RADIUS = 30, 50, 0.5, 0.6, 3.8
 STOP, CYCLE = 10.0, 60.0  # seconds of standing in each cycle
@@ -41,13 +44,13 @@ _COMMAND = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()"]
 
 
 def driven(seconds: float) -> float:
-    """Meters after so many seconds."""
+    """Meters driven after so many seconds."""
     cycles, rest = divmod(seconds, CYCLE)
     return SPEED * (cycles * (CYCLE - STOP) + min(rest, CYCLE - STOP))
 
 
-def picture(images: list[np.ndarray], meters: float) -> np.ndarray:
-    """BGR uint8 [480, 640, 3] of the walk at so many meters; it goes round and round."""
+def view(images: list[np.ndarray], meters: float) -> np.ndarray:
+    """BGR uint8 [480, 640, 3] after so many meters of the walk, which repeats."""
     step = meters / SPACING % len(images)
     part = step % 1
     zoom, shift = 1.02 + 0.1 * part, 8 * math.sin(2 * math.pi * meters)
@@ -68,14 +71,14 @@ def header(seconds: float, frame: str) -> Any:
 
 def odometry(seconds: float, meters: float) -> Any:
     """On the circle, counter-clockwise."""
-    types, turned = STORE.types, meters / RADIUS
-    point = types["geometry_msgs/msg/Point"](RADIUS * math.sin(turned), RADIUS * (1 - math.cos(turned)), 0.0)
-    quaternion = types["geometry_msgs/msg/Quaternion"](0.0, 0.0, math.sin(turned / 2), math.cos(turned / 2))
+    types, angle = STORE.types, meters / RADIUS
+    point = types["geometry_msgs/msg/Point"](RADIUS * math.sin(angle), RADIUS * (1 - math.cos(angle)), 0.0)
+    quaternion = types["geometry_msgs/msg/Quaternion"](0.0, 0.0, math.sin(angle / 2), math.cos(angle / 2))
     pose = types["geometry_msgs/msg/PoseWithCovariance"](
         types["geometry_msgs/msg/Pose"](point, quaternion), np.zeros(36)
     )
-    still = types["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0)
-    twist = types["geometry_msgs/msg/TwistWithCovariance"](types["geometry_msgs/msg/Twist"](still, still), np.zeros(36))
+    zero = types["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0)
+    twist = types["geometry_msgs/msg/TwistWithCovariance"](types["geometry_msgs/msg/Twist"](zero, zero), np.zeros(36))
     return types["nav_msgs/msg/Odometry"](header(seconds, "odom"), "base_link", pose, twist)
 
 
@@ -86,19 +89,19 @@ def image(seconds: float, pixels: np.ndarray, raw: bool) -> Any:
     return STORE.types["sensor_msgs/msg/Image"](head, HEIGHT, WIDTH, "bgr8", 0, 3 * WIDTH, pixels.ravel())
 
 
-def pictures(images: list[np.ndarray], seconds: float, raw: bool) -> Iterator[tuple[float, np.ndarray]]:
-    """(seconds, BGR or JPEG bytes), coded by two threads."""
+def views(images: list[np.ndarray], seconds: float, raw: bool) -> Iterator[tuple[float, np.ndarray]]:
+    """(seconds, BGR or JPEG bytes), encoded by two threads."""
 
-    def coded(at: int) -> np.ndarray:
-        found = picture(images, driven(at / RATE))
-        return found if raw else np.asarray(cv2.imencode(".jpg", found, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]).ravel()
+    def encoded(number: int) -> np.ndarray:
+        pixels = view(images, driven(number / RATE))
+        return pixels if raw else np.asarray(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 90])[1]).ravel()
 
     with ThreadPoolExecutor(2) as pool:
         count = round(seconds * RATE)
         for start in range(0, count, 64):
             part = range(start, min(start + 64, count))
-            for at, found in zip(part, pool.map(coded, part), strict=True):
-                yield at / RATE, found
+            for number, pixels in zip(part, pool.map(encoded, part), strict=True):
+                yield number / RATE, pixels
 
 
 def write_bags(paths: dict[Path, StoragePlugin], images: list[np.ndarray], seconds: float, raw: bool) -> None:
@@ -114,83 +117,73 @@ def write_bags(paths: dict[Path, StoragePlugin], images: list[np.ndarray], secon
                 writer.add_connection(topic, kind, typestore=STORE),
             ]
             writers.append((writer, connections))
-        told = 0
-        for at, pixels in pictures(images, seconds, raw):
+        poses = 0
+        for time_, pixels in views(images, seconds, raw):
             messages = []
-            while told / ODOMETRY_RATE <= at + 1 / ODOMETRY_RATE:
-                when = told / ODOMETRY_RATE
-                messages.append((0, when, odometry(START + when, driven(when))))
-                told += 1
-            messages.append((1, at, image(START + at, pixels, raw)))
-            for which, when, message in messages:
+            while poses / ODOMETRY_RATE <= time_ + 1 / ODOMETRY_RATE:
+                pose_time = poses / ODOMETRY_RATE
+                messages.append((0, pose_time, odometry(START + pose_time, driven(pose_time))))
+                poses += 1
+            messages.append((1, time_, image(START + time_, pixels, raw)))
+            for topic_number, received, message in messages:
                 data = STORE.serialize_cdr(message, message.__msgtype__)
                 for writer, connections in writers:
-                    writer.write(connections[which], round((START + when) * 1e9), data)
+                    writer.write(connections[topic_number], round((START + received) * 1e9), data)
 
 
 @dataclass
-class Built:
-    """How the command did: seconds, megabytes of resident and of its own memory by second, and what it said."""
+class BuildRun:
+    """Seconds of the command; memory as (seconds, MB resident, MB without mapped files)."""
 
     seconds: float
     memory: list[tuple[float, float, float]]
-    said: str
 
 
-def build(bag: Path, model: Path, output: Path) -> Built:
-    """Runs `vpr map build` and watches it."""
+def build(bag: Path, model: Path, output: Path) -> BuildRun:
+    """Runs `vpr map build` and samples its memory."""
     start, memory = time.perf_counter(), []
     command = [*_COMMAND, "map", "build", str(bag), "-m", str(model), "-o", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while process.poll() is None:
             try:
-                words = dict(
-                    line.split(":", 1) for line in Path(f"/proc/{process.pid}/status").read_text().splitlines()
-                )
-                mb = [int(words[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")]
+                status = Path(f"/proc/{process.pid}/status").read_text()
+                fields = dict(line.split(":", 1) for line in status.splitlines())
+                mb = [int(fields[name].split()[0]) / 1024 for name in ("VmRSS", "RssAnon")]
                 memory.append((time.perf_counter() - start, *mb))
-            except (KeyError, OSError):  # it has just ended
+            except (KeyError, OSError):  # the process has just ended
                 break
             time.sleep(0.2)
-        said, problems = process.communicate()
+        _, errors = process.communicate()
     seconds = time.perf_counter() - start
     if process.returncode:
-        raise SystemExit(f"vpr map build failed:\n{problems}")
-    return Built(seconds, memory, said + problems)
+        raise SystemExit(f"vpr map build failed:\n{errors}")
+    return BuildRun(seconds, memory)
 
 
 def expected_places(seconds: float) -> int:
-    """Where nothing is left out: after 0.5 m as the crow flies, which comes before 15 degrees."""
+    """Places if no image is rejected: one each 0.5 m in a straight line, which is reached before 15 degrees."""
     steps = 0
     while 2 * RADIUS * math.sin(steps * SPEED / RATE / RADIUS / 2) < 0.5 - 1e-6:
         steps += 1
-    standing = [driven(at / RATE) for at in range(round(seconds * RATE))]
-    return 1 + round(standing[-1] / SPEED * RATE) // steps
+    distance = driven((round(seconds * RATE) - 1) / RATE)
+    return 1 + round(distance / SPEED * RATE) // steps
 
 
-def decodes(bag: Path) -> tuple[int, SelectionStats, list[str]]:
-    """How many pictures were decoded for how many that the gate wanted."""
-    recording, count = open_input(bag), 0
-    original = recording.frames
+class CountingRecording(BagRecording):
+    """Counts the images that are decoded."""
 
-    def counted() -> Iterator[Any]:
-        for recorded in original():
+    decoded = 0
 
-            def decode(recorded: Any = recorded) -> Any:
-                nonlocal count
-                count += 1
-                return recorded.decode()
+    def __iter__(self) -> Iterator[Frame]:
+        for frame in super().__iter__():
+            yield replace(frame, decode=partial(self._decode, frame))
 
-            yield replace(recorded, decode=decode)
-
-    recording.frames = counted  # type: ignore[method-assign]
-    seen = SelectionStats()
-    for _ in keyframes(recording, seen=seen):
-        pass
-    return count, seen, recording.skip_counts.lines()
+    def _decode(self, frame: Frame) -> np.ndarray:
+        self.decoded += 1
+        return image_of(frame)
 
 
-def draw(runs: dict[str, Built], path: Path) -> None:
+def draw(runs: dict[str, BuildRun], path: Path) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -212,47 +205,49 @@ def main() -> None:
     parser.add_argument("-m", "--model", type=Path, required=True)
     parser.add_argument("-o", "--output", type=Path, required=True)
     parser.add_argument("--minutes", type=float, default=10.0)
-    words = parser.parse_args()
-    seconds = 60 * words.minutes
+    args = parser.parse_args()
+    seconds = 60 * args.minutes
     images = [
         cv2.resize(cv2.imread(str(frame.path)), (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
-        for frame in open_input(words.images).frames
+        for frame in open_input(args.images).frames
     ]
-    words.output.mkdir(parents=True, exist_ok=True)
+    args.output.mkdir(parents=True, exist_ok=True)
     need = (seconds * RATE * 2 * 120e3 + seconds / 10 * RATE * 3 * WIDTH * HEIGHT) * 1.1
     free = shutil.disk_usage(tempfile.gettempdir()).free
     if free < need:
         raise SystemExit(
             f"the bags need up to {need / 1e9:.1f} GB in {tempfile.gettempdir()}, {free / 1e9:.1f} are free"
         )
-    runs: dict[str, Built] = {}
+    runs: dict[str, BuildRun] = {}
     with tempfile.TemporaryDirectory(prefix="bags-") as folder:
         jpeg = {Path(folder) / "sqlite3": StoragePlugin.SQLITE3, Path(folder) / "mcap": StoragePlugin.MCAP}
         raw = {Path(folder) / "raw": StoragePlugin.SQLITE3}
         write_bags(jpeg, images, seconds, False)
         write_bags(raw, images, seconds / 10, True)
         for bag in (*jpeg, *raw):
-            lasts = seconds / 10 if bag.name == "raw" else seconds
+            duration = seconds / 10 if bag.name == "raw" else seconds
             size = sum(file.stat().st_size for file in bag.iterdir())
-            run = runs[bag.name] = build(bag, words.model, Path(folder) / f"{bag.name}.vprmap")
-            count, seen, skip_counts = decodes(bag)
+            run = runs[bag.name] = build(bag, args.model, Path(folder) / f"{bag.name}.vprmap")
+            recording, stats = CountingRecording(bag), SelectionStats()
+            for _ in keyframes(recording, stats=stats):
+                pass
             after = [own for when, _, own in run.memory if when > 0.25 * run.seconds]
-            found = {
+            result = {
                 "bag": bag.name,
                 "GB": round(size / 1e9, 2),
                 "seconds": round(run.seconds, 1),
-                "times faster than real time": round(lasts / run.seconds, 1),
-                "places": seen.taken,
-                "expected where nothing is left out": expected_places(lasts),
-                "chosen by pose": seen.tried,
-                "decoded": count,
-                "images": seen.frames,
-                "left out": skip_counts,
+                "times faster than real time": round(duration / run.seconds, 1),
+                "places": stats.taken,
+                "expected if no image is rejected": expected_places(duration),
+                "candidates by pose": stats.tried,
+                "decoded": recording.decoded,
+                "images": stats.frames,
+                "rejected": recording.skip_counts.lines(),
                 "MB, from a quarter of the time on": [round(min(after)), round(max(after))],
                 "MB resident at most": round(max(resident for _, resident, _ in run.memory)),
             }
-            print(json.dumps(found, indent=1), flush=True)
-    draw(runs, words.output / "memory.png")
+            print(json.dumps(result, indent=1), flush=True)
+    draw(runs, args.output / "memory.png")
 
 
 if __name__ == "__main__":
