@@ -1,10 +1,9 @@
-"""The paper's runs, beside the authors' figures: its backbones on those of its sets that are at hand.
+"""The paper's experiments, compared with the authors' figures.
 
     python benchmarks/paper.py -o OUT --pitts30k DIR --tokyo247 DIR --sop DIR --inshop DIR [--backbones ...]
 
-Omama, Li, Chinchali, ICLR 2025, arXiv 2410.07022. Each run makes OUT/SET-BACKBONE with its report; the end prints ours against
-theirs (mAP@4, read off their plots) for every figure that has both. Sets that are not given are left out. The weights come from
-the local Hugging Face cache.
+Omama, Li, Chinchali, ICLR 2025, arXiv 2410.07022. Each run writes a report to OUT/SET-BACKBONE. The last lines compare our mAP@4 with the
+authors', read off their plots. Sets that are not given are skipped. The weights come from the local Hugging Face cache.
 """
 
 from __future__ import annotations
@@ -25,25 +24,27 @@ BACKBONES = ("facebook/dino-vitb16", "google/vit-base-patch16-224-in21k", "faceb
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("-o", "--output", type=Path, required=True, help="a folder, made where it is missing")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="output folder, created if missing")
     for name in SETS:
-        parser.add_argument(f"--{name}", type=Path, help=f"where {name} lies")
+        parser.add_argument(f"--{name}", type=Path, help=f"folder of {name}")
     parser.add_argument("--backbones", nargs="+", default=list(BACKBONES))
-    words = parser.parse_args()
-    given = [(name, getattr(words, name)) for name in SETS if getattr(words, name)]
+    arguments = parser.parse_args()
+    given = [(name, getattr(arguments, name)) for name in SETS if getattr(arguments, name)]
     if not given:
         parser.error("give at least one set, such as --pitts30k DIR")
-    words.output.mkdir(parents=True, exist_ok=True)
-    beside = []
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    comparisons = []
     for name, data in given:
-        for backbone in words.backbones:
-            folder = words.output / f"{name}-{Path(backbone).name}"
+        for backbone in arguments.backbones:
+            folder = arguments.output / f"{name}-{Path(backbone).name}"
             try:
                 run = measure(name, data, backbone, folder)
             except VprError as error:
                 sys.exit(f"error: {error}")
-            beside += [(name, backbone, one) for one in published_beside(name, run.protocol, run.findings.results)]
-    for name, backbone, one in beside:
+            comparisons += [
+                (name, backbone, one) for one in published_beside(name, run.protocol, run.evaluation.results)
+            ]
+    for name, backbone, one in comparisons:
         difference = one.ours - one.theirs
         out.print(
             f"{name:<9} {backbone:<36} {one.what:<32} theirs {one.theirs:.2f}  ours {one.ours:.3f}  {difference:+.3f}"

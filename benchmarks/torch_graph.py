@@ -1,4 +1,4 @@
-"""An ONNX encoder in torch eager, operator by operator: the peer of the exported graph where no torch module of it is here."""
+"""Runs an ONNX encoder in eager torch, operator by operator: the peer of an exported graph that has no torch module."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vpr_aesvc.backbones.onnx import OnnxBackbone
 
 
 def torch_graph(backbone: OnnxBackbone) -> Callable[[Any], Any]:
-    """Pixels [1, 3, H, W] -> embedding [1, D], with the operators that MobileNetV3 is made of."""
+    """Pixels [1, 3, H, W] -> embedding [1, D]; supports the operators of MobileNetV3."""
     import onnx
     import torch
     from onnx import helper, numpy_helper
@@ -44,10 +44,10 @@ def torch_graph(backbone: OnnxBackbone) -> Callable[[Any], Any]:
     }
 
     def run(pixels: Any) -> Any:
-        known = {**constants, backbone.described.input.name: pixels}
+        values = {**constants, backbone.described.input.name: pixels}
         for node in graph.node:
             named = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
-            known[node.output[0]] = operators[node.op_type](*(known[name] for name in node.input if name), **named)
-        return known[backbone.described.output.name]
+            values[node.output[0]] = operators[node.op_type](*(values[name] for name in node.input if name), **named)
+        return values[backbone.described.output.name]
 
     return run
