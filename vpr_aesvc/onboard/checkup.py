@@ -17,7 +17,6 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.check import check_map
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
 Level = Literal["ok", "warning", "error"]
@@ -46,15 +45,8 @@ class ImageTime:
         return self.describe + (self.recognize or 0.0)
 
 
-def check_files(
-    model: Path | None, map: Path | None, settings: RecognizerSettings | None = None, provider: str = "cpu"
-) -> tuple[list[Finding], ImageTime | None]:
-    """Checks the files and measures the time per image; the time is None if a file cannot be used.
-
-    Args:
-        model: by default the one that the map names.
-        settings: recognition settings of the robot.
-    """
+def check_files(model: Path | None, map: Path | None, provider: str) -> tuple[list[Finding], ImageTime | None]:
+    """Checks the files and measures the time per image; None if a file cannot be used. ``model`` is by default the one that the map names."""
     findings: list[Finding] = []
     place_map = None
     if map is not None:
@@ -85,7 +77,7 @@ def check_files(
             findings.append(Finding("error", str(error), advice))
             return findings, ImageTime(_median_milliseconds(describer.describe))
         findings.append(Finding("ok", "model and map agree"))
-        return findings, _measure(place_map, describer, settings or RecognizerSettings())
+        return findings, _measure(place_map, describer)
 
 
 def _check_places(path: Path, place_map: PlaceMap, problems: list[str]) -> list[Finding]:
@@ -106,8 +98,8 @@ def _check_places(path: Path, place_map: PlaceMap, problems: list[str]) -> list[
     return findings
 
 
-def _measure(place_map: PlaceMap, describer: Describer, settings: RecognizerSettings) -> ImageTime:
-    recognizer = Recognizer(place_map, describer, settings)
+def _measure(place_map: PlaceMap, describer: Describer) -> ImageTime:
+    recognizer = Recognizer(place_map, describer)
     recognizer.prepare()
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     descriptor = describer.describe(noise)

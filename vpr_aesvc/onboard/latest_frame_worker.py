@@ -22,12 +22,12 @@ class LatestFrameWorker(Generic[Item]):
         dropped: by camera, how many waiting frames were replaced.
     """
 
-    def __init__(self, process: Callable[[str, Item], None], name: str = "recognition") -> None:
+    def __init__(self, process: Callable[[str, Item], None]) -> None:
         self.dropped: dict[str, int] = {}
         self._process = process
         self._waiting: dict[str, Item] = {}
         self._lock = threading.Lock()
-        self._executor = ThreadPoolExecutor(1, name)
+        self._executor = ThreadPoolExecutor(1, "recognition")
 
     def offer(self, camera: str, item: Item) -> None:
         """Sets the waiting frame of a camera. One that is replaced counts as dropped; the camera keeps its place in the order."""
