@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 
+Image = NDArray[np.uint8]  # RGB, [H, W, 3]
 Points = NDArray[np.float64]
+Floats = NDArray[np.float64]
+Rows = NDArray[np.int64]  # row numbers of an array
+Descriptor = NDArray[np.float32]  # unit norm, [d]
 
 
 @dataclass(frozen=True)
@@ -47,7 +51,8 @@ class Pose:
 
 @dataclass(frozen=True)
 class Frame:
-    """One image with what is known of it. Either ``image`` (RGB uint8 [H, W, 3]) or ``path`` is set.
+    """One image with what is known of it. Its pixels are in ``image`` (RGB uint8 [H, W, 3]), or ``decode`` gives them, or ``path`` names the file
+    (:func:`vpr_aesvc.images.image_of`).
 
     ``stamp`` is in seconds; ``sequence`` names the clip or traverse and ``index`` is the position along it;
     ``category`` is what the image shows, in sets where positives share one;
@@ -64,6 +69,7 @@ class Frame:
     category: str | None = None
     split: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
+    decode: Callable[[], NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -85,6 +91,21 @@ class Match:
 
     place: Place
     similarity: float
+
+
+@dataclass(frozen=True)
+class Odometry:
+    """Motion of the robot since the previous frame, in the robot's frame at that time: ``forward`` (negative in reverse) and ``left``
+    in meters, ``turn`` in radians, counter-clockwise."""
+
+    forward: float
+    left: float = 0.0
+    turn: float = 0.0
+
+    @property
+    def distance(self) -> float:
+        """Meters; negative in reverse."""
+        return math.copysign(math.hypot(self.forward, self.left), self.forward)
 
 
 @dataclass(frozen=True)

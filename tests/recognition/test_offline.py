@@ -1,4 +1,4 @@
-"""A whole run at once."""
+"""Recognition of a whole run at once."""
 
 from dataclasses import replace
 
@@ -12,26 +12,26 @@ from vpr_aesvc.recognition.offline import recognize_run
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
-def test_later_frames_say_where_the_first_ones_were(described, lap):
+def test_later_frames_locate_the_first_ones(described, lap):
     describer, frames, descriptors = described
     path, first = lap
-    asked, rows = frames[first:], descriptors[first:]
+    queries, rows = frames[first:], descriptors[first:]
     with PlaceMap.open(path) as place_map:
         recognizer = Recognizer(place_map, describer, RecognizerSettings(geometry=False))
-        online = recognized(recognizer, asked, rows)
-        found = recognize_run(recognizer, asked, rows)
-        assert found == recognize_run(recognizer, asked, rows)
-        everything = recognize_run(Recognizer(place_map, describer), asked, rows)
+        online = recognized(recognizer, queries, rows)
+        found = recognize_run(recognizer, queries, rows)
+        assert found == recognize_run(recognizer, queries, rows)
+        everything = recognize_run(Recognizer(place_map, describer), queries, rows)
     right, before = (
-        np.array([is_right(one, frame) for one, frame in zip(part, asked, strict=True)]) for part in (found, online)
+        np.array([is_right(one, frame) for one, frame in zip(part, queries, strict=True)]) for part in (found, online)
     )
     assert right.mean() >= max(0.95, before.mean())
     assert found[0].probability > 0.9 > online[0].probability
-    assert all(is_right(one, frame) for one, frame in zip(everything, asked, strict=True) if one.accepted)
+    assert all(is_right(one, frame) for one, frame in zip(everything, queries, strict=True) if one.accepted)
     assert np.mean([one.accepted for one in everything]) >= 0.85
 
 
-def test_what_a_run_needs(described, lap, tmp_path):
+def test_requirements_of_a_run(described, lap, tmp_path):
     describer, frames, descriptors = described
     path, first = lap
     with PlaceMap.open(path) as place_map:

@@ -1,10 +1,13 @@
 """The Recognizer on a robot's real laps, with real maps and a real encoder."""
 
+import re
+
 import numpy as np
 import pytest
 
 from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
+from vpr_aesvc.recognition.learned_models import INLIERS
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
@@ -22,8 +25,8 @@ def test_later_laps_are_recognized_and_other_places_are_not(described, lap, toy)
         others = [recognizer.recognize(frame) for frame in open_input(toy).frames]
         assert others[0].message == "other streets" and not any(one.accepted for one in others)
         assert max(one.inliers for one in others) < 12
-        # What was learned lies in the file: another one reads it, and says the same.
-        assert place_map.learned_parameters("inliers")["places"] == first
+        # The learned models are stored in the file: another recognizer reads them and gives the same answer.
+        assert place_map.learned_parameters(INLIERS)["places"] == first
         again = Recognizer(place_map, describer)
         assert again.recognize(frames[first], descriptor=descriptors[first]).probability == found[0].probability
 
@@ -42,7 +45,7 @@ def test_loops_are_closed_while_the_map_grows(described, tmp_path):
     assert accepted[44:].mean() >= 0.85
 
 
-def test_the_parts_can_be_left_out(described, lap):
+def test_sequence_and_geometry_can_be_turned_off(described, lap):
     describer, frames, descriptors = described
     path, first = lap
     with PlaceMap.open(path) as place_map:
@@ -58,7 +61,7 @@ def test_the_parts_can_be_left_out(described, lap):
         assert max(one.probability for one in several) > 0.95 > several[0].probability
 
 
-def test_a_pose_has_the_spread_of_where_the_robot_may_be(described, lap):
+def test_the_covariance_is_the_spread_of_the_possible_places(described, lap):
     describer, frames, descriptors = described
     path, first = lap
     with PlaceMap.open(path) as place_map:
@@ -74,6 +77,50 @@ def test_a_pose_has_the_spread_of_where_the_robot_may_be(described, lap):
     assert all(one.covariance[2, 2] < 0.1 for one in found)  # the map is flat
 
 
+def test_a_frame_an_array_or_a_path_gives_the_same_answer(described, lap):
+    describer, frames, _ = described
+    path, first = lap
+    query = frames[first]
+    with PlaceMap.open(path) as place_map:
+        given = (query, query.image, query.path, str(query.path))
+        answers = [Recognizer(place_map, describer).recognize(one) for one in given]
+        assert answers[0].accepted
+        for one in answers[1:]:
+            assert (one.best, one.probability, one.why) == (answers[0].best, answers[0].probability, answers[0].why)
+        for wrong in ([1, 2], None, 3, b"001.jpg"):
+            with pytest.raises(
+                VprError, match=r"expected a Frame, an RGB uint8 array \[H, W, 3\] or the path of an image"
+            ):
+                Recognizer(place_map, describer).recognize(wrong)
+
+
+def test_the_reason_of_a_decision(described, lap):
+    describer, frames, descriptors = described
+    path, first = lap
+    found = {}
+    with PlaceMap.open(path) as place_map:
+        for sequence, geometry, rate in (
+            (True, True, 0.01),
+            (False, False, 0.01),
+            (False, False, 0.2),
+            (True, True, 1e-6),
+        ):
+            settings = RecognizerSettings(sequence=sequence, geometry=geometry, false_positive_rate=rate)
+            recognizer = Recognizer(place_map, describer, settings)
+            found[sequence, rate] = [one.why for one in recognized(recognizer, frames[first:], descriptors[first:])]
+    reason = r"\(\d+ of \d+ matches fit a (homography|fundamental); the sequence is (not )?sure\)"
+    assert any(
+        re.fullmatch(rf"accepted: false-positive rate \S+ is within the requested 0.01 {reason}", why)
+        for why in found[True, 0.01]
+    )
+    margin = r"\(similarity margin \d+\.\d\d\)"
+    refused = rf"not accepted: false-positive rate \S+ is above the requested 0.01 {margin}"
+    assert any(re.fullmatch(refused, why) for why in found[False, 0.01])
+    assert any(re.fullmatch(rf"accepted: .* the requested 0.2 {margin}", why) for why in found[False, 0.2])
+    limit = rf"not accepted: this map cannot promise a false-positive rate below \S+; requested is 1e-06 {reason}"
+    assert any(re.fullmatch(limit, why) for why in found[True, 1e-6])
+
+
 def test_empty_and_tiny_maps(described, tmp_path):
     describer, frames, descriptors = described
     with new_map(tmp_path / "empty.vprmap", describer, [], None) as place_map:
@@ -84,10 +131,10 @@ def test_empty_and_tiny_maps(described, tmp_path):
         tiny = recognizer.recognize(frames[1], descriptor=descriptors[1])
         assert tiny.best.place.id == 2 and not tiny.accepted and tiny.pose is None and tiny.covariance is None
         excluding = Recognizer(place_map, describer, RecognizerSettings(recent_places=3))
-        assert excluding.recognize(frames[1]).why == "no place may be returned for this frame"
+        assert excluding.recognize(frames[1]).why == "every place of the map is excluded for this frame"
 
 
-def test_places_that_go_and_poses_that_change(described, lap, tmp_path):
+def test_removed_places_and_changed_poses(described, lap, tmp_path):
     describer, frames, descriptors = described
     _, first = lap
     with new_map(tmp_path / "changing.vprmap", describer, frames[:first], descriptors[:first]) as place_map:
@@ -102,7 +149,7 @@ def test_places_that_go_and_poses_that_change(described, lap, tmp_path):
         assert after.best.place.id != found.best.place.id and "removed" in after.message
 
 
-def test_bad_frames_leave_the_sequence_as_it_was(described, lap, tmp_path):
+def test_bad_frames_do_not_change_the_sequence(described, lap, tmp_path):
     describer, frames, descriptors = described
     path, first = lap
     broken = tmp_path / "broken.jpg"
@@ -114,7 +161,7 @@ def test_bad_frames_leave_the_sequence_as_it_was(described, lap, tmp_path):
                 disturbed.recognize(Frame("broken", broken))
             with pytest.raises(VprError, match="uint8"):
                 disturbed.recognize(Frame("floats", image=np.zeros((8, 8, 3))))
-            with pytest.raises(VprError, match="image or a path"):
+            with pytest.raises(VprError, match="neither an image nor a path"):
                 disturbed.recognize(Frame("nothing"))
             with pytest.raises(VprError, match="not finite"):
                 disturbed.recognize(frames[at], descriptor=np.full(describer.dim, np.nan, np.float32))

@@ -1,4 +1,4 @@
-"""What happens to a robot between two frames: it is carried off, its clock jumps, its map grows or holds it standing still."""
+"""Events between two frames: the robot is kidnapped, its clock jumps, its map grows, or it stood still while mapping."""
 
 from dataclasses import replace
 
@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 
 from tests.recognition.laps import is_right, new_map, recognized
+from tests.recognition.similarity.null_models import margin_at
 from vpr_aesvc import Describer, PlaceMap, Recognizer, open_backbone, open_input, train
+from vpr_aesvc.recognition.learned_models import INLIERS
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Intrinsics
 
 
 @pytest.mark.parametrize("jump", [(6, 20), (12, 32), (15, 30)])
-def test_carried_elsewhere_in_the_middle_of_a_run(described, lap, jump):
+def test_a_robot_kidnapped_in_the_middle_of_a_run(described, lap, jump):
     describer, frames, descriptors = described
     path, first = lap
     order = [*range(first, first + jump[0]), *range(first + jump[1], len(frames))]
@@ -24,7 +26,7 @@ def test_carried_elsewhere_in_the_middle_of_a_run(described, lap, jump):
     assert accepted[: jump[0]].any() and accepted[jump[0] : jump[0] + 5].any()
 
 
-def test_a_clock_that_jumps_back_begins_the_sequence_anew(described, lap):
+def test_a_clock_that_jumps_back_starts_a_new_sequence(described, lap):
     describer, frames, descriptors = described
     path, first = lap
     stamped = [replace(frame, stamp=100.0 + at) for at, frame in enumerate(frames[first:])]
@@ -40,7 +42,7 @@ def test_a_clock_that_jumps_back_begins_the_sequence_anew(described, lap):
 
 
 def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, toy):
-    """Twelve times the same picture at three spots: what is learned is the same as without, and the laps are recognized."""
+    """Twelve equal pictures at three places: the learned models are the same as without, and the laps are recognized."""
     describer, frames, descriptors = described
     first = sum(frame.split == "database" for frame in frames)
     order = [at for at in range(first) for _ in range(12 if at in (5, 20, 33) else 1)]
@@ -57,15 +59,15 @@ def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, toy):
         and repeating.learned.likelihood == once.learned.likelihood
     )
     for rate in (0.05, 0.01):
-        expected = once.learned.null.threshold(rate)
-        assert repeating.learned.null.threshold(rate) == pytest.approx(expected, rel=0.05)
+        expected = margin_at(once.learned.null, rate)
+        assert margin_at(repeating.learned.null, rate) == pytest.approx(expected, rel=0.05)
     accepted = np.array([one.accepted for one in found])
     assert all(is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True) if one.accepted)
     assert accepted.mean() >= 0.8 and not any(one.accepted for one in others)
 
 
 def test_descriptors_of_64_numbers(described, ie_tower, mobilenet, tmp_path, toy):
-    """By a model of another building: lap 1 alone has too few images for so many."""
+    """With a model of another building: lap 1 alone has too few images for 64 dimensions."""
     _, frames, _ = described
     first = sum(frame.split == "database" for frame in frames)
     train(open_input(ie_tower).frames[:800:8], open_backbone(str(mobilenet)), tmp_path / "model", method="whitening")
@@ -83,7 +85,7 @@ def test_descriptors_of_64_numbers(described, ie_tower, mobilenet, tmp_path, toy
     assert not any(one.accepted for one in others)
 
 
-def test_intrinsics_say_how_the_camera_stood_and_decide_nothing(described, lap):
+def test_intrinsics_give_the_relative_pose_and_decide_nothing(described, lap):
     describer, frames, descriptors = described
     path, first = lap
     asked = range(first, first + 6)
@@ -118,15 +120,17 @@ def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
         assert recognizer.learned.null is null and during.best is not None and len(recognizer.snapshot) == 40
         recognizer.prepare()  # waits
         assert recognizer.learned.null.places == 40
-        assert [place_map.learned_parameters(name)["places"] for name in (f"similarities/{describer.dim}", "inliers")] == [40, 40]
+        assert [
+            place_map.learned_parameters(name)["places"] for name in (f"similarities/{describer.dim}", INLIERS)
+        ] == [40, 40]
         with PlaceMap.open(place_map.path) as again:
             at_once = Recognizer(again, describer)
-            again.store_learned_parameters("inliers", None)
+            again.store_learned_parameters(INLIERS, None)
             again.store_learned_parameters(f"similarities/{describer.dim}", None)
             at_once.prepare()
         assert at_once.learned.null == recognizer.learned.null
         assert at_once.learned.inlier_model == recognizer.learned.inlier_model
         place_map.add(frames[41:60], descriptors[41:60], [frame.image for frame in frames[41:60]])
         recognizer.recognize(frames[61], descriptor=descriptors[61])
-    # The map is closed under the thread: what was learned before stands, and nothing is raised there.
+    # The map was closed while the thread reads it: the earlier models stay, and nothing is raised in the thread.
     assert recognizer.learned.null.places == 40

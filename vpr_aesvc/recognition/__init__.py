@@ -1,1 +1,1 @@
-"""What a match is worth: its probability, the sequence it stands in, and its geometry."""
+"""Recognition: descriptor -> match, from similarity, the sequence of frames, and geometric verification."""

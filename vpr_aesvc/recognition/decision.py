@@ -1,13 +1,17 @@
-"""Whether a match is accepted: what its inputs, together, promise of false positives.
+"""The decision: is the match accepted, and how probable is it?
 
-Of the two inputs of the frame itself the better one that can tell speaks: the key points (:mod:`support`), else the evidence
-(:mod:`neighborhoods`). Their rates were learned from the map. The sequence is a witness of another kind: where the map does not reach, it is sure of some place
-at one frame in ten at most (docs/recognition.md). So a match is accepted in one of two ways, which share the rate that the user allows: the frame
-alone is good for four fifths of it; or the sequence is sure of the same place, and the frame is good for the other fifth divided by that tenth.
+With ``a`` the requested false-positive rate, and for the best candidate after reranking:
 
-The probability of a match is what the key points and the sequence hold together. How far they repeat each other is not known (a twin looks alike in both
-ways), so neither product nor choice is right: their odds are pooled, a logarithmic opinion pool of equal weights (Genest and Zidek, Statistical
-Science 1986).
+1. ``r``, the false-positive rate of the frame alone: from the inlier model if the key points can tell (:func:`geometric_verdict`), else
+   from the null model of the similarity margin. See :func:`_frame_rate`.
+2. Without a sequence: accept if ``r <= a``.
+3. With a sequence, two ways to accept share ``a``. The frame alone: ``r <= 0.8 a``. Or the sequence accepts the same place and
+   ``0.1 r <= 0.2 a``, because the sequence accepts some place at no more than one in ten frames from outside the map. Both are written
+   as a rate of the match: ``r / 0.8``, or ``r * 0.1 / 0.2``.
+
+The probability pools the odds of the inlier model and of the sequence with equal weights (logarithmic opinion pool; Genest and Zidek,
+Statistical Science 1986): ``odds = sqrt(odds_inliers * odds_sequence)``, each limited to 1 : 100. Their product would be overconfident,
+because a perceptual alias deceives both. If one of the two is missing the other is used alone.
 """
 
 from __future__ import annotations
@@ -16,97 +20,108 @@ import math
 from dataclasses import dataclass
 
 from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
-from vpr_aesvc.recognition.geometry.reranking import judge
+from vpr_aesvc.recognition.geometry.reranking import geometric_verdict
 from vpr_aesvc.recognition.geometry.verification import Geometry
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 
-_ALONE = 0.8  # share of the rate for a frame alone, where a sequence is followed
-_SURE_ELSEWHERE = 0.1  # part of the frames from outside the map at which the sequence is sure of a place
-_MOST_ODDS = 100.0  # of one witness: a robot carried off must not need the sequence's consent for long
-_NOT_LEARNED = 0.05  # false positives among supported matches in a map too small to teach what inliers are worth
-
-
-@dataclass(frozen=True)
-class Decision:
-    """``false_positive_rate``, ``probability`` and ``why``, as in ``Recognition``; ``least``: whether the map cannot promise a smaller rate."""
-
-    false_positive_rate: float
-    probability: float
-    why: str
-    least: bool
+_FRAME_SHARE = 0.8  # of the requested rate, for the frame alone
+_SEQUENCE_RATE = 0.1  # part of the frames from outside the map at which the sequence accepts a place
+_MAX_ODDS = 100.0  # so that after a kidnapping the old belief of the sequence is overruled soon
+_DEFAULT_RATE = 0.05  # of supported matches, in a map too small for an inlier model
 
 
 @dataclass(frozen=True)
 class DecisionInputs:
-    """What speaks for or against a match.
+    """All that is known of the match.
 
     Attributes:
-        null: what evidence is worth in this map. inlier_model: what inliers are; None where that could not be learned.
-        margin: of the frame, where it speaks for the match; else None.
-        belief: of the sequence; None where none is followed. agrees: whether it is about the match.
-        nearby: the probability that the sequence gives to the match.
-        geometry: of the match; None where key points were not compared.
+        null: null model of the similarity margin. inlier_model: None if it could not be learned.
+        margin: of the frame; None if its best place is not near the match.
+        geometry: of the match; None if geometry is off.
+        belief: of the sequence; None if no sequence is tracked. belief_agrees: its best place is near the match.
+        posterior: the probability that the sequence gives to the places near the match.
     """
 
     null: NullModel
     inlier_model: InlierModel | None
     margin: SimilarityMargin | None
-    belief: Belief | None
-    agrees: bool
-    nearby: float
     geometry: Geometry | None
+    belief: Belief | None
+    belief_agrees: bool
+    posterior: float
 
 
-def decide(seen: DecisionInputs) -> Decision:
-    """The false-positive rate of accepting the match, its probability, and why in words."""
-    sure = seen.belief is not None and seen.agrees and seen.belief.accepted
-    rate, why = _of_frame(seen, sure)
-    least = rate <= _least(seen)
-    if seen.belief is not None:
-        rate *= _SURE_ELSEWHERE / (1 - _ALONE) if sure else 1 / _ALONE
-        sequence = "and the sequence is sure of it" if sure else "and the sequence is not sure of it"
-        why = f"{why}, {sequence}"
-    return Decision(min(rate, 1.0), _probability(seen), why, least)
+@dataclass(frozen=True)
+class Decision:
+    """``accepted``, ``false_positive_rate``, ``probability`` and ``why``, as in ``Recognition``."""
+
+    accepted: bool
+    false_positive_rate: float
+    probability: float
+    why: str
 
 
-def _least(seen: DecisionInputs) -> float:
-    """The smallest rate that the witness which speaks for the frame can promise in this map."""
-    if seen.geometry is None or judge(seen.geometry) == "cannot tell":
-        return seen.null.least_rate
-    return _NOT_LEARNED if seen.inlier_model is None else seen.inlier_model.least_rate
+def decide(inputs: DecisionInputs, requested_rate: float) -> Decision:
+    """Compares the false-positive rate of the match with the requested one."""
+    sequence_accepts = inputs.belief is not None and inputs.belief_agrees and inputs.belief.accepted
+    rate, reason = _frame_rate(inputs, sequence_accepts)
+    is_smallest = rate <= _min_frame_rate(inputs)
+    if inputs.belief is not None:
+        rate *= _SEQUENCE_RATE / (1 - _FRAME_SHARE) if sequence_accepts else 1 / _FRAME_SHARE
+        reason = f"{reason}; the sequence is {'sure' if sequence_accepts else 'not sure'}"
+    accepted = rate <= requested_rate
+    rate = min(rate, 1.0)
+    if accepted:
+        why = f"accepted: false-positive rate {rate:.2g} is within the requested {requested_rate:g}"
+    elif is_smallest:
+        why = f"not accepted: this map cannot promise a false-positive rate below {rate:.2g}; requested is {requested_rate:g}"
+    else:
+        why = f"not accepted: false-positive rate {rate:.2g} is above the requested {requested_rate:g}"
+    return Decision(accepted, rate, _probability(inputs), f"{why} ({reason})")
 
 
-def _of_frame(seen: DecisionInputs, sure: bool) -> tuple[float, str]:
-    """The rate of the frame's own witness, and what it says. Fewer inliers than chance gives count only where the sequence is sure."""
-    geometry = seen.geometry
-    verdict = "cannot tell" if geometry is None else judge(geometry)
+def _frame_rate(inputs: DecisionInputs, sequence_accepts: bool) -> tuple[float, str]:
+    """The false-positive rate of the frame alone, and the reason. A match without geometric support has rate 1, but if the sequence
+    accepts the place the rate of its few inliers is used."""
+    geometry = inputs.geometry
+    verdict = "cannot tell" if geometry is None else geometric_verdict(geometry)
     if geometry is None or verdict == "cannot tell":
-        if seen.margin is None:
-            return 1.0, "the frame alone speaks for another place"
-        return float(seen.null.false_positive_rate(seen.margin.value)), f"similarity margin {seen.margin.value:.2f}"
-    words = geometry.why.partition("; ")[0]  # how the camera moved, which follows, decides nothing
-    if verdict == "unsupported" and (not sure or seen.inlier_model is None):
-        return 1.0, f"the key points do not bear it out ({words})"
-    if seen.inlier_model is None:
-        return _NOT_LEARNED, words
-    return seen.inlier_model.false_positive_rate(geometry.inliers), words
+        if inputs.margin is None:
+            return 1.0, "the similarity margin is in favor of another place"
+        rate = float(inputs.null.false_positive_rate(inputs.margin.value))
+        return rate, f"similarity margin {inputs.margin.value:.2f}"
+    reason = geometry.why.partition("; ")[0]  # the rest is about the relative pose, which decides nothing
+    if verdict == "unsupported" and (not sequence_accepts or inputs.inlier_model is None):
+        return 1.0, f"too few inliers: {reason}"
+    if inputs.inlier_model is None:
+        return _DEFAULT_RATE, reason
+    return inputs.inlier_model.false_positive_rate(geometry.inliers), reason
 
 
-def _probability(seen: DecisionInputs) -> float:
-    """Key points and sequence pooled, or the one that can tell. What inliers are worth was learned on candidates of one frame's similarities: its evidence
-    has had its say in it."""
-    known = None
-    if seen.inlier_model is not None and seen.geometry is not None:
-        known = seen.inlier_model.probability(seen.geometry)
-    if seen.belief is None:
-        alone = 0.0 if seen.margin is None else float(seen.null.probability(seen.margin.value))
-        return alone if known is None else known
-    return seen.nearby if known is None else 1 / (1 + math.sqrt(1 / (_odds(known) * _odds(seen.nearby))))
+def _min_frame_rate(inputs: DecisionInputs) -> float:
+    """The smallest rate that :func:`_frame_rate` can return for this map."""
+    if inputs.geometry is None or geometric_verdict(inputs.geometry) == "cannot tell":
+        return inputs.null.min_rate
+    return _DEFAULT_RATE if inputs.inlier_model is None else inputs.inlier_model.min_rate
+
+
+def _probability(inputs: DecisionInputs) -> float:
+    """See the text of the module. The margin is used only if there is neither: the inlier model was learned on candidates that similarity
+    chose, so it contains the margin already."""
+    by_inliers = None
+    if inputs.inlier_model is not None and inputs.geometry is not None:
+        by_inliers = inputs.inlier_model.probability(inputs.geometry)
+    if inputs.belief is None:
+        by_margin = 0.0 if inputs.margin is None else float(inputs.null.probability(inputs.margin.value))
+        return by_margin if by_inliers is None else by_inliers
+    if by_inliers is None:
+        return inputs.posterior
+    return 1 / (1 + math.sqrt(1 / (_odds(by_inliers) * _odds(inputs.posterior))))
 
 
 def _odds(probability: float) -> float:
-    least = 1 / (1 + _MOST_ODDS)
-    bounded = min(max(probability, least), 1 - least)
+    limit = 1 / (1 + _MAX_ODDS)
+    bounded = min(max(probability, limit), 1 - limit)
     return bounded / (1 - bounded)

@@ -1,160 +1,185 @@
-"""What recognition learns from a map alone, and keeps with it: what evidence, similarities and inliers are worth there."""
+"""The models that recognition learns from a map and stores in it: null model, similarity likelihood and inlier model."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, fields
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.background import Background
-from vpr_aesvc.recognition.sequence.arc_length import Floats
 from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
+from vpr_aesvc.types import Floats
 
 if TYPE_CHECKING:
     from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
     from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 
-Worth = dict[str, Any]
-_GROWN = 1.25
-_ASKED = 200  # places that teach what inliers are worth; ten comparisons and at most eleven pictures each
-_ANOTHER_TRAVERSE = 1e6
+Parameters = dict[str, Any]
+INLIERS = "support"
+"""Name of the inlier model in the map. The map format fixes this name, and the keys "worth", "null" and "evidence"."""
+_MAX_GROWTH = 1.25
+_TRAVERSE_OFFSET = 1e6  # separates traverses where places have no positions
 _FAR = 20.0  # meters, or places along a traverse: from here on two places show nothing of each other
 
 
+class _Pending(NamedTuple):
+    """A model that is learned in the background, and the number of places it is learned from."""
+
+    name: str
+    places: int
+    future: Future[Parameters]
+
+
 class LearnedModels:
-    """Learned at first use, read from the map where it holds them, learned again when the map has grown by a quarter.
+    """Reads the models from the map, or learns them at first use, and learns them again when the map has grown by a quarter.
 
     Attributes:
-        null: what evidence is worth. likelihood: what similarities are worth. inlier_model: what inliers are; None where the map is too small.
-        message: why something could not be learned again or kept with the map, which is no reason to stop; else None.
+        null: null model of the similarity margin. likelihood: measurement model of the sequence filter.
+        inlier_model: None if the map is too small for one.
+        message: why a model could not be learned again or stored, which is no reason to stop; else None.
     """
 
     def __init__(self, place_map: PlaceMap, size: int) -> None:
         self._map = place_map
         self._size = size
-        self._places: dict[str, int] = {}  # how many each was learned from
-        self._learning: tuple[str, int] | None = None  # what the worker learns again, and from how many places
-        self._worker = Background()
+        self._places: dict[str, int] = {}  # name -> number of places that the model in use was learned from
+        self._pending: _Pending | None = None
         self.null: NullModel
         self.likelihood: SimilarityLikelihood
         self.inlier_model: InlierModel | None = None
         self.message: str | None = None
 
-    def keep_up(self, known: MapSnapshot, geometry: bool, has_revisited: bool, background: bool = False) -> bool:
-        """Learns what is missing or stale. Returns whether anything is new.
+    def update(self, snapshot: MapSnapshot, geometry: bool, has_revisited: bool, background: bool = False) -> bool:
+        """Learns the models that are missing or stale. Returns True if any changed.
 
         Args:
-            geometry: whether inliers matter.
-            has_revisited: whether places of this map were recognized, so that what it has grown by may show places that it has already.
-                Without positions, right answers would then be taken for wrong ones: what inliers were worth before stands.
-            background: what was learned before serves on while it is learned again; else this waits.
+            geometry: whether the inlier model is needed.
+            has_revisited: a match was accepted, so new places may duplicate stored ones. Without positions these duplicates would count
+                as wrong answers: the inlier model is then not learned again.
+            background: keep using stale models while new ones are learned; else wait.
         """
-        known, count = copy(known), len(known)  # its arrays are replaced as the map grows, never changed
-        worth = self._news(f"similarities/{self._size}", count, lambda: _learn_similarities(known), background)
-        fresh = worth is not None
-        if worth is not None:
-            self.null, self.likelihood = NullModel.from_dict(worth.get("null")), _likelihood(worth.get("likelihood"))
+        snapshot, count = copy(snapshot), len(snapshot)  # its arrays are replaced as the map grows, never changed
+        parameters = self._new_parameters(
+            f"similarities/{self._size}", count, lambda: _learn_similarities(snapshot), background
+        )
+        changed = parameters is not None
+        if parameters is not None:
+            self.null = NullModel.from_dict(parameters.get("null"))
+            self.likelihood = _read_likelihood(parameters.get("evidence"))
         if geometry:
-            before = self.inlier_model if has_revisited and known.positions is None else None
-            worth = self._news(
-                "inliers",
-                count,
-                lambda: before.to_json() if before else _learn_inlier_model(known, self._map),
-                background,
+            keep = self.inlier_model if has_revisited and snapshot.positions is None else None
+            parameters = self._new_parameters(
+                INLIERS, count, lambda: keep.to_json() if keep else _learn_inliers(snapshot, self._map), background
             )
-            if worth is not None:
-                self.inlier_model, fresh = _inlier_model(worth), True
-        return fresh
+            if parameters is not None:
+                self.inlier_model, changed = _read_inlier_model(parameters), True
+        return changed
 
-    def _news(self, name: str, places: int, learn: Callable[[], Worth], background: bool) -> Worth | None:
-        """What a name is worth now, where that has changed."""
-        if self._learning is not None and self._learning[0] == name and (self._worker.done or not background):
-            (_, learned_from), self._learning = self._learning, None
-            self._places[name] = learned_from
-            try:
-                return self._keep(name, learned_from, self._worker.take())
-            except VprError as error:  # what was learned before stands, until the map has grown by another quarter
-                self.message = f"what the map teaches could not be learned again: {error}"
-                return None
-        if not self._is_stale(name, places):
+    def _new_parameters(
+        self, name: str, count: int, learn: Callable[[], Parameters], background: bool
+    ) -> Parameters | None:
+        """The parameters of a model if they changed. ``count`` is the number of places now."""
+        pending = self._pending
+        if pending is not None and pending.name == name and (pending.future.done() or not background):
+            self._pending = None
+            return self._finished(pending)
+        if not self._is_stale(name, count):
             return None
-        stored = self._stored(name)
+        stored = self._read(name)
         if stored is not None and (name not in self._places or stored[0] > self._places[name]):
             self._places[name] = stored[0]
-            if background or not self._is_stale(name, places):
+            if background or not self._is_stale(name, count):
                 return stored[1]
-        known = {} if stored is None else stored[1]  # for a grown map that teaches nothing any more
+        previous = {} if stored is None else stored[1]  # if the grown map gives no model
         if not background or name not in self._places:
-            self._places[name] = places
-            return self._keep(name, places, learn() or known)
-        if self._learning is None:
-            self._learning = name, places
-            self._worker.begin(lambda: learn() or known)
+            self._places[name] = count
+            return self._store(name, count, learn() or previous)
+        if self._pending is None:
+            self._pending = _Pending(name, count, start_in_background(lambda: learn() or previous))
         return None
 
-    def _is_stale(self, name: str, places: int) -> bool:
-        learned_from = self._places.get(name, -1)
-        return not learned_from <= places <= _GROWN * learned_from
-
-    def _stored(self, name: str) -> tuple[int, Worth] | None:
-        """What the map keeps under a name, and how many places it was learned from."""
-        kept = self._map.learned(name)
-        if isinstance(kept, dict) and isinstance(kept.get("places"), int) and isinstance(kept.get("worth"), dict):
-            return kept["places"], kept["worth"]
-        return None
-
-    def _keep(self, name: str, places: int, worth: Worth) -> Worth:
-        """The map keeps it from now on."""
+    def _finished(self, pending: _Pending) -> Parameters | None:
+        """The result of the background thread. If it failed, the model in use stays until the map has grown by another quarter."""
+        self._places[pending.name] = pending.places
         try:
-            self._map.learn(name, {"places": places, "worth": worth})
-        except VprError as error:  # a map that can only be read here, or a full disk: it is learned again next time
-            self.message = f"what was learned is not kept with the map: {error}"
-        return worth
+            parameters = pending.future.result()
+        except Exception as error:  # for example, the map was closed meanwhile
+            self.message = f"the models of the map could not be learned again: {error}"
+            return None
+        return self._store(pending.name, pending.places, parameters)
+
+    def _is_stale(self, name: str, count: int) -> bool:
+        learned_from = self._places.get(name, -1)
+        return not learned_from <= count <= _MAX_GROWTH * learned_from
+
+    def _read(self, name: str) -> tuple[int, Parameters] | None:
+        """The number of places a stored model was learned from, and its parameters."""
+        stored = self._map.learned_parameters(name)
+        if isinstance(stored, dict) and isinstance(stored.get("places"), int) and isinstance(stored.get("worth"), dict):
+            return stored["places"], stored["worth"]
+        return None
+
+    def _store(self, name: str, count: int, parameters: Parameters) -> Parameters:
+        try:
+            self._map.store_learned_parameters(name, {"places": count, "worth": parameters})
+        except VprError as error:  # a read-only map or a full disk: learned again next time
+            self.message = f"the models learned from the map could not be stored in it: {error}"
+        return parameters
 
 
-def _learn_similarities(known: MapSnapshot) -> Worth:
-    kept = known.neighborhoods.kept  # a robot that stood still is no neighbor of itself
-    likelihood = learn_similarity_likelihood(known.descriptors[kept], known.traverses[kept])
-    return {"null": NullModel.fit(known.neighborhoods).model_dump(), "likelihood": asdict(likelihood)}
+def start_in_background(work: Callable[[], Parameters]) -> Future[Parameters]:
+    """Runs ``work`` in a thread; it must not touch anything that other threads change. The interpreter waits for it at exit, because
+    killing a thread inside OpenCV aborts the process. Work that reads a map ends when the map is closed."""
+    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vpr_aesvc learning")
+    future = pool.submit(work)
+    pool.shutdown(wait=False)
+    return future
 
 
-def _learn_inlier_model(known: MapSnapshot, place_map: PlaceMap) -> Worth:
+def _learn_similarities(snapshot: MapSnapshot) -> Parameters:
+    kept = snapshot.neighborhoods.kept  # without the repeats of a robot that stood still
+    likelihood = learn_similarity_likelihood(snapshot.descriptors[kept], snapshot.traverses[kept])
+    return {"null": NullModel.fit(snapshot.neighborhoods).to_dict(), "evidence": asdict(likelihood)}
+
+
+def _learn_inliers(snapshot: MapSnapshot, place_map: PlaceMap) -> Parameters:
     from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
     from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
 
-    kept = known.neighborhoods.kept
+    kept = snapshot.neighborhoods.kept
     keypoints = StoredKeypoints(place_map)  # not the recognizer's, which another thread may be using
-    keypoints.ids = known.ids[kept]
-    where, far = np.column_stack([known.runs[kept] * _ANOTHER_TRAVERSE, np.arange(len(kept))]), _FAR
-    if known.positions is not None:
-        where, far = known.positions[kept], min(_FAR, _extent(known.positions) / 2)
-    found = learn_inlier_model(keypoints, known.descriptors[kept], where, far=far, sample=_ASKED)
-    return {} if found is None else found.to_json()
+    keypoints.ids = snapshot.ids[kept]
+    positions, far = np.column_stack([snapshot.runs[kept] * _TRAVERSE_OFFSET, np.arange(len(kept))]), _FAR
+    if snapshot.positions is not None:
+        positions, far = snapshot.positions[kept], min(_FAR, _extent(snapshot.positions) / 2)
+    model = learn_inlier_model(keypoints, snapshot.descriptors[kept], positions, far)
+    return {} if model is None else model.to_json()
 
 
 def _extent(positions: Floats) -> float:
-    """The diagonal of what the map covers, meters: in a flat of ten meters nothing is twenty meters away."""
+    """Diagonal of the map, meters: in a flat of 10 m no two places are 20 m apart."""
     return float(np.linalg.norm(np.nanmax(positions, axis=0) - np.nanmin(positions, axis=0)))
 
 
-def _inlier_model(numbers: Worth) -> InlierModel | None:
+def _read_inlier_model(parameters: Parameters) -> InlierModel | None:
     from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
 
-    return InlierModel.from_json(numbers) if numbers else None
+    return InlierModel.from_json(parameters) if parameters else None
 
 
-def _likelihood(numbers: Any) -> SimilarityLikelihood:
+def _read_likelihood(parameters: Any) -> SimilarityLikelihood:
+    """Ignores unknown fields, which older maps hold."""
     try:
-        found = SimilarityLikelihood(**{name: float(number) for name, number in numbers.items()})
-    except (TypeError, ValueError, AttributeError) as error:
-        raise VprError(f"what the map keeps of its similarities cannot be read ({error}); remove it") from error
-    if not all(map(math.isfinite, asdict(found).values())):
-        raise VprError("what the map keeps of its similarities holds a number that is not finite; remove it")
-    return found
+        numbers = {field.name: float(parameters[field.name]) for field in fields(SimilarityLikelihood)}
+    except (KeyError, TypeError, ValueError) as error:
+        raise VprError(f"the map's similarity likelihood is damaged ({error}); remove it") from error
+    if not all(map(math.isfinite, numbers.values())):
+        raise VprError("the map's similarity likelihood is damaged (a number is not finite); remove it")
+    return SimilarityLikelihood(**numbers)

@@ -1,4 +1,4 @@
-"""The map as recognition sees it: arrays by row, kept up with a map that grows, loses places or is given other poses."""
+"""The map as arrays by row, updated as the map grows, loses places or gets other poses."""
 
 from __future__ import annotations
 
@@ -10,42 +10,41 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix
-from vpr_aesvc.recognition.pose_covariance import steps_along
-from vpr_aesvc.recognition.sequence.arc_length import Floats, Rows
-from vpr_aesvc.recognition.sequence.place_track import SPOT, PlaceTrack
-from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
+from vpr_aesvc.recognition.pose_covariance import pose_steps
+from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
+from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS, Neighborhoods
 from vpr_aesvc.recognition.similarity.runs import runs_of
+from vpr_aesvc.types import Descriptor, Floats, Rows
 
 if TYPE_CHECKING:
     from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.placemap.where import Where
 
 Change = Literal["none", "grown", "moved", "other"]
-_PORTION = (
-    100  # a map is looked at anew when it has grown by a hundredth: the price of that is then bounded for each place
-)
+_MIN_GROWTH = 100  # a map is read again when it has grown by 1 / 100, which bounds the cost per place
 
 
 class MapSnapshot:
-    """Rows 0 to n - 1 in the order the places were added.
+    """The places of a map, rows 0 to n - 1 in the order they were added.
 
     Attributes:
-        ids: int64 [n]. traverses: int64 [n], ids. runs: int64 [n], equal where places were driven in one go.
+        ids: int64 [n]. traverses: int64 [n], ids. runs: int64 [n], equal for places of one uninterrupted run.
         stamps: float64 [n], seconds. poses: float64 [n, 7], x, y, z, qx, qy, qz, qw. Both NaN where unknown.
-        positions: float64 [n, 3], or None where no place has one. steps: float64 [n, 6], the pose's change along each place.
-        descriptors: float32 [n, size], unit norm. places, track: what the parts of recognition make of them.
+        positions: float64 [n, 3], or None if no place has one. steps: float64 [n, 6], see :func:`pose_steps`.
+        descriptors: float32 [n, size], unit norm.
+        neighborhoods, track: the places prepared for similarity and for the sequence.
     """
 
     def __init__(self, place_map: PlaceMap, size: int) -> None:
         self._map = place_map
         self._size = size
-        self._forget()
+        self._clear()
         self._derive()
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self.ids: Rows = np.empty(0, np.int64)
         self.traverses: Rows = np.empty(0, np.int64)
         self.stamps: Floats = np.empty(0)
@@ -54,29 +53,29 @@ class MapSnapshot:
         self.track = PlaceTrack([])
         self._version: tuple[Hashable, ...] | None = None
 
-    def keep_up(self) -> Change:
-        """Looks at the map again where it has changed enough. ``moved``: places have other poses; ``other``: rows have another meaning."""
-        with self._map.loaded() as loaded:
-            if loaded.version == self._version:
+    def update(self) -> Change:
+        """Reads the map again if it changed enough. ``moved``: places have other poses. ``other``: rows have another meaning."""
+        with self._map.arrays() as arrays:
+            if arrays.version == self._version:
                 return "none"
-            version = loaded.version
-            rows = np.flatnonzero(loaded.alive)
-            ids = loaded.ids[rows]
+            version = arrays.version
+            rows = np.flatnonzero(arrays.alive)
+            ids = arrays.ids[rows]
             count = len(self)
             if not np.array_equal(ids[:count], self.ids):
                 change: Change = "other"
-            elif not np.array_equal(loaded.positions[rows[:count]], self.poses[:, :3], equal_nan=True):
+            elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True):
                 change = "moved"
-            elif len(ids) - count > count // _PORTION:
+            elif len(ids) - count > count // _MIN_GROWTH:
                 change = "grown"
             else:
                 self._version = version
                 return "none"
             if change != "grown":
-                self._forget()
+                self._clear()
             new = rows[len(self) :]
-            descriptors = prefix(loaded.index.descriptors(new), self._size)
-            traverses, stamps, ids = loaded.traverses[new], loaded.stamps[new], ids[len(self) :]
+            descriptors = prefix(arrays.index.descriptors(new), self._size)
+            traverses, stamps, ids = arrays.traverses[new], arrays.stamps[new], ids[len(self) :]
             places = self._map.places(ids) if len(ids) else {}
         unknown = (np.nan,) * 7
         poses = np.array([place.pose.as_tuple() if place.pose else unknown for place in places.values()]).reshape(-1, 7)
@@ -94,41 +93,41 @@ class MapSnapshot:
         self.runs = runs_of(self.traverses)
         self.positions = self.poses[:, :3] if np.isfinite(self.poses).any() else None
         self.neighborhoods = Neighborhoods(self.descriptors, self.traverses, self.positions)
-        self.steps = steps_along(self.poses, self.runs)
+        self.steps = pose_steps(self.poses, self.runs)
 
-    def similarities(self, descriptor: NDArray[np.floating], where: Where | None = None) -> NDArray[np.float32]:
-        """Cosines of a descriptor [d_max] with all places, float32 [n]; minus infinity for those that ``where`` leaves out.
+    def similarities(self, descriptor: Descriptor, where: Where | None = None) -> NDArray[np.float32]:
+        """Cosines of a descriptor [d_max] and all places, float32 [n]; minus infinity for places that ``where`` excludes.
 
         Raises:
-            VprError: a descriptor of another length, or a number in it that is not finite.
+            VprError: a descriptor of another length, or with a number that is not finite.
         """
         given = np.asarray(descriptor, np.float32)
         if given.shape != (self._map.dim,):
             raise VprError(
-                f"{self._map.path}: holds descriptors of {self._map.dim} numbers, the frame's is {given.shape}"
+                f"{self._map.path}: expected a descriptor of {self._map.dim} numbers as in the map, found shape {given.shape}; "
+                "describe the frame with the model of the map"
             )
         if not np.isfinite(given).all():
-            raise VprError("the frame's descriptor holds numbers that are not finite")
-        # Not BLAS: its threads wait for each other where a robot has its processors in use, and this is bounded by memory.
-        found = np.einsum("nd,d->n", self.descriptors, prefix(given[None], self._size)[0])
+            raise VprError("the frame's descriptor holds numbers that are not finite; describe the frame again")
+        # Not BLAS: its threads wait for each other on a busy robot, and the product is bounded by memory.
+        similarities = np.einsum("nd,d->n", self.descriptors, prefix(given[None], self._size)[0])
         if where is not None and len(self):
-            with self._map.loaded() as loaded:
-                allowed = where.mask(loaded, {})
+            with self._map.arrays() as arrays:
+                allowed = where.mask(arrays, {})
                 if allowed is not None:
-                    found[~allowed[np.minimum(loaded.rows_of(self.ids), len(allowed) - 1)]] = -np.inf
-        return found
+                    similarities[~allowed[np.minimum(arrays.rows_of(self.ids), len(allowed) - 1)]] = -np.inf
+        return similarities
 
     def near(self, row: int, window: int) -> NDArray[np.bool_]:
-        """bool [n], the rows that are the same answer: within ``window`` places along the run, or within 5 m."""
-        rows = np.arange(len(self))
-        near = (np.abs(rows - row) <= window) & (self.runs == self.runs[row])
-        if self.positions is not None:  # NaN, not known, is not near
-            near |= np.linalg.norm(self.positions - self.positions[row], axis=1) <= SPOT
+        """bool [n], the rows that count as the same answer: within ``window`` places along the run, or within 5 m."""
+        near = (np.abs(np.arange(len(self)) - row) <= window) & (self.runs == self.runs[row])
+        if self.positions is not None:  # False for NaN
+            near |= np.linalg.norm(self.positions - self.positions[row], axis=1) <= SAME_PLACE_METERS
         return np.asarray(near)
 
 
 def most_similar(values: NDArray[np.float32], count: int) -> Rows:
-    """Rows of the largest, largest first, the first row first among equals."""
+    """Rows of the ``count`` largest values, largest first; equal values in the order of rows."""
     chosen = np.arange(len(values))
     if count < len(values):
         chosen = np.sort(np.argpartition(-values, count)[:count])

@@ -1,86 +1,80 @@
-"""How uncertain the pose of a match is: the spread of the places where the robot may be."""
+"""Covariance of a match's pose: the spread of the places where the robot may be."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-_LEAST = 0.01  # meters and radians, standard deviation: below, a covariance could not be inverted
-_LEAST_POSTERIOR = 1e-4  # of the likeliest place: what has less does not widen a pose
-_ASIDE = 0.1  # of the distance to the next place: how far aside the robot drives
+from vpr_aesvc.types import Floats, Rows
+
+_MIN_SIGMA = 0.01  # meters and radians: keeps the covariance invertible
+_MIN_POSTERIOR = 1e-4  # of the most probable place: places below it do not widen the covariance
+_LATERAL = 0.1  # lateral standard deviation, as part of the distance to the next place
 
 
 def match_covariance(
     poses: Floats, steps: Floats, best: int, near: NDArray[np.bool_], posterior: Floats, probability: float
 ) -> Floats | None:
-    """Of the pose of a match, over the posterior, in which the places near the match have the probability of the match.
+    """Covariance of the pose of a match. The weights are the posterior, scaled so that the places near the match have the probability of
+    the match.
 
     Args:
-        poses: float64 [n, 7], of all places, NaN where unknown. steps: float64 [n, 6], along the way.
-        best: row of the match. near: bool [n], the rows that are the same answer.
+        poses: float64 [n, 7], of all places: x, y, z in meters and a unit quaternion (qx, qy, qz, qw), in the map frame; NaN where
+            unknown. steps: float64 [n, 6], from :func:`pose_steps`.
+        best: row of the match. near: bool [n], the rows that count as the same answer.
         posterior: float64 [n], of each place. probability: of the match.
 
     Returns:
-        float64 [6, 6] as :func:`pose_covariance` gives it; None where the match has no pose.
+        float64 [6, 6], positive definite: x, y, z in meters and rotations about the map's x, y, z axes in radians. None if the match has
+        no pose.
     """
     if not np.isfinite(poses[best]).all():
         return None
     weights = np.where(np.isfinite(poses[:, 0]), posterior, 0.0)
-    weights[weights < _LEAST_POSTERIOR * weights.max()] = 0
-    weights[best] = max(weights[best], _LEAST_POSTERIOR)
-    here, elsewhere = float(weights[near].sum()), float(weights[~near].sum())
-    weights[near] *= max(probability, _LEAST_POSTERIOR) / here
-    if elsewhere:
-        weights[~near] *= min(1.0, (1 - probability) / elsewhere)
-    chosen = np.flatnonzero(weights)
-    return pose_covariance(poses[best], poses[chosen], steps[chosen], weights[chosen])
+    weights[weights < _MIN_POSTERIOR * weights.max()] = 0
+    weights[best] = max(weights[best], _MIN_POSTERIOR)
+    near_sum, other_sum = float(weights[near].sum()), float(weights[~near].sum())
+    weights[near] *= max(probability, _MIN_POSTERIOR) / near_sum
+    if other_sum:
+        weights[~near] *= min(1.0, (1 - probability) / other_sum)
+    used = (weights > 0) & np.isfinite(poses).all(1)
+    shares = weights[used] / weights[used].sum()
+    return _second_moment(pose_differences(poses[best], poses[used]), np.nan_to_num(steps[used]), shares)
 
 
-def pose_covariance(pose: Floats, poses: Floats, steps: Floats, weights: Floats) -> Floats:
-    """The second moment about ``pose`` of a robot that is near one of the places, somewhere between it and its neighbors.
-
-    Args:
-        pose: float64 [7], x, y, z in meters and a unit quaternion (qx, qy, qz, qw), in the map frame.
-        poses: float64 [k, 7], of the places; rows with NaN are left out.
-        steps: float64 [k, 6], how the pose changes over a place's stretch of the way: :func:`steps_along`.
-        weights: float64 [k], how probable each is; any sum above 0.
-
-    Returns:
-        float64 [6, 6], positive definite: x, y, z and rotations about the map's x, y, z axes.
-    """
-    known = np.isfinite(poses).all(1) & (weights > 0)
-    away, share = differences(pose, poses[known]), weights[known] / weights[known].sum()
-    stretch = np.nan_to_num(steps[known])
-    spread = np.einsum("k,ki,kj->ij", share, away, away)
-    spread += np.einsum("k,ki,kj->ij", share, stretch, stretch) / 12  # evenly likely along its stretch
-    aside = _ASIDE * float(share @ np.linalg.norm(stretch[:, :3], axis=1))
-    return np.asarray(spread + np.diag([aside**2 + _LEAST**2] * 3 + [_LEAST**2] * 3))
+def _second_moment(offsets: Floats, steps: Floats, shares: Floats) -> Floats:
+    """Second moment [6, 6] of a robot at one of k places, offset by ``offsets`` [k, 6] from the match, uniformly distributed along the
+    step [k, 6] of the place; ``shares`` [k] sum to 1."""
+    moment = np.einsum("k,ki,kj->ij", shares, offsets, offsets)
+    moment += np.einsum("k,ki,kj->ij", shares, steps, steps) / 12  # variance of a uniform distribution
+    lateral = _LATERAL * float(shares @ np.linalg.norm(steps[:, :3], axis=1))
+    return np.asarray(moment + np.diag([lateral**2 + _MIN_SIGMA**2] * 3 + [_MIN_SIGMA**2] * 3))
 
 
-def steps_along(poses: Floats, runs: NDArray[np.int64]) -> Floats:
-    """From half way to the place before to half way to the one after, float64 [n, 6]; NaN where a pose is unknown, 0 where a run has one place.
+def pose_steps(poses: Floats, runs: Rows) -> Floats:
+    """Pose change from halfway to the previous place to halfway to the next: float64 [n, 6]; NaN where a pose is unknown, 0 for a run of
+    one place.
 
     Args:
-        poses: float64 [n, 7], in the order they were driven. runs: int64 [n]; places with equal numbers were driven in one go.
+        poses: float64 [n, 7], in the order they were driven. runs: int64 [n], the run of each place.
     """
     steps = np.zeros((len(poses), 6))
     if len(poses) < 2:
         return steps
-    between = np.where((runs[1:] == runs[:-1])[:, None], differences(poses[:-1], poses[1:]) / 2, 0.0)
-    steps[:-1] += between
-    steps[1:] += between
+    halves = np.where((runs[1:] == runs[:-1])[:, None], pose_differences(poses[:-1], poses[1:]) / 2, 0.0)
+    steps[:-1] += halves
+    steps[1:] += halves
     return steps
 
 
-def differences(start: Floats, end: Floats) -> Floats:
-    """What leads from poses [7] or [k, 7] to poses [k, 7], float64 [k, 6]: the translation, and the rotation vector in the map frame."""
+def pose_differences(start: Floats, end: Floats) -> Floats:
+    """From poses [7] or [k, 7] to poses [k, 7]: float64 [k, 6], the translation, and the rotation vector in the map frame."""
     imaginary, real = start[..., 3:6], start[..., 6:]
     v, w = end[:, 3:6], end[:, 6:]
     scalar = w * real + (v * imaginary).sum(-1, keepdims=True)  # of end * conjugate(start)
     vector = real * v - w * imaginary - np.cross(v, imaginary)
-    vector = np.where(scalar < 0, -vector, vector)  # the short way round
+    vector = np.where(scalar < 0, -vector, vector)  # the shorter rotation
     length = np.linalg.norm(vector, axis=1, keepdims=True)
     angle = 2 * np.arctan2(length, np.abs(scalar))
-    turned = vector * np.where(length > 1e-9, angle / np.maximum(length, 1e-9), 2.0)
-    return np.concatenate([end[:, :3] - start[..., :3], turned], axis=1)
+    rotation = vector * np.where(length > 1e-9, angle / np.maximum(length, 1e-9), 2.0)
+    return np.concatenate([end[:, :3] - start[..., :3], rotation], axis=1)

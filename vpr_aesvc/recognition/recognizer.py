@@ -1,15 +1,17 @@
-"""Frame -> match: the stages of recognition joined, a line a stage."""
+"""Frame -> match: all stages of recognition, in order."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import as_rgb, read_image, thumbnail
+from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.recognition.decision import DecisionInputs, decide
 from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
 from vpr_aesvc.recognition.learned_models import LearnedModels
@@ -18,36 +20,36 @@ from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.types import Frame, Match
+from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.recognition.geometry.verification import Geometry
-    from vpr_aesvc.recognition.sequence.motion_model import Odometry
     from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
-    from vpr_aesvc.types import Intrinsics
 
-_LIKELY = 0.5  # the sequence's place is right more often than not: then the frame alone does not overrule it
-Descriptor = NDArray[np.float32]
-Image = NDArray[np.uint8]
+_LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
 
 class Recognizer:
-    """Recognizes the places of a map, in the order in which a camera passes them. One for each camera; not for several threads.
+    """Recognizes places of a map in the frames of one camera, in the order they were taken. Not thread-safe.
 
-    The map may grow, lose places or be given other poses meanwhile, also by another process. What was learned from it is kept with it and
-    learned again when it has grown by a quarter, which takes seconds on a large map: :meth:`prepare` does it beforehand.
+    The map may change meanwhile, also by another process. The models learned from it are stored in it, and learned again when it has
+    grown by a quarter, which takes seconds on a large map; :meth:`prepare` does it beforehand.
 
     Args:
         place_map: an open map.
-        describer: of the model that made it.
-        intrinsics: of the camera, where all frames have the same; see :meth:`recognize`.
-        learn_in_background: no frame waits for a map that has grown: what was learned before serves on while a thread learns again. When that
-            ends depends on the machine, so that two runs may differ in a few answers; without it they never do.
+        describer: of the model that made the map.
+        intrinsics: of the camera, if all frames have the same; see :meth:`recognize`.
+        learn_in_background: no frame waits for learning; old models are used until the new ones are ready. The time of the switch
+            depends on the machine, so a few answers may differ between two runs. Without it, all runs are equal.
+
+    Attributes:
+        snapshot: the map as arrays, a :class:`MapSnapshot`.
+        learned: the :class:`LearnedModels` of the map.
 
     Raises:
-        VprError: the model is not the map's, or the map has no descriptors of that size.
+        VprError: the model is not that of the map, or the map has no descriptors of the size in the settings.
     """
 
     def __init__(
@@ -69,186 +71,193 @@ class Recognizer:
         self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
         self._intrinsics = intrinsics
         self._learn_in_background = learn_in_background
-        self._has_revisited = False  # whether a place of this map was recognized
+        self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
 
     def prepare(self) -> None:
-        """Reads the map, and learns from it what is missing or stale, so that the next frame need not wait.
+        """Reads the map and learns missing or stale models, so that the next frame does not wait.
 
         Raises:
             VprError: the map is damaged.
         """
-        self._keep_up(background=False)
-
-    def _keep_up(self, background: bool) -> None:
-        change = self.snapshot.keep_up()
-        if change != "none":
-            if self._keypoints is not None:
-                self._keypoints.ids = self.snapshot.ids
-            self.filter.track = self.snapshot.track
-            if change == "other" and len(self.snapshot):
-                self.filter.reset("places were removed from the map, so the sequence begins anew")
-        if self.learned.keep_up(self.snapshot, self._keypoints is not None, self._has_revisited, background):
-            self.filter.likelihood = self.learned.likelihood
+        self._update(background=False)
 
     def reset(self, reason: str | None = None) -> None:
-        """Forgets where the robot was, as when another run begins; ``reason`` is the message of the next recognition."""
+        """Starts a new sequence, as for another run; ``reason`` is the message of the next recognition."""
         self.filter.reset(reason)
 
     def recognize(
         self,
-        frame: Frame,
+        frame: Frame | Image | str | Path,
         odometry: Odometry | None = None,
         descriptor: Descriptor | None = None,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
-        """Where a frame was taken.
+        """The best match of a frame, and whether it is accepted.
 
         Args:
-            frame: with an image or a path. Its stamp orders the sequence, and it and the pose say which places are recent.
-            odometry: of the robot since the frame before.
-            descriptor: float32 [d_max], unit norm, of the frame where it is known; an image is then needed for geometry alone.
-            intrinsics: of the camera, in pixels of the frame's image. The candidates' ``geometry`` then says how the camera stood to theirs, which
-                is taken to have had the same lens. Whether a match is accepted never depends on them.
+            frame: a ``Frame`` with an image or a path, an RGB uint8 array [H, W, 3], or the path of an image. The stamp of a ``Frame``
+                orders the sequence; with its pose it also selects the recent places to exclude.
+            odometry: of the robot since the previous frame.
+            descriptor: float32 [d_max], unit norm, if known. The image is then needed for geometry only.
+            intrinsics: of the camera, in pixels of the image. With them ``geometry`` of the candidates holds the relative pose, for
+                which the candidate's camera is assumed to be the same. They never change what is accepted.
 
         Raises:
-            VprError: the image cannot be read, a number is not finite, or the map is damaged. The sequence is as it was.
+            VprError: the frame is of another type, its image cannot be read, a number is not finite, or the map is damaged. The sequence
+                is unchanged.
         """
-        image = self.image_of(frame) if descriptor is None or self._keypoints is not None else None
-        descriptor = self.describer.describe(image) if descriptor is None and image is not None else descriptor
+        frame = _as_frame(frame)
+        image = image_of(frame) if descriptor is None or self._keypoints is not None else None
+        if descriptor is None and image is not None:
+            descriptor = self.describer.describe(image)
         assert descriptor is not None
-        self._keep_up(self._learn_in_background)
+        self._update(background=self._learn_in_background)
         similarities = self.snapshot.similarities(descriptor, self.settings.where(frame))
-        belief = self._follow(similarities, frame, odometry)
-        return self.judge(image, similarities, belief, intrinsics)
+        if not self.settings.sequence:
+            self.filter.reset()
+        belief = self.filter.step(similarities, stamp=frame.stamp, odometry=odometry)
+        return self.decide_match(image, similarities, belief, intrinsics)
 
-    def judge(
+    def decide_match(
         self,
         image: Image | None,
         similarities: NDArray[np.float32],
         belief: Belief,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
-        """The stages after the sequence; :mod:`offline` follows it in its own way.
+        """The stages after the sequence. :func:`~vpr_aesvc.recognition.offline.recognize_run` calls it with smoothed beliefs.
 
         Args:
-            image: of the frame, RGB uint8 [H, W, 3]; for geometry.
-            similarities: float32 [n], to all places of the map as it was last looked at. belief: what the frames say together.
+            image: RGB uint8 [H, W, 3]; needed for geometry.
+            similarities: float32 [n], to all places of the snapshot.
         """
+        message = self._take_message(belief)
         margin = self.snapshot.neighborhoods.margin(similarities)
-        belief = self._pictured(belief)
+        belief = self._with_most_probable_row(belief)
         rows = self._propose(similarities, margin, belief)
-        geometries = self._verify(image, rows, self._intrinsics if intrinsics is None else intrinsics)
-        return self._decide(similarities, margin, belief, rows, geometries)
+        if not rows:
+            why = "every place of the map is excluded for this frame" if len(self.snapshot) else "the map is empty"
+            return Recognition(False, why, lost=belief.lost, message=message)
+        geometries = self._verify(image, rows, intrinsics)
+        order = self._order(rows, belief, geometries)
+        rows = [rows[at] for at in order]
+        geometries = [geometries[at] for at in order] if geometries else []
+        near = self.snapshot.near(rows[0], self.filter.settings.window)
+        inputs = DecisionInputs(
+            null=self.learned.null,
+            inlier_model=self.learned.inlier_model,
+            margin=margin if margin.row >= 0 and near[margin.row] else None,
+            geometry=geometries[0] if geometries else None,
+            belief=belief if self.settings.sequence else None,
+            belief_agrees=belief.row is not None and bool(near[belief.row]),
+            posterior=min(float(belief.places[near].sum()), 1.0),
+        )
+        decision = decide(inputs, self.settings.false_positive_rate)
+        self._has_revisited |= decision.accepted
+        candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows))
+        covariance = match_covariance(
+            poses=self.snapshot.poses,
+            steps=self.snapshot.steps,
+            best=rows[0],
+            near=near,
+            posterior=belief.places,
+            probability=decision.probability,
+        )
+        return Recognition(
+            accepted=decision.accepted,
+            why=decision.why,
+            best=candidates[0].match,
+            candidates=candidates,
+            probability=decision.probability,
+            false_positive_rate=decision.false_positive_rate,
+            inliers=geometries[0].inliers if geometries else None,
+            pose=candidates[0].match.place.pose,
+            covariance=covariance,
+            lost=belief.lost,
+            message=message,
+        )
 
-    def image_of(self, frame: Frame) -> Image:
-        """Its image, RGB uint8 [H, W, 3], read where it has only a path."""
-        if frame.image is not None:
-            return as_rgb(frame.image)
-        if frame.path is None:
-            raise VprError(f"{frame.label}: a frame needs an image or a path to be recognized")
-        return read_image(frame.path)
+    def _update(self, background: bool) -> None:
+        """Follows changes of the map: snapshot, filter and models."""
+        change = self.snapshot.update()
+        if change != "none":
+            if self._keypoints is not None:
+                self._keypoints.ids = self.snapshot.ids
+            self.filter.track = self.snapshot.track
+            if change == "other" and len(self.snapshot):
+                self.filter.reset("places were removed from the map: a new sequence begins")
+        geometry = self._keypoints is not None
+        if self.learned.update(self.snapshot, geometry, self._has_revisited, background):
+            self.filter.likelihood = self.learned.likelihood
 
-    def _follow(self, similarities: NDArray[np.float32], frame: Frame, odometry: Odometry | None) -> Belief:
-        """What the frames up to this one say; this one alone, where no sequence is wanted."""
-        if not self.settings.sequence:
-            self.filter.reset()
-        return self.filter.step(similarities, frame.stamp, odometry)
+    def _take_message(self, belief: Belief) -> str | None:
+        message = self.learned.message if belief.message is None else belief.message
+        self.learned.message = None
+        return message
 
-    def _pictured(self, belief: Belief) -> Belief:
-        """The filter answers a flat belief by its middle; but a picture to compare with must show what the frame shows."""
+    def _with_most_probable_row(self, belief: Belief) -> Belief:
+        """For geometry the best place of the sequence is the most probable place of its window, not the middle of a flat belief: its
+        picture must show what the frame shows."""
         if self._keypoints is None or belief.row is None:
             return belief
         near = self.snapshot.near(belief.row, self.filter.settings.window)
         return replace(belief, row=int(np.where(near, belief.places, -1).argmax()))
 
     def _propose(self, similarities: NDArray[np.float32], margin: SimilarityMargin, belief: Belief) -> list[int]:
-        """Rows of the candidates: the sequence's favorite where it is likely, the frame's own, and the most similar places."""
-        visible = similarities > -np.inf
-        similar = most_similar(similarities, self.settings.candidates)
-        favorites = [margin.row]
+        """Rows of the candidates: the best place of the sequence (first if it is likely), that of the margin, and the most similar places."""
+        first = [margin.row]
         if self.settings.sequence and belief.row is not None:
-            favorites.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
-        proposed = dict.fromkeys([*favorites, *similar.tolist()])
-        return [row for row in proposed if row >= 0 and visible[row]][: self.settings.candidates]
+            first.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
+        rows = dict.fromkeys([*first, *most_similar(similarities, self.settings.candidates).tolist()])
+        visible = similarities > -np.inf
+        return [row for row in rows if row >= 0 and visible[row]][: self.settings.candidates]
 
     def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
+        """Geometric verification of each candidate; empty if geometry is off."""
         if self._keypoints is None or image is None:
             return []
         from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
         from vpr_aesvc.recognition.geometry.verification import verify
 
-        small = thumbnail(image)  # as the stored pictures, on which the worth of inliers was learned
-        here = detect_keypoints(small)
+        small = thumbnail(image)  # the size of the stored pictures, on which the inlier model was learned
+        keypoints = detect_keypoints(small)
+        intrinsics = self._intrinsics if intrinsics is None else intrinsics
         if intrinsics is not None:
             intrinsics = intrinsics.resized(image.shape, small.shape)
-        return [verify(here, self._keypoints[row], intrinsics) for row in rows]
+        return [verify(keypoints, self._keypoints[row], intrinsics) for row in rows]
 
     def _order(self, rows: list[int], belief: Belief, geometries: list[Geometry]) -> list[int]:
-        """Candidates best first: by geometry, but a likely place of the sequence that the key points support is not given up for another."""
+        """Positions of the candidates, best first: by geometry. If the sequence's place is likely and has geometric support, the places
+        near it come before all others."""
         if not geometries:
             return list(range(len(rows)))
-        from vpr_aesvc.recognition.geometry.reranking import judge, rerank
+        from vpr_aesvc.recognition.geometry.reranking import geometric_verdict, rerank
 
-        order = list(rerank(geometries).order)
+        order = rerank(geometries)
         likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
-        if likely and judge(geometries[0]) == "supported":
+        if likely and geometric_verdict(geometries[0]) == "supported":
             near = self.snapshot.near(rows[0], self.filter.settings.window)
-            order.sort(key=lambda at: not near[rows[at]])  # stable: geometry orders what is near, and the rest
+            order.sort(key=lambda at: not near[rows[at]])  # stable: the order by geometry stays within both groups
         return order
 
-    def _decide(
-        self,
-        similarities: NDArray[np.float32],
-        margin: SimilarityMargin,
-        belief: Belief,
-        rows: list[int],
-        geometries: list[Geometry],
-    ) -> Recognition:
-        known = self.snapshot
-        message = self.learned.message if belief.message is None else belief.message
-        self.learned.message = None
-        if not rows:
-            why = "no place may be returned for this frame" if len(known) else "the map is empty"
-            return Recognition(False, why, lost=belief.lost, message=message)
-        order = self._order(rows, belief, geometries)
-        best = rows[order[0]]
-        near = known.near(best, self.filter.settings.window)
-        inputs = DecisionInputs(
-            self.learned.null,
-            self.learned.inlier_model,
-            margin if margin.row >= 0 and near[margin.row] else None,
-            belief if self.settings.sequence else None,
-            belief.row is not None and bool(near[belief.row]),
-            min(float(belief.places[near].sum()), 1.0),
-            geometries[order[0]] if geometries else None,
+    def _candidates(
+        self, rows: list[int], similarities: NDArray[np.float32], belief: Belief, geometries: Sequence[Geometry | None]
+    ) -> tuple[Candidate, ...]:
+        ids = [int(self.snapshot.ids[row]) for row in rows]
+        places = self.map.places(ids)
+        return tuple(
+            Candidate(Match(places[place], float(similarities[row])), float(belief.places[row]), geometry)
+            for place, row, geometry in zip(ids, rows, geometries, strict=True)
         )
-        decision = decide(inputs)
-        accepted = decision.false_positive_rate <= self.settings.false_positive_rate
-        why = f"{'accepted' if accepted else 'not accepted'}: {decision.why}"
-        if not accepted:
-            rate, asked = decision.false_positive_rate, self.settings.false_positive_rate
-            short = f"cannot promise less than {rate:.2g}" if decision.least else f"is {rate:.2g}"
-            why = f"not accepted, as the false-positive rate {short}, above {asked:g}: {decision.why}"
-        self._has_revisited |= accepted
-        places = self.map.places(int(known.ids[row]) for row in rows)
-        candidates = tuple(
-            Candidate(
-                Match(places[int(known.ids[rows[at]])], float(similarities[rows[at]])),
-                float(belief.places[rows[at]]),
-                geometries[at] if geometries else None,
-            )
-            for at in order
-        )
-        return Recognition(
-            accepted,
-            why,
-            candidates[0].match,
-            candidates,
-            decision.probability,
-            decision.false_positive_rate,
-            geometries[order[0]].inliers if geometries else None,
-            candidates[0].match.place.pose,
-            match_covariance(known.poses, known.steps, best, near, belief.places, decision.probability),
-            belief.lost,
-            message,
-        )
+
+
+def _as_frame(given: object) -> Frame:
+    if isinstance(given, Frame):
+        return given
+    if isinstance(given, np.ndarray):
+        return Frame("image", image=given)
+    if isinstance(given, (str, Path)):
+        return Frame(str(given), path=Path(given))
+    raise VprError(
+        f"expected a Frame, an RGB uint8 array [H, W, 3] or the path of an image, found {type(given).__name__}; convert it first"
+    )

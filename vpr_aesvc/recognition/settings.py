@@ -1,4 +1,4 @@
-"""What a user may set of recognition: the source of command options and ROS parameters."""
+"""User settings of recognition: the source of CLI options and ROS parameters."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from vpr_aesvc.types import Frame
 
 
 class RecognizerSettings(BaseModel):
-    """The rate of false positives is what a user decides; everything else has a default that was measured."""
+    """The user chooses a false-positive rate. All other defaults were measured."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -17,24 +17,26 @@ class RecognizerSettings(BaseModel):
         default=0.01,
         gt=0,
         le=0.2,
-        description="Part of the frames from places that the map lacks whose match may be accepted",
+        description="Part of the frames from outside the map whose match may be accepted",
     )
     size: int | None = Field(
         default=None, ge=1, description="Compare only the first so many numbers of each descriptor; by default all"
     )
-    candidates: int = Field(default=5, ge=1, le=50, description="How many places are proposed, and checked by geometry")
-    sequence: bool = Field(default=True, description="Follow the robot through the map from frame to frame")
-    geometry: bool = Field(default=True, description="Compare key points with those of the candidates' stored pictures")
+    candidates: int = Field(
+        default=5, ge=1, le=50, description="How many places are proposed, and verified geometrically"
+    )
+    sequence: bool = Field(default=True, description="Track position across frames with a Bayes filter")
+    geometry: bool = Field(default=True, description="Verify candidates by key points of their stored thumbnails")
     recent_seconds: float | None = Field(
-        default=None, ge=0, description="Leave out places whose stamp is less than this from the frame's, seconds"
+        default=None, ge=0, description="Exclude places whose stamp is less than this from the frame's, in seconds"
     )
     recent_meters: float | None = Field(
-        default=None, ge=0, description="Leave out the last so many meters of the traverse that is being driven"
+        default=None, ge=0, description="Exclude the last so many meters of the current traverse"
     )
-    recent_places: int | None = Field(default=None, ge=0, description="Leave out so many of the places added last")
+    recent_places: int | None = Field(default=None, ge=0, description="Exclude so many of the places added last")
 
     def where(self, frame: Frame) -> Where | None:
-        """Which places a frame may be found at; None for all. ``recent_seconds`` counts only for a frame with a stamp."""
+        """The places to search for a frame; None for all. ``recent_seconds`` has no effect on a frame without a stamp."""
         recent = self.recent_seconds if frame.stamp is not None else None
         if recent is None and self.recent_meters is None and not self.recent_places:
             return None

@@ -1,13 +1,13 @@
-"""The filter on a robot's real laps, with descriptors of a real encoder."""
+"""The filter on real laps of a robot, with descriptors of a real encoder."""
 
 import numpy as np
 import pytest
 
 from benchmarks.seqslam import seqslam
 from vpr_aesvc.backbones import open_backbone
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.extraction import extract
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.linear import whitening
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter
@@ -39,10 +39,10 @@ def test_later_laps_are_found_in_the_first(laps):
     accepted = np.array([belief.accepted for belief in beliefs])
     assert hit.mean() >= 0.95 and hit[accepted].all() and accepted.mean() > 0.75
     assert np.flatnonzero(accepted)[0] < 5
-    found = smooth(similarities, follower.track, likelihood=likelihood)
-    smoothed = right[np.arange(len(right)), found.rows]
-    assert smoothed.mean() >= 0.97 and smoothed[found.probability >= 0.95].all()
-    assert (found.probability >= 0.95).mean() >= 0.9
+    beliefs = smooth(similarities, follower.track, likelihood=likelihood)
+    smoothed = right[np.arange(len(right)), [belief.row for belief in beliefs]]
+    sure = np.array([belief.probability >= 0.95 for belief in beliefs])
+    assert smoothed.mean() >= 0.97 and smoothed[sure].all() and sure.mean() >= 0.9
 
 
 def test_the_window_of_the_baseline_helps_a_single_frame(laps):
@@ -67,7 +67,7 @@ def test_twenty_places_on_in_the_middle_of_a_lap(laps):
 
 
 def test_one_run_with_a_map_that_grows(laps):
-    """The last 20 frames are left out: of one filter's map they are not yet part, to the other a shorter row leaves them out."""
+    """The last 20 frames are excluded: from one filter's map, and from the other by a shorter row of similarities."""
     frames, described, _ = laps
     index = np.array([frame.index for frame in frames])
     growing, shorter = SequenceFilter(PlaceTrack([])), SequenceFilter(PlaceTrack([]))
@@ -75,8 +75,8 @@ def test_one_run_with_a_map_that_grows(laps):
     for at, row in enumerate(described):
         known = max(at - 20, 0)
         if known > len(growing.track):
-            growing.grow([0])
-        shorter.grow([0])
+            growing.track.append([0])
+        shorter.track.append([0])
         similarities = row @ described[:known].T
         belief, other = growing.step(similarities), shorter.step(similarities)
         assert not other.places[known:].any()

@@ -15,9 +15,9 @@ def walk(places, dim=32, seed=0, step=0.6):
     return unit(np.array(rows))
 
 
-def test_support_is_the_ridge_length_within_the_span_of_the_neighbors():
+def test_the_score_is_the_ridge_length_within_the_span_of_the_neighbors():
     rows, frame = walk(60), walk(1, seed=9)[0]
-    ((best, score),) = Neighborhoods(rows).peaks(rows @ frame, 1)
+    ((best, score),) = Neighborhoods(rows).best_places(rows @ frame, count=1)
     near = rows[max(best - 2, 0) : best + 3]
     similar = near @ frame
     expected = (
@@ -26,13 +26,13 @@ def test_support_is_the_ridge_length_within_the_span_of_the_neighbors():
     assert score == pytest.approx(expected, abs=1e-5)
 
 
-def test_a_frame_between_two_places_is_found_and_one_from_elsewhere_is_not_believed():
+def test_a_frame_between_two_places_is_found_and_one_from_elsewhere_has_a_small_margin():
     rows = walk(200)
     places = Neighborhoods(rows)
     inside = places.margin(rows @ unit(rows[80] + rows[81]))
     outside = places.margin(rows @ walk(1, seed=5)[0])
     assert inside.row in (79, 80, 81, 82) and inside.value > 3 * outside.value
-    assert inside.rival >= 0 and abs(inside.rival - inside.row) > places.apart
+    assert inside.rival >= 0 and abs(inside.rival - inside.row) > places.separation
 
 
 def test_neighbors_end_with_the_traverse():
@@ -41,10 +41,10 @@ def test_neighbors_end_with_the_traverse():
     last = places.margin(rows @ rows[39])
     alone = Neighborhoods(rows[:40]).margin(rows[:40] @ rows[39])
     assert last.row == 39 and last.score == pytest.approx(alone.score, abs=1e-5)
-    assert last.rival >= 40 or last.rival < 39 - places.apart
+    assert last.rival >= 40 or last.rival < 39 - places.separation
 
 
-def test_a_hidden_place_is_not_found():
+def test_an_excluded_place_is_not_found():
     rows = walk(120)
     similarities = rows @ rows[60]
     assert Neighborhoods(rows).margin(similarities).row == 60
@@ -93,7 +93,7 @@ def test_no_map_is_too_small(count):
     assert np.isfinite(found.value) and (found.row < 0) == (count == 0)
 
 
-def test_what_does_not_fit_is_refused():
+def test_bad_input_is_refused():
     rows = walk(10)
     for given, words in (
         ((rows, ["a"]), "the traverse of each of 10"),
@@ -105,5 +105,5 @@ def test_what_does_not_fit_is_refused():
         Neighborhoods(np.full((3, 4), np.nan))
     with pytest.raises(VprError, match="similarities to 10 places"):
         Neighborhoods(rows).margin(np.zeros(9))
-    with pytest.raises(VprError, match="not a number"):
+    with pytest.raises(VprError, match="a similarity is NaN"):
         Neighborhoods(rows).margin(np.full(10, np.nan))

@@ -1,1 +1,1 @@
-"""Geometry: key points, verification, relative pose."""
+"""Geometric verification of candidates by local features."""

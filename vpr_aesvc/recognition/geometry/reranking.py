@@ -1,9 +1,8 @@
-"""What the inliers of the top few candidates decide: their order, and whether the best may be taken at all."""
+"""The verdict on a candidate from its inliers, and the order of candidates after geometric verification."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from vpr_aesvc.recognition.geometry.verification import Geometry
@@ -11,50 +10,26 @@ from vpr_aesvc.recognition.geometry.verification import Geometry
 Verdict = Literal["supported", "unsupported", "cannot tell"]
 
 MIN_INLIERS = 12
+"""2,000 pairs of images of unrelated buildings had at most 9 inliers with SIFT and 13 with ORB."""
 MIN_KEYPOINTS = 75
 
 
-@dataclass(frozen=True)
-class Reranked:
-    """Candidates after the geometric check, by their positions in the list that was given.
-
-    Attributes:
-        order: best first.
-        verdicts: of each candidate, in the order given.
-        best: the candidate to take, or None: the best has texture and no support, which is a veto.
-        why: in words.
-    """
-
-    order: tuple[int, ...]
-    verdicts: tuple[Verdict, ...]
-    best: int | None
-    why: str
-
-
-def judge(geometry: Geometry, least: int = MIN_INLIERS) -> Verdict:
-    """``supported`` from ``least`` inliers up. With less, ``unsupported`` only where both images have key points enough for a place
-    seen again to show itself; a wall, a dark frame or motion blur has no say."""
-    if geometry.inliers >= least:
+def geometric_verdict(geometry: Geometry) -> Verdict:
+    """``supported`` from 12 inliers up. With fewer: ``unsupported`` if both images have at least 75 key points, else ``cannot tell``,
+    as for a wall, a dark frame or motion blur."""
+    if geometry.inliers >= MIN_INLIERS:
         return "supported"
     return "cannot tell" if geometry.keypoints < MIN_KEYPOINTS else "unsupported"
 
 
-def rerank(geometries: Sequence[Geometry], least: int = MIN_INLIERS) -> Reranked:
-    """Orders candidates and says whether the best may be taken.
+def rerank(geometries: Sequence[Geometry]) -> list[int]:
+    """Positions of the candidates, best first.
 
-    Supported candidates come first, most inliers first. The others keep their order: between counts that chance reaches, similarity
-    knows better. A candidate is never taken only because those before it were ruled out.
+    Supported candidates come first, most inliers first. The others keep their order: for fewer inliers than chance gives, the
+    similarity is the better criterion.
 
     Args:
         geometries: of the candidates, most similar first.
-        least: inliers of a supported candidate, at least 1.
     """
-    verdicts = tuple(judge(one, least) for one in geometries)
-    order = tuple(
-        sorted(range(len(verdicts)), key=lambda at: -geometries[at].inliers if verdicts[at] == "supported" else 0)
-    )
-    if not order:
-        return Reranked((), (), None, "no candidates")
-    first = order[0]
-    best = None if verdicts[first] == "unsupported" else first
-    return Reranked(order, verdicts, best, f"{verdicts[first]}: {geometries[first].why}")
+    counts = [one.inliers if geometric_verdict(one) == "supported" else 0 for one in geometries]
+    return sorted(range(len(counts)), key=lambda at: -counts[at])

@@ -1,50 +1,38 @@
-"""Key points of a map's places, detected in their stored pictures when they are first asked for."""
+"""Key points of the places of a map, detected in their stored thumbnails at first use."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, overload
+from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from vpr_aesvc.types import Rows
 
 if TYPE_CHECKING:
     from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.recognition.geometry.local_features import Keypoints
 
-_KEPT = 512  # places whose key points stay in memory, at most 66 kB each
+_CACHED = 512  # places whose key points stay in memory, at most 66 kB each
 
 
-class StoredKeypoints(Sequence["Keypoints"]):
-    """By row of the map as it is known. A place without a picture has none, and then geometry cannot tell.
+class StoredKeypoints:
+    """Key points by row of the map snapshot. A place without a thumbnail has none.
 
     Attributes:
-        ids: int64 [n], the place of each row; set anew as the map grows.
+        ids: int64 [n], the place of each row; replaced as the map grows.
     """
 
     def __init__(self, place_map: PlaceMap) -> None:
-        self.ids: NDArray[np.int64] = np.empty(0, np.int64)
+        self.ids: Rows = np.empty(0, np.int64)
         self._map = place_map
-        self._kept: OrderedDict[int, Keypoints] = OrderedDict()
+        self._of_place = lru_cache(maxsize=_CACHED)(self._detect)
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    @overload
-    def __getitem__(self, row: int) -> Keypoints: ...
-    @overload
-    def __getitem__(self, row: slice) -> list[Keypoints]: ...
-    def __getitem__(self, row: int | slice) -> Keypoints | list[Keypoints]:
-        if isinstance(row, slice):
-            return [self[at] for at in range(len(self))[row]]
-        place = int(self.ids[row])
-        found = self._kept.pop(place, None)
-        found = self._detect(place) if found is None else found
-        self._kept[place] = found  # the latest last
-        if len(self._kept) > _KEPT:
-            self._kept.popitem(last=False)
-        return found
+    def __getitem__(self, row: int) -> Keypoints:
+        return self._of_place(int(self.ids[row]))
 
     def _detect(self, place: int) -> Keypoints:
         from vpr_aesvc.recognition.geometry.local_features import detect_keypoints

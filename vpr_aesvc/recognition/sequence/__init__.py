@@ -1,1 +1,1 @@
-"""Sequence: the Bayes filter over places."""
+"""Position along the map from the sequence of frames: a discrete Bayes filter over places."""

@@ -1,14 +1,18 @@
-"""A discrete Bayes filter over the places of a map, and one more state: not in the map.
+"""A discrete Bayes filter over the places of a map, with one more state: not in the map.
 
-One frame says little where a building repeats itself; frames that agree on a way through the map say much. Each step carries the belief as
-the robot may have moved (:mod:`motion`), weighs it by what the frame says (:mod:`likelihood`) and scales it to one. Memory is constant, time
-is linear in the number of places.
+For each frame:
+
+1. Predict: ``b, lost <- motion model`` (:mod:`motion_model`).
+2. Update: ``b_i <- b_i * w_i``, where ``w_i`` is the likelihood ratio of place i (:mod:`likelihood`), corrected for correlated frames;
+   ``lost`` keeps weight 1. Then b and lost are normalized to sum 1.
+3. Answer: the place with the largest belief in its window; see :func:`best_place` and :class:`Belief`.
+
+Memory is constant and time is linear in the number of places.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,22 +20,20 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.sequence.arc_length import Floats, Rows
-from vpr_aesvc.recognition.sequence.likelihood import Seen, Similarities, SimilarityLikelihood, SparseRow, change_of
-from vpr_aesvc.recognition.sequence.motion_model import MODES, MotionSettings, Odometry, Step, plan
-from vpr_aesvc.recognition.sequence.place_track import SPOT, PlaceTrack
+from vpr_aesvc.recognition.sequence.likelihood import ObservedFrame, SimilarityLikelihood, change_of
+from vpr_aesvc.recognition.sequence.motion_model import MODES, MotionSettings, Step, plan_step
+from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
+from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS
+from vpr_aesvc.types import Floats, Odometry, Rows
 
-UNKNOWN = 0.5
-"""Probability of not being in the map when nothing is known yet."""
-_PACE = 0.2  # weight of the newest interval in the usual time between frames
-_DOMINATED = math.log(2)  # another place's log ratio exceeds that of the answer by more: the frame shows that place
-_ITSELF = 0.1  # what a place's own probability counts in the choice of the best, beside that of its window
-LogRatio = Callable[["Similarities | SparseRow", int], Floats]
-"""(similarities, number of places n) -> log likelihood ratio float64 [n] of each place against being nowhere in the map."""
+_PRIOR_LOST = 0.5  # probability of not being in the map when a sequence begins
+_PACE = 0.2  # weight of the newest interval in the moving average of the time between frames
+_DOMINATED = math.log(2)
+_OWN_WEIGHT = 0.1  # weight of a place's own belief beside that of its window
 
 
 class SequenceSettings(MotionSettings):
-    """What the sequence filter assumes, and when it answers."""
+    """Assumptions of the sequence filter, and when it accepts."""
 
     accept: float = Field(
         default=0.95, gt=0, lt=1, description="Least probability that the robot is within the window of the best place"
@@ -43,17 +45,17 @@ class SequenceSettings(MotionSettings):
 
 @dataclass(frozen=True)
 class Belief:
-    """What the filter believes after a frame.
+    """The belief after a frame.
 
     Attributes:
-        row: of the best place in the map, or None while the map is empty: that with the most belief about it.
-        probability: that the robot is within ``window`` places of it along its traverse or, where positions are known, within 5 m.
-        lost: that it is not in the map, or where places were left out of the search.
-        likelihood_ratio: the mean likelihood ratio of this one frame over those places, as probable as they were before it.
-        accepted: whether ``probability`` reaches the level and the frame itself speaks for the answer: its likelihood_ratio is at least one, and no
-            other place has twice the ratio of the best there. Where a robot was carried off, only the frames before speak for where it was.
+        row: of the best place; None while the map is empty.
+        probability: that the robot is within ``window`` places of it along its traverse or, with known positions, within 5 m.
+        lost: probability that the robot is not in the map, or at an excluded place.
+        likelihood_ratio: of this frame alone, averaged over the window with the predicted belief as weights.
+        accepted: ``probability`` reaches the threshold and this frame agrees: ``likelihood_ratio`` is at least 1 and no place outside
+            the window has twice the best ratio inside. After a kidnapping only earlier frames support the old place.
         places: float64 [n], the probability of each place.
-        message: what happened, in words, such as why the sequence began anew; else None.
+        message: an event, such as the reason for a new sequence; else None.
     """
 
     row: int | None
@@ -66,114 +68,102 @@ class Belief:
 
 
 class SequenceFilter:
-    """Follows the robot through the map, a frame at a time.
+    """Tracks the robot's place in the map, one frame at a time.
 
     Args:
-        track: the places; may grow.
-        likelihood: turns similarities into log likelihood ratios; may be set anew as the map grows.
-        change: how much of what a frame says about other places usually changes from one place to the next; by default as learned.
+        track: the places; may grow. New places start with probability 0.
+        likelihood: similarities -> log likelihood ratios; may be replaced as the map grows.
     """
 
     def __init__(
         self,
         track: PlaceTrack,
         settings: SequenceSettings | None = None,
-        likelihood: LogRatio | None = None,
-        change: float | None = None,
+        likelihood: SimilarityLikelihood | None = None,
     ) -> None:
         self.track = track
         self.settings = settings or SequenceSettings()
-        self.likelihood: LogRatio = likelihood or SimilarityLikelihood()
-        self._change = change
-        self._message: str | None = None
-        self._usual: float | None = None
+        self.likelihood = likelihood or SimilarityLikelihood()
+        self._usual_seconds: float | None = None
         self.reset()
 
     def reset(self, reason: str | None = None) -> None:
-        """Forgets where the robot was; ``reason`` is the message of the next belief."""
+        """Starts a new sequence; ``reason`` is the message of the next belief."""
         self._belief: Floats | None = None
-        self._lost = UNKNOWN
-        self._before: Seen | None = None
+        self._lost = _PRIOR_LOST
+        self._previous: ObservedFrame | None = None
         self._stamp: float | None = None
         self._message = reason
 
-    def grow(
-        self,
-        traverses: Sequence[Hashable] | NDArray[np.generic],
-        poses: NDArray[np.floating] | None = None,
-        stamps: NDArray[np.floating] | None = None,
-    ) -> None:
-        """More places at the end of the map, as for :class:`PlaceTrack`. The robot is not believed to be at one of them yet."""
-        self.track.append(traverses, poses, stamps)
-
     def step(
-        self, similarities: Similarities | SparseRow, stamp: float | None = None, odometry: Odometry | None = None
+        self, similarities: NDArray[np.floating], stamp: float | None = None, odometry: Odometry | None = None
     ) -> Belief:
-        """One more frame.
+        """Processes one frame.
 
         Args:
-            similarities: float [m], cosines to the first m places of the track; the others, and those of minus infinity, are left out of the
-                search. Or the best of them.
-            stamp: of the frame, seconds on the clock of the map's stamps or any other. If it lies before the last, the sequence begins anew.
-            odometry: since the frame before.
+            similarities: float [m], cosines to the first m places of the track. Places beyond m, and those with minus infinity, are
+                excluded.
+            stamp: of the frame, seconds, on any clock. A stamp before the previous one starts a new sequence.
+            odometry: since the previous frame.
 
         Raises:
-            VprError: a number is not finite, or there are more similarities than places. The belief is as it was.
+            VprError: a number is not finite, or there are more similarities than places. The belief is unchanged.
         """
-        seen = self.look(similarities)
+        observed = self.observe(similarities)
         self.predict(stamp, odometry)
-        belief, lost, weights = self.update(seen)
+        belief, lost, weights = self.update(observed)
         places, message = belief.sum(0), self.take_message()
-        return answer(places, lost, weights, seen.log_ratio, self.track, self.settings, message)
+        return answer(places, lost, weights, observed.log_ratio, self.track, self.settings, message)
 
-    def look(self, similarities: Similarities | SparseRow) -> Seen:
-        """What a frame says; changes nothing."""
-        return Seen(similarities, self.likelihood(similarities, len(self.track)))
+    def observe(self, similarities: NDArray[np.floating]) -> ObservedFrame:
+        """The likelihood ratios of a frame. Does not change the filter."""
+        return ObservedFrame(similarities, self.likelihood(similarities, len(self.track)))
 
     def predict(self, stamp: float | None, odometry: Odometry | None) -> Step | None:
-        """Carries the belief to the time of the next frame. None where a sequence begins."""
+        """Applies the motion model up to the next frame. Returns None where a sequence begins."""
         if stamp is not None and not math.isfinite(stamp):
             raise VprError(f"the stamp of a frame must be a finite number of seconds, found {stamp}")
         if odometry is not None and not all(map(math.isfinite, (odometry.forward, odometry.left, odometry.turn))):
             raise VprError(f"odometry must be finite, found {odometry}")
         if stamp is not None and self._stamp is not None and stamp < self._stamp:
-            self.reset(f"the clock jumped back by {self._stamp - stamp:.3g} s, so the sequence begins anew")
+            self.reset(f"the clock jumped back by {self._stamp - stamp:.3g} s: a new sequence begins")
         seconds = None if stamp is None or self._stamp is None else stamp - self._stamp
         count = len(self.track)
         step = None
         if self._belief is None or not count:
-            self._belief = MODES[:, None] * np.full((1, count), (1 - UNKNOWN) / max(count, 1))
-            self._lost = UNKNOWN if count else 1.0
+            self._belief = MODES[:, None] * np.full((1, count), (1 - _PRIOR_LOST) / max(count, 1))
+            self._lost = _PRIOR_LOST if count else 1.0
         else:
             if self._belief.shape[1] < count:
                 self._belief = np.pad(self._belief, ((0, 0), (0, count - self._belief.shape[1])))
-            step = plan(self.track, self.settings, seconds, self._usual, odometry)
-            self._belief, self._lost = step.ahead(self._belief, self._lost)
+            step = plan_step(self.track, self.settings, seconds, self._usual_seconds, odometry)
+            self._belief, self._lost = step.propagate(self._belief, self._lost)
         if seconds:
-            self._usual = seconds if self._usual is None else (1 - _PACE) * self._usual + _PACE * seconds
+            usual = self._usual_seconds
+            self._usual_seconds = seconds if usual is None else (1 - _PACE) * usual + _PACE * seconds
         self._stamp = self._stamp if stamp is None else stamp
         return step
 
-    def update(self, seen: Seen) -> tuple[Floats, float, Floats]:
-        """Weighs the belief by what a frame says.
+    def update(self, observed: ObservedFrame) -> tuple[Floats, float, Floats]:
+        """Applies the measurement.
 
-        What other places look like changes little while a robot stands still, or drives where a map does not reach; the same chance likeness
-        then comes again and again. As a part r of it comes again, a ratio is worth what an autoregression leaves of it: (now - r before)
-        / (1 + r), in logarithms.
+        Consecutive frames are correlated: while the robot stands still, or drives outside the map, the same chance similarities repeat.
+        With r the repeated part (1 minus the change relative to the usual change), the log ratio becomes that of the innovation of an
+        autoregression: ``(log_ratio - r * previous) / (1 + r)``.
 
         Returns:
-            belief float64 [3, n] by way of moving, probability of not being in the map, and the weights [n] that were applied.
+            Belief float64 [3, n] by mode, probability of not being in the map, and the applied weights [n].
         """
         assert self._belief is not None
-        log_ratio = seen.log_ratio
-        if self._before is not None:
-            again = 1.0 - min(1.0, change_of(self._before, seen) / self._usual_change())
-            if again > 0:
+        log_ratio = observed.log_ratio
+        if self._previous is not None:
+            repeated = 1.0 - min(1.0, change_of(self._previous, observed) / self.likelihood.change)
+            if repeated > 0:
+                previous = self._previous.log_ratio
                 log_ratio = log_ratio.copy()
-                earlier = log_ratio[: len(self._before.log_ratio)]
-                earlier -= again * np.where(self._before.log_ratio > -np.inf, self._before.log_ratio, 0.0)
-                log_ratio /= 1 + again
-        self._before = seen
+                log_ratio[: len(previous)] -= repeated * np.where(previous > -np.inf, previous, 0.0)
+                log_ratio /= 1 + repeated
+        self._previous = observed
         weights = np.exp(log_ratio)
         belief = self._belief * weights
         total = float(belief.sum()) + self._lost
@@ -181,16 +171,9 @@ class SequenceFilter:
         return self._belief, self._lost, weights
 
     def take_message(self) -> str | None:
-        """What happened since it was last asked for, in words."""
+        """The event since the last call, if any."""
         message, self._message = self._message, None
         return message
-
-    def _usual_change(self) -> float:
-        if self._change is not None:
-            return self._change
-        return (
-            self.likelihood.change if isinstance(self.likelihood, SimilarityLikelihood) else SimilarityLikelihood.change
-        )
 
 
 def answer(
@@ -202,39 +185,46 @@ def answer(
     settings: SequenceSettings,
     message: str | None = None,
 ) -> Belief:
-    """What is believed of one frame.
+    """The belief after one frame.
 
     Args:
-        places: float64 [n], the probability of each place. lost: that of none.
-        weights: float [n], those of the frame that are in ``places``. log_ratio: float64 [n], what it says of itself.
+        places: float64 [n], the probability of each place. lost: the probability of not being in the map.
+        weights: float [n], that :meth:`SequenceFilter.update` applied. log_ratio: float64 [n], of the frame alone.
     """
     if not len(places):
         return Belief(None, 0.0, lost, 0.0, False, places, message)
     row, near = best_place(places, track, settings.window)
     probability = min(float(places[near].sum()), 1.0)
-    before = places[near] / np.maximum(weights[near], 1e-300)
-    likelihood_ratio = float(before @ np.exp(log_ratio[near]) / max(before.sum(), 1e-300))
-    speaks_for_it = likelihood_ratio >= 1 and bool(log_ratio[near].max() >= log_ratio.max() - _DOMINATED)
-    accepted = probability >= settings.accept and speaks_for_it
-    return Belief(row, probability, lost, likelihood_ratio, accepted, places, message)
+    predicted = places[near] / np.maximum(weights[near], 1e-300)
+    likelihood_ratio = float(predicted @ np.exp(log_ratio[near]) / max(predicted.sum(), 1e-300))
+    frame_agrees = likelihood_ratio >= 1 and bool(log_ratio[near].max() >= log_ratio.max() - _DOMINATED)
+    return Belief(
+        row=row,
+        probability=probability,
+        lost=lost,
+        likelihood_ratio=likelihood_ratio,
+        accepted=probability >= settings.accept and frame_agrees,
+        places=places,
+        message=message,
+    )
 
 
 def best_place(places: Floats, track: PlaceTrack, window: int) -> tuple[int, Rows]:
-    """The place with the most belief within ``window`` places of it along its traverse, and the rows that count as the same answer: those and,
-    where positions are known, what lies within 5 m.
+    """The place with the largest belief within ``window`` places along its traverse, and the rows that count as the same answer: this
+    window and, with known positions, all places within 5 m.
 
-    An answer is right where the robot is within the window, so a flat belief is answered by its middle; what the place itself has counts a
-    little besides, so that a peak is answered by the peak."""
-    first, end = track.require_line().around(window)
+    An answer is right if the robot is within the window, so the middle of a flat belief is best. A small weight on the place's own
+    belief makes a peak the best place of a peaked belief."""
+    first, end = track.places_grid().neighbors(window)
     below = np.concatenate([[0.0], np.cumsum(places)])
-    row = int(np.argmax(below[end] - below[first] + _ITSELF * places))
+    row = int(np.argmax(below[end] - below[first] + _OWN_WEIGHT * places))
     near = np.arange(first[row], end[row])
     if track.has_positions:
-        here = track.positions[row]
-        same = np.abs(track.positions[:, 0] - here[0]) <= SPOT
+        position = track.positions[row]
+        same = np.abs(track.positions[:, 0] - position[0]) <= SAME_PLACE_METERS
         close = np.flatnonzero(same)
-        apart = track.positions[close] - here
-        same[close] = np.einsum("ij,ij->i", apart, apart) <= SPOT**2
+        offset = track.positions[close] - position
+        same[close] = np.einsum("ij,ij->i", offset, offset) <= SAME_PLACE_METERS**2
         same[near] = True
         near = np.flatnonzero(same)
     return row, near

@@ -1,8 +1,15 @@
-"""How belief moves between two frames.
+"""Motion model: how the belief changes between two frames.
 
-The robot follows a traverse in one of three ways: with it, against it, or standing still; it goes on as it did, or changes. Now and
-then it is somewhere else altogether: it was carried, it took a way that the map does not know, or it passed from one traverse to another that
-goes through the same place. Jilkov and Li call such a filter a multiple-model filter (Survey of maneuvering target tracking, part V, 2005).
+The state is (place, mode) or "not in the map". The modes are: along the traverse, against it, standing still. It is a multiple-model
+filter (Li and Jilkov, "Survey of maneuvering target tracking, part V", 2005). With t the time since the previous frame, one step is:
+
+1. Mode change: ``b <- M' b`` with ``M = k I + (1 - k) 1 MODES'`` and ``k = exp(-change_rate t)``.
+2. Move: each moving mode is propagated along the track (:mod:`arc_length`) by a range of distances; see :func:`plan_step`.
+3. Kidnapping: the part ``1 - exp(-carried_rate t)`` leaves, with all belief that passed the end of a run. Half of it becomes uniform
+   over the map, half becomes "not in the map".
+4. Turn: if odometry and headings are known, each moving mode is weighted by the likelihood of the robot's turn given the track's.
+5. Revisits: a part passes to the other traverses through the same place.
+6. Return: the part ``1 - exp(-found_rate t)`` of "not in the map" becomes uniform over the map.
 """
 
 from __future__ import annotations
@@ -13,186 +20,188 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid, Floats
+from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.recognition.sequence.revisits import Revisits
+from vpr_aesvc.types import Floats, Odometry
 
 MODES = np.array([0.8, 0.1, 0.1])
-"""With the traverse, against it, standing still: how likely each is before anything is known. A camera recognizes what it sees from
-the same side, so a robot that recognizes places most often drives as the map was driven."""
-_SWITCH = 0.1  # part of the belief that passes, in a second, to the other traverses through the same place
-_TURN_ERROR = 0.15  # radians, standard deviation of odometry's turn against the map's
+"""Prior of the modes: along the traverse, against it, standing still. Places are recognized from the same viewing direction, so a
+robot that recognizes places most often drives in the direction of the mapping drive."""
+_SWITCH_RATE = 0.1  # per second: belief that passes to other traverses through the same place
+_TURN_SIGMA = 0.15  # radians, standard deviation of the odometry's turn against the map's
+_TURN_OUTLIERS = 0.1  # probability that the two turns are unrelated
 _ROUNDING = 1.05
-_TURN_OUTLIER = 0.1  # how often the two have nothing to do with each other
+
+Ranges = tuple[tuple[float, float], tuple[float, float]]
 
 
 class MotionSettings(BaseModel):
-    """How the robot may move. A rate counts in seconds where frames have stamps, else in frames."""
+    """How the robot may move. Rates are per second if frames have stamps, else per frame."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    speed_low: float = Field(
-        default=0.5, gt=0, description="Least speed while driving, as part of that of the drive that made the map"
-    )
+    speed_low: float = Field(default=0.5, gt=0, description="Least speed while driving, relative to the mapping drive")
     speed_high: float = Field(
         default=1.5,
         gt=0,
-        description="Greatest speed likewise; where stamps are missing that drive passed one place a frame",
+        description="Greatest speed while driving, relative to the mapping drive; without stamps, in places per frame",
     )
     odometry_error: float = Field(
-        default=0.2, ge=0, description="Error of odometry's distance, as part of the distance"
+        default=0.2, ge=0, description="Error of the odometry's distance, relative to the distance"
     )
     change_rate: float = Field(
         default=0.05, ge=0, description="How often the robot stops, starts or turns back, per second"
     )
-    carried_rate: float = Field(default=0.02, gt=0, description="How often it is somewhere else altogether, per second")
+    carried_rate: float = Field(default=0.02, gt=0, description="How often the robot is kidnapped, per second")
     found_rate: float = Field(
-        default=0.1, gt=0, description="How often it comes back to the map when it had left it, per second"
+        default=0.1, gt=0, description="How often a robot outside the map returns to it, per second"
     )
-
-
-@dataclass(frozen=True)
-class Odometry:
-    """What the robot moved by since the frame before, in its own frame: ``forward`` (negative when reversing) and ``left`` in
-    meters, ``turn`` in radians, counter-clockwise."""
-
-    forward: float
-    left: float = 0.0
-    turn: float = 0.0
-
-    @property
-    def distance(self) -> float:
-        """Meters, negative when reversing."""
-        return math.copysign(math.hypot(self.forward, self.left), self.forward)
 
 
 @dataclass(frozen=True)
 class Step:
-    """The move from one frame to the next, ready to be applied.
+    """The motion between two frames, ready to be applied.
 
     Attributes:
-        line: what distances are measured along.
-        ranges: (low, high) in the line's unit, with and against the traverse.
-        mixing: float64 [3, 3], from the way the robot moved (row) to the way it moves.
-        carried, found, switch: the parts of the belief that take those ways.
-        turns: float64 [2, n], how well the robot's turn fits the track's, with and against the traverse; or None.
-        spots: for passing between traverses, or None where no two share a place.
+        grid: the track in the unit of the distances.
+        ranges: (low, high) distance along and against the traverse, in the unit of the grid.
+        mixing: float64 [3, 3], mode transition M, from row to column.
+        carried, found, switch: the parts of the belief of steps 3, 6 and 5.
+        turn_likelihood: float64 [2, n], along and against the traverse; or None.
+        revisits: None if no traverses share a place.
     """
 
-    line: ArcLengthGrid
-    ranges: tuple[tuple[float, float], tuple[float, float]]
+    grid: ArcLengthGrid
+    ranges: Ranges
     mixing: Floats
     carried: float
     found: float
     switch: float = 0.0
-    turns: Floats | None = None
-    spots: Revisits | None = None
+    turn_likelihood: Floats | None = None
+    revisits: Revisits | None = None
 
-    def ahead(self, belief: Floats, lost: float) -> tuple[Floats, float]:
-        """Belief float64 [3, n] and the probability of not being in the map, after the move; together they sum to what they were
-        times how well the turn fits."""
+    def propagate(self, belief: Floats, lost: float) -> tuple[Floats, float]:
+        """Belief float64 [3, n] and probability of not being in the map, after the step. Their sum is kept, but for the turn likelihood."""
         total = float(belief.sum())
         moved = self.mixing.T @ belief
-        for way, (low, high) in enumerate(self.ranges):
-            moved[way] = self.line.ahead(moved[way], low, high)
+        for mode, (low, high) in enumerate(self.ranges):
+            moved[mode] = self.grid.propagate(moved[mode], low, high)
         kept = float(moved.sum())
-        if kept > total > 0:  # uneven cells keep belief only nearly
+        if kept > total > 0:  # cells of unequal length keep the sum only approximately
             moved *= total / kept
             kept = total
-        elsewhere = (total - kept) + self.carried * kept
+        left = (total - kept) + self.carried * kept
         moved *= 1 - self.carried
-        if self.turns is not None:
-            moved[:2] *= self.turns
-        if self.spots is not None:
-            there = self.switch * self.spots.spread(moved.sum(0))
+        if self.turn_likelihood is not None:
+            moved[:2] *= self.turn_likelihood
+        if self.revisits is not None:
+            switched = self.switch * self.revisits.spread(moved.sum(0))
             moved *= 1 - self.switch
-            moved += MODES[:, None] * there
-        moved += MODES[:, None] * ((elsewhere / 2 + self.found * lost) / belief.shape[1])
-        return moved, (1 - self.found) * lost + elsewhere / 2
+            moved += MODES[:, None] * switched
+        moved += MODES[:, None] * ((left / 2 + self.found * lost) / belief.shape[1])
+        return moved, (1 - self.found) * lost + left / 2
 
     def expected(self, values: Floats, lost: float) -> tuple[Floats, float]:
-        """The adjoint: what ``values`` [3, n] and ``lost`` after the move are worth before it."""
-        anywhere = float(MODES @ values.mean(1))
-        elsewhere = (anywhere + lost) / 2
-        before = values
-        if self.spots is not None:
-            before = (1 - self.switch) * values + self.switch * self.spots.mean(MODES @ values)
-        if self.turns is not None:
-            before = np.concatenate([before[:2] * self.turns, before[2:]])
+        """The adjoint of :meth:`propagate`: the expectation of ``values`` [3, n] and ``lost`` after the step, for each state before it."""
+        uniform = float(MODES @ values.mean(1))
+        left = (uniform + lost) / 2
+        after_move = values
+        if self.revisits is not None:
+            after_move = (1 - self.switch) * values + self.switch * self.revisits.mean(MODES @ values)
+        if self.turn_likelihood is not None:
+            after_move = np.concatenate([after_move[:2] * self.turn_likelihood, after_move[2:]])
         ones = np.ones(values.shape[1])
-        carried = np.empty_like(values)
-        for way in range(3):
-            stays: Floats | float = 1.0
-            worth = before[way]
-            if way < 2:
-                low, high = self.ranges[way]
-                worth = self.line.expected(worth, low, high)
-                stays = np.minimum(self.line.expected(ones, low, high), 1.0)
-            carried[way] = (1 - self.carried) * worth + (1 - stays * (1 - self.carried)) * elsewhere
-        return self.mixing @ carried, (1 - self.found) * lost + self.found * anywhere
+        expected = np.empty_like(values)
+        for mode in range(3):
+            stays: Floats | float = 1.0  # probability of not leaving the run
+            value = after_move[mode]
+            if mode < 2:
+                low, high = self.ranges[mode]
+                value = self.grid.expected(value, low, high)
+                stays = np.minimum(self.grid.expected(ones, low, high), 1.0)
+            expected[mode] = (1 - self.carried) * value + (1 - stays * (1 - self.carried)) * left
+        return self.mixing @ expected, (1 - self.found) * lost + self.found * uniform
 
 
-def plan(
-    track: PlaceTrack, settings: MotionSettings, seconds: float | None, usual: float | None, odometry: Odometry | None
+def plan_step(
+    track: PlaceTrack,
+    settings: MotionSettings,
+    seconds: float | None,
+    usual_seconds: float | None,
+    odometry: Odometry | None,
 ) -> Step:
-    """The step between two frames.
+    """The step between two frames. The first of these that is known gives the range of distances:
 
-    Odometry measures along the poses of the map; without either, stamps of frames and map together give a range of distances
-    by speed; without those, a frame passes about one place, more where it comes later than usual.
+    1. odometry and poses in the map: the distance driven, plus or minus ``odometry_error``;
+    2. odometry that says the robot stood still;
+    3. stamps of frames and places: ``speed_low`` to ``speed_high`` times the distance that the mapping drive covered in that time;
+    4. else ``speed_low`` to ``speed_high`` places per frame, more if the frame is later than usual.
 
     Args:
-        seconds: since the frame before, or None.
-        usual: the usual time between frames in seconds, where it is known.
+        seconds: since the previous frame, or None.
+        usual_seconds: the usual time between frames, if known.
     """
     time = 1.0 if seconds is None else seconds
-    meters = track.line("meters") if odometry is not None else None
-    paced = track.line("seconds") if seconds is not None else None
-    spots = track.shared_spots()
-    turns, two_ways = None, False
-    if odometry is not None and meters is not None:
-        line, distance = meters, _rounded(odometry.distance)
+    in_meters = track.grid("meters") if odometry is not None else None
+    in_seconds = track.grid("seconds") if seconds is not None else None
+    turn_likelihood, odometry_used = None, False
+    if odometry is not None and in_meters is not None:
+        grid, distance = in_meters, _rounded(odometry.distance)
         error = settings.odometry_error * abs(distance)
-        ranges = (distance - error, distance + error), (-distance - error, -distance + error)
-        turns, two_ways = _turns(line, ranges, odometry.turn), True
+        ranges: Ranges = (distance - error, distance + error), (-distance - error, -distance + error)
+        turn_likelihood, odometry_used = _turn_likelihood(grid, ranges, odometry.turn), True
     elif odometry is not None and odometry.distance == 0:
-        line, ranges, two_ways = track.require_line(), ((0.0, 0.0), (0.0, 0.0)), True
-    elif paced is not None:
-        line, pace = paced, _rounded(time)
-        ranges = _both_ways(settings.speed_low * pace, settings.speed_high * pace)
+        grid, ranges, odometry_used = track.places_grid(), ((0.0, 0.0), (0.0, 0.0)), True
+    elif in_seconds is not None:
+        grid, ranges = in_seconds, _speed_ranges(settings, _rounded(time))
     else:
-        line = track.require_line()
-        frames = 1.0 if seconds is None or not usual else _rounded(seconds / usual)
-        ranges = _both_ways(settings.speed_low * frames, settings.speed_high * frames)
-    keeps = math.exp(-settings.change_rate * time)
-    mixing = keeps * np.eye(3) + (1 - keeps) * MODES
-    if two_ways:  # odometry says whether it stands still
+        grid = track.places_grid()
+        ranges = _speed_ranges(
+            settings, 1.0 if seconds is None or not usual_seconds else _rounded(seconds / usual_seconds)
+        )
+    keep = math.exp(-settings.change_rate * time)
+    mixing = keep * np.eye(3) + (1 - keep) * MODES
+    if odometry_used:  # the odometry says whether the robot stands still: that mode is not needed
         mixing[:, :2] += mixing[:, 2:] * MODES[:2] / MODES[:2].sum()
         mixing[:, 2] = 0
     carried, found, switch = (
-        -math.expm1(-rate * time) for rate in (settings.carried_rate, settings.found_rate, _SWITCH)
+        -math.expm1(-rate * time) for rate in (settings.carried_rate, settings.found_rate, _SWITCH_RATE)
     )
-    return Step(line, ranges, mixing, carried, found, switch if spots is not None else 0.0, turns, spots)
+    revisits = track.revisits()
+    return Step(
+        grid=grid,
+        ranges=ranges,
+        mixing=mixing,
+        carried=carried,
+        found=found,
+        switch=switch if revisits is not None else 0.0,
+        turn_likelihood=turn_likelihood,
+        revisits=revisits,
+    )
 
 
-def _both_ways(low: float, high: float) -> tuple[tuple[float, float], tuple[float, float]]:
+def _speed_ranges(settings: MotionSettings, amount: float) -> Ranges:
+    """Along and against the traverse, for ``amount`` seconds or places of the mapping drive."""
+    low, high = settings.speed_low * amount, settings.speed_high * amount
     return (low, high), (-high, -low)
 
 
-def _turns(line: ArcLengthGrid, ranges: tuple[tuple[float, float], tuple[float, float]], turn: float) -> Floats | None:
-    """The density of the robot's turn given the track's, over that of a turn of any size; the same whichever way the place is passed."""
-    if line.heading is None:
+def _turn_likelihood(grid: ArcLengthGrid, ranges: Ranges, turn: float) -> Floats | None:
+    """Likelihood of the robot's turn given the track's, divided by that of a uniform turn: a normal density plus outliers."""
+    if grid.heading is None:
         return None
-    peak = (1 - _TURN_OUTLIER) * math.sqrt(2 * math.pi) / _TURN_ERROR
-    fits = np.empty((2, len(line.centers)))
-    for way, (low, high) in enumerate(ranges):
-        wrong = np.abs(line.turn_over(low, high) - math.remainder(turn, 2 * math.pi))
-        wrong = np.minimum(wrong, 2 * math.pi - wrong) / _TURN_ERROR  # the short way round
-        fits[way] = _TURN_OUTLIER + peak * np.exp(-0.5 * wrong * wrong)
-    return fits
+    peak = (1 - _TURN_OUTLIERS) * math.sqrt(2 * math.pi) / _TURN_SIGMA
+    likelihood = np.empty((2, len(grid.centers)))
+    for mode, (low, high) in enumerate(ranges):
+        error = np.abs(grid.track_turns(low, high) - math.remainder(turn, 2 * math.pi))
+        error = np.minimum(error, 2 * math.pi - error) / _TURN_SIGMA  # the shorter arc
+        likelihood[mode] = _TURN_OUTLIERS + peak * np.exp(-0.5 * error * error)
+    return likelihood
 
 
 def _rounded(amount: float) -> float:
-    """To one of a series that rises by a twentieth: less than anybody knows it, and windows made for it serve again."""
+    """Rounds to 5 % geometric steps, so that cached windows are reused."""
     if amount == 0:
         return 0.0
     return math.copysign(_ROUNDING ** round(math.log(abs(amount), _ROUNDING)), amount)

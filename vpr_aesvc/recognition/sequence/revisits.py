@@ -1,47 +1,46 @@
-"""Places that several passes go through, and belief passed from one pass to the others."""
+"""Places that several passes go through, and belief that moves from one pass to the others."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.int64]
+from vpr_aesvc.types import Floats, Rows
 
 
 class Revisits:
-    """Which places lie at one spot but on different passes through it. A pass is a stretch of places that follow each other.
+    """Places that share a grid cell of the map but belong to different passes. A pass is a sequence of consecutive places in one cell.
 
     Args:
-        spots: int64 [n], the spot of each place, -1 where it is unknown.
-        same_run: bool [n - 1], whether each place and the next belong to one run.
+        cells: int64 [n], the grid cell of each place, -1 if its position is unknown.
+        same_run: bool [n - 1], True where a place and the next belong to one run.
     """
 
-    def __init__(self, spots: Rows, same_run: NDArray[np.bool_]) -> None:
-        goes_on = same_run & (spots[1:] == spots[:-1])
-        self._pass = np.cumsum(np.concatenate([[True], ~goes_on])) - 1
-        in_pass = np.bincount(self._pass)
-        self._spot = spots[np.flatnonzero(np.concatenate([[True], ~goes_on]))]  # of each pass
-        known = self._spot >= 0
-        self._spot = np.where(known, self._spot, 0)
-        in_spot = np.bincount(self._spot, np.where(known, in_pass, 0))
-        others = np.where(known, in_spot[self._spot] - in_pass, 0)
+    def __init__(self, cells: Rows, same_run: NDArray[np.bool_]) -> None:
+        continues = same_run & (cells[1:] == cells[:-1])
+        self._pass = np.cumsum(np.concatenate([[True], ~continues])) - 1
+        places_in_pass = np.bincount(self._pass)
+        cell = cells[np.flatnonzero(np.concatenate([[True], ~continues]))]  # of each pass
+        known = cell >= 0
+        self._cell = np.where(known, cell, 0)
+        places_in_cell = np.bincount(self._cell, np.where(known, places_in_pass, 0))
+        others = np.where(known, places_in_cell[self._cell] - places_in_pass, 0)
         self._others = np.maximum(others, 1)
-        self._alone = others[self._pass] == 0
-        self._shares = others > 0
+        self._has_others = others > 0
+        self._single = others[self._pass] == 0
 
     @property
-    def none_shared(self) -> bool:
-        return not self._shares.any()
+    def any(self) -> bool:
+        return bool(self._has_others.any())
 
     def spread(self, belief: Floats) -> Floats:
-        """Belief [n] of each place spread evenly over the places of the other passes; what has no other pass stays."""
-        each = np.where(self._shares, np.bincount(self._pass, belief) / self._others, 0.0)
-        whole = np.bincount(self._spot, each)
-        return np.where(self._alone, belief, (whole[self._spot] - each)[self._pass])
+        """Spreads the belief [n] of each place evenly over the places of the other passes. Without another pass it stays."""
+        shares = np.where(self._has_others, np.bincount(self._pass, belief) / self._others, 0.0)
+        sums = np.bincount(self._cell, shares)
+        return np.where(self._single, belief, (sums[self._cell] - shares)[self._pass])
 
     def mean(self, values: Floats) -> Floats:
-        """The adjoint: for each place the mean of ``values`` [n] over the places of the other passes."""
-        sums = np.where(self._shares, np.bincount(self._pass, values), 0.0)
-        whole = np.bincount(self._spot, sums)
-        return np.where(self._alone, values, ((whole[self._spot] - sums) / self._others)[self._pass])
+        """The adjoint of :meth:`spread`: for each place the mean of ``values`` [n] over the places of the other passes."""
+        sums = np.where(self._has_others, np.bincount(self._pass, values), 0.0)
+        totals = np.bincount(self._cell, sums)
+        return np.where(self._single, values, ((totals[self._cell] - sums) / self._others)[self._pass])

@@ -1,1 +1,1 @@
-"""What similarity is worth in one map: null model, neighborhoods, calibration."""
+"""Similarities of one frame: neighborhood scores, the similarity margin, and its null model."""

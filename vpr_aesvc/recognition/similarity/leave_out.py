@@ -1,7 +1,7 @@
-"""The map asked about itself: frames that stand in for queries, with the answers that a real query would get.
+"""Queries simulated from the map itself, without labels, images or real queries.
 
-*Absent*: a frame of the map, with all of its own surroundings hidden, is a frame from elsewhere in the same environment. *Present*: every fifth frame
-taken out, its neighbors left in, is a frame from between two places of the map. No labels, no images and no queries are needed.
+*Absent*: a frame of the map with all places around it excluded simulates a frame from elsewhere in the same environment.
+*Present*: every fifth frame is taken out of the map; it simulates a frame taken between two places of the map.
 """
 
 from __future__ import annotations
@@ -12,89 +12,87 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods, Rows
+from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS, Neighborhoods
+from vpr_aesvc.types import Floats, Rows
 
-_MOST = 800  # frames asked about: more would cost more and say the same
-_AT_ONCE = 200  # frames compared at once, so that memory does not grow with their number
-_EVERY = 5
-_NEAR = 3  # kept frames along the traverse that still count as the right place
-_ENOUGH = 1200  # frames present
+_MAX_FRAMES = 800  # simulated queries of a kind or fold: more change the result little
+_ENOUGH_PRESENT = 1200
+_BATCH = 200  # frames compared at once, which bounds the memory
+_FOLDS = 5
+_NEAR = 3  # frames along the traverse within which the best place is right
 
 
 @dataclass(frozen=True)
 class LeaveOutResult:
-    """What came of it.
+    """The answers to the simulated queries.
 
     Attributes:
-        gaps: float64 [q, 2], for frames that are absent: score of the best place less the second, and of the second less the third,
-            counted as margin is; NaN where there are no more places.
-        groups: int64 [q], which stretch of the map each of these frames is in.
-        present: float64 [p], the margin of frames that are present.
-        right: bool [p], whether their best place is the right one.
+        gaps: float64 [q, 2], of absent frames: the lead of the best place over the second, and of the second over the third, divided by
+            the spread like a margin; NaN if there are fewer places.
+        segments: int64 [q], the independent segment of the map that each absent frame is in.
+        present: float64 [p], the margins of present frames.
+        right: bool [p], whether their best place is right.
     """
 
-    gaps: NDArray[np.float64]
-    groups: Rows
-    present: NDArray[np.float64]
+    gaps: Floats
+    segments: Rows
+    present: Floats
     right: NDArray[np.bool_]
 
 
 def leave_neighborhood_out(places: Neighborhoods) -> LeaveOutResult:
-    """Asks a map about at most some hundred of its own frames, evenly chosen. The same map gives the same answers."""
+    """Simulates some hundred evenly spaced queries. Deterministic."""
     present, right = _present(places)
-    asked = _even(np.arange(len(places.kept)))
     every = np.arange(len(places.kept))
-    gaps = np.full((len(asked), 2), np.nan)
-    for at, frame, similarities in _compare(places.descriptors, asked, places.descriptors):
-        elsewhere = places.wholly(~places.same_place(frame, every))
-        scores = [score for _, score in places.peaks(similarities, 3, elsewhere)]
-        found = -np.diff(scores)
-        gaps[at, : len(found)] = found / places.spread(similarities[elsewhere])
-    _, run = np.unique(places.run[asked], return_inverse=True)
-    groups = run * (len(places.kept) + 1) + asked // (2 * places.apart + 1)
-    return LeaveOutResult(gaps, groups.astype(np.int64), present, right)
+    queries = _evenly(every)
+    gaps = np.full((len(queries), 2), np.nan)
+    for at, frame, similarities in _compare(places.descriptors, queries, places.descriptors):
+        elsewhere = places.fully_visible(~places.same_place(frame, every))
+        scores = [score for _, score in places.best_places(similarities, count=3, among=elsewhere)]
+        leads = -np.diff(scores)
+        gaps[at, : len(leads)] = leads / places.spread(similarities[elsewhere])
+    _, run = np.unique(places.runs[queries], return_inverse=True)
+    segments = run * (len(places.kept) + 1) + queries // (2 * places.separation + 1)
+    return LeaveOutResult(gaps, segments.astype(np.int64), present, right)
 
 
-def _present(places: Neighborhoods) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    values: list[float] = []
+def _present(places: Neighborhoods) -> tuple[Floats, NDArray[np.bool_]]:
+    """Margins of frames taken out of the map, and whether their best place is right."""
+    margins: list[float] = []
     right: list[bool] = []
-    for fold in range(_EVERY):
-        taken = _even(np.arange(fold, len(places.kept), _EVERY))
-        rest = np.setdiff1d(np.arange(len(places.kept)), np.arange(fold, len(places.kept), _EVERY))
-        if not len(taken) or not len(rest) or len(values) >= _ENOUGH:
+    for fold in range(_FOLDS):
+        removed = np.arange(fold, len(places.kept), _FOLDS)
+        queries = _evenly(removed)
+        rest = np.setdiff1d(np.arange(len(places.kept)), removed)
+        if not len(queries) or not len(rest) or len(margins) >= _ENOUGH_PRESENT:
             break
-        others = Neighborhoods(
-            places.descriptors[rest],
-            places.run[rest],
-            None if places.positions is None else places.positions[rest],
-            places.radius,
-        )
-        for _, frame, similarities in _compare(places.descriptors, taken, others.descriptors):
-            peaks = others.peaks(similarities, 2)
+        positions = None if places.positions is None else places.positions[rest]
+        others = Neighborhoods(places.descriptors[rest], places.runs[rest], positions)
+        for _, frame, similarities in _compare(places.descriptors, queries, others.descriptors):
+            peaks = others.best_places(similarities, count=2)
             if not peaks:
                 continue
             best = int(rest[others.kept[peaks[0][0]]])
-            values.append((peaks[0][1] - peaks[1][1]) / others.spread(similarities) if len(peaks) > 1 else 0.0)
-            near = places.run[best] == places.run[frame] and abs(best - frame) <= _NEAR
-            right.append(bool(near or _at_one_position(places, best, frame)))
-    return np.array(values), np.array(right, np.bool_)
+            margins.append((peaks[0][1] - peaks[1][1]) / others.spread(similarities) if len(peaks) > 1 else 0.0)
+            near = places.runs[best] == places.runs[frame] and abs(best - frame) <= _NEAR
+            right.append(bool(near or _same_position(places.positions, best, frame)))
+    return np.array(margins), np.array(right, np.bool_)
 
 
-def _at_one_position(places: Neighborhoods, one: int, other: int) -> bool:
-    if places.positions is None:
-        return False
-    return bool(np.linalg.norm(places.positions[one] - places.positions[other]) <= places.radius)  # NaN: not known
+def _same_position(positions: Floats | None, one: int, other: int) -> bool:
+    """False if a position is unknown."""
+    return positions is not None and bool(np.linalg.norm(positions[one] - positions[other]) <= SAME_PLACE_METERS)
 
 
 def _compare(
-    descriptors: NDArray[np.float32], asked: Rows, to: NDArray[np.float32]
+    descriptors: NDArray[np.float32], queries: Rows, places: NDArray[np.float32]
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """(position in ``asked``, frame, similarities float32 [n]) for each frame asked about."""
-    for start in range(0, len(asked), _AT_ONCE):
-        part = asked[start : start + _AT_ONCE]
-        for at, row in enumerate(descriptors[part] @ to.T):
-            yield start + at, int(part[at]), row
+    """For each query: its position in ``queries``, its row, and its similarities float32 [n]."""
+    for start in range(0, len(queries), _BATCH):
+        batch = queries[start : start + _BATCH]
+        for at, similarities in enumerate(descriptors[batch] @ places.T):
+            yield start + at, int(batch[at]), similarities
 
 
-def _even(rows: Rows) -> Rows:
-    return rows if len(rows) <= _MOST else rows[np.linspace(0, len(rows) - 1, _MOST).astype(np.int64)]
+def _evenly(rows: Rows) -> Rows:
+    return rows if len(rows) <= _MAX_FRAMES else rows[np.linspace(0, len(rows) - 1, _MAX_FRAMES).astype(np.int64)]

@@ -1,16 +1,24 @@
-"""What a match is worth, from the map alone: the false-positive rate of accepting it, and the probability that it is right.
+"""Null model of the similarity margin: the false-positive rate of accepting a margin, and the probability that the best place is right.
 
-The null is the margin (:mod:`neighborhoods`) of a frame whose place the map does not have: frames of the map whose own surroundings are hidden
-(:mod:`rehearsal`) show it. It is the difference, or gap, between the two largest of many scores. Extreme-value theory knows such gaps: for
-tails that fall exponentially, the k-th largest less the next, times k, has one distribution for all k (Rényi, 1953). So where places were driven
-past twice, and the best place of a hidden frame is often the same place after all, twice the *second* gap stands in for the first.
+The null distribution is that of the margins of frames whose place is not in the map, simulated by :mod:`leave_out`. With m a margin:
 
-The body of the null is kept as quantiles. Beyond its largest fifth it is an exponential tail whose scale is not known exactly:
-with a conjugate prior the predictive distribution is Lomax (Pareto II), heavier the fewer *independent* stretches of the map have spoken.
-A map of thirty places therefore accepts little at small rates, and says so by its threshold.
+1. Body, rates 1 to 0.2: quantiles of the simulated margins. Let ``u`` be the 0.8 quantile.
+2. Tail, m > u: exponential with unknown scale. With a conjugate prior, which is worth 2 independent segments of the map, the predictive
+   distribution is Lomax (Pareto II): ``rate(m) = 0.2 (1 + (m - u) / scale) ^ -shape`` with ``shape = 2 + k`` and
+   ``scale = 2 * prior scale + k * mean exceedance``, where k is the effective number of independent segments.
+3. Bound: ``rate(m) >= 0.2 / (10 (2 + k))``. Perceptual aliases that the map does not contain break the tail fit further out.
+
+So a map of thirty places accepts little at small rates. If many places were passed twice without known positions, the best place of a
+simulated frame is often right after all. Then twice the gap between the second and the third place replaces the margin: for exponential
+tails the k-th gap times k has the same distribution for all k (Rényi, 1953).
+
+The probability is the product of two logistic curves over ``x = log(margin + softening)``: P(best place right | in the map) and
+P(in the map), fitted to the simulated present and absent frames.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +28,37 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.logistic import Logistic, fit_logistic
 from vpr_aesvc.recognition.similarity.leave_out import LeaveOutResult, leave_neighborhood_out
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
+from vpr_aesvc.types import Floats, Rows
 
 IN_MAP = 0.9
-"""How probable it is, before a frame is looked at, that its place is in the map, unless the user knows better."""
-_TAIL = 0.2
-_LEVELS = 32  # quantiles kept of the body
-_BEYOND = 10  # the tail is trusted to so many times rarer than the stretches of the map show: a twin that they miss does not follow it
-_PRIOR_STRETCHES = 2.0  # what is believed of the tail counts as much as this many stretches of the map, ...
-_PRIOR_WIDTH = 2.0  # ... and is a scale this much larger than the body's
-_NO_BODY = 2.0  # where the body ends, in a map that has nothing to compare
-_REVISITED = 1.3  # first gaps this much larger than twice the second are not chance
-_GROWN = 1.25
-_SOFTENING = 0.1  # part of the usual margin below which differences say nothing
+"""Prior probability that the place of a frame is in the map."""
+_TAIL = 0.2  # upper part of the null that is fitted as a tail
+_QUANTILES = 32  # kept of the body
+_EXTRAPOLATION = 10  # the tail is trusted down to rates this many times rarer than the segments show
+_PRIOR_SEGMENTS = 2.0  # weight of the prior of the tail's scale, ...
+_PRIOR_WIDTH = 2.0  # ... which is this many times the scale of the body
+_EMPTY_BODY = 2.0  # where the body ends in a map that has nothing to compare
+_REVISITED = 1.3  # a first gap this many times larger than twice the second is not chance
+_SOFTENING = 0.1  # of the median margin: smaller differences carry no information
 
 
 class NullModel(BaseModel):
-    """What margin is worth on one map at one size; see the module's text. Small and plain: ``model_dump()`` goes into a file as JSON, and
-    :meth:`from_dict` reads it.
+    """Null model of one map at one descriptor size; see the text of the module. JSON: :meth:`to_dict` and :meth:`from_dict`.
 
     Attributes:
-        places: how many the map had.
-        stretches: how many independent stretches of it the tail was learned from.
-        revisited: whether many places seem to have been driven past twice, so that the second gaps were used.
-        body: margin exceeded at the rates 1 ... 0.2, in equal steps; the last is where the tail begins.
+        places: number of places of the map.
+        segments: effective number of independent segments from which the tail was fitted.
+        revisited: many places seem to have been passed twice, so the second gaps were used.
+        body: margins that are exceeded at the rates 1 ... 0.2, in equal steps; the last is where the tail begins.
         scale, shape: of the tail.
-        right: P(best place is right), for a frame in the map, against log(margin + softening): odds go with a power of the margin.
-        present: P(in the map) likewise, where that is as probable as not beforehand.
-        knots: (margin, probability) from labels, where there were some; used in place of the two curves.
+        right: P(best place right | in the map). present: P(in the map) with equal priors. Both over ``log(margin + softening)``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    # Stored maps call the segments "stretches", and may hold fields that are no longer used.
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
     places: int = Field(ge=0)
-    stretches: float = Field(ge=0)
+    segments: float = Field(ge=0, alias="stretches")
     revisited: bool
     body: tuple[float, ...] = Field(min_length=2)
     scale: float = Field(gt=0)
@@ -60,23 +66,27 @@ class NullModel(BaseModel):
     softening: float = Field(gt=0)
     right: Logistic
     present: Logistic
-    knots: tuple[tuple[float, float], ...] = ()
 
     @classmethod
     def fit(cls, places: Neighborhoods) -> NullModel:
-        """Learns from the map alone, in about two seconds for 10,000 places (one core). Never fails: an empty map gets the prior."""
-        found = leave_neighborhood_out(places)
-        first, second = found.gaps[:, 0], 2 * found.gaps[:, 1]
-        revisited = _upper(first) > _REVISITED * max(_upper(second), 1e-3)
+        """Fits the model to a map: about two seconds for 10,000 places on one core. Never fails: an empty map gets the prior."""
+        result = leave_neighborhood_out(places)
+        first, second = result.gaps[:, 0], 2 * result.gaps[:, 1]
+        revisited = _tail_start(first) > _REVISITED * max(_tail_start(second), 1e-3)
         gaps = second if revisited else first
-        null, groups = _finite(gaps), found.groups[np.isfinite(gaps)]
-        body = np.quantile(null, np.linspace(0, 1 - _TAIL, _LEVELS)) if len(null) else np.linspace(0, _NO_BODY, 2)
-        scale, shape, stretches = _tail(null - body[-1], groups, float(body[-1]))
-        softening = max(_SOFTENING * float(np.median(found.present)), 1e-3) if len(found.present) else _NO_BODY
-        right, present = _curves(found, null, softening)
+        known = np.isfinite(gaps)
+        absent, segments = gaps[known], result.segments[known]
+        body = (
+            np.quantile(absent, np.linspace(0, 1 - _TAIL, _QUANTILES))
+            if len(absent)
+            else np.linspace(0, _EMPTY_BODY, 2)
+        )
+        scale, shape, effective_segments = _fit_tail(absent - body[-1], segments, float(body[-1]))
+        softening = max(_SOFTENING * float(np.median(result.present)), 1e-3) if len(result.present) else _EMPTY_BODY
+        right, present = _fit_probabilities(result, absent, softening)
         return cls(
             places=len(places),
-            stretches=round(stretches, 2),
+            stretches=round(effective_segments, 2),
             revisited=bool(revisited),
             body=tuple(np.maximum.accumulate(body).round(6).tolist()),
             scale=scale,
@@ -86,102 +96,72 @@ class NullModel(BaseModel):
             present=present,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return self.model_dump(by_alias=True)
+
     @classmethod
     def from_dict(cls, data: object) -> NullModel:
-        """What ``model_dump()`` gave.
+        """Reads what :meth:`to_dict` wrote.
 
         Raises:
-            VprError: something else.
+            VprError: a field is missing or damaged.
         """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
             first = error.errors()[0]
-            where = ".".join(map(str, first["loc"])) or "the whole"
-            raise VprError(f"the map's null model is damaged ({where}: {first['msg']}); fit it again") from error
+            field = ".".join(map(str, first["loc"])) or "all of it"
+            raise VprError(f"the map's null model is damaged ({field}: {first['msg']}); fit it again") from error
 
     @property
-    def least_rate(self) -> float:
-        """The smallest false-positive rate that this map can promise, whatever the margin. The fifth of it that makes the tail counts as its
-        stretches and those of the prior."""
-        return _TAIL / (_BEYOND * (_PRIOR_STRETCHES + self.stretches))
+    def min_rate(self) -> float:
+        """The smallest false-positive rate that this map can promise, for any margin."""
+        return _TAIL / (_EXTRAPOLATION * (_PRIOR_SEGMENTS + self.segments))
 
-    def false_positive_rate(self, margin: float | NDArray[np.floating]) -> NDArray[np.float64]:
-        """Part of the frames from outside the map that reach this margin: from ``least_rate`` to 1, of the shape given."""
+    def false_positive_rate(self, margin: float | NDArray[np.floating]) -> Floats:
+        """Part of the frames from outside the map that reach this margin: from ``min_rate`` to 1, in the shape of ``margin``."""
         value = np.asarray(margin, np.float64)
         body = np.interp(value, self.body, np.linspace(1, _TAIL, len(self.body)))
-        beyond = np.maximum(value - self.body[-1], 0)
-        tail = np.maximum(_TAIL * (1 + beyond / self.scale) ** -self.shape, self.least_rate)
-        return np.asarray(np.where(beyond > 0, tail, body))
+        excess = np.maximum(value - self.body[-1], 0)
+        tail = np.maximum(_TAIL * (1 + excess / self.scale) ** -self.shape, self.min_rate)
+        return np.asarray(np.where(excess > 0, tail, body))
 
-    def threshold(self, false_positive_rate: float) -> float:
-        """The margin from which to accept; infinite where this map cannot promise that rate. It may also be more than any frame can reach.
-
-        Raises:
-            VprError: the rate is not between 0 and 1.
-        """
-        if not 0 < false_positive_rate <= 1:
-            raise VprError(f"a false-positive rate lies above 0 and at most at 1, found {false_positive_rate}")
-        if false_positive_rate < self.least_rate:
-            return float("inf")
-        if false_positive_rate >= _TAIL:
-            rates = np.linspace(1, _TAIL, len(self.body))
-            return float(np.interp(-false_positive_rate, -rates, self.body))
-        return self.body[-1] + self.scale * float((false_positive_rate / _TAIL) ** (-1 / self.shape) - 1)
-
-    def probability(self, margin: float | NDArray[np.floating], in_map: float = IN_MAP) -> NDArray[np.float64]:
-        """Probability that the best place is right, of the shape given.
+    def probability(self, margin: float | NDArray[np.floating], in_map: float = IN_MAP) -> Floats:
+        """Probability that the best place is right, in the shape of ``margin``.
 
         Args:
-            in_map: probability that the frame's place is in the map at all, before the frame is looked at.
+            in_map: prior probability that the place of the frame is in the map.
         """
-        value = np.asarray(margin, np.float64)
-        if self.knots:
-            at, known = np.array(self.knots).T
-            return np.asarray(np.interp(value, at, known))
-        before = np.log(in_map) - np.log1p(-in_map) if 0 < in_map < 1 else np.inf * np.sign(in_map - 0.5)
-        x = self.soft_log(value)
-        return np.asarray(self.right(x) * self.present(x, float(before)))
-
-    def soft_log(self, margin: float | NDArray[np.floating]) -> NDArray[np.float64]:
-        """What the log odds are linear in."""
-        return _log(np.asarray(margin, np.float64), self.softening)
-
-    def is_stale(self, places: int) -> bool:
-        """Whether the map has grown by more than a quarter since, or lost places."""
-        return places > _GROWN * self.places or places < self.places
+        prior = np.log(in_map) - np.log1p(-in_map) if 0 < in_map < 1 else np.inf * np.sign(in_map - 0.5)
+        x = _log(np.asarray(margin, np.float64), self.softening)
+        return np.asarray(self.right(x) * self.present(x, float(prior)))
 
 
-def _tail(exceedances: NDArray[np.float64], groups: NDArray[np.int64], start: float) -> tuple[float, float, float]:
-    """(scale, shape, independent stretches) of the predictive tail. Frames of one stretch say nearly the same, so the number that counts is
-    Kish's effective one over the stretches' sums."""
+def _fit_tail(exceedances: Floats, segments: Rows, start: float) -> tuple[float, float, float]:
+    """(scale, shape, effective segments) of the predictive tail. Frames of one segment are correlated, so the number that counts is
+    Kish's effective sample size over the sums of the segments."""
     above = exceedances > 0
-    _, group = np.unique(groups[above], return_inverse=True)
-    sums = np.bincount(group, exceedances[above]) if above.any() else np.zeros(0)
-    stretches = float(sums.sum() ** 2 / np.square(sums).sum()) if len(sums) else 0.0
+    _, segment = np.unique(segments[above], return_inverse=True)
+    sums = np.bincount(segment, exceedances[above]) if above.any() else np.zeros(0)
+    effective = float(sums.sum() ** 2 / np.square(sums).sum()) if len(sums) else 0.0
     mean = float(exceedances[above].mean()) if above.any() else 0.0
-    shape = _PRIOR_STRETCHES + stretches
-    believed = (
-        _PRIOR_WIDTH * max(start, 0.01) / np.log(1 / _TAIL)
-    )  # an exponential body ends at log(1 / tail) times its scale
-    return float(_PRIOR_STRETCHES * believed + stretches * mean), shape, stretches
+    # An exponential distribution exceeds log(1 / 0.2) times its scale at the rate 0.2, where the body ends.
+    prior_scale = _PRIOR_WIDTH * max(start, 0.01) / np.log(1 / _TAIL)
+    return float(_PRIOR_SEGMENTS * prior_scale + effective * mean), _PRIOR_SEGMENTS + effective, effective
 
 
-def _curves(found: LeaveOutResult, absent: NDArray[np.float64], softening: float) -> tuple[Logistic, Logistic]:
-    right = fit_logistic(_log(found.present, softening), found.right)
-    known = np.concatenate([np.ones(len(found.present), np.bool_), np.zeros(len(absent), np.bool_)])
-    present = fit_logistic(_log(np.concatenate([found.present, absent]), softening), known, balanced=True)
+def _fit_probabilities(result: LeaveOutResult, absent: Floats, softening: float) -> tuple[Logistic, Logistic]:
+    right = fit_logistic(_log(result.present, softening), result.right)
+    in_map = np.concatenate([np.ones(len(result.present), np.bool_), np.zeros(len(absent), np.bool_)])
+    present = fit_logistic(_log(np.concatenate([result.present, absent]), softening), in_map, balanced=True)
     return right, present
 
 
-def _log(margin: NDArray[np.float64], softening: float) -> NDArray[np.float64]:
+def _log(margin: Floats, softening: float) -> Floats:
     return np.asarray(np.log(np.maximum(margin, 0) + softening))
 
 
-def _upper(values: NDArray[np.float64]) -> float:
-    values = _finite(values)
+def _tail_start(values: Floats) -> float:
+    values = values[np.isfinite(values)]
     return float(np.quantile(values, 1 - _TAIL)) if len(values) else 0.0
-
-
-def _finite(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    return values[np.isfinite(values)]
