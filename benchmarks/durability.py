@@ -1,10 +1,9 @@
-"""Can a map be lost? A writer is killed, the disk fills, bits flip; and what safety costs.
+"""Is a map lost when its writer is killed, the disk is full or bits flip? And how long does a durable write take?
 
     python benchmarks/durability.py [--kills 300] [--trials 2000] [--json FILE]
 
-Printed beside the peer in the same run: the usual way of keeping places, which writes the FAISS index and a JSON file of labels
-anew after every place (``faiss.write_index``). A kill does not cut the power: that a transaction is on disk when it is
-acknowledged rests on SQLite's ``synchronous = FULL``.
+The same run measures the usual baseline: the FAISS index (``faiss.write_index``) and a JSON file of labels, both written again after
+every place. A kill is not a power cut: that an acknowledged transaction is on disk relies on SQLite's ``synchronous = FULL``.
 """
 
 from __future__ import annotations
@@ -35,21 +34,21 @@ META = {**damage.META, "dim": str(DIM), "sizes": json.dumps([64, DIM])}
 
 
 def add_one(place_map: PlaceMap, number: int) -> None:
-    """Place ``number``, whose descriptor every process knows."""
+    """Adds place ``number``; every process computes the same descriptor for it."""
     frame = Frame(f"{number}", stamp=1e9 + number, pose=Pose(number, 0))
     place_map.add([frame], damage.descriptor_of(number, DIM)[None])
 
 
 def write_forever(path: Path) -> None:
-    """The writer that gets killed: adds one place after another and says so when it is on disk."""
+    """The writer that is killed: adds one place after another and prints the number of each that is on disk."""
     with PlaceMap.open(path) if path.exists() else PlaceMap.create_like(path, META) as place_map:
         for number in range(len(place_map), 1_000_000):
             add_one(place_map, number)
             print(number, flush=True)
 
 
-def peer_forever(path: Path) -> None:
-    """The usual way: index and labels written whole after each place."""
+def baseline_forever(path: Path) -> None:
+    """The baseline: writes the whole index and all labels after each place."""
     import faiss
 
     labels = path.with_suffix(".json")
@@ -62,23 +61,23 @@ def peer_forever(path: Path) -> None:
 
 
 def kill_while_writing(kind: str, path: Path, seconds: float) -> int:
-    """Starts the writer, kills it so long after its first place; returns the last place it acknowledged, -1 for none."""
+    """Starts the writer and kills it ``seconds`` after its first place. Returns the last acknowledged place, -1 for none."""
     child = subprocess.Popen(
         [sys.executable, __file__, kind, str(path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
     assert child.stdout and child.stderr
-    first = child.stdout.readline()  # imports take seconds; a kill during them would test nothing
+    first = child.stdout.readline()  # waits for the imports, which take seconds
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
-    said = (first + child.stdout.read()).split("\n")[:-1]  # a line without its end was not acknowledged
+    lines = (first + child.stdout.read()).split("\n")[:-1]  # an incomplete line acknowledges nothing
     child.wait()
     if not first:
-        raise VprError(f"the writer could not go on: {child.stderr.read().strip()[-300:]}")
-    return int(said[-1])
+        raise VprError(f"the writer failed: {child.stderr.read().strip()[-300:]}")
+    return int(lines[-1])
 
 
-def ours_is_whole(path: Path, acknowledged: int) -> str:
-    """What is wrong with a map whose writer was killed, or nothing."""
+def ours_is_intact(path: Path, acknowledged: int) -> str:
+    """What is wrong with a map whose writer was killed; empty if nothing."""
     report = check_map(path)
     if report.problems:
         return report.problems[0]
@@ -86,14 +85,14 @@ def ours_is_whole(path: Path, acknowledged: int) -> str:
         ids, stored = place_map.descriptors()
         if not acknowledged + 1 <= len(ids) <= acknowledged + 2:
             return f"{len(ids)} places, {acknowledged + 1} acknowledged"
-        truth = np.stack([damage.descriptor_of(number, DIM) for number in range(len(ids))])
-        if list(ids) != list(range(1, len(ids) + 1)) or np.abs(stored - truth).max() > 1e-3:
-            return "a place is another"
+        expected = np.stack([damage.descriptor_of(number, DIM) for number in range(len(ids))])
+        if list(ids) != list(range(1, len(ids) + 1)) or np.abs(stored - expected).max() > 1e-3:
+            return "a place has another id or descriptor"
     return ""
 
 
-def peer_is_whole(path: Path, acknowledged: int) -> str:
-    """The same of the peer's two files."""
+def baseline_is_intact(path: Path, acknowledged: int) -> str:
+    """The same for the two files of the baseline."""
     import faiss
 
     try:
@@ -105,45 +104,45 @@ def peer_is_whole(path: Path, acknowledged: int) -> str:
     return ""
 
 
-def kills(kind: str, whole: Callable[[Path, int], str], count: int, folder: Path) -> tuple[int, list[str]]:
-    """Kills the same map's writer so often; places at the end, and what was wrong. A lost map is begun again."""
-    rng, wrong, path = np.random.default_rng(1), [], folder / f"{kind}.map"
+def kills(kind: str, problem_of: Callable[[Path, int], str], count: int, folder: Path) -> tuple[int, list[str]]:
+    """Kills the writer of one map ``count`` times. Returns the places at the end and the problems; a damaged map is started again."""
+    rng, problems, path = np.random.default_rng(1), [], folder / f"{kind}.map"
     acknowledged = -1
     for _ in range(count):
         acknowledged = kill_while_writing(kind, path, float(rng.uniform(0, 0.05)))
-        problem = whole(path, acknowledged)
+        problem = problem_of(path, acknowledged)
         if problem:
-            wrong.append(problem)
+            problems.append(problem)
             for file in folder.glob(f"{path.stem}.*"):
                 file.unlink()
-    return acknowledged + 1, wrong
+    return acknowledged + 1, problems
 
 
 def full_disk(folder: Path) -> str:
-    """Adds until a limit on the size of a file is hit, reads, lifts the limit, goes on. What happened, in words."""
+    """Adds places until a file size limit is reached, reads, removes the limit and adds one more. Returns a line of text."""
     path = folder / "full.vprmap"
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     with PlaceMap.create_like(path, META) as place_map:
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, hard))
-        said, added = "", 0
+        message, added = "", 0
         try:
             while added < 10_000:
                 add_one(place_map, added)
                 added += 1
         except VprError as error:
-            said = str(error).replace(str(folder), "")
+            message = str(error).replace(str(folder), "")
         with PlaceMap.open(path) as reader:
             readable = len(reader.search(damage.descriptor_of(0, DIM), 1))
         resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, hard))
         add_one(place_map, added)
-    problem = ours_is_whole(path, added)
-    assert said and readable == 1 and not problem, (said, readable, problem)
-    return f"after {added} places: {said!r}; readable; went on when there was room; all {added + 1} places there"
+    problem = ours_is_intact(path, added)
+    assert message and readable == 1 and not problem, (message, readable, problem)
+    return f"after {added} places: {message!r}; still readable; continued with free space; all {added + 1} places are stored"
 
 
 def costs(folder: Path, places: int = 100_000) -> dict[str, float]:
-    """Milliseconds of one durable place, places a second in batches, seconds to open."""
+    """Milliseconds to add one place, places per second in batches, seconds to open."""
     path = folder / "costs.vprmap"
     rows = np.random.default_rng(0).standard_normal((places, DIM)).astype(np.float32)
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -161,7 +160,7 @@ def costs(folder: Path, places: int = 100_000) -> dict[str, float]:
             opened.append(time.perf_counter() - start)
     one = []
     with PlaceMap.open(path) as place_map:
-        place_map.search(rows[0], 1)  # the index is in memory and must keep up
+        place_map.search(rows[0], 1)  # loads the index, which each addition then updates
         for number in range(1000):
             start = time.perf_counter()
             place_map.add([Frame(str(number), stamp=2e9 + number)], rows[number : number + 1])
@@ -176,35 +175,35 @@ def costs(folder: Path, places: int = 100_000) -> dict[str, float]:
 
 def main() -> None:
     if len(sys.argv) == 3 and sys.argv[1] in ("ours", "peer"):
-        {"ours": write_forever, "peer": peer_forever}[sys.argv[1]](Path(sys.argv[2]))
+        {"ours": write_forever, "peer": baseline_forever}[sys.argv[1]](Path(sys.argv[2]))
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--trials", type=int, default=2000)
     parser.add_argument("--json", type=Path)
-    words = parser.parse_args()
-    found: dict[str, object] = {}
+    args = parser.parse_args()
+    results: dict[str, object] = {}
     with contextlib.ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        for kind, whole in (("ours", ours_is_whole), ("peer", peer_is_whole)):
-            places, wrong = kills(kind, whole, words.kills, folder)
-            found[f"{kind}, kills"] = {
-                "kills": words.kills,
-                "maps lost or damaged": len(wrong),
+        for kind, problem_of in (("ours", ours_is_intact), ("peer", baseline_is_intact)):
+            places, problems = kills(kind, problem_of, args.kills, folder)
+            results[f"{kind}, kills"] = {
+                "kills": args.kills,
+                "maps lost or damaged": len(problems),
                 "places at the end": places,
             }
-            print(f"{kind}: {words.kills} kills, {len(wrong)} maps lost or damaged, {places} places at the end")
-            for problem in wrong[:3]:
+            print(f"{kind}: {args.kills} kills, {len(problems)} maps lost or damaged, {places} places at the end")
+            for problem in problems[:3]:
                 print(f"    {problem}")
-        found["costs"] = costs(folder)
-        for name, value in found["costs"].items():  # type: ignore[attr-defined]
+        results["costs"] = costs(folder)
+        for name, value in results["costs"].items():  # type: ignore[attr-defined]
             print(f"{name}: {value:.4g}")
-        found["disk full"] = full_disk(folder)
-        print(f"disk full {found['disk full']}")
-    found["bit flips and truncations"] = damage.measure(words.trials)
-    print(f"{words.trials} bit flips and truncations of a map: {found['bit flips and truncations']}")
-    if words.json:
-        words.json.write_text(json.dumps(found, indent=1) + "\n")
+        results["disk full"] = full_disk(folder)
+        print(f"disk full {results['disk full']}")
+    results["bit flips and truncations"] = damage.measure(args.trials)
+    print(f"{args.trials} bit flips and truncations of a map: {results['bit flips and truncations']}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

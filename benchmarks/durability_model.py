@@ -1,10 +1,9 @@
-"""What a damaged model folder does: a clear error or the right descriptor, never a crash, a hang or a wrong one in silence.
+"""A damaged model folder must give a clear error or the right descriptor: no crash, no hang, no wrong descriptor.
 
     python benchmarks/durability_model.py MODEL [MODEL ...] --image IMAGE [--rounds 2000] [--seed 0] [--json FILE]
 
-MODEL is a folder made by `vpr train` or `vpr export`. In each round one of its files gets one to eight bits flipped, or is cut short,
-or both, anywhere at random; the model is opened and describes the image. All rounds of a model run in one process, so a crash
-ends the run and a hang is seen.
+MODEL is a folder made by `vpr train` or `vpr export`. Each round flips one to eight random bits of one file, or truncates it, or both; then
+the model is opened and describes the image. All rounds of a model run in one process: a crash or a hang ends the run.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 
 _MOST_BITS = 8
-_ALIKE = 1e-5
+_TOLERANCE = 1e-5
 
 
 def damaged(data: bytes, random: np.random.Generator) -> bytes:
-    """``data`` with bits flipped, or cut short, or both; never the same."""
+    """``data`` with flipped bits, truncated, or both."""
     kind = random.integers(3)
     changed = bytearray(data)
     if kind != 1:
@@ -41,15 +40,15 @@ def damaged(data: bytes, random: np.random.Generator) -> bytes:
 
 
 def damage_model(model: Path, image: Path, rounds: int, seed: int = 0) -> Counter[str]:
-    """Counts of what happened: ``error`` and ``right`` are as they should be; ``wrong``, ``sizes`` (a size that the model does not
-    have is offered), ``slow`` (more than ten times the undamaged model's time, and a second) and ``exception NAME`` are not."""
+    """Number of rounds by outcome. Valid: ``error`` and ``right``. Faults: ``wrong``, ``sizes`` (the model offers other sizes or another
+    identity), ``slow`` (more than 1 s and ten times the intact model's time) and ``exception NAME``."""
     random = np.random.default_rng(seed)
-    picture = read_image(image)
+    image_pixels = read_image(image)
     start = time.perf_counter()
-    sound = Describer.open(model)
-    expected = sound.describe(picture)
-    patience = max(1.0, 10 * (time.perf_counter() - start))
-    found: Counter[str] = Counter()
+    intact = Describer.open(model)
+    expected = intact.describe(image_pixels)
+    timeout = max(1.0, 10 * (time.perf_counter() - start))
+    outcomes: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as scratch:
         copy = Path(scratch) / "model"
         shutil.copytree(model, copy)
@@ -58,31 +57,31 @@ def damage_model(model: Path, image: Path, rounds: int, seed: int = 0) -> Counte
             path.chmod(0o644)
         for _ in range(rounds):
             path = files[int(random.integers(len(files)))]
-            whole = path.read_bytes()
-            path.write_bytes(damaged(whole, random))
-            found[_outcome(copy, picture, expected, sound, patience)] += 1
-            path.write_bytes(whole)
-    return found
+            content = path.read_bytes()
+            path.write_bytes(damaged(content, random))
+            outcomes[_outcome(copy, image_pixels, expected, intact, timeout)] += 1
+            path.write_bytes(content)
+    return outcomes
 
 
-def _outcome(model: Path, picture: np.ndarray, expected: np.ndarray, sound: Describer, patience: float) -> str:
+def _outcome(model: Path, image_pixels: np.ndarray, expected: np.ndarray, intact: Describer, timeout: float) -> str:
     start = time.perf_counter()
     try:
         describer = Describer.open(model)
-        descriptor = describer.describe(picture)
+        descriptor = describer.describe(image_pixels)
     except VprError as error:
         outcome = "error" if str(error) and "\n" not in str(error) else "exception with no clear line"
-    except Exception as error:  # what must not happen is what this looks for
+    except Exception as error:  # a fault that this benchmark looks for
         outcome = f"exception {type(error).__name__}: {str(error)[:80]}"
     else:
-        same = descriptor.shape == expected.shape and np.abs(descriptor - expected).max() < _ALIKE
-        described_alike = (describer.sizes, describer.family, describer.fingerprint) == (
-            sound.sizes,
-            sound.family,
-            sound.fingerprint,
+        same = descriptor.shape == expected.shape and np.abs(descriptor - expected).max() < _TOLERANCE
+        same_identity = (describer.sizes, describer.family, describer.fingerprint) == (
+            intact.sizes,
+            intact.family,
+            intact.fingerprint,
         )
-        outcome = "wrong" if not same else "right" if described_alike else "sizes"
-    return outcome if time.perf_counter() - start < patience else "slow"
+        outcome = "wrong" if not same else "right" if same_identity else "sizes"
+    return outcome if time.perf_counter() - start < timeout else "slow"
 
 
 def main() -> None:
@@ -92,17 +91,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the counts here")
-    words = parser.parse_args()
+    args = parser.parse_args()
     counts = {}
-    for model in words.models:
+    for model in args.models:
         start = time.perf_counter()
-        found = counts[str(model)] = damage_model(model, words.image, words.rounds, words.seed)
-        shown = ", ".join(f"{name} {count}" for name, count in found.most_common())
-        print(f"{model}: {words.rounds} damaged copies in {time.perf_counter() - start:.0f} s: {shown}", flush=True)
-    if words.json:
-        words.json.write_text(json.dumps(counts, indent=1) + "\n")
-    if any(set(found) - {"error", "right"} for found in counts.values()):
-        sys.exit("error: a damaged model did something else than refuse or be right")
+        outcomes = counts[str(model)] = damage_model(model, args.image, args.rounds, args.seed)
+        shown = ", ".join(f"{name} {count}" for name, count in outcomes.most_common())
+        print(f"{model}: {args.rounds} damaged copies in {time.perf_counter() - start:.0f} s: {shown}", flush=True)
+    if args.json:
+        args.json.write_text(json.dumps(counts, indent=1) + "\n")
+    if any(set(outcomes) - {"error", "right"} for outcomes in counts.values()):
+        sys.exit("error: a damaged model gave neither an error nor the right descriptor")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""What the runtime needs on a robot: memory of a process that answers queries, and how long `import vpr_aesvc` takes.
+"""What a robot needs: the memory of a process that answers queries, and the time of `import vpr_aesvc`.
 
     python benchmarks/memory.py MODEL --images FOLDER [--places 10000] [--queries 50] [--json FILE]
 
-MODEL is best a robot model. A map of so many places is made of the images' descriptors, each repeated with a little noise. Then a fresh
-process opens model and map and answers queries; its resident memory and its peak are read from the system. The import is timed
-in ten fresh interpreters, the median counts.
+MODEL should be a robot model (`vpr export`). The map has --places places with the images' descriptors, repeated with added noise. A new
+process opens the model and the map and answers queries; its resident and peak memory are read from the system. The import time is the
+median of ten new interpreters.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
 
-_NOISE = 0.3  # length of what is added to a unit descriptor: two visits of one place differ more
+_NOISE = 0.3  # norm of the noise added to a unit descriptor; two visits of one place differ more
 _IMAGES = 200
 _ROBOT = """
 import sys, time
@@ -47,7 +47,7 @@ _IMPORT = "import time; start = time.perf_counter(); import vpr_aesvc; print(tim
 
 
 def make_map(path: Path, describer: Describer, frames: list[Frame], places: int) -> None:
-    """A map of ``places`` places whose descriptors are near real ones."""
+    """A map of ``places`` places with descriptors near real ones."""
     random = np.random.default_rng(0)
     rows = describer.describe_batch([read_image(frame.path) for frame in frames if frame.path])
     with PlaceMap.create(path, describer) as place_map:
@@ -59,7 +59,7 @@ def make_map(path: Path, describer: Describer, frames: list[Frame], places: int)
 
 
 def import_seconds() -> float:
-    """Of ``import vpr_aesvc`` in a fresh interpreter, the median of ten."""
+    """Of ``import vpr_aesvc`` in a new interpreter, the median of ten."""
     runs = [
         subprocess.run([sys.executable, "-c", _IMPORT], capture_output=True, text=True, check=True) for _ in range(10)
     ]
@@ -73,32 +73,32 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=10_000)
     parser.add_argument("--queries", type=int, default=50)
     parser.add_argument("--json", type=Path, help="also write the numbers here")
-    words = parser.parse_args()
-    frames = open_input(words.images).frames
+    args = parser.parse_args()
+    frames = open_input(args.images).frames
     frames = [frames[int(at)] for at in np.linspace(0, len(frames) - 1, min(_IMAGES, len(frames)))]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "places.vprmap"
-        make_map(path, Describer.open(words.model), frames, words.places)
-        asked = [str(frame.path) for frame in frames[: words.queries]]
+        make_map(path, Describer.open(args.model), frames, args.places)
+        queries = [str(frame.path) for frame in frames[: args.queries]]
         start = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-c", _ROBOT, str(words.model), str(path), *asked],
+            [sys.executable, "-c", _ROBOT, str(args.model), str(path), *queries],
             capture_output=True,
             text=True,
             check=True,
         )
-        whole = time.perf_counter() - start
+        process = time.perf_counter() - start
     numbers, modules = done.stdout.splitlines()
     resident, peak, first = map(float, numbers.split())
-    found = {
-        "places": words.places, "resident MB": resident, "peak MB": peak, "first answer s": first, "process s": whole,
+    results = {
+        "places": args.places, "resident MB": resident, "peak MB": peak, "first answer s": first, "process s": process,
         "import s": import_seconds(), "training modules": modules,
     }  # fmt: skip
-    print(f"{words.places} places, {len(asked)} queries: {resident:.0f} MB resident, {peak:.0f} MB at most")
-    print(f"first answer {first:.2f} s after the first line of the program, import, model, warm-up and map together")
-    print(f"import vpr_aesvc: {found['import s']:.3f} s; torch or transformers imported: {modules or 'no'}")
-    if words.json:
-        words.json.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"{args.places} places, {len(queries)} queries: {resident:.0f} MB resident, {peak:.0f} MB peak")
+    print(f"first answer {first:.2f} s after the start of the program: import, model, warm-up and map")
+    print(f"import vpr_aesvc: {results['import s']:.3f} s; torch or transformers imported: {modules or 'no'}")
+    if args.json:
+        args.json.write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

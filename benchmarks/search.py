@@ -3,15 +3,15 @@
     python benchmarks/search.py [--places 1000,3000,...] [--json search.json] [--figure search.svg] [--peers-up-to 1000000]
     python benchmarks/search.py --exclusion 100000
 
-Ours (exact, and the funnel) beside FAISS Flat over raw 768-d embeddings, and beside FAISS HNSW, FAISS IVF and usearch over the same 256-d
-descriptors. These three are set to the first of rising efforts that finds the best place for 99.5 % of the queries. One query at a
-time on one thread: FAISS shares out queries, not places. usearch is left out where it is not installed (`pip install usearch`).
+Ours (exact and funnel), FAISS Flat over raw 768-d embeddings, and FAISS HNSW, FAISS IVF and usearch over the same 256-d descriptors. The
+last three use the lowest of several efforts that finds the best place for 99.5 % of the queries. One query at a time on one thread: FAISS
+distributes queries over threads, not places. usearch is skipped if it is not installed (`pip install usearch`).
 
-The places are drawn, but after real ones: the first 256 components of the descriptors that `vpr train` makes of 1,253 indoor images
-with MobileNetV3 (ie_tower), fitted by hand. Taken from there: the variance of each component; the similarity of consecutive frames (.33,
-.11 two apart, .07 three apart) and of other frames of a clip; floors that look alike (the best wrong place of a query has .37 in the median there,
-.31 here); and between another visit and its place .12, .31, .44, .55, .72 at the 5th, 25th, 50th, 75th and 95th percentile. So a
-quarter of the queries resemble nothing: their best place among a million is chance, and counts all the same.
+The places are synthetic, fitted by hand to real ones: the first 256 components of the descriptors that `vpr train` gives for 1,253 indoor
+images with MobileNetV3 (ie_tower). From these come the variance of each component; the similarity of consecutive frames (.33, .11 two apart,
+.07 three apart) and of other frames of a clip; floors that look alike (the best wrong place of a query: median .37 there, .31 here); and the
+similarity of another visit to its place (.12, .31, .44, .55, .72 at the 5th, 25th, 50th, 75th and 95th percentile). So a quarter of the queries
+resemble no place: their best place among a million is chance, but they are counted too.
 """
 
 from __future__ import annotations
@@ -37,17 +37,17 @@ DIM, RAW_DIM = 256, 768
 _AT = [0, 1, 3, 7, 15, 31, 63, 95, 127, 191, 255]
 _VARIANCE = [2.16, 2.01, 1.90, 1.86, 1.51, 1.31, 1.17, 1.05, 0.97, 0.79, 0.65]  # of component _AT, times 256
 _CLIP, _FLOORS = 20, 13  # frames of a clip; floors that look alike
-_ALIKE, _SAME_CLIP, _NEXT = 0.6, 0.04, 0.3  # shares of the variance; correlation from frame to frame
+_ALIKE, _SAME_CLIP, _NEXT = 0.6, 0.04, 0.3  # two fractions of the variance; correlation of consecutive frames
 _VISIT = ([0, 0.05, 0.25, 0.5, 0.75, 0.95, 1], [0.05, 0.12, 0.31, 0.44, 0.55, 0.72, 0.85])  # similarity to the place
 _PIECE = 50_000
-_WANTED = 0.995  # of the queries must get the place that exact search gives them
+_WANTED = 0.995  # fraction of queries that must get the same place as in exact search
 _TIMED = 40
-_WEIGHED = 30_000  # places: below, the growth of resident memory says little
+_WEIGHED = 30_000  # places; below, resident memory is too coarse a measure
 Search = Callable[[np.ndarray, int], np.ndarray]  # queries [q, d], k -> rows [q, k]
 
 
 def draw_places(count: int, seed: int = 0) -> np.ndarray:
-    """float16 [count, 256], unit norm, clip after clip."""
+    """float16 [count, 256], unit norm, ordered by clip."""
     random = np.random.default_rng(seed)
     spread = np.sqrt(np.interp(np.arange(DIM), _AT, _VARIANCE)).astype(np.float32)
     places = np.empty((count, DIM), np.float16)
@@ -56,14 +56,16 @@ def draw_places(count: int, seed: int = 0) -> np.ndarray:
         alike = _walks(random, buildings)[:, None]
         clips = random.standard_normal((buildings, _FLOORS, 1, DIM), np.float32)
         own = _walks(random, buildings * _FLOORS).reshape(buildings, _FLOORS, _CLIP, DIM)
-        own_share = 1 - _ALIKE - _SAME_CLIP
-        seen = np.float32(_ALIKE**0.5) * alike + np.float32(_SAME_CLIP**0.5) * clips + np.float32(own_share**0.5) * own
-        places[at : at + seen.size // DIM] = unit((seen * spread).reshape(-1, DIM))[: count - at]
+        own_fraction = 1 - _ALIKE - _SAME_CLIP
+        drawn = (
+            np.float32(_ALIKE**0.5) * alike + np.float32(_SAME_CLIP**0.5) * clips + np.float32(own_fraction**0.5) * own
+        )
+        places[at : at + drawn.size // DIM] = unit((drawn * spread).reshape(-1, DIM))[: count - at]
     return places
 
 
 def _walks(random: np.random.Generator, clips: int) -> np.ndarray:
-    """float32 [clips, frames, 256], each frame correlated with the one before."""
+    """float32 [clips, frames, 256]; each frame is correlated with the one before."""
     walks = random.standard_normal((clips, _CLIP, DIM), np.float32)
     for frame in range(1, _CLIP):
         walks[:, frame] = _NEXT * walks[:, frame - 1] + np.float32((1 - _NEXT**2) ** 0.5) * walks[:, frame]
@@ -73,19 +75,19 @@ def _walks(random: np.random.Generator, clips: int) -> np.ndarray:
 def draw_queries(places: np.ndarray, count: int, seed: int = 1) -> np.ndarray:
     """Another visit to random places, float32 [count, 256], unit norm."""
     random = np.random.default_rng(seed)
-    seen = unit(places[random.integers(0, len(places), count)])
+    visited = unit(places[random.integers(0, len(places), count)])
     similarity = np.interp(random.random(count), *_VISIT).astype(np.float32)[:, None]
     change = unit(random.standard_normal((count, DIM), np.float32))
-    return unit(similarity * seen + np.sqrt(1 - similarity**2) * change)
+    return unit(similarity * visited + np.sqrt(1 - similarity**2) * change)
 
 
 def best_places(places: np.ndarray, queries: np.ndarray) -> np.ndarray:
-    """Rows [q] that numpy finds: the peer for what is right."""
+    """Rows [q] of the most similar places, computed with numpy: the ground truth."""
     best, row = np.full(len(queries), -np.inf, np.float32), np.zeros(len(queries), np.int64)
     for at in range(0, len(places), _PIECE):
-        found = queries @ unit(places[at : at + _PIECE]).T
-        better = found.max(1) > best
-        row[better], best[better] = found.argmax(1)[better] + at, found.max(1)[better]
+        cosines = queries @ unit(places[at : at + _PIECE]).T
+        better = cosines.max(1) > best
+        row[better], best[better] = cosines.argmax(1)[better] + at, cosines.max(1)[better]
     return row
 
 
@@ -93,12 +95,12 @@ def ours(places: np.ndarray, exact: bool) -> Iterator[tuple[str, Search]]:
     index = PlaceIndex(DIM)
     for at in range(0, len(places), _PIECE):
         index.add(places[at : at + _PIECE])
-    index.search(places[:1], 1, exact=exact)  # the codes are made at the first search
+    index.search(places[:1], 1, exact=exact)  # makes the codes
     yield "", lambda queries, k: index.search(queries, k, exact=exact)[1]
 
 
 def flat_raw(places: np.ndarray) -> Iterator[tuple[str, Search]]:
-    """Raw embeddings; what they hold changes nothing in the time, so the same 50,000 are repeated."""
+    """Raw embeddings. Their values do not change the time, so 50,000 random ones are repeated."""
     index = faiss.IndexFlatIP(RAW_DIM)
     some = unit(np.random.default_rng(2).standard_normal((min(len(places), _PIECE), RAW_DIM), np.float32))
     for at in range(0, len(places), _PIECE):
@@ -126,7 +128,7 @@ def ivf(places: np.ndarray) -> Iterator[tuple[str, Search]]:
         probes = max(1, int(lists / part))
         params = faiss.SearchParametersIVF(nprobe=probes)
         yield f"{probes} of {lists} lists", lambda queries, k, params=params: index.search(queries, k, params=params)[1]
-    assert coarse.ntotal == lists  # and keeps the quantizer alive for as long
+    assert coarse.ntotal == lists  # this use keeps the quantizer alive
 
 
 def usearch(places: np.ndarray) -> Iterator[tuple[str, Search]]:
@@ -163,7 +165,7 @@ _PEERS = ("FAISS HNSW32", "FAISS IVF", "usearch")
 
 
 def milliseconds(search: Search, queries: np.ndarray) -> float:
-    """The median of one query at a time, ten places each."""
+    """Median of single queries for ten places."""
     taken = []
     for at in range(_TIMED + 3):
         query = queries[at % len(queries)][None]
@@ -174,7 +176,7 @@ def milliseconds(search: Search, queries: np.ndarray) -> float:
 
 
 def _held_mb() -> float:
-    """Resident memory, without what the C library keeps for later."""
+    """Resident memory, after the C library has returned freed memory."""
     gc.collect()
     ctypes.CDLL(None).malloc_trim(0)
     return resident_mb()
@@ -185,40 +187,40 @@ def measure(places: np.ndarray, queries: np.ndarray, names: Sequence[str]) -> li
     right, rows = best_places(places, queries), []
     search = maker = None
     for name in names:
-        search = maker = None  # lets the last index go before memory is read
+        search = maker = None  # frees the last index before memory is read
         memory, start = _held_mb(), time.perf_counter()
-        build, found, effort, search, maker = 0.0, 0.0, "", None, METHODS[name](places)
+        build, recall, effort, search, maker = 0.0, 0.0, "", None, METHODS[name](places)
         for effort, search in maker:  # noqa: B007
             if not build:
                 build, memory = time.perf_counter() - start, _held_mb() - memory
-            found = float((search(queries, 10)[:, 0] == right).mean()) if name != "Flat fp32, raw 768-d" else 1.0
-            if found >= _WANTED:
+            recall = float((search(queries, 10)[:, 0] == right).mean()) if name != "Flat fp32, raw 768-d" else 1.0
+            if recall >= _WANTED:
                 break
         assert search is not None
-        row = {"places": len(places), "method": name, "effort": effort, "top1_equal": found, "build_s": build}
+        row = {"places": len(places), "method": name, "effort": effort, "top1_equal": recall, "build_s": build}
         row |= {"ms": milliseconds(search, queries)}
         row["bytes_per_place"] = memory * 2**20 / len(places) if len(places) >= _WEIGHED else None
         row["speedup"] = (rows[0]["ms"] if rows else row["ms"]) / row["ms"]
         rows.append(row)
-        mark = "" if found >= _WANTED else "  (not reached at any effort)"
+        mark = "" if recall >= _WANTED else "  (not reached at any effort)"
         print(
-            f"{len(places):>9,} {name:<21}{row['ms']:9.3f} ms {row['speedup']:7.1f}x {found:8.4f} {build:8.1f} s "
+            f"{len(places):>9,} {name:<21}{row['ms']:9.3f} ms {row['speedup']:7.1f}x {recall:8.4f} {build:8.1f} s "
             f"{row['bytes_per_place'] or float('nan'):7.0f} B  {effort}{mark}",
             flush=True,
         )
     return rows
 
 
-def exclusion(count: int, excluded: int = 1000, asked: int = 2000) -> dict[str, Any]:
-    """The most recent places excluded: equal to brute force over the rest, and what that costs."""
+def exclusion(count: int, excluded: int = 1000, query_count: int = 2000) -> dict[str, Any]:
+    """Excludes the most recent places; compares with brute force over the others, with and without the filter."""
     places = draw_places(count)
-    queries = draw_queries(places[-2 * excluded :], asked)  # half of them look like what is excluded
+    queries = draw_queries(places[-2 * excluded :], query_count)  # half of them resemble excluded places
     right = best_places(places[:-excluded], queries)
     allowed = np.ones(count, bool)
     allowed[-excluded:] = False
     index = PlaceIndex(DIM)
     index.add(places)
-    report: dict[str, Any] = {"places": count, "excluded": excluded, "queries": asked}
+    report: dict[str, Any] = {"places": count, "excluded": excluded, "queries": query_count}
     for name, exact in (("exact", True), ("funnel", False)):
         rows = index.search(queries, 10, exact=exact, allowed=allowed)[1]
         ms = [
@@ -231,7 +233,7 @@ def exclusion(count: int, excluded: int = 1000, asked: int = 2000) -> dict[str, 
         equal, leaked = int((rows[:, 0] == right).sum()), int((rows >= count - excluded).sum())
         report[name] = {"equal": equal, "excluded_returned": leaked, "ms": ms[0], "ms_filtered": ms[1]}
         print(
-            f"{name}: {equal} of {asked} equal to brute force over the rest, {leaked} excluded places returned; "
+            f"{name}: {equal} of {query_count} equal to brute force over the others, {leaked} excluded places returned; "
             f"{ms[0]:.3f} ms without, {ms[1]:.3f} ms with the filter ({100 * (ms[1] / ms[0] - 1):+.0f} %)"
         )
     return report
@@ -259,30 +261,35 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--places", default="1000,3000,10000,30000,100000,300000,1000000")
     parser.add_argument("--queries", type=int, default=1000)
-    parser.add_argument("--peers-up-to", type=int, default=1_000_000, help="HNSW takes long to build")
-    parser.add_argument("--exclusion", type=int, help="measure this instead, at so many places")
+    parser.add_argument(
+        "--peers-up-to",
+        type=int,
+        default=1_000_000,
+        help="most places for HNSW, IVF and usearch, which take long to build",
+    )
+    parser.add_argument("--exclusion", type=int, help="measure exclusion instead, at this many places")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--figure", type=Path, help="a PNG or SVG file")
-    words = parser.parse_args()
+    args = parser.parse_args()
     faiss.omp_set_num_threads(1)
-    if words.exclusion:
-        report: Any = exclusion(words.exclusion)
+    if args.exclusion:
+        report: Any = exclusion(args.exclusion)
     else:
         report = []
         known = [name for name in METHODS if name != "usearch" or importlib.util.find_spec("usearch")]
         if "usearch" not in known:
-            print("usearch is not installed and left out: pip install usearch")
-        print(f"{'places':>9} {'':<21}{'one query':>12} {'':>8} {'top-1 =':>8} {'build':>10} {'a place':>9}")
-        for count in map(int, words.places.split(",")):
+            print("usearch is not installed and is skipped: pip install usearch")
+        print(f"{'places':>9} {'':<21}{'one query':>12} {'':>8} {'top-1 =':>8} {'build':>10} {'per place':>9}")
+        for count in map(int, args.places.split(",")):
             places = draw_places(count)
-            names = [name for name in known if count <= words.peers_up_to or name not in _PEERS]
-            report += measure(places, draw_queries(places, words.queries), names)
-            if words.figure:
-                draw(report, words.figure)
-            if words.json:
-                words.json.write_text(json.dumps(report, indent=1))
-    if words.json:
-        words.json.write_text(json.dumps(report, indent=1))
+            names = [name for name in known if count <= args.peers_up_to or name not in _PEERS]
+            report += measure(places, draw_queries(places, args.queries), names)
+            if args.figure:
+                draw(report, args.figure)
+            if args.json:
+                args.json.write_text(json.dumps(report, indent=1))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1))
 
 
 if __name__ == "__main__":

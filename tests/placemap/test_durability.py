@@ -16,7 +16,7 @@ ROWS = unit_rows(5)
 
 
 def test_a_killed_writer_loses_no_acknowledged_place(tmp_path):
-    places, wrong = durability.kills("ours", durability.ours_is_whole, 6, tmp_path)
+    places, wrong = durability.kills("ours", durability.ours_is_intact, 6, tmp_path)
     assert not wrong and places > 6
 
 
@@ -30,7 +30,7 @@ def test_a_limit_on_the_file(tmp_path):
     assert (
         "the disk reported an error (" in done.stdout
         and "nothing was changed" in done.stdout
-        and "went on when there was room" in done.stdout
+        and "continued with free space" in done.stdout
     )
 
 
