@@ -1,4 +1,4 @@
-"""Nothing is embedded twice, and nothing that was embedded is lost."""
+"""No image is embedded twice, and no stored embedding is lost."""
 
 import os
 import signal
@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.backbones import open_backbone
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.embedding_cache import EmbeddingCache, frame_key
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import extract
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
 
 
-class Counted:
-    """The real HOG backbone, and how many images it was given."""
+class CountingBackbone:
+    """The HOG backbone, with a count of the images it was given."""
 
     def __init__(self):
         self._inner = open_backbone("hog")
@@ -39,7 +39,7 @@ def frames(drawn):
 
 
 def test_the_second_run_embeds_nothing(tmp_path, frames):
-    backbone = Counted()
+    backbone = CountingBackbone()
     plain = extract(backbone, frames, views=2)
     backbone.images = 0
     runs = []
@@ -54,14 +54,14 @@ def test_the_second_run_embeds_nothing(tmp_path, frames):
     assert np.array_equal(runs[0].view_rows, plain.view_rows)
     with EmbeddingCache(tmp_path, backbone.fingerprint, backbone.dim) as cache:
         assert isinstance(extract(backbone, frames, cache=cache).embeddings.base, np.ndarray | type(None))
-        extract(backbone, frames, views=2, seed=1, cache=cache)  # another seed: other views, the same images
+        extract(backbone, frames, views=2, seed=1, cache=cache)  # another seed: other views, same images
         assert backbone.images == (3 + 2) * len(frames)
-        extract(backbone, frames[3:], views=2, cache=cache)  # wherever an image stands, its views are the same
+        extract(backbone, frames[3:], views=2, cache=cache)  # views do not depend on the position of an image
     assert backbone.images == (3 + 2) * len(frames)
 
 
 def test_numbers_that_are_not_finite_are_named_and_not_kept(tmp_path, frames):
-    class Failing(Counted):
+    class Failing(CountingBackbone):
         def embed(self, images):
             found = super().embed(images)
             found[[np.array_equal(image, bad) for image in images], 0] = np.nan
@@ -87,37 +87,38 @@ def test_a_changed_file_is_another_image(tmp_path, random_image):
     assert frame_key(frame) != first
     other = Frame("b", image=random_image)
     assert frame_key(other) == frame_key(Frame("c", image=random_image.copy()))
+    assert frame_key(other) == frame_key(Frame("d", decode=random_image.copy))
     assert frame_key(other) != frame_key(Frame("b", image=random_image[::-1]))
 
 
-def test_two_backbones_do_not_meet(tmp_path):
+def test_two_backbones_do_not_share_rows(tmp_path):
     with EmbeddingCache(tmp_path, "a" * 16, 4) as one, EmbeddingCache(tmp_path, "b" * 16, 6) as other:
         one.append([b"k"], np.eye(4, dtype=np.float32)[:1])
         assert len(one) == 1 and len(other) == 0 and other.rows([b"k"]).tolist() == [-1]
 
 
 def test_killed_while_embedding(tmp_path, drawn, frames):
-    """SIGKILL at a real moment of a real run; the next run goes on from there and gives the same numbers."""
-    backbone = Counted()
+    """After SIGKILL the next run continues and gives the same numbers."""
+    backbone = CountingBackbone()
     code = textwrap.dedent(f"""
         import time
         from pathlib import Path
         from vpr_aesvc.backbones import open_backbone
-        from vpr_aesvc.datasets import open_input
+        from vpr_aesvc.inputs import open_input
         from vpr_aesvc.embedding_cache import EmbeddingCache
         from vpr_aesvc.extraction import extract
         backbone = open_backbone("hog")
         with EmbeddingCache(Path({str(tmp_path)!r}), backbone.fingerprint, backbone.dim) as cache:
-            def tell(done, of):
+            def report(done, total):
                 print(done, flush=True)
                 time.sleep(0.2)
-            extract(backbone, open_input({str(drawn)!r}).split("database").frames, progress=tell, cache=cache)
+            extract(backbone, open_input({str(drawn)!r}).split("database").frames, progress=report, cache=cache)
     """)
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as run:
         assert run.stdout.readline().strip() == "16"
         run.send_signal(signal.SIGKILL)
     with (tmp_path / backbone.fingerprint / "embeddings.f16").open("ab") as file:
-        file.write(b"torn")  # half a row, as a power cut may leave it
+        file.write(b"torn")  # an incomplete row, as after a power failure
     with EmbeddingCache(tmp_path, backbone.fingerprint, backbone.dim) as cache:
         before = len(cache)
         found = extract(backbone, frames, cache=cache)
@@ -129,7 +130,7 @@ def test_a_bad_image_is_skipped_each_time(tmp_path, frames):
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"not an image")
     mixed = [*frames[:5], Frame("bad.jpg", path=bad), *frames[5:8]]
-    backbone = Counted()
+    backbone = CountingBackbone()
     for _ in range(2):
         with EmbeddingCache(tmp_path / "cache", backbone.fingerprint, backbone.dim) as cache:
             found = extract(backbone, mixed, views=1, cache=cache)
@@ -142,13 +143,13 @@ def test_a_bad_image_is_skipped_each_time(tmp_path, frames):
 
 
 def test_a_full_disk_loses_nothing(tmp_path, drawn):
-    """A real limit of the operating system on the size of a file stands for the full disk."""
+    """A file size limit of the operating system simulates the full disk."""
     code = textwrap.dedent(f"""
         import resource, signal, sys
         from pathlib import Path
         from vpr_aesvc import VprError
         from vpr_aesvc.backbones import open_backbone
-        from vpr_aesvc.datasets import open_input
+        from vpr_aesvc.inputs import open_input
         from vpr_aesvc.embedding_cache import EmbeddingCache
         from vpr_aesvc.extraction import extract
         backbone = open_backbone("hog")
@@ -162,16 +163,16 @@ def test_a_full_disk_loses_nothing(tmp_path, drawn):
                 print(len(cache))
     """)
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    said, kept = run.stdout.splitlines()
-    assert "cannot be written" in said and "what it held before is safe" in said and kept == "16"
-    backbone = Counted()
+    message, kept = run.stdout.splitlines()
+    assert "cannot be written" in message and "earlier embeddings are safe" in message and kept == "16"
+    backbone = CountingBackbone()
     frames = open_input(drawn).split("database").frames
     with EmbeddingCache(tmp_path, backbone.fingerprint, backbone.dim) as cache:
         assert len(extract(backbone, frames, cache=cache).frames) == len(frames)
     assert backbone.images == len(frames) - 16
 
 
-def test_damage_is_said(tmp_path):
+def test_a_damaged_index_is_refused(tmp_path):
     folder = tmp_path / ("a" * 16)
     folder.mkdir()
     (folder / "index.sqlite").write_bytes(b"not a database" * 100)

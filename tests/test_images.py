@@ -28,14 +28,14 @@ def test_exif_orientation_is_honored(tmp_path):
     wide[:, :20] = 255  # white on the left
     done, jpeg = cv2.imencode(".jpg", wide, [cv2.IMWRITE_JPEG_QUALITY, 100])
     assert done
-    # An EXIF block with one entry, orientation 6: the camera was held turned a quarter clockwise.
+    # An EXIF block with one entry, orientation 6: the camera was rotated by 90 degrees clockwise.
     tiff = b"II*\x00\x08\x00\x00\x00\x01\x00\x12\x01\x03\x00\x01\x00\x00\x00\x06\x00\x00\x00\x00\x00\x00\x00"
     exif = b"Exif\x00\x00" + tiff
     data = jpeg.tobytes()
     (tmp_path / "turned.jpg").write_bytes(data[:2] + b"\xff\xe1" + (len(exif) + 2).to_bytes(2, "big") + exif + data[2:])
     image = read_image(tmp_path / "turned.jpg")
     assert image.shape == (40, 20, 3)
-    assert image[5].mean() > 250 and image[-5].mean() < 5  # what was left is now on top
+    assert image[5].mean() > 250 and image[-5].mean() < 5  # the left half is now the upper half
 
 
 @pytest.mark.parametrize("shape", [(10, 12), (10, 12, 1), (10, 12, 4)])
@@ -54,7 +54,7 @@ def test_gray_and_alpha_files(tmp_path):
 @pytest.mark.parametrize(
     "bad", [np.zeros((4, 4), np.float32), np.zeros((0, 4, 3), np.uint8), np.zeros((4, 4, 2), np.uint8)]
 )
-def test_arrays_that_are_no_images_are_refused(bad):
+def test_arrays_that_are_not_images_are_refused(bad):
     with pytest.raises(VprError, match=r"uint8|found shape"):
         as_rgb(bad)
 
@@ -86,7 +86,7 @@ def test_thumbnail_keeps_the_ratio_and_never_grows():
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])
-def test_truncated_files_are_said_to_be(tmp_path, random_image, suffix):
+def test_truncated_files_are_refused(tmp_path, random_image, suffix):
     cv2.imwrite(str(tmp_path / f"a{suffix}"), random_image)
     data = (tmp_path / f"a{suffix}").read_bytes()
     for part in (0.3, 0.6, 0.95):
@@ -98,7 +98,7 @@ def test_truncated_files_are_said_to_be(tmp_path, random_image, suffix):
 
 
 @pytest.mark.parametrize(("content", "words"), [(b"", "empty"), (b"only words", "not an image")])
-def test_files_that_are_no_images(tmp_path, content, words):
+def test_files_that_are_not_images(tmp_path, content, words):
     (tmp_path / "x.jpg").write_bytes(content)
     with pytest.raises(VprError, match=words):
         read_image(tmp_path / "x.jpg")

@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from vpr_aesvc.inputs import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def model(drawn_model, tmp_path):
     return shutil.copytree(drawn_model, tmp_path / "model")
 
 
-def test_descriptors_are_unit_and_alike_alone_and_together(drawn, drawn_model):
+def test_descriptors_have_unit_norm_and_do_not_depend_on_the_batch(drawn, drawn_model):
     describer = Describer.open(drawn_model)
     images = [read_image(frame.path) for frame in open_input(drawn).frames[:3]]
     together = describer.describe_batch(images)
@@ -90,7 +90,7 @@ with PlaceMap.open({str(drawn_map)!r}) as place_map:
 """)
 
 
-def test_nor_does_the_onnx_encoder(drawn, mobilenet):
+def test_the_onnx_encoder_needs_no_torch(drawn, mobilenet):
     image = open_input(drawn).frames[0].path
     assert_runs_without_torch(f"""
 from vpr_aesvc import open_backbone, read_image

@@ -1,4 +1,4 @@
-"""Poses put together, against scipy's rotations."""
+"""Transforms against scipy's rotations."""
 
 import math
 
@@ -56,8 +56,8 @@ def test_interpolate():
             assert (turn * slerp(part).inv()).magnitude() < 1e-7
 
 
-def test_interpolate_takes_the_shorter_turn():
-    """A quaternion and its negative are one turn."""
+def test_interpolate_takes_the_shorter_arc():
+    """A quaternion and its negative are the same rotation."""
     one = Pose.planar(0, 0, 0.1)
     other = Pose.planar(0, 0, 0.3)
     flipped = Pose(0, 0, 0, -other.qx, -other.qy, -other.qz, -other.qw)
@@ -76,7 +76,7 @@ def test_distance_angle_heading():
 
 
 def test_optical():
-    """z where the body looks along x, x to its right (-y), y down (-z)."""
+    """Optical z is the body's x, optical x is its -y, optical y is its -z."""
     assert np.allclose(t.rotate(t.OPTICAL, (0, 0, 1)), (1, 0, 0))
     assert np.allclose(t.rotate(t.OPTICAL, (1, 0, 0)), (0, -1, 0))
     assert np.allclose(t.rotate(t.OPTICAL, (0, 1, 0)), (0, 0, -1))

@@ -17,9 +17,9 @@ from vpr_aesvc.images import as_rgb
 from vpr_aesvc.model import Manifest, load_model, read_manifest
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.robot_model import RobotManifest, RobotModel, is_robot_model, load_robot_model
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Image
 
-Described = tuple[list[int], NDArray[np.float32], "list[NDArray[np.uint8]] | None"]
+Described = tuple[list[int], NDArray[np.float32], "list[Image] | None"]
 
 
 class Describer:
@@ -126,7 +126,7 @@ class Describer:
             yield positions, self.describe_batch(images), images
         reader.require_one()
 
-    def describe(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def describe(self, image: Image) -> NDArray[np.float32]:
         """One RGB uint8 image [H, W, 3] (gray and alpha accepted) -> descriptor float32 [d_max], unit norm.
 
         Raises:
@@ -134,7 +134,7 @@ class Describer:
         """
         return self.describe_batch([image])[0]  # type: ignore[no-any-return]
 
-    def describe_batch(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def describe_batch(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """RGB uint8 images of any sizes -> descriptors float32 [n, d_max], unit norm."""
         return self._projected(self.backbone.embed([as_rgb(image) for image in images]))
 

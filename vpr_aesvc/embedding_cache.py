@@ -19,9 +19,8 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.artifact import unit
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Rows
 
-Rows = NDArray[np.int64]
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS rows (key BLOB PRIMARY KEY, row INTEGER NOT NULL) WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS by_row ON rows (row)",

@@ -17,12 +17,11 @@ from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.embedding_cache import EmbeddingCache, InMemory, frame_key
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import image_of
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Image
 
 _BATCH = 16
 _DECODER_THREADS = 2
 _MAX_VIEWED = 2000  # images that get augmented views
-Image = NDArray[np.uint8]
 
 
 @dataclass

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Image
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
@@ -50,7 +50,7 @@ class Preprocess(BaseModel):
         scaled = f"(p * {self.scale:.6g} - {list(self.mean)}) / {list(self.std)}"
         return f"{self.width} x {self.height} pixels, {rule}, {self.interpolation} (area where it shrinks twofold), {scaled}"
 
-    def __call__(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    def __call__(self, image: Image) -> NDArray[np.float32]:
         """RGB uint8 [H, W, 3] -> float32 [3, height, width]."""
         tables = _tables(self.scale, self.mean, self.std)
         tensor = np.empty((3, self.height, self.width), np.float32)
@@ -58,7 +58,7 @@ class Preprocess(BaseModel):
             cv2.LUT(plane, table, channel)
         return tensor
 
-    def resized(self, image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def resized(self, image: Image) -> Image:
         """RGB uint8 [H, W, 3] -> RGB uint8 [height, width, 3]."""
         if self.resize == "square":
             return resize(image, self.height, self.width, self.interpolation)
@@ -83,7 +83,7 @@ def _tables(
     return tuple(np.ascontiguousarray(channel) for channel in (values * gain - offset).T)
 
 
-def resize(image: NDArray[np.uint8], height: int, width: int, interpolation: str = "cubic") -> NDArray[np.uint8]:
+def resize(image: Image, height: int, width: int, interpolation: str = "cubic") -> Image:
     """Resizes to ``height`` x ``width``. If an axis shrinks by more than a factor of two, pixels are averaged: the other kernels
     would skip pixels and cause aliasing."""
     if image.shape[:2] == (height, width):
@@ -93,7 +93,7 @@ def resize(image: NDArray[np.uint8], height: int, width: int, interpolation: str
     return np.asarray(cv2.resize(image, (width, height), interpolation=kernel), np.uint8)
 
 
-def as_rgb(image: NDArray[np.uint8], color: Literal["rgb", "bgr"] = "rgb") -> NDArray[np.uint8]:
+def as_rgb(image: Image, color: Literal["rgb", "bgr"] = "rgb") -> Image:
     """Converts gray [H, W] or [H, W, 1], color [H, W, 3] or color with alpha [H, W, 4] to RGB uint8 [H, W, 3].
 
     ``color`` is the channel order of the array; OpenCV functions return ``bgr``.
@@ -114,7 +114,7 @@ def as_rgb(image: NDArray[np.uint8], color: Literal["rgb", "bgr"] = "rgb") -> ND
     return np.ascontiguousarray(image[:, :, ::-1] if color == "bgr" else image)
 
 
-def read_image(path: Path | str) -> NDArray[np.uint8]:
+def read_image(path: Path | str) -> Image:
     """Decodes a file to RGB uint8 [H, W, 3]; the EXIF orientation is applied.
 
     Raises:
@@ -128,7 +128,7 @@ def read_image(path: Path | str) -> NDArray[np.uint8]:
     return decode_image(data, str(path))
 
 
-def image_of(frame: Frame) -> NDArray[np.uint8]:
+def image_of(frame: Frame) -> Image:
     """The image of a frame, RGB uint8 [H, W, 3], decoded or read if needed.
 
     Raises:
@@ -143,7 +143,7 @@ def image_of(frame: Frame) -> NDArray[np.uint8]:
     return read_image(frame.path)
 
 
-def decode_image(data: bytes, name: str = "image") -> NDArray[np.uint8]:
+def decode_image(data: bytes, name: str = "image") -> Image:
     """Like :func:`read_image`, from the bytes of the file; ``name`` is for error messages."""
     if _is_truncated(data):
         raise VprError(f"{name}: the file is truncated")
@@ -156,7 +156,7 @@ def decode_image(data: bytes, name: str = "image") -> NDArray[np.uint8]:
     return as_rgb(np.asarray(bgr, np.uint8), "bgr")
 
 
-def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
+def encode_jpeg(image: Image, quality: int = 85) -> bytes:
     """RGB uint8 [H, W, 3] -> JPEG bytes."""
     done, data = cv2.imencode(".jpg", image[:, :, ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
@@ -164,7 +164,7 @@ def encode_jpeg(image: NDArray[np.uint8], quality: int = 85) -> bytes:
     return bytes(data)
 
 
-def thumbnail(image: NDArray[np.uint8], longest: int = 240) -> NDArray[np.uint8]:
+def thumbnail(image: Image, longest: int = 240) -> Image:
     """The image scaled down so that its longest side has at most ``longest`` pixels."""
     rows, columns = image.shape[:2]
     ratio = min(1.0, longest / max(rows, columns))

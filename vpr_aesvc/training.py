@@ -50,8 +50,9 @@ def train(
     if len(frames) < MIN_IMAGES:
         raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
     require_torch()  # before the extraction, which may take an hour
-    on_image = progress and (lambda done, total: progress("embedding images", done, total))
-    extraction = extract(backbone, frames, VIEWS, seed, on_image)
+    extraction = extract(
+        backbone, frames, VIEWS, seed, progress and (lambda done, total: progress("embedding images", done, total))
+    )
     data = TrainingData.of(extraction.embeddings, extraction.views, extraction.view_rows)
     result = fit(data, extraction.frames, sizes, method, seed, progress)
     manifest = Manifest(

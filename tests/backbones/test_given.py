@@ -1,4 +1,4 @@
-"""Embeddings computed elsewhere, in every form, through the whole command."""
+"""Precomputed embeddings in every file format, also through the commands."""
 
 import json
 
@@ -8,21 +8,21 @@ import pytest
 from tests.command import refused, vpr
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.given import read_embeddings
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import extract
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.types import Frame
 
 
 @pytest.fixture(scope="module")
 def hog(drawn):
-    """The drawn street's frames and real embeddings of them, as another tool would have written them."""
+    """The frames of the drawn street and HOG embeddings of them."""
     frames = open_input(drawn).frames
     return frames, extract(open_backbone("hog"), frames).embeddings
 
 
 def write(path, frames, table):
-    """One file of each kind; all but .npy in another order than the frames."""
+    """Writes a file of this kind; all but .npy in another order than the frames."""
     shuffled = np.random.default_rng(0).permutation(len(frames))
     names = np.array([frames[row].label for row in shuffled])
     if path.suffix == ".npy":
@@ -38,13 +38,13 @@ def write(path, frames, table):
 
 
 @pytest.mark.parametrize("suffix", [".npy", ".npz", ".h5"])
-def test_every_kind_gives_each_frame_its_own(tmp_path, hog, suffix):
+def test_every_format_gives_each_frame_its_embedding(tmp_path, hog, suffix):
     frames, table = hog
-    given = read_embeddings(write(tmp_path / f"e{suffix}", frames, table), frames)
-    assert given.dim == 1056 and given.spec == "embeddings:1056"
+    opened = read_embeddings(write(tmp_path / f"e{suffix}", frames, table), frames)
+    assert opened.dim == 1056 and opened.spec == "embeddings:1056"
     chosen = [frames[at] for at in (41, 3, 7)]
-    assert np.allclose(given.look_up(chosen), table[[41, 3, 7]], atol=1e-3)
-    found = extract(given, chosen, views=2)
+    assert np.allclose(opened.look_up(chosen), table[[41, 3, 7]], atol=1e-3)
+    found = extract(opened, chosen, views=2)
     assert found.frames == chosen and len(found.views) == 0
 
 
@@ -54,16 +54,16 @@ def test_names_without_folders(tmp_path):
     assert np.array_equal(read_embeddings(tmp_path / "e.npz", frames).look_up(frames), np.eye(2)[::-1])
 
 
-def test_a_name_never_stands_for_two_images(tmp_path):
-    """Embeddings of the reference images alone are not those of queries that have the same file names."""
+def test_a_name_matches_one_image_only(tmp_path):
+    """Embeddings of the reference images are not used for queries with the same file names."""
     frames = [
         Frame(f"{folder}/{n}.png", path=tmp_path / folder / f"{n}.png") for folder in ("ref", "query") for n in "ab"
     ]
     np.savez(tmp_path / "e.npz", e=np.eye(2), n=np.array(["ref/a.png", "ref/b.png"]))
-    given = read_embeddings(tmp_path / "e.npz", frames)
-    assert np.array_equal(given.look_up(frames[:2]), np.eye(2))
+    opened = read_embeddings(tmp_path / "e.npz", frames)
+    assert np.array_equal(opened.look_up(frames[:2]), np.eye(2))
     with pytest.raises(VprError, match=r"no embedding for 1 of 1 images, such as query/a\.png"):
-        given.look_up(frames[2:3])
+        opened.look_up(frames[2:3])
 
 
 def test_names_of_a_set_that_renames_its_images(tmp_path):
@@ -73,7 +73,7 @@ def test_names_of_a_set_that_renames_its_images(tmp_path):
         assert read_embeddings(tmp_path / "e.npz", frames).look_up(frames).tolist() == [[1, 0]]
 
 
-def test_the_whole_way_by_command(tmp_path, drawn, hog):
+def test_train_map_build_and_query_with_embeddings(tmp_path, drawn, hog):
     frames, table = hog
     file = write(tmp_path / "e.npz", frames, table)
 
@@ -81,9 +81,9 @@ def test_the_whole_way_by_command(tmp_path, drawn, hog):
     trained = vpr("train", drawn, "-o", model, "--embeddings", file, "--method", "whitening")
     assert trained.returncode == 0, trained.stderr
     assert vpr("map", "build", drawn, "-m", model, "-o", place_map, "--embeddings", file).returncode == 0
-    asked = vpr("query", place_map, drawn, "--embeddings", file, "--json")
-    assert asked.returncode == 0 and len(asked.stdout.splitlines()) == 12
-    assert json.loads(asked.stdout.splitlines()[0])["matches"][0]["similarity"] > 0.3
+    answered = vpr("query", place_map, drawn, "--embeddings", file, "--json")
+    assert answered.returncode == 0 and len(answered.stdout.splitlines()) == 12
+    assert json.loads(answered.stdout.splitlines()[0])["matches"][0]["similarity"] > 0.3
     without = vpr("query", place_map, drawn)
     refused(without, "--embeddings FILE")
 
@@ -113,11 +113,11 @@ def test_files_that_cannot_be_used(tmp_path, name, make, words):
         read_embeddings(tmp_path / name, [Frame("a"), Frame("b")])
 
 
-def test_frames_that_are_not_there_or_not_finite(tmp_path):
+def test_missing_and_not_finite_embeddings(tmp_path):
     np.savez(tmp_path / "e.npz", e=np.array([[1.0, np.nan], [1, 2]]), n=np.array(["a", "b"]))
     frames = [Frame("a"), Frame("b"), Frame("c")]
-    given = read_embeddings(tmp_path / "e.npz", frames)
+    opened = read_embeddings(tmp_path / "e.npz", frames)
     with pytest.raises(VprError, match="no embedding for 1 of 3 images, such as c"):
-        given.look_up(frames)
+        opened.look_up(frames)
     with pytest.raises(VprError, match="embedding of a holds numbers that are not finite"):
-        given.look_up(frames[:2])
+        opened.look_up(frames[:2])

@@ -1,4 +1,4 @@
-"""The hog backbone: what it promises of any image, and how well it recognizes real places."""
+"""The hog backbone: its guarantees for any image, and its recall on real places."""
 
 import csv
 import os
@@ -35,7 +35,7 @@ def photos(corridor) -> list[np.ndarray]:
 
 
 def ramp(degrees: float, size: int = 96) -> np.ndarray:
-    """An image that grows brighter steadily towards an angle, from right (0) to down (90)."""
+    """An image with a constant gradient in the direction of an angle, from right (0) to down (90)."""
     down, right = np.mgrid[:size, :size] - size / 2
     angle = np.radians(degrees)
     gray = 128 + right * np.cos(angle) + down * np.sin(angle)
@@ -98,7 +98,7 @@ def test_a_ramp_lands_in_the_direction_in_which_it_grows_brighter(direction):
     assert np.argmax(first_grid.sum(axis=1)) == direction
 
 
-def test_an_exact_ramp_has_one_direction_only_and_one_between_two_is_shared_equally():
+def test_a_gradient_between_two_directions_is_split_between_them():
     along_x = np.tile(np.arange(32, dtype=np.float32), (32, 1))
     inside = np.s_[:, 1:-1, 1:-1]  # the border is mirrored: its gradient is not the ramp's
     shares = oriented_gradients(along_x, 8)[inside].sum(axis=(1, 2))
@@ -127,7 +127,7 @@ def test_the_size_of_a_photo_matters_little(photos):
     assert embeddings[0] @ embeddings[1] > 0.99
 
 
-def test_a_view_with_reversed_channels_is_read_in_its_own_order(photos):
+def test_an_array_with_negative_strides_is_read_correctly(photos):
     bgr = np.ascontiguousarray(photos[0][:, :, ::-1])
     np.testing.assert_array_equal(HogBackbone().embed([bgr[:, :, ::-1]]), HogBackbone().embed([photos[0]]))
 
@@ -142,7 +142,7 @@ def test_a_view_with_reversed_channels_is_read_in_its_own_order(photos):
         (None, "image 1 .* found NoneType"),
     ],
 )
-def test_what_is_no_rgb_image_is_refused_by_its_place_in_the_batch(image, message):
+def test_an_array_that_is_not_an_rgb_image_is_refused_by_its_position_in_the_batch(image, message):
     with pytest.raises(ValueError, match=message):
         HogBackbone().embed([np.zeros((4, 4, 3), np.uint8), image])
 

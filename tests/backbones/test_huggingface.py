@@ -78,7 +78,7 @@ def test_clip_gives_its_vision_towers_own_class_token(clip, random_image):
     assert np.allclose(backbone.embed([random_image]), expected, atol=1e-5)
 
 
-def test_the_fingerprint_knows_weights_and_pooling(dinov2, tmp_path):
+def test_the_fingerprint_covers_weights_and_pooling(dinov2, tmp_path):
     cls, mean = open_backbone(str(dinov2)), open_backbone(f"{dinov2}?pooling=mean")
     assert cls.fingerprint != mean.fingerprint
     assert open_backbone(cls.spec).fingerprint == cls.fingerprint
@@ -88,7 +88,7 @@ def test_the_fingerprint_knows_weights_and_pooling(dinov2, tmp_path):
 
 
 def test_preprocessing_is_the_models_own(vit_tiny, ie_tower):
-    """Against transformers' own processor, which resizes with Pillow: close, as resizing kernels differ, and RGB in RGB's place."""
+    """Close to transformers' own processor, whose resize kernel (Pillow) differs slightly; the channel order must agree."""
     image = read_image(sorted(ie_tower.rglob("*.jpg"))[0])
     ours = open_backbone(str(vit_tiny)).preprocess(image)
     processor = transformers.ViTImageProcessor.from_pretrained(str(vit_tiny))
@@ -108,7 +108,7 @@ def test_the_real_vit(vit_tiny, ie_tower):
     assert unit[0] @ unit[1] > unit[0] @ unit[2] + 0.1
 
 
-def test_weights_that_are_not_here_say_how_to_get_them():
+def test_missing_weights_say_how_to_get_them():
     with pytest.raises(VprError, match=r"facebook/no-such-model.*cache.*hf download facebook/no-such-model"):
         open_backbone("facebook/no-such-model")
 

@@ -38,10 +38,13 @@ def copied(mobilenet, folder, **changes):
 
 
 def test_color_order_is_read_and_changes_the_fingerprint(mobilenet, tmp_path, random_image):
-    rgb, bgr = open_backbone(str(mobilenet)), open_backbone(str(copied(mobilenet, tmp_path, color="BGR")))
+    rgb, bgr = open_backbone(str(mobilenet)), open_backbone(str(copied(mobilenet, tmp_path, colour="BGR")))
     assert rgb.fingerprint != bgr.fingerprint
+    american = json.loads((tmp_path / "preprocess.json").read_text().replace("colour", "color"))
+    (tmp_path / "preprocess.json").write_text(json.dumps(american))
+    assert open_backbone(str(tmp_path)).fingerprint == bgr.fingerprint
     flipped = np.ascontiguousarray(random_image[..., ::-1])
-    # Swapping the image's channels and the order it is fed in cancels, up to mean and std, which stay in feeding order.
+    # Reversed channels and reversed input order cancel, except for mean and std, which follow the input order.
     assert np.allclose(rgb.embed([flipped]), bgr.embed([random_image]), atol=1e-4)
     assert not np.allclose(rgb.embed([random_image]), bgr.embed([random_image]), atol=1e-2)
 

@@ -1,4 +1,4 @@
-"""Export on real images and encoders: what is computed, what is refused, what is written."""
+"""Export on real images and encoders."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from benchmarks.durability_model import damage_model
 from tests.command import refused, vpr
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.export import export_model, model, precision
 from vpr_aesvc.export.eight_bits import Attempt
 from vpr_aesvc.images import read_image
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.training import train
 
@@ -80,12 +80,11 @@ def test_the_vit_in_int8_recognizes_as_the_original(trained_vit, exported_vit_in
     check = robot.manifest.check
     assert robot.precision == "int8" and robot.family == Describer.open(trained_vit).family
     assert check.passed and check.top1_changed <= 0.01
-    # All 72 products in eight bits give a median cosine of .7: what hurts most must have stayed in fp32.
+    # All 72 products in int8 give a median cosine of .7: those with the largest error must stay in fp32.
     kept = re.fullmatch(r"dynamic, (\d+) of 72 matrix products; (\d+) stay in fp32", robot.manifest.how)
     assert kept and 1 <= int(kept[2]) <= 36
     assert cosines(trained_vit, exported_vit_int8, frames).min() > 0.9
-    whole = sum(path.stat().st_size for path in exported_vit_int8.iterdir())
-    assert whole < 15e6  # 22 MB in fp32
+    assert sum(path.stat().st_size for path in exported_vit_int8.iterdir()) < 15e6  # 22 MB in fp32
 
 
 def test_half_precision_takes_and_gives_float32(trained, frames, tmp_path):
@@ -96,9 +95,9 @@ def test_half_precision_takes_and_gives_float32(trained, frames, tmp_path):
     assert cosines(trained, tmp_path / "robot", frames).min() > 0.99
 
 
-def test_a_convolutional_network_is_only_stored_in_int8(trained, frames, tmp_path):
+def test_a_convolutional_network_has_int8_weights_only(trained, frames, tmp_path):
     manifest = export_model(trained, tmp_path / "robot", "int8", frames)
-    assert manifest.how.startswith("the file only") and manifest.check.passed
+    assert manifest.how.startswith("weights only") and manifest.check.passed
     assert (tmp_path / "robot" / "descriptor.onnx").stat().st_size < 3e6
     assert cosines(trained, tmp_path / "robot", frames).min() > 0.95
 
@@ -111,16 +110,16 @@ def test_a_hidden_layer_is_exported_too(mobilenet, frames):
     shapes = [(576,), (576, 16), (576, 24), (24,), (24, 16)]
     projection = Projection(*(random.standard_normal(shape).astype(np.float32) for shape in shapes))
     backbone = open_backbone(str(mobilenet))
-    model, given, _ = fused_graph(backbone, projection)
+    model, graph_input, _ = fused_graph(backbone, projection)
     image = read_image(frames[0].path)
     session = open_session(model.SerializeToString(), "graph")
-    found = session.run(None, {given.name: given.preprocess()(image)[None]})[0]
-    assert np.abs(found - projection(backbone.embed([image]))).max() < 1e-4
+    descriptor = session.run(None, {graph_input.name: graph_input.preprocess()(image)[None]})[0]
+    assert np.abs(descriptor - projection(backbone.embed([image]))).max() < 1e-4
 
 
 def test_an_export_that_recognizes_less_is_refused_unless_forced(trained, frames, tmp_path, monkeypatch):
     def coarse(fused, tensors, reference, run, progress=None):
-        graph = precision.to_static(fused(), tensors, ()).SerializeToString()  # MobileNetV3 does not survive it
+        graph = precision.to_static(fused(), tensors).SerializeToString()  # too coarse for MobileNetV3
         return Attempt(graph, "static", reference.check(run(graph)))
 
     monkeypatch.setattr(model, "eight_bits", coarse)
@@ -132,19 +131,19 @@ def test_an_export_that_recognizes_less_is_refused_unless_forced(trained, frames
     assert forced.family == forced.fingerprint == Describer.open(tmp_path / "robot").family
 
 
-def test_what_has_no_graph_says_so(drawn_model, exported, tmp_path):
-    with pytest.raises(VprError, match="hog runs without torch as it is; copy the folder"):
+def test_models_without_a_graph_are_refused(drawn_model, exported, tmp_path):
+    with pytest.raises(VprError, match="hog runs without torch; copy the folder"):
         export_model(drawn_model, tmp_path / "robot")
     with pytest.raises(VprError, match="is a robot model already"):
         export_model(exported, tmp_path / "robot")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_models_of_given_embeddings_are_refused(drawn, tmp_path):
+def test_models_of_precomputed_embeddings_are_refused(drawn, tmp_path):
     frames = open_input(drawn).split("database").frames
     rows = np.random.default_rng(0).standard_normal((len(frames), 32)).astype(np.float32)
-    given = GivenEmbeddings(32, rows, {frame.label: row for row, frame in enumerate(frames)}, "rows.npy")
-    train(frames, given, tmp_path / "model", method="whitening")
+    precomputed = GivenEmbeddings(32, rows, {frame.label: row for row, frame in enumerate(frames)}, "rows.npy")
+    train(frames, precomputed, tmp_path / "model", method="whitening")
     with pytest.raises(VprError, match="no network to export"):
         export_model(tmp_path / "model", tmp_path / "robot")
 
@@ -180,8 +179,8 @@ print(sorted({{"torch", "transformers", "onnx"}} & set(sys.modules)))
 
 @pytest.mark.parametrize("which", ["trained", "exported"])
 def test_a_damaged_folder_is_refused_or_right(which, request, frames):
-    found = damage_model(request.getfixturevalue(which), frames[0].path, rounds=150, seed=1)
-    assert set(found) <= {"error", "right"} and found["error"] > 100, found
+    outcomes = damage_model(request.getfixturevalue(which), frames[0].path, rounds=150, seed=1)
+    assert set(outcomes) <= {"error", "right"} and outcomes["error"] > 100, outcomes
 
 
 @pytest.mark.parametrize(
@@ -205,7 +204,7 @@ def test_a_changed_manifest_is_refused(exported, tmp_path, change, words):
 def test_another_models_graph_is_refused(exported, exported_vit_int8, tmp_path):
     robot = shutil.copytree(exported, tmp_path / "robot")
     shutil.copy(exported_vit_int8 / "descriptor.onnx", robot)
-    with pytest.raises(VprError, match="damaged or of another model"):
+    with pytest.raises(VprError, match="damaged or belongs to another model"):
         Describer.open(robot)
     (robot / "descriptor.onnx").unlink()
     with pytest.raises(VprError, match="cannot be read"):

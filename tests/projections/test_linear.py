@@ -47,11 +47,10 @@ def test_directions_that_views_move_come_late():
     assert moved[1] < moved[0] / 3
 
 
-def test_the_turned_raw_embedding_keeps_every_cosine():
+def test_the_rotated_raw_embedding_keeps_every_cosine():
     sample = data()
-    turned = linear.rotated_identity(sample)(sample.embeddings)
-    assert np.allclose(turned @ turned.T, sample.embeddings @ sample.embeddings.T, atol=1e-5)
-    assert np.allclose(linear.identity(sample)(sample.embeddings), sample.embeddings, atol=1e-6)
+    rotated = linear.rotated_identity(sample)(sample.embeddings)
+    assert np.allclose(rotated @ rotated.T, sample.embeddings @ sample.embeddings.T, atol=1e-5)
 
 
 def test_pca_equals_scikit_learn():
@@ -88,13 +87,13 @@ def hidden_projection(seed, mean, dim=6, size=4, hidden=5):
     return Projection(mean, *(random.standard_normal(shape).astype(np.float32) for shape in shapes))
 
 
-def test_joining_turning_and_cutting_projections():
+def test_joining_rotating_and_truncating_projections():
     mean = np.full(6, 0.1, np.float32)
     one, other = hidden_projection(1, mean), hidden_projection(2, mean)
     rows = np.random.default_rng(0).standard_normal((9, 6))
     assert np.allclose(one.joined(other).raw(rows), np.hstack([one.raw(rows), other.raw(rows)]), atol=1e-5)
-    turn = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))[0].astype(np.float32)
-    assert np.allclose(one.rotated(turn).raw(rows), one.raw(rows) @ turn, atol=1e-5)
+    rotation = np.linalg.qr(np.random.default_rng(3).standard_normal((4, 4)))[0].astype(np.float32)
+    assert np.allclose(one.rotated(rotation).raw(rows), one.raw(rows) @ rotation, atol=1e-5)
     assert np.allclose(one.first(2)(rows), unit(one.raw(rows)[:, :2]), atol=1e-6)
     with pytest.raises(ValueError, match="same mean"):
         one.joined(hidden_projection(2, mean + 1))

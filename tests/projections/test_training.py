@@ -1,10 +1,10 @@
-"""The trained projections, on real embeddings where they are, on drawn ones for what needs exact answers."""
+"""The trained projections, on synthetic embeddings and on real ones."""
 
 import numpy as np
 import pytest
 
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections import linear, ss2d
 from vpr_aesvc.projections.aesvc import constraint_terms, train_aesvc
 from vpr_aesvc.projections.artifact import unit
@@ -17,7 +17,7 @@ pytest.importorskip("torch")
 
 
 def clustered(rows=300, dim=48, seed=0):
-    """Places in pairs: two rows a place, with noise that is larger in some directions."""
+    """Two rows for each place, with noise that is larger in the first six dimensions."""
     random = np.random.default_rng(seed)
     spectrum = np.linspace(1, 0.05, dim)
     places = random.standard_normal((rows // 2, dim)) * spectrum
@@ -56,7 +56,7 @@ def test_the_rotation_keeps_full_size_cosines_and_improves_prefixes():
 
 
 def test_sizes_beyond_what_a_rotation_mixes():
-    """Only long sizes asked for: no prefix for a rotation to improve, and training goes on all the same."""
+    """Only large sizes are requested: a rotation has no prefix to improve, and training still succeeds."""
     random = np.random.default_rng(0)
     data = TrainingData.of(random.standard_normal((320, 300)))
     teacher = linear.whitening(data)
@@ -84,7 +84,7 @@ def test_same_seed_same_bytes():
 
 
 def test_do_no_harm_on_noise():
-    """Embeddings without structure, neighbors that are none: nothing can beat raw, and raw is what one gets."""
+    """Embeddings without structure and random neighbors: nothing beats raw, so raw is chosen."""
     random = np.random.default_rng(0)
     data = TrainingData.of(random.standard_normal((80, 16)))
     frames = [Frame(str(i), sequence="s", index=i) for i in range(80)]
@@ -98,12 +98,12 @@ def test_held_out_frames_are_not_fitted_on():
     data, frames = clustered(rows=100)
     held = hold_out(data, frames, 0)
     assert "that must find their neighbors" in held.kind
-    assert len(held.queries) == 40 and held.right.shape == (40, 80)  # twenty frames and a view of each
+    assert len(held.queries) == 40 and held.positives.shape == (40, 80)  # twenty frames and a view of each
     fitted = {row.tobytes() for part in (held.data.embeddings, held.data.views) for row in part}
     assert not fitted & {row.tobytes() for row in held.queries}
     unlabeled = hold_out(data, [Frame(str(i)) for i in range(100)], 0)
-    assert "20 held-out frames, changed views of which" in unlabeled.kind
-    assert unlabeled.right.sum(1).min() == 1 and len(unlabeled.data.views) == 80
+    assert "20 held-out frames, augmented views of which" in unlabeled.kind
+    assert unlabeled.positives.sum(1).min() == 1 and len(unlabeled.data.views) == 80
 
 
 def test_where_few_rows_have_views_those_are_held_out():
@@ -111,20 +111,19 @@ def test_where_few_rows_have_views_those_are_held_out():
     chosen = np.arange(0, 200, 5)
     data = TrainingData.of(every.embeddings, every.views[chosen], chosen)
     held = hold_out(data, [Frame(str(i)) for i in range(200)], 0)
-    assert len(held.queries) == 8 and held.right.any(1).all()
+    assert len(held.queries) == 8 and held.positives.any(1).all()
 
 
 def test_reciprocal_rank_by_hand():
     data, frames = clustered(rows=100)
     held = hold_out(data, frames, 0)
-    identity = linear.identity(data)
-    ranks = held.reciprocal_ranks(identity, [48])
+    ranks = held.reciprocal_ranks(linear.rotated_identity(data), [48])
     cosines = held.queries @ held.database.T
     assert len(ranks) == 20  # the mean of a frame's and its view's: they are not independent
 
     def one(row):
         order = np.argsort(-cosines[row])
-        return 1 / (1 + np.flatnonzero(held.right[row][order])[0])
+        return 1 / (1 + np.flatnonzero(held.positives[row][order])[0])
 
     for at in (0, 5, 11):
         assert ranks[at] == pytest.approx((one(at) + one(20 + at)) / 2)
@@ -141,9 +140,9 @@ def test_nothing_says_which_images_show_the_same_place():
     random = np.random.default_rng(0)
     data = TrainingData.of(random.standard_normal((60, 30)))
     found = fit(data, [Frame(str(i)) for i in range(60)])
-    assert found.method == "raw" and "too few images are said to show the same place" in found.why
-    asked = fit(data, [Frame(str(i)) for i in range(60)], method="aesvc")
-    assert asked.method == "aesvc" and "closed form" in asked.why
+    assert found.method == "raw" and "too few images have neighbors" in found.why
+    requested = fit(data, [Frame(str(i)) for i in range(60)], method="aesvc")
+    assert requested.method == "aesvc" and "closed form" in requested.why
 
 
 def test_sizes_and_methods_out_of_range():
@@ -157,7 +156,7 @@ def test_sizes_and_methods_out_of_range():
 
 @pytest.mark.slow
 def test_real_images_mobilenet(mobilenet, ie_tower):
-    """On the real tower: what the constraints are worth, and what a learned rotation is at small sizes."""
+    """Recall on real images: whitening against raw, and a trained rotation against PCA at small sizes."""
     from vpr_aesvc.backbones import open_backbone
     from vpr_aesvc.datasets.positives import positives
     from vpr_aesvc.evaluation.metrics import recall
@@ -166,19 +165,21 @@ def test_real_images_mobilenet(mobilenet, ie_tower):
 
     inputs = open_input(ie_tower)
     backbone = open_backbone(str(mobilenet))
-    seen = extract(backbone, inputs.split("database").frames, views=1)
-    asked = extract(backbone, inputs.split("query").frames)
-    right = positives(asked.frames, seen.frames)
-    data = TrainingData.of(seen.embeddings, seen.views, seen.view_rows)
+    database = extract(backbone, inputs.split("database").frames, views=1)
+    queries = extract(backbone, inputs.split("query").frames)
+    right = positives(queries.frames, database.frames)
+    data = TrainingData.of(database.embeddings, database.views, database.view_rows)
 
-    def first(projection, size):
-        ranked = SizedIndex(projection(seen.embeddings)).search(projection(asked.embeddings), 10, size)[1]
+    def recall_at_1(projection, size):
+        ranked = SizedIndex(projection(database.embeddings)).search(projection(queries.embeddings), 10, size)[1]
         return recall(ranked, right).at[1]
 
-    assert abs(first(linear.identity(data), 576) - 0.415) <= 0.02
+    assert abs(recall_at_1(linear.rotated_identity(data), 576) - 0.415) <= 0.02
     white = linear.whitening(data, 0.1, 1.0)
-    assert first(white, 576) >= 0.53
+    assert recall_at_1(white, 576) >= 0.53
     turned = ss2d.train_rotation(data, white, default_sizes(576), 0)
-    assert abs(first(turned, 576) - first(white, 576)) <= 0.008  # the same cosines but for rounding: two queries
+    assert (
+        abs(recall_at_1(turned, 576) - recall_at_1(white, 576)) <= 0.008
+    )  # the same cosines but for rounding: two queries
     for size, pca in ((16, 0.268), (32, 0.347), (64, 0.396)):  # PCA's figures on this data
-        assert first(turned, size) >= pca + 0.02, size
+        assert recall_at_1(turned, size) >= pca + 0.02, size

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.augment import make_view
 from vpr_aesvc.robot_model import Check
+from vpr_aesvc.types import Image
 
-Image = NDArray[np.uint8]
 Describe = Callable[[Sequence[Image]], NDArray[np.float32]]
 MAX_CHANGED = 0.01  # fraction of the views
 NEAR_TIE = 0.02  # cosine

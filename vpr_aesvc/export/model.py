@@ -21,7 +21,7 @@ from vpr_aesvc.extraction import Reader
 from vpr_aesvc.files import check_free
 from vpr_aesvc.model import Manifest
 from vpr_aesvc.robot_model import GRAPH, Original, Precision, RobotManifest, save_robot_model
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Image
 
 _MAX_IMAGES = 250  # evenly spaced; with the augmented views 500 runs of each model
 _MIN_IMAGES = 10
@@ -107,7 +107,7 @@ def _check_has_graph(model: Path, describer: Describer) -> None:
         )
 
 
-def _read_images(frames: Sequence[Frame] | None) -> tuple[list[NDArray[np.uint8]], list[str]]:
+def _read_images(frames: Sequence[Frame] | None) -> tuple[list[Image], list[str]]:
     if frames is None:
         return [], []
     rows = np.unique(np.linspace(0, len(frames) - 1, min(len(frames), _MAX_IMAGES)).astype(np.int64))
@@ -124,7 +124,7 @@ def _with_progress(describer: Describer, count: int, progress: Progress | None) 
     """Describes 16 images at a time and reports progress; ``count`` images and as many views."""
     done = 0
 
-    def describe(images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def describe(images: Sequence[Image]) -> NDArray[np.float32]:
         nonlocal done
         parts = []
         for at in range(0, len(images), 16):

@@ -118,13 +118,7 @@ class Projection:
 
     def tensors(self) -> dict[str, Array]:
         """The stored arrays by name."""
-        return {
-            "mean": self.mean,
-            "linear": self.linear,
-            "hidden_in": self.hidden_in,
-            "hidden_bias": self.hidden_bias,
-            "hidden_out": self.hidden_out,
-        }
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def save(self, path: Path) -> None:
         """Writes the arrays as safetensors."""

@@ -66,7 +66,8 @@ def fit(
     stages = Stages(
         data, frames, (*(size for size in sizes or default_sizes(full) if size < full), full), seed, progress
     )
-    why, scores = "requested", {}
+    why = "requested"
+    scores: dict[str, float] = {}
     if method == "raw":
         return _raw(data, stages, sizes, why, scores)
     if method == "pca":
