@@ -40,7 +40,7 @@ class GivenEmbeddings:
     ) -> None:
         self.spec = f"{SPEC}{dim}"
         self.dim = dim
-        self.preprocessing = f"computed elsewhere: {source}"
+        self.preprocessing = f"precomputed: {source}"
         self.fingerprint = fingerprint("given embeddings", str(dim))
         self._table = table
         self._rows = rows or {}
