@@ -81,7 +81,7 @@ def prune(
     if len(places) < 2:
         raise VprError(f"{place_map.path}: holds {len(places)} places; there is nothing to prune")
     if radius is not None and not 1e-3 <= radius < math.inf:
-        raise VprError(f"the radius must be at least 1 mm (0.001), found {radius} m")
+        raise VprError(f"the radius must be a millimeter or more, found {radius} m; raise --radius")
     pruner = _Pruner(ids, descriptors, _Neighborhood(places, radius or _default_radius(places)))
     radius = pruner.neighborhood.radius
     steps = 0
