@@ -3,6 +3,7 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,8 +12,8 @@ from tests.command import refused, vpr
 from tests.recordings.bags.bags import camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Match, Place, PlaceMap, Pose
-from vpr_aesvc.evaluation.drive import VARIANTS, Drive, FrameAnswers
-from vpr_aesvc.evaluation.drive_measures import Elapsed, counted_distances, measure_drive
+from vpr_aesvc.evaluation.drive import VARIANTS, Drive, DriveFrame, FrameAnswer
+from vpr_aesvc.evaluation.drive_measures import Elapsed, FirstFix, counted_distances, measure_drive
 from vpr_aesvc.images import read_image
 from vpr_aesvc.recognition.result import Recognition
 
@@ -111,25 +112,17 @@ def drive_of(errors, accepted, nearest=None, step=2.0):
     """A straight run, one frame per second, ``step`` meters apart; all variants give the same answers."""
     drive = Drive(loops=False, recent_meters=0.0)
     for at, (error, yes) in enumerate(zip(errors, accepted, strict=True)):
-        drive.label.append(str(at))
-        drive.stamp.append(100.0 + at)
-        drive.position.append((step * at, 0.0, 0.0))
-        drive.driven.append(step * at)
-        drive.nearest.append(0.5 if nearest is None else nearest[at])
-        for answers in drive.answers.values():
-            answers.place.append(at)
-            answers.position.append((step * at, error, 0.0))
-            answers.error.append(error)
-            answers.probability.append(0.9 - 0.01 * at)
-            answers.false_positive_rate.append(0.001 if yes else 0.5)
-            answers.accepted.append(yes)
+        answer = FrameAnswer(at, (step * at, error, 0.0), error, 0.9 - 0.01 * at, 0.001 if yes else 0.5, yes)
+        answers = dict.fromkeys(NAMES, answer)
+        near = 0.5 if nearest is None else nearest[at]
+        drive.frames.append(DriveFrame(str(at), 100.0 + at, (step * at, 0.0, 0.0), step * at, near, answers))
     return drive
 
 
 def test_fixes_are_timed():
     yes = [False, False, True, True, False, False, False, True, False, False]
     one = measure_drive(drive_of([0, 0, 9, 0, 0, 0, 0, 0, 0, 0], yes), threshold=1.0).variants["with both"]
-    assert one.first_fix.after == Elapsed(2.0, 4.0) and not one.first_fix.right
+    assert one.first_fix == FirstFix(2.0, 4.0, right=False)
     assert one.without_fix == Elapsed(4.0, 8.0) and one.accepted == 3  # from 3 to 7; the wrong fix at 2 is none
     assert one.precision == {1.0: pytest.approx(2 / 3), 5.0: pytest.approx(2 / 3), 10.0: 1.0, 25.0: 1.0}
     assert one.recall[1.0] == 0.9 and one.accepted_recall[1.0] == 0.2 and one.accepted_recall[10.0] == 0.3
@@ -138,12 +131,14 @@ def test_fixes_are_timed():
     # An interval counts only where frames are recognizable.
     away = measure_drive(drive_of([99] * 3 + [0] * 4, [False] * 6 + [True], [99] * 3 + [0.5] * 4), threshold=1.0)
     assert away.recognizable == {1.0: 4, 5.0: 4, 10.0: 4, 25.0: 4}
-    assert away.variants["with both"].first_fix.after == away.variants["with both"].without_fix == Elapsed(3.0, 6.0)
+    both = away.variants["with both"]
+    assert both.first_fix == FirstFix(3.0, 6.0, right=True) and both.without_fix == Elapsed(3.0, 6.0)
 
 
 def test_a_clock_that_jumps_back_takes_no_time():
     drive = drive_of([0] * 6, [True] + [False] * 4 + [True])
-    drive.stamp = [100.0, 101.0, 102.0, 90.0, 91.0, 92.0]
+    stamps = [100.0, 101.0, 102.0, 90.0, 91.0, 92.0]
+    drive.frames = [replace(frame, stamp=stamp) for frame, stamp in zip(drive.frames, stamps, strict=True)]
     assert drive.times.tolist() == [0, 1, 2, 2, 3, 4]
     assert measure_drive(drive, threshold=1.0).variants["with both"].without_fix.seconds == 4.0
 
@@ -162,11 +157,10 @@ def test_the_distance_that_counts_follows_the_run():
 def test_a_match_with_a_place_without_a_pose_is_neither_right_nor_wrong():
     where = np.zeros(3)
     posed = [Place(1, "a", "run", pose=Pose(9.0, 0.0)), Place(2, "b", "run"), Place(3, "c", "run", pose=Pose(0.2, 0.0))]
-    answers = FrameAnswers()
-    for place in posed:
-        answers.add(where, Recognition(True, "", Match(place, 0.9)))
-    assert answers.accepted == [True, False, True] and answers.unjudged == 1
-    assert answers.error == [9.0, np.inf, pytest.approx(0.2)]
+    drive = Drive(loops=False, recent_meters=0.0)
+    answers = [drive.answer("with both", where, Recognition(True, "", Match(place, 0.9))) for place in posed]
+    assert [answer.accepted for answer in answers] == [True, False, True] and drive.unjudged["with both"] == 1
+    assert [answer.error for answer in answers] == [9.0, np.inf, pytest.approx(0.2)]
 
 
 def test_what_cannot_be_judged(corridor_bags, tmp_path):  # noqa: F811

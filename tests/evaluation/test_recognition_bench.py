@@ -19,8 +19,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import BenchmarkRun, bench
 from vpr_aesvc.evaluation.benchmark_files import benchmark_json, write_benchmark
 from vpr_aesvc.evaluation.methods import choose_method, fit_methods
-from vpr_aesvc.evaluation.recognition_ablation import VariantAnswers, recording_order
-from vpr_aesvc.evaluation.recognition_measures import acceptance_curve, wrong_at_recall
+from vpr_aesvc.evaluation.recognition_ablation import VariantAnswers, acceptance_curve, recording_order, wrong_at_recall
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import unit

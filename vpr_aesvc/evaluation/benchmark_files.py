@@ -5,17 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
-from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, RecognitionResult, VariantResult, to_json
 from vpr_aesvc.files import new_folder, write_file
 
 
@@ -42,28 +38,30 @@ def write_benchmark(run: BenchmarkRun, dataset: str, folder: Path) -> list[str]:
 
 
 def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
-    """Every score with its protocol. NaN becomes null."""
+    """Every score with its protocol."""
     content = {
         "dataset": dataset,
         "title": run.title,
         "protocol": run.protocol,
-        "results": [_method_json(run, one) for one in run.evaluation.results],
+        "results": [_method_json(one, run.evaluation.groups) for one in run.evaluation.results],
     }
-    return content if run.recognition is None else {**content, "recognition": _recognition_json(run.recognition)}
+    if run.recognition is not None:
+        content["recognition"] = _recognition_json(run.recognition)
+    return dict(to_json(content))
 
 
-def _method_json(run: BenchmarkRun, one: MethodResult) -> dict[str, Any]:
+def _method_json(one: MethodResult, groups: list[GroupResult]) -> dict[str, Any]:
     return {
         "method": one.method,
         "size": one.size,
-        "recall": {str(k): _number(value) for k, value in one.recall.items()},
-        "recall_interval_95": {str(k): [_number(end) for end in ends] for k, ends in one.interval.items()},
-        **{f"map_at_{k}": _number(value) for k, value in one.map_at.items()},
+        "recall": one.recall,
+        "recall_interval_95": one.interval,
+        **{f"map_at_{k}": value for k, value in one.map_at.items()},
         **_common_columns(one),
         "groups": [
-            {"group": g.group, "queries": g.queries, "recall": {str(k): _number(v) for k, v in g.recall.items()}}
-            for g in run.evaluation.groups
-            if (g.method, g.size) == (one.method, one.size)
+            {"group": group.group, "queries": group.queries, "recall": group.recall}
+            for group in groups
+            if (group.method, group.size) == (one.method, one.size)
         ],
     }
 
@@ -92,9 +90,6 @@ def _recognition_json(result: RecognitionResult) -> dict[str, Any]:
 
 def _variant_json(part: VariantResult) -> dict[str, Any]:
     accepted, curve, diagram = part.at_rate, part.curve, part.reliability
-    bins: dict[str, NDArray[np.float64]] = {}
-    if diagram is not None:
-        bins = {"edges": diagram.edges, "predicted": diagram.predicted, "observed": diagram.observed}
     return {
         "part": part.name,
         "recall_at_1": part.recall_at_1,
@@ -107,13 +102,10 @@ def _variant_json(part: VariantResult) -> dict[str, Any]:
         "wrong": accepted.wrong,
         "accepted_without_right_place": accepted.absent,
         "recall": accepted.recall,
-        "wrong_at_recall": {f"{recall:g}": wrong for recall, wrong in part.wrong_at_recall.items()},
+        "wrong_at_recall": part.wrong_at_recall,
         "expected_calibration_error": diagram.error if diagram else None,
         "reliability": diagram
-        and {
-            **{name: [_number(value) for value in values.tolist()] for name, values in bins.items()},
-            "counts": diagram.counts.tolist(),
-        },
+        and {name: getattr(diagram, name) for name in ("edges", "predicted", "observed", "counts")},
         "ms": part.ms,
     }
 
@@ -136,7 +128,3 @@ def _as_csv(results: list[MethodResult]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return file.getvalue()
-
-
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else float(value)

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.datasets.positives import Positives
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import BenchmarkRun
-from vpr_aesvc.evaluation.gallery import select_predictions
+from vpr_aesvc.evaluation.evaluate import BestMatches
 from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.published import published_beside
-from vpr_aesvc.evaluation.report_contents import Report
+from vpr_aesvc.evaluation.report_contents import Prediction, Report
 from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.evaluation.summary import methods_summary, recognition_summary
+from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.aesvc import cosine_sample
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.data import evenly_spaced
+from vpr_aesvc.types import Frame
 
+_PREDICTIONS = 24
 _SAMPLES = 1000  # images whose pairs the histograms of cosines show
 
 
@@ -30,7 +36,7 @@ def benchmark_report(run: BenchmarkRun, dataset: str) -> Report:
     student_and_bound = [by_key[key].name for key in ("ss2d", "ssd") if key in by_key]
     best = max(results, key=_recall_then_small)
     sentences = methods_summary(run, metric)
-    predictions = select_predictions(
+    predictions = _select_predictions(
         run.queries, run.database, run.evaluation.best[best.method, best.size], run.task.positives
     )
     notes = protocol_notes(run.protocol)
@@ -66,6 +72,46 @@ def protocol_notes(protocol: dict[str, Any], prefix: str = "") -> list[tuple[str
         return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
     return [(prefix + name.replace("_", " "), text(value)) for name, value in protocol.items()]
+
+
+def _select_predictions(
+    queries: Sequence[Frame], database: Sequence[Frame], best: BestMatches, positives: Positives
+) -> list[Prediction]:
+    """Predictions with their images, spread evenly over the queries, up to a third of them wrong. Skips queries without a right place and images
+    that cannot be read, such as those of given embeddings."""
+    known = np.flatnonzero(positives.counts > 0)
+    hits = positives.hits(best.rows[:, None])[:, 0]
+    wrong = _spread(known[~hits[known]], _PREDICTIONS // 3)
+    rows = np.sort(np.concatenate([wrong, _spread(known[hits[known]], _PREDICTIONS - len(wrong))]))
+    predictions = []
+    for row in rows:
+        query, match = queries[row], database[best.rows[row]]
+        try:
+            query_image, match_image = image_of(query), image_of(match)
+        except VprError:
+            continue
+        predictions.append(
+            Prediction(
+                query=query_image,
+                match=match_image,
+                query_label=query.label,
+                match_label=match.label,
+                similarity=float(best.similarities[row]),
+                right=bool(hits[row]),
+                distance=_distance(query, match),
+            )
+        )
+    return predictions
+
+
+def _spread(rows: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    return rows if len(rows) <= count else rows[np.linspace(0, len(rows) - 1, count).round().astype(np.int64)]
+
+
+def _distance(first: Frame, second: Frame) -> float | None:
+    if first.pose is None or second.pose is None:
+        return None
+    return float(np.hypot(first.pose.x - second.pose.x, first.pose.y - second.pose.y))
 
 
 def _recall_then_small(result: MethodResult) -> tuple[float, int]:

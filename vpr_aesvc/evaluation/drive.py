@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,85 +38,88 @@ MAX_DISTANCE = 25.0
 """Meters. A frame farther than this from every place shows nothing of the map."""
 
 
-@dataclass
-class FrameAnswers:
-    """Answers of one variant, in lists of n frames.
+@dataclass(frozen=True)
+class FrameAnswer:
+    """Answer of one variant to one frame.
 
     Attributes:
         place: id of the best match, -1 without one. position: its x, y, z, meters; NaN without a pose.
         error: meters from the frame to it; infinite without a match or its pose.
-        probability, false_positive_rate: as in ``Recognition``. accepted: bool.
-
-        unjudged: number of accepted matches with places that have no pose. They are neither right nor wrong, and not in ``accepted``.
+        probability, false_positive_rate: as in ``Recognition``.
+        accepted: False also for ``unjudged`` matches: accepted, but with a place that has no pose, so neither right nor wrong.
     """
 
-    place: list[int] = field(default_factory=list)
-    position: list[tuple[float, float, float]] = field(default_factory=list)
-    error: list[float] = field(default_factory=list)
-    probability: list[float] = field(default_factory=list)
-    false_positive_rate: list[float] = field(default_factory=list)
-    accepted: list[bool] = field(default_factory=list)
-    unjudged: int = 0
+    place: int
+    position: tuple[float, float, float]
+    error: float
+    probability: float
+    false_positive_rate: float
+    accepted: bool
 
-    def add(self, frame_xyz: Floats, result: Recognition) -> None:
-        pose = None if result.best is None else result.best.place.pose
-        place_xyz = (np.nan,) * 3 if pose is None else (pose.x, pose.y, pose.z)
-        self.place.append(-1 if result.best is None else result.best.place.id)
-        self.position.append(place_xyz)
-        self.error.append(np.inf if pose is None else float(np.linalg.norm(frame_xyz - place_xyz)))
-        self.probability.append(result.probability)
-        self.false_positive_rate.append(result.false_positive_rate)
-        self.accepted.append(result.accepted and pose is not None)
-        self.unjudged += result.accepted and pose is None
+
+@dataclass(frozen=True)
+class DriveFrame:
+    """A frame with a pose, and the answers to it by variant; as in ``drive.json``.
+
+    Attributes:
+        frame: its label. stamp: seconds, NaN without one. position: x, y, z, meters. driven: meters from the start of the run.
+        nearest: meters to the nearest place that the search may return; infinite where there is none.
+    """
+
+    frame: str
+    stamp: float
+    position: tuple[float, float, float]
+    driven: float
+    nearest: float
+    answers: dict[str, FrameAnswer]
 
 
 @dataclass
 class Drive:
-    """A run recognized in a map, or (``loops``) in its own earlier keyframes. Meters, in the frame of the poses.
+    """A run recognized in a map, or (``loops``) in its own earlier keyframes.
 
-    Attributes, lists of n frames:
-        label: name of the frame. stamp: seconds, NaN without one. position: x, y, z. driven: meters from the start of the run.
-        nearest: meters to the nearest place that the search may return; infinite where there is none.
-        answers: by name of the variant.
-
-        places: float64 [m, 3], all places of the map at the end; NaN without a pose.
+    Attributes:
         recent_meters: with ``loops``, places of the last so many meters are excluded from the search; else 0.
+        places: float64 [m, 3], all places of the map at the end, meters; NaN without a pose.
         without_pose: number of frames left out because they have no pose.
+        unjudged: by variant, number of accepted matches with places that have no pose.
     """
 
     loops: bool
     recent_meters: float
-    label: list[str] = field(default_factory=list)
-    stamp: list[float] = field(default_factory=list)
-    position: list[tuple[float, float, float]] = field(default_factory=list)
-    driven: list[float] = field(default_factory=list)
-    nearest: list[float] = field(default_factory=list)
-    answers: dict[str, FrameAnswers] = field(default_factory=lambda: {one.name: FrameAnswers() for one in VARIANTS})
+    frames: list[DriveFrame] = field(default_factory=list)
     places: Floats = field(default_factory=lambda: np.empty((0, 3)))
     without_pose: int = 0
+    unjudged: dict[str, int] = field(default_factory=lambda: {variant.name: 0 for variant in VARIANTS})
 
     def __len__(self) -> int:
-        return len(self.label)
+        return len(self.frames)
+
+    def column(self, name: str, variant: str | None = None) -> NDArray[Any]:
+        """One attribute of all frames, or of the answers of a variant, [n] or [n, 3]."""
+        rows = self.frames if variant is None else [frame.answers[variant] for frame in self.frames]
+        return np.array([getattr(row, name) for row in rows])
+
+    def answer(self, variant: str, frame_xyz: Floats, result: Recognition) -> FrameAnswer:
+        """The answer of a variant, compared with the position of the frame; counts it where it is unjudged."""
+        pose = None if result.best is None else result.best.place.pose
+        place_xyz = (np.nan, np.nan, np.nan) if pose is None else (pose.x, pose.y, pose.z)
+        self.unjudged[variant] += result.accepted and pose is None
+        return FrameAnswer(
+            place=-1 if result.best is None else result.best.place.id,
+            position=place_xyz,
+            error=np.inf if pose is None else float(np.linalg.norm(frame_xyz - place_xyz)),
+            probability=result.probability,
+            false_positive_rate=result.false_positive_rate,
+            accepted=result.accepted and pose is not None,
+        )
 
     @property
     def times(self) -> Floats:
         """float64 [n], seconds from the start of the run, NaN without stamps. A clock that jumps back adds no time."""
-        steps = np.diff(np.array(self.stamp), prepend=self.stamp[:1])
+        stamps = self.column("stamp")
+        steps = np.diff(stamps, prepend=stamps[:1])
         return np.asarray(np.cumsum(np.where(steps < 0, 0.0, steps)))
-
-    def add(self, frame: Frame, nearest: float) -> Floats:
-        """Adds a frame that has a pose; returns its x, y, z."""
-        assert frame.pose is not None
-        xyz = (frame.pose.x, frame.pose.y, frame.pose.z)
-        step = float(np.linalg.norm(np.subtract(xyz, self.position[-1]))) if self.position else 0.0
-        self.label.append(frame.label)
-        self.stamp.append(np.nan if frame.stamp is None else frame.stamp)
-        self.position.append(xyz)
-        if len(self) > 1 and self.stamp[-1] < self.stamp[-2]:
-            step = 0.0  # the clock jumped back (a bag played twice): the robot did not drive this step
-        self.driven.append(step + (self.driven[-1] if self.driven else 0.0))
-        self.nearest.append(nearest)
-        return np.array(xyz)
 
 
 def check_same_frame(recording: FrameSource, place_map: PlaceMap) -> None:
@@ -208,12 +211,24 @@ def _recognized(
             drive.without_pose += 1
             continue
         assert frame.image is not None
-        xyz = np.array([frame.pose.x, frame.pose.y, frame.pose.z])
-        drive.add(frame, _nearest(place_map, settings.where(frame), xyz))
+        position = (frame.pose.x, frame.pose.y, frame.pose.z)
+        xyz, stamp = np.array(position), np.nan if frame.stamp is None else frame.stamp
+        nearest, driven = _nearest(place_map, settings.where(frame), xyz), _driven(drive, stamp, xyz)
         descriptor = describer.describe(frame.image)
-        for name, follower in followers.items():
-            drive.answers[name].add(xyz, follower.recognize(frame, descriptor))
+        answers = {
+            name: drive.answer(name, xyz, follower.recognize(frame, descriptor)) for name, follower in followers.items()
+        }
+        drive.frames.append(DriveFrame(frame.label, stamp, position, driven=driven, nearest=nearest, answers=answers))
         yield frame, descriptor
+
+
+def _driven(drive: Drive, stamp: float, xyz: Floats) -> float:
+    """Meters from the start. A step in which the clock jumps back (a bag played twice) was not driven."""
+    if not drive.frames:
+        return 0.0
+    before = drive.frames[-1]
+    step = 0.0 if stamp < before.stamp else float(np.linalg.norm(xyz - before.position))
+    return step + before.driven
 
 
 def _nearest(place_map: PlaceMap, where: Where | None, xyz: Floats) -> float:

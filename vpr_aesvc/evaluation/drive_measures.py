@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.evaluation.drive import Drive, Floats, FrameAnswers
+from vpr_aesvc.evaluation.drive import VARIANTS, Drive, Floats
 from vpr_aesvc.evaluation.metrics import precision_recall
 from vpr_aesvc.evaluation.recognition_ablation import acceptance_levels
 from vpr_aesvc.evaluation.results import PrecisionRecall
@@ -27,10 +27,9 @@ class Elapsed:
 
 
 @dataclass(frozen=True)
-class FirstFix:
-    """The first accepted match: time and distance since the first recognizable frame, and whether it is right."""
+class FirstFix(Elapsed):
+    """Time and distance from the first recognizable frame to the first accepted match, and whether that is right."""
 
-    after: Elapsed
     right: bool
 
 
@@ -43,7 +42,7 @@ class VariantMeasures:
         precision: accepted matches within the distance; NaN without any.
         accepted_recall: recognizable frames with an accepted match within the distance.
 
-        accepted: number of accepted matches.
+        accepted: number of accepted matches. unjudged: number of others, with places that have no pose.
         first_fix: None without an accepted match. without_fix: longest interval of recognizable frames without a right accepted match. Both
             use ``DriveMeasures.threshold``.
         curve: of the best matches, by false-positive rate; None where none is right.
@@ -53,6 +52,7 @@ class VariantMeasures:
     precision: dict[float, float]
     accepted_recall: dict[float, float]
     accepted: int
+    unjudged: int
     first_fix: FirstFix | None
     without_fix: Elapsed
     curve: PrecisionRecall | None
@@ -85,9 +85,9 @@ def measure_drive(drive: Drive, threshold: float | None = None) -> DriveMeasures
         fitting = [distance for distance in distances if distance <= _extent(drive) / _EXTENT_PER_THRESHOLD]
         threshold = max(fitting, default=distances[0])
     distances = tuple(sorted({*distances, threshold}))
-    nearest = np.array(drive.nearest)
+    nearest = drive.column("nearest")
     recognizable = {distance: int((nearest <= distance).sum()) for distance in distances}
-    variants = {name: _measure(drive, answers, distances, threshold) for name, answers in drive.answers.items()}
+    variants = {variant.name: _measure(drive, variant.name, distances, threshold) for variant in VARIANTS}
     return DriveMeasures(threshold, recognizable, variants)
 
 
@@ -98,9 +98,9 @@ def counted_distances(drive: Drive) -> tuple[float, ...]:
     return tuple(distance for distance in DISTANCES if distance < drive.recent_meters) or DISTANCES[:1]
 
 
-def _measure(drive: Drive, answers: FrameAnswers, distances: tuple[float, ...], threshold: float) -> VariantMeasures:
-    nearest, error = np.array(drive.nearest), np.array(answers.error)
-    accepted = np.array(answers.accepted, bool)
+def _measure(drive: Drive, variant: str, distances: tuple[float, ...], threshold: float) -> VariantMeasures:
+    nearest, error = drive.column("nearest"), drive.column("error", variant)
+    accepted = drive.column("accepted", variant)
     recall, precision, accepted_recall = {}, {}, {}
     for distance in distances:
         recognizable, hit = nearest <= distance, error <= distance
@@ -108,12 +108,13 @@ def _measure(drive: Drive, answers: FrameAnswers, distances: tuple[float, ...], 
         precision[distance] = _fraction(hit & accepted, accepted)
         accepted_recall[distance] = _fraction(hit & accepted & recognizable, recognizable)
     right, recognizable = error <= threshold, nearest <= threshold
-    levels = acceptance_levels(answers.false_positive_rate, answers.probability)
+    levels = acceptance_levels(drive.column("false_positive_rate", variant), drive.column("probability", variant))
     return VariantMeasures(
         recall=recall,
         precision=precision,
         accepted_recall=accepted_recall,
         accepted=int(accepted.sum()),
+        unjudged=drive.unjudged[variant],
         first_fix=_first_fix(drive, accepted, right, recognizable),
         without_fix=_longest_without_fix(drive, accepted & right, recognizable),
         curve=precision_recall(levels.astype(np.float64), right),
@@ -129,7 +130,8 @@ def _first_fix(drive: Drive, accepted: Flags, right: Flags, recognizable: Flags)
         return None
     first = int(np.argmax(accepted))
     start = int(np.argmax(recognizable)) if recognizable.any() else 0
-    return FirstFix(_elapsed(drive, drive.times, min(start, first), first), bool(right[first]))
+    elapsed = _elapsed(drive, drive.times, min(start, first), first)
+    return FirstFix(elapsed.seconds, elapsed.meters, bool(right[first]))
 
 
 def _longest_without_fix(drive: Drive, fixed: Flags, recognizable: Flags) -> Elapsed:
@@ -149,10 +151,9 @@ def _longest_without_fix(drive: Drive, fixed: Flags, recognizable: Flags) -> Ela
 
 
 def _elapsed(drive: Drive, times: Floats, first: int, last: int) -> Elapsed:
-    return Elapsed(float(times[last] - times[first]), drive.driven[last] - drive.driven[first])
+    return Elapsed(float(times[last] - times[first]), drive.frames[last].driven - drive.frames[first].driven)
 
 
 def _extent(drive: Drive) -> float:
     """Diagonal of the bounding box of the run in x and y, meters."""
-    positions = np.array(drive.position).reshape(-1, 3)[:, :2]
-    return float(np.linalg.norm(np.ptp(positions, axis=0))) if len(positions) else 0.0
+    return float(np.linalg.norm(np.ptp(drive.column("position")[:, :2], axis=0)))

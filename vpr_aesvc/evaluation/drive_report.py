@@ -11,7 +11,8 @@ from typing import Any
 from vpr_aesvc.evaluation.drive import BOTH, Drive
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, Elapsed, VariantMeasures
 from vpr_aesvc.evaluation.page import check_installed, render_page
-from vpr_aesvc.evaluation.tables import Cell, Column, Table
+from vpr_aesvc.evaluation.results import to_json
+from vpr_aesvc.evaluation.tables import Cell, Column, Table, number_text
 from vpr_aesvc.files import new_folder, write_file
 
 
@@ -35,8 +36,7 @@ def write_drive(report: DriveReport, folder: Path) -> list[str]:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
     check_installed()
-    from vpr_aesvc.evaluation.figures.drive import trajectory_drawing
-    from vpr_aesvc.evaluation.figures.drive_time import time_drawing
+    from vpr_aesvc.evaluation.figures.drive import time_drawing, trajectory_drawing
     from vpr_aesvc.evaluation.figures.precision_recall import drive_curve_drawing
 
     drive, measures = report.drive, report.measures
@@ -61,9 +61,8 @@ def drive_summary(report: DriveReport) -> list[str]:
     drive, measures, threshold = report.drive, report.measures, report.measures.threshold
     both, recognizable = measures.variants[BOTH], measures.recognizable[threshold]
     place = "an earlier place that is not recent" if drive.loops else "a place of the map"
-    driven = drive.driven[-1] if len(drive) else 0.0
     sentences = [
-        f"{len(drive)} frames over {driven:.0f} m; {recognizable} of them lie within {threshold:g} m of {place}."
+        f"{len(drive)} frames over {drive.frames[-1].driven:.0f} m; {recognizable} of them lie within {threshold:g} m of {place}."
     ]
     if not recognizable:
         return [*sentences, "No frame can be recognized, so there is no recall."]
@@ -71,7 +70,7 @@ def drive_summary(report: DriveReport) -> list[str]:
         f"With sequence and geometry, the best match of {100 * both.recall[threshold]:.1f} % of these lies within {threshold:g} m; for "
         f"{100 * both.accepted_recall[threshold]:.1f} % it is also accepted."
     )
-    if unjudged := drive.answers[BOTH].unjudged:
+    if unjudged := both.unjudged:
         sentences.append(
             f"{unjudged} accepted matches are with places that have no pose; they cannot be judged and are not counted."
         )
@@ -81,7 +80,7 @@ def drive_summary(report: DriveReport) -> list[str]:
     return [
         *sentences,
         f"{both.accepted} matches are accepted, {wrong} of them wrong.",
-        f"The first match is accepted {elapsed_text(both.first_fix.after)} after the first recognizable frame, and is "
+        f"The first match is accepted {elapsed_text(both.first_fix)} after the first recognizable frame, and is "
         f"{'right' if both.first_fix.right else 'wrong'}. The longest interval without a right accepted match is {elapsed_text(both.without_fix)}.",
     ]
 
@@ -107,11 +106,11 @@ def table_rows(measures: DriveMeasures) -> list[list[str]]:
 def _row(one: VariantMeasures, threshold: float) -> list[str]:
     fix = one.first_fix
     return [
-        *(_number(value) for value in one.recall.values()),
+        *(number_text(value) for value in one.recall.values()),
         str(one.accepted),
-        _number(one.precision[threshold]),
-        _number(one.accepted_recall[threshold]),
-        "" if fix is None else elapsed_text(fix.after) + ("" if fix.right else ", wrong"),
+        number_text(one.precision[threshold]),
+        number_text(one.accepted_recall[threshold]),
+        "" if fix is None else elapsed_text(fix) + ("" if fix.right else ", wrong"),
         elapsed_text(one.without_fix),
     ]
 
@@ -134,10 +133,6 @@ def _variants_table(measures: DriveMeasures) -> Table:
     )
 
 
-def _number(value: float) -> str:
-    return "" if math.isnan(value) else f"{value:.3f}"
-
-
 def elapsed_text(elapsed: Elapsed) -> str:
     """Such as ``2.5 s, 3.0 m``; without stamps ``3.0 m``."""
     meters = f"{elapsed.meters:.1f} m"
@@ -145,62 +140,21 @@ def elapsed_text(elapsed: Elapsed) -> str:
 
 
 def drive_json(report: DriveReport) -> dict[str, Any]:
-    """Every score and every frame. NaN and infinity become null."""
-    drive, measures = report.drive, report.measures
-    return {
+    """Every score and every frame."""
+    measures = report.measures
+    content = {
         "title": report.title,
         "made": dict(report.notes),
-        "loops": drive.loops,
+        "loops": report.drive.loops,
         "right_within": measures.threshold,
-        "frames_with_a_place_within": {f"{distance:g}": count for distance, count in measures.recognizable.items()},
-        "forms": {name: _variant_json(one, drive.answers[name].unjudged) for name, one in measures.variants.items()},
-        "frames": [_frame_json(drive, at) for at in range(len(drive))],
+        "frames_with_a_place_within": measures.recognizable,
+        "forms": {name: _variant_json(one) for name, one in measures.variants.items()},
+        "frames": report.drive.frames,
     }
+    return dict(to_json(content))
 
 
-def _variant_json(one: VariantMeasures, unjudged: int) -> dict[str, Any]:
-    fix = one.first_fix
-    return {
-        "recall": _by_distance(one.recall),
-        "precision": _by_distance(one.precision),
-        "accepted_recall": _by_distance(one.accepted_recall),
-        "accepted": one.accepted,
-        "unjudged": unjudged,
-        "first_fix": None if fix is None else {**_elapsed_json(fix.after), "right": fix.right},
-        "without_fix": _elapsed_json(one.without_fix),
-        "average_precision": None if one.curve is None else one.curve.area,
-    }
-
-
-def _frame_json(drive: Drive, at: int) -> dict[str, Any]:
-    answers = {
-        name: {
-            "place": one.place[at],
-            "position": [_finite(value) for value in one.position[at]],
-            "error": _finite(one.error[at]),
-            "probability": one.probability[at],
-            "false_positive_rate": one.false_positive_rate[at],
-            "accepted": one.accepted[at],
-        }
-        for name, one in drive.answers.items()
-    }
-    return {
-        "frame": drive.label[at],
-        "stamp": _finite(drive.stamp[at]),
-        "position": list(drive.position[at]),
-        "driven": drive.driven[at],
-        "nearest": _finite(drive.nearest[at]),
-        "answers": answers,
-    }
-
-
-def _by_distance(values: dict[float, float]) -> dict[str, float | None]:
-    return {f"{distance:g}": _finite(value) for distance, value in values.items()}
-
-
-def _elapsed_json(elapsed: Elapsed) -> dict[str, float | None]:
-    return {"seconds": _finite(elapsed.seconds), "meters": elapsed.meters}
-
-
-def _finite(value: float) -> float | None:
-    return float(value) if math.isfinite(value) else None
+def _variant_json(one: VariantMeasures) -> dict[str, Any]:
+    content = dict(vars(one))
+    curve = content.pop("curve")
+    return {**content, "average_precision": None if curve is None else curve.area}

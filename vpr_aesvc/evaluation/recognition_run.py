@@ -25,10 +25,10 @@ from vpr_aesvc.evaluation.recognition_ablation import (
     VariantAnswers,
     recording_order,
     run_variant,
+    score_variant,
     variants,
     write_map,
 )
-from vpr_aesvc.evaluation.recognition_measures import score_variant
 from vpr_aesvc.evaluation.results import RecognitionResult
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo

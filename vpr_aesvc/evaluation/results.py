@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import math
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -121,3 +122,16 @@ class RecognitionResult:
     queries: int
     absent: int
     protocol: dict[str, Any]
+
+
+def to_json(value: Any) -> Any:
+    """Values that JSON has: data classes become dicts, arrays and tuples lists, numbers as keys text, NaN and infinity null."""
+    if is_dataclass(value):
+        value = vars(value)
+    if isinstance(value, dict):
+        return {key if isinstance(key, str) else f"{key:g}": to_json(entry) for key, entry in value.items()}
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return [to_json(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -89,9 +89,9 @@ def _accuracy_cell(result: MethodResult | None, measure: Measure, show_interval:
     value = measure.value(result) if result else None
     ends = measure.interval(result) if result else None
     if value is None or ends is None:
-        return Cell(_number(value))
+        return Cell(number_text(value))
     small = f"{ends[0]:.2f}–{ends[1]:.2f}" if show_interval else ""
-    return Cell(_number(value), small=small, hint=f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}")
+    return Cell(number_text(value), small=small, hint=f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}")
 
 
 def _cost_table(results: Sequence[MethodResult]) -> Table | None:
@@ -143,7 +143,7 @@ def _groups_table(groups: Sequence[GroupResult]) -> Table:
         queries = f"{counts.pop()} queries" if len(counts) == 1 else ""
         for k in ks:
             of_group = [by_key.get((*row, name)) for row in rows]
-            cells = [Cell(_number(result.recall.get(k)) if result else "") for result in of_group]
+            cells = [Cell(number_text(result.recall.get(k)) if result else "") for result in of_group]
             columns.append(Column(f"R@{k}", _mark_best(cells), name, queries))
     note = "Recall over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
     sizes = [f"{size} numbers" for _, size in rows]
@@ -154,8 +154,8 @@ def _published_table(published: Sequence[Published]) -> Table:
     """The published figures beside ours."""
     signed = [f"{line.ours - line.theirs:+.3f}".replace("-", "−") for line in published]
     columns = [
-        Column("theirs", [Cell(_number(line.theirs)) for line in published]),
-        Column("ours", [Cell(_number(line.ours)) for line in published]),
+        Column("theirs", [Cell(number_text(line.theirs)) for line in published]),
+        Column("ours", [Cell(number_text(line.ours)) for line in published]),
         Column("difference", [Cell("" if "nan" in text else text) for text in signed]),
         Column("source", [Cell(line.source) for line in published], is_text=True),
     ]
@@ -172,21 +172,21 @@ def _recognition_table(result: RecognitionResult) -> Table:
 
     at_rate, by_threshold = f"at a rate of {100 * result.rate:g}\u00a0%", "best threshold in hindsight"
     columns = [
-        column("R@1", lambda part: _number(part.recall_at_1), "best match"),
+        column("R@1", lambda part: number_text(part.recall_at_1), "best match"),
         column("gained", lambda part: str(part.gained), "best match"),
         column("lost", lambda part: str(part.lost), "best match"),
         column(
             "recall at precision 1",
-            lambda part: _number(part.curve.recall_at_full_precision) if part.curve else "",
+            lambda part: number_text(part.curve.recall_at_full_precision) if part.curve else "",
             by_threshold,
         ),
-        column("area", lambda part: _number(part.curve.area) if part.curve else "", by_threshold),
+        column("area", lambda part: number_text(part.curve.area) if part.curve else "", by_threshold),
         column("accepted", lambda part: str(part.at_rate.count), at_rate),
         column("right", lambda part: str(part.at_rate.right), at_rate),
         column("wrong", lambda part: str(part.at_rate.wrong), at_rate),
         *([column("not in the map", lambda part: str(part.at_rate.absent), at_rate)] if result.absent else []),
-        column("recall", lambda part: _number(part.at_rate.recall), at_rate),
-        column("ECE", lambda part: _number(part.reliability.error) if part.reliability else "", "probability"),
+        column("recall", lambda part: number_text(part.at_rate.recall), at_rate),
+        column("ECE", lambda part: number_text(part.reliability.error) if part.reliability else "", "probability"),
         column("ms", lambda part: f"{part.ms:.2f}", "per frame"),
     ]
     notes = [
@@ -222,7 +222,8 @@ def _mark_best(column: list[Cell]) -> list[Cell]:
     return [replace(cell, best=cell.text == best) for cell in column]
 
 
-def _number(value: float | None) -> str:
+def number_text(value: float | None) -> str:
+    """Three decimals; empty for None and NaN."""
     return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
 
 

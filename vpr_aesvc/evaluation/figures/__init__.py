@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from vpr_aesvc.evaluation.figures.cost import cost_drawing
+from vpr_aesvc.evaluation.figures.accuracy import cost_drawing, size_drawing, upper_bound_drawing
 from vpr_aesvc.evaluation.figures.histograms import cosines_drawing, pairs_drawing
 from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, variants_drawing
 from vpr_aesvc.evaluation.figures.reliability import reliability_drawing
-from vpr_aesvc.evaluation.figures.size import size_drawing, upper_bound_drawing
 from vpr_aesvc.evaluation.figures.style import Drawing
 from vpr_aesvc.evaluation.measures import MEASURES, headline_first
 from vpr_aesvc.evaluation.report_contents import Report

@@ -28,8 +28,7 @@ def trajectory_drawing(drive: Drive, variant: str, threshold: float) -> Drawing:
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
-    answers = drive.answers[variant]
-    frames, matches = (np.array(xyz).reshape(-1, 3)[:, :2] for xyz in (drive.position, answers.position))
+    frames, matches = drive.column("position")[:, :2], drive.column("position", variant)[:, :2]
     figure = Figure(figsize=_size(np.vstack([frames, drive.places[:, :2]])), layout="constrained")
     axes = figure.subplots()
     axes.set_aspect("equal", adjustable="datalim")
@@ -73,10 +72,9 @@ def time_drawing(drive: Drive, variant: str, threshold: float) -> Drawing:
     """Error, probability and accepted matches over the run."""
     from matplotlib.figure import Figure
 
-    answers, times = drive.answers[variant], drive.times
+    times, error, probability = drive.times, drive.column("error", variant), drive.column("probability", variant)
     has_times = bool(np.isfinite(times).all())
-    x = times if has_times else np.array(drive.driven)
-    error, probability = np.array(answers.error), np.array(answers.probability)
+    x = times if has_times else drive.column("driven")
     matched = np.isfinite(error)
     scale, rasterized = _dot_scale(len(drive)), len(drive) > _RASTER_FROM
     stroke = float(np.clip(400 / max(1, len(drive)), 0.3, 1.4))  # points; the width that one frame has
@@ -116,8 +114,7 @@ def time_drawing(drive: Drive, variant: str, threshold: float) -> Drawing:
 
 def _groups(drive: Drive, variant: str, threshold: float) -> Sequence[tuple[NDArray[np.bool_], str, str]]:
     """Rows, color and label of the frames by result: not accepted, right, wrong."""
-    answers = drive.answers[variant]
-    accepted, near = np.array(answers.accepted, bool), np.array(answers.error) <= threshold
+    accepted, near = drive.column("accepted", variant), drive.column("error", variant) <= threshold
     return [
         (~accepted, _FAINT, "not accepted"),
         (accepted & near, _RIGHT, "accepted, right"),

@@ -1,4 +1,4 @@
-"""The figures over descriptor size: the accuracy of each method, and what one network for all sizes loses."""
+"""The figures of accuracy: against descriptor size and search time, and of one network for all sizes against one per size."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from vpr_aesvc.evaluation.figures.style import (
     figure_style,
     fraction_axis,
     legend_above,
+    log_axis,
     size_axis,
 )
 from vpr_aesvc.evaluation.measures import Measure, by_method
@@ -65,6 +66,34 @@ def size_drawing(results: Sequence[MethodResult], measure: Measure) -> Drawing |
         caption += " Thin bars (for a horizontal line, the band) are 95\u00a0% bootstrap intervals over the queries, drawn side by side around their size."
     title = "mAP against size" if measure.is_map else "Recall against size"
     return Drawing(f"{measure.file_prefix}_against_size", title, caption, figure)
+
+
+@figure_style()
+def cost_drawing(results: Sequence[MethodResult], measure: Measure) -> Drawing | None:
+    """A measure against the search time of one query, milliseconds. None without times."""
+    timed = [result for result in results if (result.search_ms or 0.0) > 0]
+    curves = by_method(timed, measure)
+    if not curves:
+        return None
+    figure, [axes] = canvas()
+    highest: dict[int, tuple[float, float]] = {}  # size -> its highest point, which carries the label
+    for name, pairs in curves.items():
+        style = method_style(name)
+        points = [(result.search_ms or 0.0, value) for result, value in pairs]
+        x, y = zip(*points, strict=True)
+        axes.plot(x, y, style.marker, markersize=5.5, clip_on=False, label=escape_label(name), **style.line)
+        for (result, _), point in zip(pairs, points, strict=True):
+            highest[result.size] = max(highest.get(result.size, point), point, key=lambda point: point[1])
+    for size, point in highest.items():
+        axes.annotate(
+            str(size), point, (0, 5), textcoords="offset points", ha="center", color=INK, fontsize=8, in_layout=False
+        )
+    values = [value for pairs in curves.values() for _, value in pairs]
+    log_axis(axes, "search time of a query [ms]", [ms for result in timed if (ms := result.search_ms)])
+    fraction_axis(axes, measure.axis_label, values)
+    legend_above(figure, *axes.get_legend_handles_labels())
+    caption = "Higher is better, further left is faster. The number above a point is its size; all methods of one size need the same time."
+    return Drawing(f"{measure.file_prefix}_against_cost", "Accuracy against search cost", caption, figure)
 
 
 @figure_style()
