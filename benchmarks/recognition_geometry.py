@@ -1,12 +1,12 @@
-"""What the geometric check adds, what it costs, and where it does not help.
+"""What geometric verification adds, what it costs, and where it does not help.
 
     python benchmarks/recognition_geometry.py accept INPUT -m MODEL    # wrong matches accepted at equal recall, with and without
     python benchmarks/recognition_geometry.py storage INPUT -m MODEL   # the same from smaller stored pictures, or fewer key points
     python benchmarks/recognition_geometry.py time IMAGE [IMAGE ...]   # milliseconds, at three sizes
 
-INPUT has splits and says who is near whom. The best match of each query is accepted from some score up: the similarity without
-the check, the inliers with it. Recall is the part of all queries with a right answer whose accepted match is right. Nothing is fitted on the queries; the
-worth of inliers is learned from the database alone.
+INPUT has splits and knows the right places. The best match of each query is accepted from some score up: the similarity without
+verification, the inliers with it. Recall is the part of all queries with a right answer whose accepted match is right. Nothing is fitted
+to the queries; the inlier model is learned from the database alone.
 """
 
 from __future__ import annotations
@@ -23,24 +23,23 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.images import decode_image, encode_jpeg, read_image, resize, thumbnail
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, Kind, detect_keypoints
-from vpr_aesvc.recognition.geometry.reranking import rerank
+from vpr_aesvc.recognition.geometry.reranking import MIN_INLIERS, geometric_verdict, rerank
 from vpr_aesvc.recognition.geometry.verification import Geometry, verify
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Image
 
 TOP = 5
 RECALLS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-Image = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One set, searched: the ``TOP`` most similar database rows of each query that has a right answer."""
+class SearchedSet:
+    """One set after the search: the ``TOP`` most similar database rows of each query that has a right answer."""
 
     queries: list[Frame]
     database: list[Frame]
@@ -50,19 +49,19 @@ class Asked:
     right: NDArray[np.bool_]  # [q, TOP]
 
 
-def search(source: Path, model: Path) -> Asked:
+def search(source: Path, model: Path) -> SearchedSet:
     inputs, describer = open_input(source), Describer.open(model)
     splits = [list(inputs.split(name).frames) for name in ("query", "database")]
-    asked, stored = (np.vstack([part for _, part, _ in describer.describe_frames(one, [])]) for one in splits)
+    query_rows, stored = (np.vstack([part for _, part, _ in describer.describe_frames(one, [])]) for one in splits)
     known = positives(*splits, inputs.tolerance)
     if known is None:
-        raise SystemExit(f"{source}: the frames do not say who is near whom")
+        raise SystemExit(f"{source}: the right places are unknown")
     table, has = known.table(len(splits[1])), known.counts > 0
-    similarity = asked[has] @ stored.T
+    similarity = query_rows[has] @ stored.T
     top = np.argsort(-similarity, axis=1, kind="stable")[:, :TOP]
     queries = [frame for frame, one in zip(splits[0], has, strict=True) if one]
     near, right = (np.take_along_axis(values, top, 1) for values in (similarity, table[has]))
-    return Asked(queries, splits[1], stored, top, near, right)
+    return SearchedSet(queries, splits[1], stored, top, near, right)
 
 
 def points_of(
@@ -71,32 +70,37 @@ def points_of(
     return [detect_keypoints(change(read_image(frame.path)), kind) for frame in frames if frame.path]
 
 
-def compare(asked: Asked, here: list[Keypoints], there: dict[int, Keypoints]) -> list[list[Geometry]]:
-    return [[verify(one, there[int(row)]) for row in rows] for one, rows in zip(here, asked.top, strict=True)]
+def compare(
+    searched: SearchedSet, query_points: list[Keypoints], place_points: dict[int, Keypoints]
+) -> list[list[Geometry]]:
+    return [
+        [verify(one, place_points[int(row)]) for row in rows]
+        for one, rows in zip(query_points, searched.top, strict=True)
+    ]
 
 
-def chosen(asked: Asked, found: list[list[Geometry]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Of each query: which candidate comes first, [q], and its score, [q]: inliers, and the similarity between equal counts."""
-    first = np.array([rerank(one).order[0] for one in found])
+def chosen(searched: SearchedSet, found: list[list[Geometry]]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """For each query: the first candidate, [q], and its score, [q]: inliers, and the similarity between equal counts."""
+    first = np.array([rerank(one)[0] for one in found])
     rows = np.arange(len(first))
     inliers = np.array([one[at].inliers for one, at in zip(found, first, strict=True)])
-    return first, inliers + 1e-3 * asked.similarity[rows, first]
+    return first, inliers + 1e-3 * searched.similarity[rows, first]
 
 
 def wrong_at(score: NDArray[Any], right: NDArray[np.bool_]) -> dict[str, int | None]:
-    """Wrong matches accepted where the recall is first reached; None where it never is."""
+    """Wrong matches accepted when the recall is first reached; None if it never is."""
     order = np.argsort(-score, kind="stable")
     hits, misses = np.cumsum(right[order]), np.cumsum(~right[order])
     at = {recall: int(np.searchsorted(hits, np.ceil(recall * len(right) - 1e-9))) for recall in RECALLS}
     return {f"{recall:g}": int(misses[row]) if row < len(right) else None for recall, row in at.items()}
 
 
-def summary(asked: Asked, found: list[list[Geometry]] | None) -> dict[str, Any]:
+def summary(searched: SearchedSet, found: list[list[Geometry]] | None) -> dict[str, Any]:
     if found is None:
-        first, score = np.zeros(len(asked.top), np.int64), asked.similarity[:, 0]
+        first, score = np.zeros(len(searched.top), np.int64), searched.similarity[:, 0]
     else:
-        first, score = chosen(asked, found)
-    right = asked.right[np.arange(len(first)), first]
+        first, score = chosen(searched, found)
+    right = searched.right[np.arange(len(first)), first]
     return {"R@1": round(float(right.mean()), 3), "wrong at recall": wrong_at(score, right)}
 
 
@@ -107,18 +111,18 @@ def calibration_error(probability: NDArray[np.float64], right: NDArray[np.bool_]
     return float(sum(abs(probability[part].mean() - right[part].mean()) * part.mean() for part in parts))
 
 
-def accept(asked: Asked, kind: Kind) -> dict[str, Any]:
-    here, there = points_of(asked.queries, kind), dict(enumerate(points_of(asked.database, kind)))
-    found = compare(asked, here, there)
-    first, _ = chosen(asked, found)
+def accept(searched: SearchedSet, kind: Kind) -> dict[str, Any]:
+    query_points = points_of(searched.queries, kind)
+    place_points = dict(enumerate(points_of(searched.database, kind)))
+    found = compare(searched, query_points, place_points)
+    first, _ = chosen(searched, found)
     rows = np.arange(len(first))
-    right, before = asked.right[rows, first], asked.right[:, 0]
-    judged = [rerank(one) for one in found]
-    verdict = np.array([one.verdicts[at] for one, at in zip(judged, first, strict=True)])
+    right, before = searched.right[rows, first], searched.right[:, 0]
+    verdict = np.array([geometric_verdict(one[at]) for one, at in zip(found, first, strict=True)])
     result: dict[str, Any] = {
         "queries": len(first),
-        "without": summary(asked, None),
-        "with": summary(asked, found),
+        "without": summary(searched, None),
+        "with": summary(searched, found),
         "verdict on the first": {
             name: {"right": int((right & (verdict == name)).sum()), "wrong": int((~right & (verdict == name)).sum())}
             for name in ("supported", "unsupported", "cannot tell")
@@ -126,44 +130,49 @@ def accept(asked: Asked, kind: Kind) -> dict[str, Any]:
         "first became right / wrong by re-ranking": [int((right & ~before).sum()), int((~right & before).sum())],
     }
     lost = ~right & (verdict == "supported")
-    frames = [asked.database[asked.top[row, first[row]]] for row in rows]
-    same = np.array([one.sequence == two.sequence for one, two in zip(asked.queries, frames, strict=True)])
+    frames = [searched.database[searched.top[row, first[row]]] for row in rows]
+    same = np.array([one.sequence == two.sequence for one, two in zip(searched.queries, frames, strict=True)])
     nearby = same & np.array(
-        [abs((q.index or 0) - (d.index or 0)) <= 10 for q, d in zip(asked.queries, frames, strict=True)]
+        [abs((q.index or 0) - (d.index or 0)) <= 10 for q, d in zip(searched.queries, frames, strict=True)]
     )
     result["wrong although supported"] = {
         "same sequence, within 10": int((lost & nearby).sum()),
         "same sequence, further": int((lost & same & ~nearby).sum()),
         "elsewhere": int((lost & ~same).sum()),
     }
-    names = {name: at for at, name in enumerate(dict.fromkeys(str(frame.sequence) for frame in asked.database))}
-    where = np.array([[names[str(frame.sequence)] * 1e6, frame.index or 0] for frame in asked.database], np.float64)
+    names = {name: at for at, name in enumerate(dict.fromkeys(str(frame.sequence) for frame in searched.database))}
+    positions = np.array(
+        [[names[str(frame.sequence)] * 1e6, frame.index or 0] for frame in searched.database], np.float64
+    )
     start = time.perf_counter()
-    worth = learn_inlier_model(list(there.values()), asked.descriptors, where)
-    if worth:
-        given = [worth.probability(one[at]) for one, at in zip(found, first, strict=True)]
+    model = learn_inlier_model(list(place_points.values()), searched.descriptors, positions)
+    if model:
+        given = [model.probability(one[at]) for one, at in zip(found, first, strict=True)]
         tells = np.array([one is not None for one in given])
         error = calibration_error(np.array([one for one in given if one is not None]), right[tells])
         result["learned from the map"] = {
             "calibration error": round(error, 3),
-            "inliers at a false positive rate of": {str(rate): worth.least_inliers(rate) for rate in (0.05, 0.01)},
+            "inliers at a false positive rate of": {
+                str(rate): next((n for n in range(MIN_INLIERS, 500) if model.false_positive_rate(n) <= rate), None)
+                for rate in (0.05, 0.01)
+            },
             "seconds": round(time.perf_counter() - start, 1),
         }
     return result
 
 
-def storage(asked: Asked) -> dict[str, Any]:
-    """What a place must keep. The query is always the full frame."""
-    here = {kind: points_of(asked.queries, kind) for kind in ("sift", "orb")}
-    wanted = [int(row) for row in np.unique(asked.top)]
-    frames = [asked.database[row] for row in wanted]
+def storage(searched: SearchedSet) -> dict[str, Any]:
+    """What to store with a place. The query is always the full frame."""
+    query_points = {kind: points_of(searched.queries, kind) for kind in ("sift", "orb")}
+    wanted = [int(row) for row in np.unique(searched.top)]
+    frames = [searched.database[row] for row in wanted]
     result: dict[str, Any] = {}
 
     def note(name: str, kind: Kind, sizes: list[int], points: list[Keypoints]) -> None:
-        found = compare(asked, here[kind], dict(zip(wanted, points, strict=True)))
+        found = compare(searched, query_points[kind], dict(zip(wanted, points, strict=True)))
         inliers = [
             one.inliers
-            for row, ok in zip(found, asked.right, strict=True)
+            for row, ok in zip(found, searched.right, strict=True)
             for one, good in zip(row, ok, strict=True)
             if good
         ]
@@ -171,7 +180,7 @@ def storage(asked: Asked) -> dict[str, Any]:
         result[name] = {
             "bytes": round(float(np.mean(sizes))),
             "inliers of right candidates, median": median,
-            **summary(asked, found),
+            **summary(searched, found),
         }
         print(name, json.dumps(result[name]), flush=True)
 
@@ -182,12 +191,12 @@ def storage(asked: Asked) -> dict[str, Any]:
     for kind in ("sift", "orb"):
         full = points_of(frames, kind)  # type: ignore[arg-type]
         for count in (100, 200, 300, 500):
-            kept = [points.strongest(count).to_bytes() for points in full]
+            kept = [points.strongest(count) for points in full]
             note(
                 f"{count} key points, {kind}",
                 kind,
-                [len(data) for data in kept],
-                [Keypoints.from_bytes(one) for one in kept],
+                [16 + len(points) * (4 + points.descriptors.shape[1]) for points in kept],  # positions as 2 x 16 bits
+                kept,
             )  # type: ignore[arg-type]
     return result
 
@@ -222,18 +231,18 @@ def main() -> None:
     parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT")
     parser.add_argument("-m", "--model", type=Path)
     parser.add_argument("--kind", choices=["sift", "orb"], default="sift")
-    parser.add_argument("--json", type=Path, help="also write the figures here")
-    words = parser.parse_args()
-    if words.what == "time":
-        found = measure_time(words.inputs, words.kind)
-    elif words.model is None:
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    args = parser.parse_args()
+    if args.what == "time":
+        found = measure_time(args.inputs, args.kind)
+    elif args.model is None:
         parser.error("accept and storage need -m MODEL")
     else:
-        asked = search(words.inputs[0], words.model)
-        found = accept(asked, words.kind) if words.what == "accept" else storage(asked)
+        searched = search(args.inputs[0], args.model)
+        found = accept(searched, args.kind) if args.what == "accept" else storage(searched)
     print(json.dumps(found, indent=1))
-    if words.json:
-        words.json.write_text(json.dumps(found, indent=1) + "\n")
+    if args.json:
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""Whether the probability of a match holds: false-positive rates, recall and calibration, on real images.
+"""Do the false-positive rates and probabilities of the similarity margin hold, on real images?
 
     python benchmarks/recognition_probability.py INPUT --backbone SPEC [--unrelated OTHER ...] [--json]
     python benchmarks/recognition_probability.py --cost
 
-INPUT is a set whose frames have a ``floor`` (or another column, ``--by``) and ``sequence`` and ``index``, with database and query frames. Maps are built
-from some floors at random; the frames of the other floors, and of OTHER, are from places that are not in them. Whitening is fitted on each
-map's own images alone. The design was chosen on seeds 0 to 3; ``--seeds`` names others. The null is fitted from each map alone.
+INPUT is a set whose frames have a ``floor`` (or another column, ``--by``), ``sequence`` and ``index``, with database and query frames. Maps
+are built from random floors; the frames of the other floors, and of OTHER, are from outside them. Whitening and null model are fitted to
+each map alone. The design was chosen on seeds 0 to 3; ``--seeds`` selects others.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from pathlib import Path
 import numpy as np
 
 from vpr_aesvc.backbones import open_backbone
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.extraction import Extraction, extract
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import Projection, prefix, unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import fit
@@ -36,7 +36,7 @@ RATES = (0.05, 0.01)
 
 
 class Places:
-    """The frames of one set, embedded, with who is near whom."""
+    """The frames of one set with their embeddings, groups, traverses and indices."""
 
     def __init__(self, found: Extraction, group_by: str) -> None:
         self.data = TrainingData.of(found.embeddings, found.views, found.view_rows)
@@ -44,19 +44,17 @@ class Places:
         self.group = np.array([frame.extra[group_by] for frame in found.frames])
         self.traverse = np.array([frame.sequence for frame in found.frames])
         self.index = np.array([frame.index for frame in found.frames], float)
-        self.asked = np.array([frame.split == "query" for frame in found.frames])
+        self.is_query = np.array([frame.split == "query" for frame in found.frames])
 
     def whitening(self, rows: np.ndarray) -> Projection:
         return fit(self.data.subset(rows), [self.frames[row] for row in rows], method="whitening").projection
 
 
-def measure(
-    places: Places, unrelated: np.ndarray, skip_counts: Sequence[str], sizes: Sequence[int | None]
-) -> list[dict]:
-    """One map, without the groups ``skip_counts``, at each size."""
-    inside = ~np.isin(places.group, skip_counts)
+def measure(places: Places, unrelated: np.ndarray, left_out: Sequence[str], sizes: Sequence[int | None]) -> list[dict]:
+    """One map without the groups ``left_out``, at each size."""
+    inside = ~np.isin(places.group, left_out)
     rows, queries, outside = (
-        np.flatnonzero(which) for which in (inside & ~places.asked, inside & places.asked, ~inside)
+        np.flatnonzero(which) for which in (inside & ~places.is_query, inside & places.is_query, ~inside)
     )
     projection = places.whitening(rows)
     kinds = [projection(places.data.embeddings[part]) for part in (rows, queries, outside)]
@@ -71,7 +69,7 @@ def measure(
 
 def _at_size(
     mapped: np.ndarray,
-    asked: np.ndarray,
+    queries: np.ndarray,
     elsewhere: np.ndarray,
     unrelated: np.ndarray,
     traverses: np.ndarray,
@@ -80,28 +78,27 @@ def _at_size(
 ) -> dict:
     neighborhoods = Neighborhoods(mapped, traverses)
     null = NullModel.fit(neighborhoods)
-    found = [neighborhoods.margin(row) for row in asked @ mapped.T]
+    found = [neighborhoods.margin(row) for row in queries @ mapped.T]
     inside = np.array([one.value for one in found])
     right = near[np.arange(len(found)), [one.row for one in found]]
     known = near.any(1)
     outside, foreign = (
         np.array([neighborhoods.margin(row).value for row in part @ mapped.T]) for part in (elsewhere, unrelated)
     )
-    similarity, best = (asked @ mapped.T).max(1), (asked @ mapped.T).argmax(1)
+    similarity, best = (queries @ mapped.T).max(1), (queries @ mapped.T).argmax(1)
     similar_right = near[np.arange(len(best)), best]
     figures: dict = {
         "size": size or mapped.shape[1],
         "places": len(mapped),
-        "stretches": null.stretches,
+        "segments": null.segments,
         "recall_at_1": float(right[known].mean()),
         "similarity_recall_at_1": float(similar_right[known].mean()),
     }
     for rate in RATES:
-        level = null.threshold(rate)
         figures[f"accepted_{rate:g}"] = {
-            "other_floors": _part(outside >= level),
-            "unrelated": _part(foreign >= level),
-            "recall": _part(right[known] & (inside[known] >= level)),
+            "other_floors": _part(null.false_positive_rate(outside) <= rate),
+            "unrelated": _part(null.false_positive_rate(foreign) <= rate),
+            "recall": _part(right[known] & (null.false_positive_rate(inside[known]) <= rate)),
         }
         if len(outside):
             oracle = np.quantile(outside, 1 - rate), np.quantile((elsewhere @ mapped.T).max(1), 1 - rate)
@@ -138,15 +135,15 @@ def cost() -> dict:
         NullModel.fit(neighborhoods)
         fitted = time.perf_counter()
         similarities = rows @ rows[5]
-        asked = []
+        times = []
         for _ in range(200):
             begin = time.perf_counter()
             neighborhoods.margin(similarities)
-            asked.append(time.perf_counter() - begin)
+            times.append(time.perf_counter() - begin)
         figures[count] = {
             "neighborhoods_ms": 1e3 * (built - start),
             "fit_ms": 1e3 * (fitted - built),
-            "query_ms": 1e3 * float(np.median(asked)),
+            "query_ms": 1e3 * float(np.median(times)),
         }
     return figures
 
@@ -181,34 +178,34 @@ def main() -> None:
     parser.add_argument("--unrelated", type=Path, nargs="*", default=[])
     parser.add_argument("--by", default="floor", help="the column whose values are left out")
     parser.add_argument("--seeds", type=int, nargs=2, default=(10, 14), metavar=("FIRST", "END"))
-    parser.add_argument("--size", type=int, default=64, help="beside the full size")
+    parser.add_argument("--size", type=int, default=64, help="besides the full size")
     parser.add_argument("--cost", action="store_true", help="time only")
     parser.add_argument("--json", action="store_true")
-    words = parser.parse_args()
-    if words.cost:
+    args = parser.parse_args()
+    if args.cost:
         print(json.dumps(cost(), indent=1))
         return
-    if words.input is None:
+    if args.input is None:
         sys.exit("error: an INPUT is needed, or --cost")
-    backbone = open_backbone(words.backbone)
+    backbone = open_backbone(args.backbone)
     with EmbeddingCache(default_cache(), backbone.fingerprint, backbone.dim) as cache:
-        places = Places(extract(backbone, open_input(words.input).frames, VIEWS, cache=cache), words.by)
-        others = [extract(backbone, open_input(path).frames, cache=cache).embeddings for path in words.unrelated]
+        places = Places(extract(backbone, open_input(args.input).frames, VIEWS, cache=cache), args.by)
+        others = [extract(backbone, open_input(path).frames, cache=cache).embeddings for path in args.unrelated]
     unrelated = unit(np.concatenate(others)) if others else np.empty((0, backbone.dim), np.float32)
     groups = sorted(set(places.group.tolist()))
     results = []
     for kind, count in (("none", 0), ("half", len(groups) // 2), ("few", max(1, len(groups) // 4))):
-        for seed in range(*words.seeds) if count else [0]:
+        for seed in range(*args.seeds) if count else [0]:
             random = np.random.default_rng([seed, {"none": 2, "half": 0, "few": 1}[kind]])
-            skip_counts = random.choice(groups, count, replace=False).tolist()
+            left_out = random.choice(groups, count, replace=False).tolist()
             for size, one in zip(
-                (None, words.size), measure(places, unrelated, skip_counts, (None, words.size)), strict=True
+                (None, args.size), measure(places, unrelated, left_out, (None, args.size)), strict=True
             ):
                 results.append(
-                    {"kind": kind, "seed": seed, "skip_counts": skip_counts, "size_name": str(size or "full"), **one}
+                    {"kind": kind, "seed": seed, "left_out": left_out, "size_name": str(size or "full"), **one}
                 )
-    if words.json:
-        print(json.dumps({"backbone": words.backbone, "results": results}, indent=1))
+    if args.json:
+        print(json.dumps({"backbone": args.backbone, "results": results}, indent=1))
     else:
         _table(results)
 

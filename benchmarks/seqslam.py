@@ -1,7 +1,7 @@
-"""A window of frames matched along straight lines, as SeqSLAM does: the baseline for sequences.
+"""SeqSLAM (Milford and Wyeth, ICRA 2012), the baseline for sequences, with cosines of descriptors in place of image differences.
 
-Milford and Wyeth, SeqSLAM, ICRA 2012, with cosines of descriptors in place of differences of images: each frame's row is normalized within
-a stretch of the map, and a place is scored by the best line through the last frames that ends there.
+Each frame's row of similarities is normalized locally. The score of a place is that of the best straight line through the last frames that
+ends there.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SPEEDS = (0.8, 0.9, 1.0, 1.1, 1.2)
-"""Places passed a frame, as in the paper."""
+"""Places per frame, as in the paper."""
 
 
 def seqslam(
@@ -21,15 +21,15 @@ def seqslam(
     begins: NDArray[np.bool_] | None = None,
     about: int | None = 10,
 ) -> NDArray[np.float32]:
-    """Scores of each place for each frame.
+    """The score of each place for each frame.
 
     Args:
         similarities: float [q, n] of q frames in order to n places in order.
         traverses: int [n]; a line stays in one traverse.
-        length: frames in the window, at most; fewer where a sequence has only begun.
-        speeds: the slopes tried, in places a frame; negative against the traverse.
-        begins: bool [q], frames with which a sequence begins; by default only the first.
-        about: places about each place that its similarity is normalized by, as in the paper; None for the whole row.
+        length: frames in the window; fewer at the beginning of a sequence.
+        speeds: slopes to try, in places per frame; negative against the traverse.
+        begins: bool [q], first frames of sequences; by default only the first frame.
+        about: width in places of the local normalization, as in the paper; None for the whole row.
 
     Returns:
         float32 [q, n], the mean normalized similarity along the best line that ends there.
@@ -53,13 +53,13 @@ def seqslam(
             frame_ok = frame >= first
             ok = frame_ok[:, None] & row_ok[None]
             total += np.where(ok, normal[np.maximum(frame, 0)][:, source], 0.0)
-            frames += frame_ok[:, None]  # a line that leaves its traverse counts the frames it lacks as zero
+            frames += frame_ok[:, None]  # beyond the traverse a line gets 0
         scores = np.maximum(scores, total / np.maximum(frames, 1))
     return scores.astype(np.float32)
 
 
 def _normalized(rows: NDArray[np.float64], half: int) -> NDArray[np.float64]:
-    """Each entry less the mean and over the standard deviation of those about it in its row."""
+    """Each entry minus the mean, divided by the standard deviation, of the entries around it in its row."""
     queries, count = rows.shape
     low = np.maximum(np.arange(count) - half, 0)
     high = np.minimum(np.arange(count) + half + 1, count)
