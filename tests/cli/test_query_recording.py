@@ -56,7 +56,11 @@ def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F81
 
 def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F811
     long = vpr("query", corridor_bags.map, corridor_bags.later, "--no-geometry", "--no-sequence")
-    assert "0 of 44 accepted" in long.stderr and "the most probable match, " in long.stderr and ": not accepted" in long.stderr
+    assert (
+        "0 of 44 accepted" in long.stderr
+        and "the most probable match, " in long.stderr
+        and ": not accepted" in long.stderr
+    )
     assert "last accepted" in long.stdout and long.stdout.count(" of 4 ") == 11 and "x, y [m]" in long.stdout
     thin = vpr("query", corridor_bags.map, corridor_bags.later, "--rate", "0.5", "--no-geometry", "--json")
     stamps = [json.loads(line)["stamp"] for line in thin.stdout.splitlines()]
@@ -75,8 +79,7 @@ def test_what_does_not_fit_a_recording(corridor_bags, tmp_path, drawn, drawn_map
 
 def recorded(stamps, images):
     return [
-        Frame(str(at), stamp=stamp, decode=image)
-        for at, (stamp, image) in enumerate(zip(stamps, images, strict=True))
+        Frame(str(at), stamp=stamp, decode=image) for at, (stamp, image) in enumerate(zip(stamps, images, strict=True))
     ]
 
 

@@ -15,7 +15,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.inputs import RECORDING_HELP
 
-app = App(name="bag", help="Recorded bags of ROS 1 and ROS 2, without ROS installed.")
+app = App(name="bag", help="ROS 1 and ROS 2 bags, without ROS installed.")
 
 
 @app.command(name="info")
@@ -31,9 +31,11 @@ def info_command(
     map_frame: Annotated[str | None, Parameter(help="Fixed TF frame, if poses are taken from TF.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Say in words what a bag holds, and what a map would be built from.
+    """Print what a bag holds, and what a map would be built from.
 
-    Exit code 0 when a map can be built from it as it is, 1 when it is damaged, holds no images, or leaves a choice of topics.
+    Exit code 0 if a map can be built from it as it is; 1 if it is damaged, has no images, or the choice of a topic is yours.
+
+    Example:  vpr bag info drive/
     """
     from vpr_aesvc.recordings.bags.info import bag_info
     from vpr_aesvc.recordings.bags.info_text import info_lines

@@ -29,25 +29,25 @@ def bench_command(
     /,
     *,
     output: Output,
-    data: Annotated[Path | None, Parameter(help="Where a named set lies; see `vpr data check SET`.")] = None,
-    backbone: Annotated[str, Parameter(help=f"What turns an image into numbers: {BACKBONE_HELP}.")] = "hog",
+    data: Annotated[Path | None, Parameter(help="Folder of a named set; see `vpr data check SET`.")] = None,
+    backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
     embeddings: Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)] = None,
     methods: Annotated[str, Parameter(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),
     sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
-    seed: Annotated[int, Parameter(help="Same images and seed give the same numbers.")] = 0,
+    seed: Annotated[int, Parameter(help="The same images and seed give the same numbers.")] = 0,
     cache: Annotated[
         Path | None, Parameter(help="Where embeddings are kept between runs; default ~/.cache/vpr_aesvc.")
     ] = None,
     sequence: Annotated[
-        bool, Parameter(negative="", help="Recognize the queries too, following each sequence in order.")
+        bool, Parameter(negative="", help="Also recognize the queries, tracking the position along each sequence.")
     ] = False,
     geometry: Annotated[
-        bool, Parameter(negative="", help="Recognize the queries too, comparing key points with the best places'.")
+        bool, Parameter(negative="", help="Also recognize the queries, verifying candidates by key points.")
     ] = False,
     false_positive_rate: Annotated[
         float | None,
         Parameter(
-            help="Recognize the queries too, accepting at most this part of the images from elsewhere. "
+            help="Also recognize the queries; accept at most this part of the images from places that the map lacks. "
             f"With --sequence or --geometry {RecognizerSettings().false_positive_rate} by default.",
         ),
     ] = None,
@@ -56,9 +56,9 @@ def bench_command(
 
     Every method is fitted on the database images alone, from the same embeddings and seed.
 
-    Images are embedded once and kept: a run that was cut short goes on where it was.
+    Embeddings are kept: a run that was interrupted continues where it was.
 
-    With --sequence, --geometry or --false-positive-rate the report also says what recognition accepts, with and without each part.
+    With --sequence, --geometry or --false-positive-rate the report also shows what recognition accepts, with and without each part.
 
     Examples:  vpr bench pitts30k --data pitts30k/ --backbone facebook/dinov2-base -o results/
 
@@ -102,7 +102,7 @@ def bench_command(
 
 
 def _recognition(sequence: bool, geometry: bool, rate: float | None) -> RecognizerSettings | None:
-    """None where recognition was not asked for."""
+    """None if recognition was not requested."""
     if not sequence and not geometry and rate is None:
         return None
     asked = RecognizerSettings().false_positive_rate if rate is None else rate

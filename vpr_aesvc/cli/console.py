@@ -20,8 +20,16 @@ from rich.text import Text
 
 from vpr_aesvc.frame_source import FrameSource
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+
+class _Console(Console):
+    """Leaves a closed pipe to ``main``, which ends the command without an error."""
+
+    def on_broken_pipe(self) -> None:
+        raise
+
+
+out = _Console(highlight=False)
+err = _Console(stderr=True, highlight=False)
 
 
 class _Speed(ProgressColumn):

@@ -14,13 +14,16 @@ from vpr_aesvc.cli.console import out
 from vpr_aesvc.cli.options import Json
 from vpr_aesvc.datasets.positives import Tolerance
 
-app = App(name="data", help="Benchmark data sets: which are known, and is one whole?")
+app = App(name="data", help="Benchmark data sets: list the known ones, check that one is complete.")
 _SHOWN = 10
 
 
 @app.command(name="list")
 def list_command() -> None:
-    """List the known sets."""
+    """List the known sets.
+
+    Example:  vpr data list
+    """
     from vpr_aesvc.datasets.catalog import BENCHMARKS
 
     table = Table(box=None, pad_edge=False)
@@ -41,13 +44,16 @@ def list_command() -> None:
 
 @app.command(name="check")
 def check_command(
-    set: Annotated[str, Parameter(help="A set of `vpr data list`, or a path of your own data.")],
+    set: Annotated[str, Parameter(help="A set of `vpr data list`, or the path of your own data.")],
     /,
     *,
-    data: Annotated[Path | None, Parameter(help="The root folder of a named set.")] = None,
+    data: Annotated[Path | None, Parameter(help="Root folder of a named set.")] = None,
     as_json: Json = False,
 ) -> int:
-    """Say what of a set is there; exit code 0 when it is whole, 1 when something is wrong."""
+    """Check that a set is complete. Exit code 0 if it is, 1 if something is missing or wrong.
+
+    Example:  vpr data check pitts30k --data pitts30k/
+    """
     from vpr_aesvc.datasets.check import check_dataset
 
     check = check_dataset(set, data)
@@ -78,14 +84,16 @@ def check_command(
 
 @app.command(name="frames")
 def frames_command(
-    set: Annotated[str, Parameter(help="A set of `vpr data list`, or a path of your own data.")],
+    set: Annotated[str, Parameter(help="A set of `vpr data list`, or the path of your own data.")],
     /,
     *,
-    data: Annotated[Path | None, Parameter(help="The root folder of a named set.")] = None,
+    data: Annotated[Path | None, Parameter(help="Root folder of a named set.")] = None,
 ) -> None:
     """Print the frames of a set in the order in which they are read, as a frames.csv with absolute paths.
 
     Embeddings without names (--embeddings FILE.npy) must have this order.
+
+    Example:  vpr data frames my_building/
     """
     from vpr_aesvc.datasets.catalog import open_dataset
     from vpr_aesvc.datasets.frames_csv import frames_as_csv

@@ -26,9 +26,11 @@ def demo_command(
     output: Output = Path("demo"),
     seed: Annotated[int, Parameter(help="Another seed draws another street.")] = 0,
 ) -> None:
-    """Draw a street, drive it twice, train on the first drive, recognize the second; write a report.
+    """Draw a street, drive it twice, train on the first drive, recognize the second, and write a report.
 
-    Nothing is downloaded. Takes a minute or two.
+    Nothing is downloaded. It takes a few minutes.
+
+    Example:  vpr demo -o demo
     """
     from vpr_aesvc.evaluation.page import check_installed
 

@@ -24,19 +24,21 @@ def doctor_command(
     model: Annotated[
         Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")
     ] = None,
-    image_topic: Annotated[str, Parameter(help="The camera's images.")] = "/camera/image_raw",
-    compressed: Annotated[bool, Parameter(negative="", help="They are at IMAGE_TOPIC/compressed.")] = False,
-    odom_topic: Annotated[str, Parameter(help="The robot's odometry; empty for none.")] = "/odom",
-    base_frame: Annotated[str, Parameter(help="The robot's frame in TF.")] = "base_link",
+    image_topic: Annotated[str, Parameter(help="Image topic of the camera.")] = "/camera/image_raw",
+    compressed: Annotated[bool, Parameter(negative="", help="The images are on IMAGE_TOPIC/compressed.")] = False,
+    odom_topic: Annotated[str, Parameter(help="Odometry topic; empty for none.")] = "/odom",
+    base_frame: Annotated[str, Parameter(help="TF frame of the robot.")] = "base_link",
     node: Annotated[str, Parameter(help="Full name of the node.")] = "/vpr_node",
     seconds: Annotated[float, Parameter(validator=at_least(0.5), help="How long to listen.")] = 5.0,
     provider: Annotated[str, Parameter(help=PROVIDER_HELP)] = "cpu",
     as_json: Json = False,
 ) -> None:
-    """Check a robot: do model and map agree, do the topics fit, are stamps sane, is TF connected, is the CPU fast enough?
+    """Check a robot: model and map, topics, stamps, TF, and the speed of this machine.
 
-    With ROS 2 sourced it joins the graph and listens; without, it looks at the files and at this machine's speed alone. Exit code 1
-    where something must be changed.
+    With ROS 2 sourced it listens to the topics; without, it checks only the files and the speed. Exit code 1 if something must be
+    changed.
+
+    Example:  vpr doctor --map office.vprmap
     """
     from vpr_aesvc.onboard.checkup import Finding, check_files
 

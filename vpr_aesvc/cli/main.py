@@ -6,6 +6,9 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import TextIO
 
 from cyclopts import App
 from cyclopts.exceptions import CycloptsError
@@ -49,14 +52,14 @@ def main() -> None:
     143 after SIGTERM. A reader that closes standard output early, such as ``head``, is no error.
     """
     signal.signal(signal.SIGTERM, _end)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal that is not UTF-8
+    sys.stdout, sys.stderr = (_writable(stream) for stream in (sys.stdout, sys.stderr))
     try:
         code = app(console=out, error_console=err, exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        _fail(f"{error}; `vpr {' '.join(error.command_chain or ())} --help` lists the options".replace("  ", " "), 2)
+        command = " ".join(("vpr", *(error.command_chain or ())))
+        message = str(error) if str(error).endswith("...") else str(error).removesuffix(".")
+        _fail(f"{message}; `{command} --help` explains the options", 2)
     except VprError as error:
         _fail(str(error), 1)
     except KeyboardInterrupt:
@@ -72,8 +75,18 @@ def main() -> None:
     sys.exit(code if isinstance(code, int) else 0)
 
 
+def _writable(stream: TextIO | None) -> TextIO:
+    """A standard stream that never raises on characters that it cannot encode; a sink if the stream is closed."""
+    if stream is None:
+        return Path(os.devnull).open("w")
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")
+    return stream
+
+
 def _fail(message: str, code: int, prefix: str = "error: ") -> None:
-    print(f"{prefix}{message}", file=sys.stderr)
+    with suppress(OSError):  # standard error is full or closed: the exit code still tells
+        print(f"{prefix}{message}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

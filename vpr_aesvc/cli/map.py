@@ -1,4 +1,4 @@
-"""``vpr map``: look into a map, check it. What makes one is in :mod:`map_build`, what makes others of maps in :mod:`map_tools`."""
+"""``vpr map info | check | plan``. :mod:`map_build` builds maps, :mod:`map_tools` makes maps from maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from vpr_aesvc.cli.options import Json, MapPath
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 
-app = App(name="map", help="Make a place map, look into one, and keep it in order.")
+app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
 
 app.command(build_command, name="build")
@@ -32,7 +32,10 @@ def info_command(
     *,
     as_json: Json = False,
 ) -> None:
-    """Say what a map holds."""
+    """Print what a map holds.
+
+    Example:  vpr map info office.vprmap
+    """
     from vpr_aesvc.placemap.info import map_info
 
     with PlaceMap.open(map) as place_map:
@@ -80,9 +83,11 @@ def check_command(
     *,
     as_json: Json = False,
 ) -> None:
-    """Is a map whole? Reads everything in it: each checksum, orphans, numbers, and the file's own structure.
+    """Check that a map is undamaged: every checksum, number and reference, and the structure of the file.
 
-    Exit code 1 where something is wrong. `vpr map salvage` then makes a new map of what is whole.
+    Exit code 1 if something is damaged. `vpr map salvage` then copies the undamaged places to a new map.
+
+    Example:  vpr map check office.vprmap
     """
     from vpr_aesvc.placemap.check import check_map
 
@@ -108,14 +113,16 @@ def plan_command(
     map: MapPath,
     /,
     *,
-    ms: Annotated[float | None, Parameter(help="Milliseconds that one search may take on this machine.")] = None,
-    mb: Annotated[float | None, Parameter(help="Megabytes that the map's descriptors may fill in memory.")] = None,
+    ms: Annotated[float | None, Parameter(help="Milliseconds that one search may take.")] = None,
+    mb: Annotated[float | None, Parameter(help="Megabytes of memory for the descriptors.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What searching this map costs on this machine, for each size and precision, and what of it fits a budget.
+    """Measure the cost of a search of this map for each size and precision, and choose one that fits a budget.
 
-    The map's own places, changed as another visit would change them, are the queries. Recall counts how many of them find the place
-    that the full search finds; run it on the robot, as times are this machine's.
+    The queries are the map's own places, changed as another visit would change them. Recall is the part of them that finds the place
+    that the full search finds. Run it on the robot: the times are those of this machine.
+
+    Example:  vpr map plan office.vprmap --ms 2 --mb 50
     """
     from vpr_aesvc.placemap.budget import Budget, choose, sample_queries, survey
 

@@ -103,4 +103,4 @@ def _build(
         )
     say_source(source)
     if source.is_recording:
-        out.print(stats.line(), markup=False)
+        out.print(stats.line(), markup=False, soft_wrap=True)

@@ -28,21 +28,23 @@ def prune_command(
     output: Output,
     places: Annotated[
         int | None,
-        Parameter(validator=at_least(1), help="Keep at most so many, instead of as few as --max-loss allows."),
+        Parameter(validator=at_least(1), help="Keep at most so many places, instead of as few as --max-loss allows."),
     ] = None,
     max_loss: Annotated[
         float, Parameter(validator=validators.Number(gte=0, lte=1), help="Part of the right answers that may be lost.")
     ] = 0.01,
     radius: Annotated[
         float | None,
-        Parameter(help="Meters within which one place may stand for another; three times the usual step by default."),
+        Parameter(help="Meters within which one place may replace another; default three times the usual step."),
     ] = None,
 ) -> None:
-    """Make a smaller map that covers the same ground.
+    """Make a smaller map of the same area.
 
-    A place goes only where one that stays lies near it and looks alike. What that costs is measured on the map itself: removed
-    places are looked for as if they were new images. Another day's images lose more (on an indoor tower .08 of the right answers
-    where .01 was measured, with a quarter of the places left): ask `vpr query` where you have some.
+    A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched as if
+    they were new images. Images of another day lose more (on an indoor tower .08 of the right answers, where .01 was measured, with a
+    quarter of the places left): measure it with `vpr query` if you have some.
+
+    Example:  vpr map prune office.vprmap -o small.vprmap --max-loss 0.02
     """
     from vpr_aesvc.placemap.copies import copy_places, new_file
     from vpr_aesvc.placemap.prune import prune
@@ -68,17 +70,20 @@ def prune_command(
 
 
 def merge_command(
-    first: Annotated[Path, Parameter(help="A .vprmap file; its coordinates are kept.")],
+    first: Annotated[Path, Parameter(help="A .vprmap file; its poses stay as they are.")],
     second: Annotated[Path, Parameter(help="A .vprmap file of the same model.")],
     /,
     *,
     output: Output,
     transform: Annotated[
         str,
-        Parameter(help="Brings the second map's poses into the first's: x,y,z,yaw in meters and degrees about z."),
+        Parameter(help="Transforms the second map's poses into the first's frame: x,y,z in meters and yaw in degrees."),
     ] = "0,0,0,0",
 ) -> None:
-    """Make one map of two maps of the same model."""
+    """Join two maps of the same model.
+
+    Example:  vpr map merge floor1.vprmap floor2.vprmap -o building.vprmap --transform 10,0,3.2,90
+    """
     from vpr_aesvc.placemap.merge import merge
 
     check_free(output, "map")
@@ -96,7 +101,10 @@ def merge_command(
 
 
 def backup_command(map: MapPath, /, *, output: Output) -> None:
-    """Copy a map safely, also while a robot writes to it. The copy is read and checked."""
+    """Copy a map, also while a robot writes to it. The copy is read and checked.
+
+    Example:  vpr map backup office.vprmap -o office_backup.vprmap
+    """
     from vpr_aesvc.placemap.copies import backup
 
     with PlaceMap.open(map) as place_map, progress_bars() as progress:
@@ -113,7 +121,10 @@ def salvage_command(
         Path | None, Parameter(name=("--model", "-m"), help="The map's model, if the map's own description is damaged.")
     ] = None,
 ) -> None:
-    """Save the places of a damaged map that are whole into a new one."""
+    """Copy the undamaged places of a damaged map to a new map.
+
+    Example:  vpr map salvage office.vprmap -o saved.vprmap
+    """
     from vpr_aesvc.placemap.salvage import salvage
 
     check_free(output, "map")
@@ -135,7 +146,10 @@ def export_command(
     output: Annotated[Path, Parameter(help="A .npz file (everything) or a .tum file (stamps and poses).")],
     /,
 ) -> None:
-    """Write a map for other programs: plain arrays, or its trajectory."""
+    """Write a map for other programs: as arrays, or as a trajectory.
+
+    Example:  vpr map export office.vprmap office.npz
+    """
     from vpr_aesvc.placemap.archive import write_npz
     from vpr_aesvc.placemap.poses import write_tum
 
@@ -150,15 +164,20 @@ def export_command(
 
 
 def import_command(
-    file: Annotated[Path, Parameter(help="A .npz file of `vpr map export`, or a .tum trajectory.")],
-    map: Annotated[Path, Parameter(help="The map to make of a .npz, or the map that gets the poses of a .tum.")],
+    file: Annotated[Path, Parameter(help="A .npz file from `vpr map export`, or a .tum trajectory.")],
+    map: Annotated[Path, Parameter(help="The map to make from a .npz, or the map that gets the poses of a .tum.")],
     /,
     *,
     max_gap: Annotated[
-        float, Parameter(validator=at_least(0), help="Seconds that a place and a pose of the trajectory may lie apart.")
+        float, Parameter(validator=at_least(0), help="Largest difference between the stamps of a place and of a pose, seconds.")
     ] = 0.05,
 ) -> None:
-    """Make a map of arrays again; or give a map's places the poses of a trajectory, such as your SLAM back end's after its loops closed."""
+    """Make a map from exported arrays, or give the places of a map the poses of a trajectory.
+
+    The trajectory can be the one that your SLAM back end corrected after a loop closure.
+
+    Example:  vpr map import corrected.tum office.vprmap
+    """
     from vpr_aesvc.placemap.archive import read_npz
     from vpr_aesvc.placemap.poses import set_poses_from_trajectory
     from vpr_aesvc.trajectory import read_tum
