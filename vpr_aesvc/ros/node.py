@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import traceback
 from collections.abc import Callable
@@ -136,6 +137,8 @@ class VprNode(LifecycleNode):
         if self._session is not None:
             session, self._session = self._session, None
             session.close()
+            del session
+            gc.collect()  # session and worker refer to each other; free the memory of model and map now
 
     # Parameters, clock, diagnostics
 
