@@ -2,7 +2,7 @@
 
     python benchmarks/pitts30k.py DATA -o OUT [--backbone facebook/dino-vitb16]
 
-`vpr data check pitts30k --data DATA` says what DATA must hold. OUT gets results.json, results.csv, figures and report.html.
+`vpr data check pitts30k --data DATA` lists the folders that DATA must have. OUT gets results.json, results.csv, figures and report.html.
 """
 
 from set_run import run_set

@@ -1,8 +1,8 @@
-"""Tokyo 24/7: every method at every size; day, sunset and night apart; cutouts of one panorama apart and collapsed.
+"""Tokyo 24/7: every method at every size; by time of day; cutouts alone and collapsed by panorama.
 
     python benchmarks/tokyo247.py DATA -o OUT [--backbone facebook/dino-vitb16]
 
-`vpr data check tokyo247 --data DATA` says what DATA must hold. OUT gets results.json, results.csv, figures and report.html.
+`vpr data check tokyo247 --data DATA` lists the folders that DATA must have. OUT gets results.json, results.csv, figures and report.html.
 """
 
 from set_run import run_set

@@ -88,8 +88,10 @@ def bench(
         )
     if recognition is not None:
         check_recognizable(dataset, backbone, recognition)
-    database = _embed(dataset, "database", backbone, views=VIEWS, seed=seed, cache=cache, progress=progress)
-    queries = _embed(dataset, "query", backbone, views=0, seed=seed, cache=cache, progress=progress)
+    splits = dataset.split("database").frames, dataset.split("query").frames
+    shown = [stage_progress(progress, f"embedding the {name}") for name in ("database", "queries")]
+    database = extract(backbone, splits[0], VIEWS, seed, progress=shown[0], cache=cache)
+    queries = extract(backbone, splits[1], 0, seed, progress=shown[1], cache=cache)
     task = _retrieval_task(dataset, tolerance, database, queries)
     data = TrainingData.of(database.embeddings, database.views, database.view_rows)
     used_sizes, left_out = _sizes(sizes, data)
@@ -120,7 +122,11 @@ def bench(
         "held_out": stages.held_out.kind if stages.held_out else stages.why_not_held_out,
         "seed": seed,
         "versions": _versions(),
-        "machine": _machine(),
+        "machine": {
+            "system": platform.platform(),
+            "processor": platform.processor() or platform.machine(),
+            "cores": os.cpu_count(),
+        },
     }
     evaluation = evaluate(task, fitted, progress)
     recognized = None
@@ -136,19 +142,6 @@ def bench(
             progress=progress,
         )
     return BenchmarkRun(title, database.frames, queries.frames, task, fitted, evaluation, protocol, recognized)
-
-
-def _embed(
-    dataset: FrameSet,
-    split: str,
-    backbone: Backbone,
-    views: int,
-    seed: int,
-    cache: EmbeddingCache | None,
-    progress: Progress | None,
-) -> Extraction:
-    shown = stage_progress(progress, f"embedding the {'queries' if split == 'query' else split}")
-    return extract(backbone, dataset.split(split).frames, views, seed, progress=shown, cache=cache)
 
 
 def _retrieval_task(
@@ -194,11 +187,3 @@ def _versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return versions
-
-
-def _machine() -> dict[str, Any]:
-    return {
-        "system": platform.platform(),
-        "processor": platform.processor() or platform.machine(),
-        "cores": os.cpu_count(),
-    }

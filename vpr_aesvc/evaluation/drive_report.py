@@ -118,15 +118,9 @@ def _row(one: VariantMeasures, threshold: float) -> list[str]:
 def _variants_table(measures: DriveMeasures) -> Table:
     corner, *names = table_header(measures)
     variants, *columns = zip(*table_rows(measures), strict=True)
-    note = (
-        f'R is the fraction of the frames with a place within that distance whose best match lies within it, accepted or not. "acc." is the number of '
-        f'accepted matches; "right" is the fraction of them within {measures.threshold:g} m, and "acc. R" the fraction of the frames with such a place '
-        'that have an accepted match within it. "First fix" is the time and distance from the first such frame to the first accepted match, "no fix for" the '
-        "longest interval of such frames without a right accepted match. The poses of the run are the ground truth: their error is part of these numbers."
-    )
     return Table(
         "What each part of recognition adds",
-        [note],
+        [],
         corner,
         list(variants),
         [Column(name, [Cell(text) for text in texts]) for name, texts in zip(names, columns, strict=True)],
