@@ -54,9 +54,7 @@ class SelectionStats:
         time = f" in {self.seconds:.1f} s" if self.first is not None else ""
         path = f", {self.meters:.1f} m traveled" if self.meters else ""
         rejected = self.tried - self.taken
-        return (
-            f"{self.frames} images{time}{path}; {self.taken} became places, {rejected} were rejected for their quality"
-        )
+        return f"{self.frames} images{time}{path}; {self.taken} became places, {rejected} rejected for image quality"
 
 
 def keyframes(

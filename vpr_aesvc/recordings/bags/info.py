@@ -17,7 +17,7 @@ from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseco
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.pose_history import PoseSamples
 from vpr_aesvc.recordings.bags.poses import FIXED_FRAMES, pose_of_message
-from vpr_aesvc.recordings.bags.reader import open_bag, open_undamaged_part
+from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.recording import BagRecording
 from vpr_aesvc.recordings.bags.stamp_statistics import StampCollector, StampStatistics
 from vpr_aesvc.recordings.bags.tf_tree import TfTree
@@ -98,7 +98,7 @@ def bag_info(path: Path, options: InputOptions, progress: Progress | None = None
         info = _read(path, bag, progress)
     except Damaged as damage:
         bag.close()
-        bag = open_undamaged_part(path, damage)
+        bag = open_bag(path, damage)
         info = _read(path, bag, progress)
     finally:
         bag.close()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions, SkipCounts
@@ -130,11 +131,8 @@ class PoseReader:
         poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
         table, moved = samples.table()
         lever_arm = tree.lookup(base, antenna) if antenna else None
-        offset = lever_arm.static_pose if lever_arm is not None else None
-        if offset is not None:  # from the antenna to the base
-            back = Pose(-offset.x, -offset.y, -offset.z)
-            for row in table:
-                row[2:] = compose(Pose(*row[2:].tolist()), back).as_tuple()
+        if lever_arm is not None and lever_arm.static_pose is not None:
+            _move_to_base(table, lever_arm.static_pose)
         period = float(np.median(np.diff(np.sort(table[:, 0])))) if len(table) > 1 else 0.0
         gap = max(self._options.pose_gap, 1.5 * period)  # fixes are slow, and vehicles move evenly between two
         history = PoseHistory(table, gap)
@@ -218,6 +216,13 @@ def pose_of_message(message: Any) -> Pose:
     pose = message.pose if hasattr(message.pose, "position") else message.pose.pose
     p, q = pose.position, pose.orientation
     return normalized_pose(p.x, p.y, p.z, q.x, q.y, q.z, q.w)
+
+
+def _move_to_base(table: NDArray[np.float64], antenna: Pose) -> None:
+    """Replaces the poses of the antenna by those of the base; ``antenna`` is its pose in the base frame."""
+    back = Pose(-antenna.x, -antenna.y, -antenna.z)
+    for row in table:
+        row[2:] = compose(Pose(*row[2:].tolist()), back).as_tuple()
 
 
 def _rate(history: PoseHistory) -> str:

@@ -16,39 +16,30 @@ from vpr_aesvc.recordings.bags.recovery import ScannedBag
 from vpr_aesvc.recordings.bags.topics import COMPRESSED, RAW
 
 
-def open_bag(path: Path) -> BagFile:
-    """Opens a bag, given as a folder or a file. An MCAP file without a usable index is scanned from its beginning.
+def open_bag(path: Path, known_damage: Damaged | None = None) -> BagFile:
+    """Opens a bag, given as a folder or a file. An MCAP file that rosbags cannot open is scanned from its beginning.
+
+    Args:
+        known_damage: what reading the bag led to before. Its ``messages`` then end before the damage without an error.
 
     Raises:
         VprError: it is no bag, or it cannot be opened; the message names the command that repairs it.
     """
     files = find_files(path)
     files.check()
+    can_scan = files.storage == "mcap" and not files.is_compressed
+    if can_scan and known_damage is not None:
+        return ScannedBag(files)
     try:
-        return IndexedBag(files)
+        return IndexedBag(files, known_damage)
     except Damaged as damage:
-        if files.storage == "mcap" and not files.is_compressed:
+        if can_scan:
             return ScannedBag(files)
         raise VprError(f"{path}: the bag cannot be opened: {damage}") from damage
 
 
-def open_undamaged_part(path: Path, damage: Damaged) -> BagFile:
-    """The same bag again after reading led to ``damage``: its ``messages`` end before the damage without an error.
-
-    Raises:
-        VprError: no message can be read.
-    """
-    files = find_files(path)
-    if files.storage == "mcap" and not files.is_compressed:
-        return ScannedBag(files)
-    return IndexedBag(files, damage)
-
-
 class IndexedBag:
     """A :class:`BagFile` that rosbags reads.
-
-    Args:
-        known_damage: what reading led to before; ``messages`` then ends there instead of raising.
 
     Raises:
         Damaged: rosbags cannot open a file.

@@ -16,7 +16,7 @@ from vpr_aesvc.recordings.bags.camera import read_intrinsics
 from vpr_aesvc.recordings.bags.images import ImageStream, first_image
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, read_message
 from vpr_aesvc.recordings.bags.poses import PoseReader
-from vpr_aesvc.recordings.bags.reader import open_bag, open_undamaged_part
+from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.topics import camera_info, camera_of, choose_images, choose_poses
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.recordings.recording import Recording
@@ -39,7 +39,7 @@ class BagRecording(Recording):
         try:
             self._open(open_bag(path))
         except Damaged as damage:
-            self._open(open_undamaged_part(path, damage))
+            self._open(open_bag(path, damage))
         self._opening_notes = [f"images: {self.topic}", *self.poses.notes, self._camera_note]
         self.notes = list(self._opening_notes)
 

@@ -5,23 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.files import BagFiles
 from vpr_aesvc.recordings.bags.messages import Damaged, Topic, decompress
 
 _IS_ROS1 = {"cdr": False, "ros1": True}
-
-
-class _Record(NamedTuple):
-    """One message as the file holds it; ``received`` in nanoseconds, ``type`` in the form of ROS 2."""
-
-    topic: str
-    type: str
-    ros1: bool
-    received: int
-    raw: bytes
+_Channel = tuple[str, str, bool]  # topic, type in the form of ROS 2, serialized as in ROS 1
 
 
 class ScannedBag:
@@ -35,13 +25,13 @@ class ScannedBag:
     def __init__(self, files: BagFiles) -> None:
         self.kind = files.kind
         self.damage: str | None = None
-        self._files = files
+        self._files = files.files
         first, last = 2**63, 0
-        counts: Counter[tuple[str, str, bool]] = Counter()
+        counts: Counter[_Channel] = Counter()
         try:
-            for record in self._records():
-                counts[record.topic, record.type, record.ros1] += 1
-                first, last = min(first, record.received), max(last, record.received)
+            for channel, received, _ in self._read():
+                counts[channel] += 1
+                first, last = min(first, received), max(last, received)
         except Damaged as damage:
             self.damage = f"damaged: {damage}"
         if not counts:
@@ -55,23 +45,22 @@ class ScannedBag:
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
         try:
-            for record in self._records():
-                topic = self.topics.get(record.topic)
-                if topic is not None and topic.name in names and topic.type == record.type:
-                    yield topic, record.received, decompress(record.raw)
+            for (name, type, _), received, raw in self._read():
+                if name in names and self.topics[name].type == type:
+                    yield self.topics[name], received, decompress(raw)
         except Damaged:
             return  # ``damage`` says so
 
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _records(self) -> Iterator[_Record]:
-        for file in self._files.files:
-            yield from _read_records(file)
+    def _read(self) -> Iterator[tuple[_Channel, int, bytes]]:
+        for file in self._files:
+            yield from _read_file(file)
 
 
-def _read_records(file: Path) -> Iterator[_Record]:
-    """The messages of an MCAP file as written: those of ROS 2, and those converted from ROS 1.
+def _read_file(file: Path) -> Iterator[tuple[_Channel, int, bytes]]:
+    """The messages of ROS 2, and those converted from ROS 1, as written: channel, time of reception in nanoseconds, bytes.
 
     Raises:
         Damaged: the file ends before its footer, or holds bytes that are no record.
@@ -80,14 +69,14 @@ def _read_records(file: Path) -> Iterator[_Record]:
     from mcap.stream_reader import CRCValidationError, StreamReader
 
     types: dict[int, str] = {}
-    channels: dict[int, tuple[str, str, bool]] = {}
+    channels: dict[int, _Channel] = {}
     is_complete = False
     with file.open("rb") as stream:
         try:
             for record in StreamReader(stream, validate_crcs=True).records:
                 if isinstance(record, Message):
                     if record.channel_id in channels:
-                        yield _Record(*channels[record.channel_id], record.log_time, record.data)
+                        yield channels[record.channel_id], record.log_time, record.data
                 elif isinstance(record, Schema):
                     package, _, name = record.name.partition("/")
                     types[record.id] = f"{package}/msg/{name.removeprefix('msg/')}"
