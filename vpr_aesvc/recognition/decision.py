@@ -108,7 +108,7 @@ def _min_frame_rate(inputs: DecisionInputs) -> float:
 
 
 def _probability(inputs: DecisionInputs) -> float:
-    """See the text of the module. The margin is used only if there is neither: the inlier model was learned on candidates that similarity
+    """See the text of the module. The margin is used only if both are missing: the inlier model was learned on candidates that similarity
     chose, so it contains the margin already."""
     by_inliers = None
     if inputs.inlier_model is not None and inputs.geometry is not None:

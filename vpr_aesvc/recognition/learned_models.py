@@ -76,7 +76,7 @@ class LearnedModels:
         if geometry:
             keep = self.inlier_model if has_revisited and snapshot.positions is None else None
             parameters = self._new_parameters(
-                INLIERS, count, lambda: keep.to_json() if keep else _learn_inliers(snapshot, self._map), background
+                INLIERS, count, lambda: asdict(keep) if keep else _learn_inliers(snapshot, self._map), background
             )
             if parameters is not None:
                 self.inlier_model, changed = _read_inlier_model(parameters), True
@@ -160,7 +160,7 @@ def _learn_inliers(snapshot: MapSnapshot, place_map: PlaceMap) -> Parameters:
     if snapshot.positions is not None:
         positions, far = snapshot.positions[kept], min(_FAR, _extent(snapshot.positions) / 2)
     model = learn_inlier_model(keypoints, snapshot.descriptors[kept], positions, far)
-    return {} if model is None else model.to_json()
+    return {} if model is None else asdict(model)
 
 
 def _extent(positions: Floats) -> float:

@@ -131,7 +131,7 @@ class Recognizer:
             image: RGB uint8 [H, W, 3]; needed for geometry.
             similarities: float32 [n], to all places of the snapshot.
         """
-        message = self._take_message(belief)
+        message, self.learned.message = belief.message or self.learned.message, None
         margin = self.snapshot.neighborhoods.margin(similarities)
         belief = self._with_most_probable_row(belief)
         rows = self._propose(similarities, margin, belief)
@@ -189,11 +189,6 @@ class Recognizer:
         geometry = self._keypoints is not None
         if self.learned.update(self.snapshot, geometry, self._has_revisited, background):
             self.filter.likelihood = self.learned.likelihood
-
-    def _take_message(self, belief: Belief) -> str | None:
-        message = self.learned.message if belief.message is None else belief.message
-        self.learned.message = None
-        return message
 
     def _with_most_probable_row(self, belief: Belief) -> Belief:
         """For geometry the best place of the sequence is the most probable place of its window, not the middle of a flat belief: its

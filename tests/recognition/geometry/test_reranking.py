@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 
 import numpy as np
 import pytest
@@ -100,7 +101,7 @@ def test_an_inlier_model_is_learned_from_the_map(corridor):
     assert model.probability(result(60)) > 0.9 > 0.3 > model.probability(result(0))
     assert model.probability(result(0, 10)) is None
     assert model.false_positive_rate(60) < 0.01 < model.false_positive_rate(5)
-    assert InlierModel.from_json(json.loads(json.dumps(model.to_json()))) == model
+    assert InlierModel.from_json(json.loads(json.dumps(asdict(model)))) == model
     few, some, there = points[:22], rows[stored[:22]], where[:22]
     assert learn_inlier_model(few, some, there, far=1) == learn_inlier_model(few, some, there, far=1) is not None
     assert learn_inlier_model(few, some, there * 100) is None  # no place has a neighbor

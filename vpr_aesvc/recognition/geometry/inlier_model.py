@@ -4,7 +4,7 @@ Twenty inliers mean much in a hall of posters and little on stairs that are equa
 itself, without labels, by :func:`learn_inlier_model`:
 
 1. Up to 200 places serve as queries. *Absent*: the 5 most similar places are taken from those at least ``far`` away and reranked; the
-   inliers of the first are a sample of the null distribution. *Present*: the places within ``near`` may be found as well.
+   inliers of the first are a sample of the null distribution. *Present*: the places within 3 m are candidates as well.
 2. False-positive rate of c inliers: with u the 0.8 quantile of the null and s the mean exceedance over u (at least 1),
    ``rate(c) = 0.2 exp(-(c - u) / s)`` for c > u (peaks over threshold; Pickands, 1975), else the empirical rate. It is at least
    1 / (10 n) for n samples: perceptual aliases that they do not contain break the tail fit further out.
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -76,13 +76,9 @@ class InlierModel:
         above = counts[counts > start] - start
         return start, max(1.0, float(above.mean()) if len(above) else 1.0)
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values for JSON: a few hundred small numbers."""
-        return asdict(self)
-
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> InlierModel:
-        """Reads what :meth:`to_json` wrote.
+        """From the fields as ``dataclasses.asdict`` gives them, read from JSON.
 
         Raises:
             VprError: a number is missing, not finite or out of range.

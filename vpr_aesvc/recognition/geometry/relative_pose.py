@@ -62,7 +62,7 @@ def _from_essential(query: Points, candidate: Points, pixel: float) -> RelativeP
 
 def _from_homography(query: Points, candidate: Points) -> RelativePose:
     """Decomposes the homography (Malis and Vargas, INRIA 2007). On a plane both the essential matrix and the homography can have two
-    solutions; the decomposition shows whether both are physical, and then there is no answer."""
+    solutions; the decomposition shows whether both are physical, and then none is returned."""
     matrix, _ = cv2.findHomography(query, candidate, 0)
     if matrix is None:
         return RelativePose("homography", why="; the intrinsics do not fit the matches")

@@ -36,7 +36,7 @@ class Geometry:
     Attributes:
         inliers: matches that the model explains, counted without intrinsics.
         matches: number of matches.
-        keypoints: in the image that has fewer. If there are few, a lack of inliers means nothing.
+        keypoints: in the image that has fewer. If there are few key points, few inliers are no evidence against the match.
         model: that explains the inliers; None if none does.
         rotation: float64 [3, 3] or None: rotates directions from the query's camera frame into the candidate's.
         direction: float64 [3] or None: unit vector from the candidate's camera to the query's, in the candidate's camera frame. The
@@ -87,7 +87,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     is_plane = counts[0] >= _HOMOGRAPHY_SHARE * counts[1]
     model: Model = "homography" if is_plane else "fundamental"
     inside, inliers = (homography, counts[0]) if is_plane else (fundamental, counts[1])
-    why = f"{inliers} of {len(pairs)} matches fit a {model}"
+    why = f"{inliers} of {len(pairs)} matches fit a {'homography' if is_plane else 'fundamental matrix'}"
     if intrinsics is None:
         return Geometry(inliers, len(pairs), keypoints, model, why=why)
     pose = relative_pose(

@@ -3,13 +3,13 @@
 The null distribution is that of the margins of frames whose place is not in the map, simulated by :mod:`leave_out`. With m a margin:
 
 1. Body, rates 1 to 0.2: quantiles of the simulated margins. Let ``u`` be the 0.8 quantile.
-2. Tail, m > u: exponential with unknown scale. With a conjugate prior, which is worth 2 independent segments of the map, the predictive
+2. Tail, m > u: exponential with unknown scale. With a conjugate prior, whose weight is that of 2 independent segments of the map, the predictive
    distribution is Lomax (Pareto II): ``rate(m) = 0.2 (1 + (m - u) / scale) ^ -shape`` with ``shape = 2 + k`` and
    ``scale = 2 * prior scale + k * mean exceedance``, where k is the effective number of independent segments.
 3. Bound: ``rate(m) >= 0.2 / (10 (2 + k))``. Perceptual aliases that the map does not contain break the tail fit further out.
 
 So a map of thirty places accepts little at small rates. If many places were passed twice without known positions, the best place of a
-simulated frame is often right after all. Then twice the gap between the second and the third place replaces the margin: for exponential
+simulated frame is often right. Then twice the gap between the second and the third place replaces the margin: for exponential
 tails the k-th gap times k has the same distribution for all k (Rényi, 1953).
 
 The probability is the product of two logistic curves over ``x = log(margin + softening)``: P(best place right | in the map) and
