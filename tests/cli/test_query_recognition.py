@@ -2,7 +2,10 @@
 
 import json
 
+import pytest
+
 from tests.command import refused, vpr
+from vpr_aesvc import Describer, PlaceMap, Recognizer, RunFollower, open_input
 
 
 def lines(*words):
@@ -12,7 +15,7 @@ def lines(*words):
 
 
 def test_matches_are_accepted_or_not_with_a_reason(drawn, drawn_map):
-    plain, _ = lines(drawn_map, drawn)
+    plain, _ = lines(drawn_map, drawn / "images" / "evening")  # without the table, nothing tells stamps and poses
     assert all(set(line) == {"query", "matches"} for line in plain)
     found, said = lines(drawn_map, drawn, "--sequence", "--geometry", "--false-positive-rate", "0.05")
     assert len(found) == 12 and "accepted at a false-positive rate of 0.05" in said and "R@1" in said
@@ -21,7 +24,21 @@ def test_matches_are_accepted_or_not_with_a_reason(drawn, drawn_map):
         assert line["why"].startswith("accepted" if line["accepted"] else "not accepted")
     assert any(line["accepted"] for line in found)
     table = vpr("query", drawn_map, drawn, "--false-positive-rate", "0.1")
-    assert "probability" in table.stdout
+    assert "accepted" in table.stdout and "why" in table.stdout
+
+
+def test_a_set_with_stamps_and_poses_is_followed_with_its_odometry(drawn, drawn_map):
+    followed, said = lines(drawn_map, drawn)
+    assert "of 12 accepted at a false-positive rate of 0.01" in said
+    assert all(line["stamp"] is not None and line["covariance"] for line in followed)
+    source = open_input(drawn).split("query")
+    assert source.is_run and not source.is_recording
+    with PlaceMap.open(drawn_map) as place_map:
+        follower = RunFollower(Recognizer(place_map, Describer.open(place_map.model_path)))
+        for line, frame in zip(followed, source, strict=True):
+            result = follower.recognize(frame)
+            assert line["matches"][0]["place"] == result.best.place.id and line["accepted"] == result.accepted
+            assert line["lost"] == pytest.approx(result.lost, abs=1e-4)  # differs without the odometry
 
 
 def test_what_cannot_be_asked_for(drawn, drawn_map):
