@@ -1,17 +1,18 @@
-"""What each part of recognition adds, what it costs, and where it does not help.
+"""What each stage of recognition adds, what it costs, and where it does not help.
 
     python benchmarks/recognition.py INPUT -m MODEL [--size 64] [--seconds] [--half-of COLUMN] [--outside INPUT] [--rate 0.01 0.05] [--json FILE]
 
-A map of the database frames is asked for the query frames, sequence by sequence in the order of their index, by the `Recognizer` with
-none, some and all of its parts, as `vpr bench` does, and here at any size, from a part of the map, and with frames from outside it.
-`similarity` accepts every best match. `best gained` and `best lost` are the queries whose best place is right only with, or only without,
-the parts: there they do not help. `recall` is the part of the queries with a right place whose accepted match is right; `outside` the part of
-the frames that are not in the map whose match is accepted: of INPUT's queries in the other half of the values of COLUMN, and of all frames of
-another INPUT. `wrong at recall` is how many wrong matches are accepted where a recall is first reached, from the surest match down: the
-similarity where there is nothing else, then the false-positive rate. `ECE` is the expected calibration error of the probability of the
-best match. Milliseconds are those of recognition, without describing the frame. Nothing is fitted on a query.
+The `Recognizer` looks up the query frames in a map of the database frames, sequence by sequence in the order of their index, with none,
+some and all of its stages. `vpr bench` does the same; this program also takes a descriptor size, a part of the map, and frames from outside it.
 
-The parts in detail: recognition_probability.py, recognition_sequence.py, recognition_geometry.py.
+`similarity` accepts every best match. `best gained` and `best lost` are the queries whose best place is right only with, or only without, the
+stage. `recall` is the part of the queries with a right place whose accepted match is right. `outside` is the part of the frames from outside
+the map whose match is accepted: the queries of INPUT in the other half of the values of COLUMN, and all frames of another INPUT.
+`wrong at recall` is the number of wrong matches accepted when a recall is first reached, most certain match first: by similarity if there is
+nothing else, then by false-positive rate. `ECE` is the expected calibration error of the probability of the best match. Milliseconds do not
+include the description of the frame. Nothing is fitted to a query.
+
+The stages in detail: recognition_probability.py, recognition_sequence.py, recognition_geometry.py.
 """
 
 from __future__ import annotations
@@ -27,12 +28,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.backbones.given import read_embeddings
-from vpr_aesvc.datasets import open_input
 from vpr_aesvc.datasets.positives import Positives, positives
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.evaluation.recognition_ablation import AblationVariant, Answers, ask, forms, in_order, write_map
-from vpr_aesvc.evaluation.recognition_measures import accepted_matches, measure_part
-from vpr_aesvc.evaluation.results import PartResult
+from vpr_aesvc.evaluation.recognition_ablation import (
+    AblationVariant,
+    VariantAnswers,
+    accepted_matches,
+    recording_order,
+    run_variant,
+    score_variant,
+    variants,
+    write_map,
+)
+from vpr_aesvc.evaluation.results import VariantResult
+from vpr_aesvc.inputs import open_input
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
@@ -40,7 +49,7 @@ from vpr_aesvc.types import Frame
 
 @dataclass(frozen=True)
 class Part:
-    """Frames in the order in which they are asked about, and their descriptors float32 [n, d]."""
+    """Frames in the order in which they are recognized, and their descriptors float32 [n, d]."""
 
     frames: list[Frame]
     descriptors: NDArray[np.float32]
@@ -49,14 +58,14 @@ class Part:
     def of(cls, frames: list[Frame], describer: Describer) -> Part:
         if not frames:
             return cls([], np.empty((0, describer.dim), np.float32))
-        order = in_order(frames)
+        order = recording_order(frames)
         rows = np.vstack([part for _, part, _ in describer.describe_frames(frames, [])])
         return cls([frames[at] for at in order], rows[order])
 
 
 @dataclass(frozen=True)
 class Task:
-    """A map's file, the queries with their right rows, and frames from outside."""
+    """The file of a map, the queries with their right rows, and frames from outside the map."""
 
     path: Path
     places: int
@@ -64,7 +73,7 @@ class Task:
     right: Positives
     outside: Part
 
-    def hits(self, answers: Answers) -> NDArray[np.bool_]:
+    def hits(self, answers: VariantAnswers) -> NDArray[np.bool_]:
         return self.right.hits(answers.rows[:, None])[:, 0]
 
 
@@ -75,37 +84,43 @@ def prepare(args: argparse.Namespace, folder: Path) -> tuple[Task, Describer]:
         frame.label: replace(frame, stamp=frame.index if args.seconds else frame.stamp) for frame in inputs.frames
     }
     describer = Describer.open(args.model, given)
-    stored, asked = ([stamped[one.label] for one in inputs.split(name).frames] for name in ("database", "query"))
+    stored, queried = ([stamped[one.label] for one in inputs.split(name).frames] for name in ("database", "query"))
     outside: list[Frame] = []
     if args.half_of:
         mapped = set(sorted({frame.extra[args.half_of] for frame in stored})[args.half :: 2])
-        outside = [frame for frame in asked if frame.extra[args.half_of] not in mapped]
-        stored, asked = ([one for one in part if one.extra[args.half_of] in mapped] for part in (stored, asked))
-    places, queries, elsewhere = (Part.of(part, describer) for part in (stored, asked, outside))
+        outside = [frame for frame in queried if frame.extra[args.half_of] not in mapped]
+        stored, queried = ([one for one in part if one.extra[args.half_of] in mapped] for part in (stored, queried))
+    places, queries, elsewhere = (Part.of(part, describer) for part in (stored, queried, outside))
     if args.outside:
         other = Part.of(list(open_input(args.outside).frames), Describer.open(args.model))
         elsewhere = Part(elsewhere.frames + other.frames, np.vstack([elsewhere.descriptors, other.descriptors]))
     known = positives(queries.frames, places.frames, inputs.tolerance)
     if known is None:
-        raise SystemExit(f"{args.input}: the frames do not say who is near whom")
+        raise SystemExit(
+            f"{args.input}: the frames have no positions, indices or categories, so right places are unknown"
+        )
     path = folder / "benchmark.vprmap"
-    write_map(path, describer, places.frames, places.descriptors, pictures=True)
+    write_map(path, describer, places.frames, places.descriptors, with_images=True)
     return Task(path, len(places.frames), queries, known, elsewhere), describer
 
 
-def answer(task: Task, describer: Describer, form: AblationVariant, size: int | None) -> tuple[Answers, Answers]:
-    """To the queries and to the frames from outside."""
+def answer(
+    task: Task, describer: Describer, form: AblationVariant, size: int | None
+) -> tuple[VariantAnswers, VariantAnswers]:
+    """The answers to the queries, and to the frames from outside the map."""
     settings = RecognizerSettings(size=size)
     with PlaceMap.open(task.path, describer) as place_map:
         queries, outside = (
-            ask(place_map, describer, form, part.frames, part.descriptors, settings)
+            run_variant(place_map, describer, form, part.frames, part.descriptors, settings)
             for part in (task.queries, task.outside)
         )
     return queries, outside
 
 
-def figures(task: Task, part: PartResult, answers: Answers, outside: Answers, rates: list[float]) -> dict[str, Any]:
-    """As they are printed and written; ``at`` by rate."""
+def figures(
+    task: Task, part: VariantResult, answers: VariantAnswers, outside: VariantAnswers, rates: list[float]
+) -> dict[str, Any]:
+    """The printed and written numbers of one stage; ``at`` by rate."""
     hits, known = task.hits(answers), task.right.counts > 0
     found: dict[str, Any] = {
         "R@1": round(part.recall_at_1, 3),
@@ -119,14 +134,14 @@ def figures(task: Task, part: PartResult, answers: Answers, outside: Answers, ra
     }
     for rate in rates if part.reliability is not None else rates[:1]:
         accepted = answers.accepted(rate)
-        seen = accepted_matches(accepted, hits, known)
-        count, first = seen.right + seen.wrong, np.flatnonzero(accepted & hits)
+        counts = accepted_matches(accepted, hits, known)
+        count, first = counts.right + counts.wrong, np.flatnonzero(accepted & hits)
         found["at"][f"{rate:g}" if part.reliability is not None else "any"] = {
             "accepted": count,
-            "right": seen.right,
-            "wrong": seen.wrong,
-            "recall": round(seen.recall, 3),
-            "precision": round(seen.right / count, 3) if count else None,
+            "right": counts.right,
+            "wrong": counts.wrong,
+            "recall": round(counts.recall, 3),
+            "precision": round(counts.right / count, 3) if count else None,
             "outside": round(float(outside.accepted(rate).mean()), 4) if len(outside.rows) else None,
             "first right": int(first[0]) + 1 if len(first) else None,
         }
@@ -138,7 +153,7 @@ def figures(task: Task, part: PartResult, answers: Answers, outside: Answers, ra
     return found
 
 
-def words(line: dict[str, Any]) -> str:
+def format_line(line: dict[str, Any]) -> str:
     return ", ".join(f"{key} {value}" for key, value in line.items() if value is not None)
 
 
@@ -146,14 +161,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("input", type=Path)
     parser.add_argument("-m", "--model", type=Path, required=True)
-    parser.add_argument("--embeddings", type=Path, help="of INPUT, computed elsewhere")
+    parser.add_argument("--embeddings", type=Path, help="embeddings of INPUT, computed elsewhere")
     parser.add_argument("--size", type=int, help="of the descriptors; by default the full size")
-    parser.add_argument("--seconds", action="store_true", help="the index of a frame counts seconds: it is its stamp")
-    parser.add_argument("--half-of", help="a column; the map holds every other of its values")
+    parser.add_argument("--seconds", action="store_true", help="use the index of a frame as its stamp, in seconds")
+    parser.add_argument("--half-of", help="a column; the map holds every second of its values")
     parser.add_argument("--half", type=int, default=0, choices=(0, 1), help="which half")
     parser.add_argument("--outside", type=Path, help="an input whose frames are not in the map")
-    parser.add_argument("--rate", type=float, nargs="+", default=[0.01, 0.05], help="false-positive rates asked for")
-    parser.add_argument("--json", type=Path, help="the figures, and the reliability diagram of each part")
+    parser.add_argument("--rate", type=float, nargs="+", default=[0.01, 0.05], help="requested false-positive rates")
+    parser.add_argument("--json", type=Path, help="write the numbers, and the reliability diagram of each stage")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         task, describer = prepare(args, Path(folder))
@@ -164,18 +179,19 @@ def main() -> None:
         known = task.right.counts > 0
         before: NDArray[np.bool_] | None = None
         results: dict[str, dict[str, Any]] = {}
-        for form in forms(sequence=True, geometry=True):
+        for form in variants(sequence=True, geometry=True):
             answers, outside = answer(task, describer, form, args.size)
             hits = task.hits(answers)
             before = hits if before is None else before
-            part = measure_part(form.name, answers, hits, known, before, min(args.rate))
+            part = score_variant(form.name, answers, hits, known, before, min(args.rate))
             line = results[form.name] = figures(task, part, answers, outside, args.rate)
             print(
-                f"{form.name:14}", words({key: line[key] for key in ("R@1", "best gained", "best lost", "ECE", "ms")})
+                f"{form.name:14}",
+                format_line({key: line[key] for key in ("R@1", "best gained", "best lost", "ECE", "ms")}),
             )
-            for rate, seen in line["at"].items():
-                print(f"   at rate {rate:5}", words(seen))
-            print("   wrong at recall", words(line["wrong at recall"]), flush=True)
+            for rate, counts in line["at"].items():
+                print(f"   at rate {rate:5}", format_line(counts))
+            print("   wrong at recall", format_line(line["wrong at recall"]), flush=True)
     if args.json:
         args.json.write_text(json.dumps({"size": size, "parts": results}, indent=1) + "\n")
 
