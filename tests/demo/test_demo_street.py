@@ -1,6 +1,7 @@
-"""The synthetic route: its table, its pictures, and that two traverses of one street can be told from two streets."""
+"""The drawn street: its table, its images, its geometry, and that a query resembles its place more than others."""
 
 import csv
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -8,8 +9,9 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.demo import COLUMNS, SPACING, draw_route
-from vpr_aesvc.demo.render import Air, Camera, Surface, Texture, World, render
-from vpr_aesvc.demo.town import HALF_WIDTH, plan
+from vpr_aesvc.demo.render import Camera, Surface, Texture, World, render
+from vpr_aesvc.demo.scene import Fixed
+from vpr_aesvc.demo.street import HALF_WIDTH, Street
 
 PLACES, QUERIES = 24, 8
 
@@ -30,10 +32,11 @@ def route(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def short(tmp_path_factory) -> tuple[Path, list[tuple[int, int]]]:
-    """The table of a route drawn into a folder that was there, empty, and what `progress` was told meanwhile."""
-    told: list[tuple[int, int]] = []
+    """The table of a route drawn into an existing empty folder, and the calls of `progress`."""
+    progress_calls: list[tuple[int, int]] = []
     out = tmp_path_factory.mktemp("short")
-    return draw_route(out, places=10, queries=1, seed=5, progress=lambda done, total: told.append((done, total))), told
+    table = draw_route(out, places=10, queries=1, seed=5, progress=lambda *call: progress_calls.append(call))
+    return table, progress_calls
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +66,9 @@ def test_table_has_the_columns_and_a_row_per_frame(route, rows, database, querie
 
 def test_images_are_where_the_table_says_and_nowhere_else(route, rows):
     for row in rows:
-        picture = cv2.imread(str(route.parent / row["path"]))
-        assert picture is not None and picture.shape == (240, 320, 3)
-        assert picture.std() > 20  # neither blank nor black
+        image = cv2.imread(str(route.parent / row["path"]))
+        assert image is not None and image.shape == (240, 320, 3)
+        assert image.std() > 20  # neither blank nor black
     assert len(list(route.parent.rglob("*.jpg"))) == len(rows)
     assert [path.name for path in route.parent.parent.iterdir()] == [route.parent.name]  # no draft is left behind
 
@@ -82,8 +85,8 @@ def test_poses_are_evenly_spaced_and_headings_point_along_the_way(database):
 
 
 def test_both_traverses_cover_the_route(database, queries):
-    mapped, asked = column(database, "easting", "northing"), column(queries, "easting", "northing")
-    apart = np.linalg.norm(asked[:, None] - mapped[None], axis=2)
+    place_xy, query_xy = column(database, "easting", "northing"), column(queries, "easting", "northing")
+    apart = np.linalg.norm(query_xy[:, None] - place_xy[None], axis=2)
     assert apart.min(axis=1).max() < 2.5  # every query has a place
     assert apart.min(axis=0).max() < 0.6 * PLACES * SPACING / QUERIES + 2.5  # every stretch has a query
     assert column(queries, "stamp").min() > column(database, "stamp").max()
@@ -99,7 +102,7 @@ def test_same_seed_same_pixels_other_seed_other_pixels(short, route, tmp_path):
 
 
 def test_query_resembles_its_place_more_than_others(route, database, queries):
-    """Of two pictures of one place the contours fall on each other, whatever the light; of two places they do not."""
+    """Of two images of one place the contours fall on each other, whatever the light; of two places they do not."""
 
     def contours(row: dict[str, str]) -> np.ndarray:
         gray = cv2.imread(str(route.parent / row["path"]), cv2.IMREAD_GRAYSCALE)
@@ -108,11 +111,11 @@ def test_query_resembles_its_place_more_than_others(route, database, queries):
         edges = cv2.GaussianBlur(edges, (0, 0), 1.5)[:45].ravel()  # the road, below, looks alike everywhere
         return (edges - edges.mean()) / edges.std()
 
-    mapped, asked = (column(split, "easting", "northing") for split in (database, queries))
+    place_xy, query_xy = (column(split, "easting", "northing") for split in (database, queries))
     alike = np.array([contours(q) for q in queries]) @ np.array([contours(d) for d in database]).T / (80 * 45)
-    apart = np.linalg.norm(asked[:, None] - mapped[None], axis=2)
-    here, elsewhere = alike[apart < 2.5].mean(), alike[apart > 10].mean()
-    assert here > elsewhere + 0.1
+    apart = np.linalg.norm(query_xy[:, None] - place_xy[None], axis=2)
+    same_place, other_places = alike[apart < 2.5].mean(), alike[apart > 10].mean()
+    assert same_place > other_places + 0.1
 
 
 def test_progress_counts_every_frame(short):
@@ -153,29 +156,62 @@ def test_interrupted_drawing_leaves_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_evening_light_is_warmer_than_morning_light(route, database, queries):
+    def red_over_blue(rows: list[dict[str, str]]) -> float:
+        blue, _, red = np.mean([cv2.imread(str(route.parent / row["path"])).mean((0, 1)) for row in rows], axis=0)
+        return red / blue
+
+    assert red_over_blue(queries) > red_over_blue(database) + 0.1
+
+
 @pytest.mark.parametrize("seed", range(12))
-def test_streets_are_lined_without_holes_or_overlaps(seed):
-    town = plan(400, seed)
-    assert sum(leg.length for leg in town.legs[:-1]) >= 400
-    assert max(abs(leg.turn_after) for leg in town.legs) <= np.deg2rad(90.001)
-    for index, leg in enumerate(town.legs):
-        for side in (1, -1):
-            begin, end = leg.extent(side * HALF_WIDTH)
-            plots = [plot for plot in town.plots if (plot.leg, plot.side) == (index, side)]
-            edges = [begin, *(plot.start + plot.width for plot in plots)]
-            assert np.allclose([plot.start for plot in plots], edges[:-1])
-            assert abs(edges[-1] - end) < 0.6
+def test_a_street_never_meets_itself(seed):
+    street = Street.plan(400, np.random.default_rng(seed))
+    along = np.arange(0, street.length, 2.0)
+    points = street.point(along)
+    assert np.abs(np.linalg.norm(np.diff(points, axis=0), axis=1) - 2).max() < 0.02
+    apart = np.linalg.norm(points[:, None] - points[None], axis=2)
+    assert apart[np.abs(along[:, None] - along[None]) > 60].min() > 2 * HALF_WIDTH
+    assert np.ptp(street.heading) > np.deg2rad(70)  # and it has bends
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_house_fronts_line_the_street_on_both_sides(seed):
+    rng = np.random.default_rng(seed)
+    street = Street.plan(150, rng)
+    fronts = [t for t in Fixed(street, rng).things if t.glow is not None and not t.billboard]
+    middle = street.point(np.arange(0, street.length, 0.25))
+    for ends in (np.array([f.corner for f in fronts]), np.array([f.corner + f.across for f in fronts])):
+        away = np.linalg.norm(ends[:, None, :2] - middle[None, :, :2], axis=2)
+        assert np.abs(away.min(1) - HALF_WIDTH).max() < 0.1
+    for one, other in pairwise(fronts):  # neighbors share an edge, or a garden or the street lies between them
+        edges = [np.array([f.corner, f.corner + f.across])[:, :2] for f in (one, other)]
+        gap = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2).min()
+        assert gap < 1e-6 or gap > 4
+    lengths = sum(float(np.linalg.norm(f.across)) for f in fronts)
+    assert lengths > 0.6 * 2 * street.length  # the rest are gardens
 
 
 def test_renderer_puts_points_where_a_pinhole_camera_sees_them():
     """A red square meter 10 m ahead, 1 m to the left and level with the camera."""
-    red = Texture(np.full((8, 8, 3), (255, 0, 0), np.uint8))
+    red, black = (np.full((8, 8, 3), color, np.uint8) for color in ((255, 0, 0), (0, 0, 0)))
     square = Surface(red, np.array([10.0, 1.5, 1.7]), np.array([0.0, -1.0, 0.0]), np.array([0.0, 0.0, -1.0]))
-    clear = Air(haze_color=(0, 0, 0), haze_distance=1e9, shadow=(1, 1, 1))
-    camera = Camera(np.array([0.0, 0.0, 1.2]), heading=0.0)
-    picture = render(World(surfaces=[square]), camera, np.zeros((32, 64, 3), np.uint8), clear)
-    rows, columns = np.nonzero(picture[:, :, 0] > 127)
+    ground = Surface(black, np.array([0.0, 9.0, 0.0]), np.array([9.0, 0.0, 0.0]), np.array([0.0, -9.0, 0.0]))
+    sky = np.zeros((32, 64, 3), np.uint8)
+    world = World(sky, (0, 0, 0), 1e9, ground=[(ground, Texture(black))], things=[(square, Texture(red))])
+    image = render(world, Camera(np.array([0.0, 0.0, 1.2]), heading=0.0))
+    rows, columns = np.nonzero(image[:, :, 0] > 127)
     focal = 160 / np.tan(np.deg2rad(37.5))
     assert abs(columns.mean() + 0.5 - (160 - focal * 0.1)) < 0.6
     assert abs(rows.mean() + 0.5 - 120) < 0.6
     assert abs(np.ptp(columns) + 1 - focal * 0.1) < 1.6
+
+
+def test_nearer_surfaces_hide_farther_ones_whatever_their_order():
+    near, far = (np.full((8, 8, 3), color, np.uint8) for color in ((255, 0, 0), (0, 255, 0)))
+    across, down = np.array([0.0, -4.0, 0.0]), np.array([0.0, 0.0, -4.0])
+    things = [(Surface(p, np.array([x, 2.0, 3.0]), across, down), Texture(p)) for p, x in ((near, 6.0), (far, 8.0))]
+    for order in (things, things[::-1]):
+        world = World(np.zeros((32, 64, 3), np.uint8), (0, 0, 0), 1e9, ground=order[:1], things=order[1:])
+        image = render(world, Camera(np.array([0.0, 0.0, 1.2]), heading=0.0))
+        assert image[120, 160].tolist() == [255, 0, 0]

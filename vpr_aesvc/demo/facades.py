@@ -1,218 +1,212 @@
-"""Paints the fronts of houses: walls, windows, doors, shops, as flat pictures in daylight without sun or shade.
+"""Paints house fronts: walls, windows, doors, shops, as flat images in even light.
 
-What glows at dusk (lit windows, shop windows) is painted on a second picture, so that any sun can light the same front.
+What shines at dusk (lit rooms, shop windows) is painted on a second image, so that one front serves any light.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
+import cv2
 import numpy as np
 
-from vpr_aesvc.demo.easel import SIGN_COLORS, Color, Easel, bills_and_graffiti, pick, wall
-from vpr_aesvc.demo.houses import STYLES, House, Style
+SCALE = 40  # pixels per meter
+Color = tuple[int, int, int]
+
+SIGN_COLORS = (
+    *((150, 30, 36), (22, 74, 60), (28, 52, 104), (212, 160, 40), (40, 40, 44)),
+    *((118, 54, 96), (30, 116, 136), (226, 222, 210), (196, 88, 34), (96, 128, 60)),
+)
+_SHUTTERS = ((62, 98, 82), (84, 92, 118), (122, 64, 52), (70, 110, 130))
+_BLINDS = ((214, 208, 196), (196, 176, 150), (168, 186, 190), (204, 190, 200))
+_LAMPLIGHT = ((255, 206, 128), (255, 190, 104), (248, 222, 170), (220, 226, 230))
+_SHOPS = ("BAKERY", "BARBER", "BOOKS", "CAFE", "CYCLES", "FLORIST", "HOTEL", "MUSIC", "PHARMACY", "SHOES")
+
+# Height and width of a stone or board in pixels, how much stones differ in tone, tone of the joints.
+_WALLS = {
+    "brick": (4, 10, 0.10, 1.15),
+    "ashlar": (18, 36, 0.035, 0.78),
+    "panels": (120, 128, 0.02, 0.72),
+    "boards": (8, 4000, 0.03, 0.74),
+    "plaster": (4000, 4000, 0.0, 1.0),
+}
 
 
-@dataclass
+@dataclass(frozen=True)
+class Style:
+    """What the houses of one builder have in common. Lengths in meters; `bars`: glazing bars of a window, across and up."""
+
+    wall: str
+    colors: tuple[Color, ...]
+    trim: Color
+    window: tuple[float, float]
+    bay: float
+    storey: float
+    bars: tuple[int, int]
+    roof: Color | None  # None: flat
+    shutters: bool = False
+
+
+_RED, _YELLOW = ((152, 84, 66), (140, 72, 58), (164, 98, 76)), ((188, 164, 124), (176, 150, 112), (164, 142, 116))
+_WARM, _COOL = ((230, 198, 142), (222, 172, 128), (206, 146, 112)), ((204, 212, 214), (172, 194, 204), (190, 206, 184))
+_STONE, _GRAY = ((208, 198, 178), (196, 184, 162)), ((172, 170, 164), (156, 158, 160), (190, 182, 170))
+_WOOD = ((126, 152, 172), (156, 170, 140), (226, 222, 212), (186, 120, 96))
+_SLATE, _TILES = (92, 98, 110), (186, 104, 74)
+STYLES = (
+    Style("brick", _RED, (228, 222, 208), (1.05, 1.75), 2.5, 3.1, (1, 1), _SLATE),
+    Style("brick", _YELLOW, (236, 232, 222), (1.0, 1.8), 2.3, 3.2, (1, 2), None),
+    Style("plaster", _WARM, (240, 230, 212), (1.0, 1.9), 2.7, 3.3, (1, 2), _TILES, shutters=True),
+    Style("plaster", _COOL, (246, 246, 242), (1.3, 1.5), 2.9, 3.0, (2, 0), _SLATE),
+    Style("ashlar", _STONE, (222, 214, 198), (1.15, 2.2), 2.8, 3.8, (1, 1), None),
+    Style("panels", _GRAY, (96, 98, 102), (2.8, 1.5), 3.2, 3.0, (2, 0), None),
+    Style("boards", _WOOD, (246, 244, 238), (1.1, 1.4), 2.6, 2.9, (2, 0), _SLATE),
+)
+
+
+def pick(rng: np.random.Generator, options: Sequence[Any]) -> Any:
+    return options[int(rng.integers(len(options)))]
+
+
+def cloud_noise(rng: np.random.Generator, height: int, width: int, cells: int) -> np.ndarray:
+    """Smooth noise in 0..1 [height, width], about `cells` blobs along the longer side."""
+    step = max(height, width) / cells
+    small = rng.random((int(height / step) + 2, int(width / step) + 2), np.float32)
+    return np.clip(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), 0, 1)
+
+
+def paint_wall(rng: np.random.Generator, kind: str, color: Color, width: float, height: float) -> np.ndarray:
+    """A plain wall of a material, uint8 [height, width, 3]."""
+    h, w = max(2, round(height * SCALE)), max(2, round(width * SCALE))
+    rows, columns = np.arange(h)[:, None], np.arange(w)[None]
+    high, wide, spread, joint = _WALLS[kind]
+    across = columns + rows // high % 2 * (wide // 2)
+    stones = rng.normal(1, spread, (h // high + 1, w // wide + 2)).astype(np.float32)
+    tone = 0.92 + 0.16 * cloud_noise(rng, h, w, 5) + 0.018 * rng.standard_normal((h, w), np.float32)
+    tone *= stones[rows // high, across // wide]
+    tone[(rows % high == high - 1) | (across % wide == wide - 1)] *= joint
+    tone *= 1 - 0.10 * cloud_noise(rng, 8, w, max(4, w // 16))[:1]  # streaks of rain
+    tone *= 1 - 0.22 * np.exp((rows - h) / (0.5 * SCALE))  # the dirty foot of the wall
+    return np.clip(tone[:, :, None] * np.array(color, np.float32), 0, 255).astype(np.uint8)
+
+
 class Front:
-    """A painted front, and what sticks out of it: (kind, x, z, width, height, color), meters from the lower left."""
+    """A painted house front. Coordinates in meters: x from the left edge, z up from the ground.
 
-    pixels: np.ndarray
-    glow: np.ndarray
-    extras: list[tuple[str, float, float, float, float, Color]] = field(default_factory=list)
+    `glow` holds what shines at dusk, black elsewhere.
+    """
 
+    def __init__(self, rng: np.random.Generator, style: Style, storeys: int, color: Color, shop: bool, width: float):
+        self.style, self.color, self.width, self.storeys, self.rng = style, color, width, storeys, rng
+        self.height = style.storey * storeys + 0.9
+        self.sign, self.shutter = pick(rng, SIGN_COLORS), pick(rng, _SHUTTERS)
+        self.pixels = paint_wall(rng, style.wall, color, width, self.height)
+        self.glow = np.zeros_like(self.pixels)
+        self._upper_storeys()
+        self._shop() if shop else self._ground_floor()
 
-def paint_front(house: House) -> Front:
-    """The front of a house, and what sticks out of it."""
-    style, rng = STYLES[house.style], np.random.default_rng(house.seed)
-    easel = Easel(
-        wall(rng, style.wall, house.color, house.width, house.height), rng, np.random.default_rng(house.seed + 1)
-    )
-    front = Front(easel.pixels, easel.glow)
-    if style.wall == "curtain":
-        _curtain_wall(easel, house, style)
-    else:
-        _upper_storeys(easel, house, style, front)
-    {"shop": _shop, "doors": _doors, "garage": _garage, "lobby": _lobby}[house.ground](easel, house, style, front)
-    if house.ground == "garage":
-        bills_and_graffiti(easel.pixels, rng)
-    return front
+    def area(self, x: float, z: float, w: float, h: float, glow: bool = False) -> np.ndarray:
+        rows, columns = self.pixels.shape[:2]
+        left, right = (min(max(round(v * SCALE), 0), columns) for v in (x, x + w))
+        top, bottom = (min(max(rows - round(v * SCALE), 0), rows) for v in (z + h, z))
+        return (self.glow if glow else self.pixels)[top:bottom, left:right]
 
+    def fill(self, x: float, z: float, w: float, h: float, color: Iterable[float], tone: float = 1.0) -> None:
+        self.area(x, z, w, h)[:] = [min(255, int(c * tone)) for c in color]
+        self.area(x, z, w, h, glow=True)[:] = 0
 
-def _upper_storeys(easel: Easel, house: House, style: Style, front: Front) -> None:
-    trim, wide, high = style.trim, *style.window_size
-    bays = max(1, int(house.width / style.bay))
-    pitch = house.width / bays
-    easel.shade(0, 0, 0.1, house.height, 0.8)
-    easel.shade(house.width - 0.1, 0, 0.1, house.height, 0.8)
-    if style.wall in ("plaster", "ashlar"):
-        for edge in (0.0, house.width - 0.45):
-            easel.fill(edge, 0, 0.45, house.height, [0.5 * (a + b) for a, b in zip(trim, house.color, strict=True)])
-    for storey in range(1, house.storeys):
-        z = storey * style.storey + 0.75
-        if style.window != "ribbon" and (storey == 1 or style.wall == "ashlar"):
-            easel.ledge(0, storey * style.storey + 0.1, house.width, 0.22, trim)
-        low = min(wide, pitch - 0.5)
-        for bay in range(bays):
-            x = pitch * (bay + 0.5) - low / 2
-            _window(
-                easel,
-                style,
-                house,
-                x,
-                z if style.window != "french" else z - 0.3,
-                low,
-                high * (0.88 if storey == house.storeys - 1 else 1.0),
-            )
-            if house.balconies and style.window in ("french", "pediment") and (bay + storey) % 2 == 0:
-                front.extras.append(("balcony", x - 0.35, storey * style.storey + 0.35, low + 0.7, 1.0, (44, 46, 50)))
-    easel.ledge(0, house.height - 0.55, house.width, 0.4, trim)
-    if style.roof == "flat":
-        easel.fill(0, house.height - 0.1, house.width, 0.1, [c * 0.8 for c in trim])
+    def shade(self, x: float, z: float, w: float, h: float, gain: float) -> None:
+        area = self.area(x, z, w, h)
+        area[:] = area * np.float32(gain)
 
+    def ledge(self, x: float, z: float, w: float, h: float) -> None:
+        """A molding: light above, dark below, its shadow on the wall."""
+        self.shade(x, z - 0.14, w, 0.14, 0.66)
+        for low, high, tone in ((0.0, h, 1.0), (h - 0.05, 0.05, 1.1), (0.0, 0.05, 0.8)):
+            self.fill(x, z + low, w, high, self.style.trim, tone)
 
-def _window(easel: Easel, style: Style, house: House, x: float, z: float, w: float, h: float) -> None:
-    trim, kind = style.trim, style.window
-    if kind == "ribbon":
-        easel.fill(x - 0.3, z - 0.1, w + 0.6, h + 0.2, [c * 0.6 for c in trim])
-        for i in range(3):
-            easel.pane(x + i * w / 3 + 0.04, z, w / 3 - 0.08, h, 0.12)
-        return
-    easel.fill(x - 0.14, z - 0.05, w + 0.28, h + 0.2, trim)
-    if kind == "pediment":
-        easel.ledge(x - 0.3, z + h + 0.22, w + 0.6, 0.14, trim)
-        easel.polygon([(x - 0.3, z + h + 0.36), (x + w + 0.3, z + h + 0.36), (x + w / 2, z + h + 0.75)], trim)
-    if kind == "arched":
-        easel.polygon(
-            [
-                (x - 0.14 + (w + 0.28) * (0.5 - 0.5 * np.cos(t)), z + h + 0.12 + 0.4 * np.sin(t))
-                for t in np.linspace(0, np.pi, 14)
-            ],
-            trim,
-        )
-    easel.pane(x, z, w, h, 0.14)
-    frame = (238, 236, 230) if sum(house.color) < 640 else (110, 90, 74)
-    bars = {"sash": (1, 1), "arched": (1, 1), "casement": (2, 0), "french": (1, 2), "pediment": (1, 1), "mill": (3, 3)}[
-        kind
-    ]
-    if kind == "mill":
-        frame = (70, 78, 76)
-    for i in range(1, bars[0] + 1):
-        easel.fill(x + w * i / (bars[0] + 1) - 0.025, z, 0.05, h, frame)
-    for i in range(1, bars[1] + 1):
-        easel.fill(x, z + h * i / (bars[1] + 1) - 0.03, w, 0.06, frame)
-    for fx, fz, fw, fh in ((x, z, w, 0.06), (x, z + h - 0.06, w, 0.06), (x, z, 0.06, h), (x + w - 0.06, z, 0.06, h)):
-        easel.fill(fx, fz, fw, fh, frame)
-    easel.ledge(x - 0.2, z - 0.14, w + 0.4, 0.12, trim)
-    if house.shutter:
-        for side in (x - w * 0.5 - 0.06, x + w + 0.06):
-            easel.fill(side, z, w * 0.5, h, house.shutter)
-            slats = easel.area(side + 0.06, z + 0.08, w * 0.5 - 0.12, h - 0.16)
-            slats[::3] = np.clip(slats[::3] * 0.72, 0, 255)
+    def pane(self, x: float, z: float, w: float, h: float, lit: float, blinds: bool = True) -> None:
+        """Glass: sky above, a dark room below, perhaps a blind; at dusk a lamp with probability `lit`."""
+        area, rng = self.area(x, z, w, h), self.rng
+        mirror = np.linspace(1, 0, len(area), dtype=np.float32)[:, None, None] * rng.uniform(0.2, 0.8)
+        area[:] = np.array((38, 44, 50)) * (1 - mirror) + np.array((150, 176, 196)) * mirror
+        if blinds and rng.random() < 0.5:
+            drop = h * rng.uniform(0.3, 1)
+            self.fill(x, z + h - drop, w, drop, pick(rng, _BLINDS), 0.8)
+        self.shade(x, z + h - 0.12, w, 0.12, 0.5)
+        if rng.random() < lit:
+            glow = self.area(x, z, w, h, glow=True)
+            down, across = (np.sin(np.linspace(0.5, 2.6, n, dtype=np.float32)) for n in glow.shape[:2])
+            lamp = np.array(pick(rng, _LAMPLIGHT), np.float32) * rng.uniform(0.65, 1)
+            glow[:] = lamp * (0.5 + 0.5 * down[:, None, None] * across[None, :, None])
 
+    def _upper_storeys(self) -> None:
+        if self.style.wall != "panels":
+            self.ledge(0, self.style.storey + 0.1, self.width, 0.22)
+        for storey in range(1, self.storeys):
+            for x, w in self._bays():
+                self._window(x, storey * self.style.storey + 0.75, w, self.style.window[1])
+        self.ledge(0, self.height - 0.45, self.width, 0.4)
 
-def _curtain_wall(easel: Easel, house: House, style: Style) -> None:
-    bays = max(2, int(house.width / style.bay))
-    for storey in range(house.storeys):
-        for bay in range(bays):
-            easel.pane(
-                bay * house.width / bays,
-                storey * style.storey + 1.0,
-                house.width / bays,
-                style.storey - 0.9,
-                0.1,
-                dark=0.15,
-            )
-        easel.fill(
-            0,
-            storey * style.storey,
-            house.width,
-            1.0,
-            np.array(house.color, np.float32) * easel.rng.uniform(0.85, 1.1),
-        )
-        easel.fill(0, storey * style.storey + 1.0, house.width, 0.07, style.trim)
-    for bay in range(bays + 1):
-        easel.fill(bay * house.width / bays - 0.06, 0, 0.12, house.height, style.trim)
-    easel.fill(0, house.height - 0.7, house.width, 0.7, style.trim)
+    def _bays(self) -> list[tuple[float, float]]:
+        """Left edge and width of each window of a storey."""
+        bays = max(1, int(self.width / self.style.bay))
+        pitch = self.width / bays
+        w = min(self.style.window[0], pitch - 0.3)
+        return [(pitch * (bay + 0.5) - w / 2, w) for bay in range(bays)]
 
+    def _window(self, x: float, z: float, w: float, h: float) -> None:
+        frame = (238, 236, 230) if sum(self.color) < 640 else (110, 90, 74)
+        self.fill(x - 0.14, z - 0.05, w + 0.28, h + 0.2, self.style.trim)
+        self.pane(x, z, w, h, lit=0.2)
+        bars, shelves = self.style.bars
+        for i in range(bars + 2):
+            self.fill(x + w * i / (bars + 1) - 0.03, z, 0.06, h, frame)
+        for i in range(shelves + 2):
+            self.fill(x, z + h * i / (shelves + 1) - 0.03, w, 0.06, frame)
+        self.ledge(x - 0.2, z - 0.14, w + 0.4, 0.12)
+        if self.style.shutters:
+            for side in (x - w * 0.5 - 0.06, x + w + 0.06):
+                self.fill(side, z, w * 0.5, h, self.shutter)
 
-def _door(easel: Easel, x: float, w: float, h: float, color: Color, trim: Color) -> None:
-    easel.fill(x - 0.18, 0, w + 0.36, h + 0.75, trim)
-    easel.fill(x, 0.15, w, h, color)
-    easel.pane(x, h + 0.2, w, 0.4, 0.4)
-    for px in (x + 0.12, x + w / 2 + 0.06):
-        for pz, ph in ((0.35, 0.75), (1.25, 0.8)):
-            easel.fill(px, pz, w / 2 - 0.18, ph, [c * 0.74 for c in color])
-    easel.fill(x + w - 0.14, 1.05, 0.07, 0.14, (206, 176, 90))
-    easel.fill(x - 0.25, 0, w + 0.5, 0.16, (170, 166, 158))
-    easel.ledge(x - 0.3, h + 0.8, w + 0.6, 0.16, trim)
+    def _ground_floor(self) -> None:
+        bays, color = self._bays(), pick(self.rng, SIGN_COLORS)
+        x, w = bays.pop(int(self.rng.integers(len(bays))))
+        for window in bays:
+            self._window(window[0], 0.95, window[1], min(self.style.window[1], 1.6))
+        x += w / 2 - 0.5
+        self.fill(x - 0.18, 0, 1.36, 2.85, self.style.trim)
+        self.fill(x, 0.15, 1.0, 2.1, color)
+        self.pane(x, 2.3, 1.0, 0.4, lit=0.5, blinds=False)
+        for px, pz in ((0.12, 0.35), (0.56, 0.35), (0.12, 1.25), (0.56, 1.25)):
+            self.fill(x + px, pz, 0.32, 0.75, color, 0.74)
+        self.fill(x + 0.86, 1.05, 0.07, 0.14, (206, 176, 90))
+        self.fill(x - 0.25, 0, 1.5, 0.16, (170, 166, 158))
+        self.ledge(x - 0.3, 2.9, 1.6, 0.16)
 
+    def _shop(self) -> None:
+        rng, width, top = self.rng, self.width, min(self.style.storey, 3.3)
+        self.fill(0.15, 0, width - 0.3, top, self.sign, 0.75)
+        entrance = width * rng.uniform(0.3, 0.6)
+        for x, w in ((0.4, entrance - 0.5), (entrance + 1.2, width - entrance - 1.6)):
+            self._display(x, 0.55, w, top - 1.45)
+        self.pane(entrance + 0.1, 0.1, 0.9, 2.1, lit=0.5, blinds=False)
+        self.fill(entrance + 0.5, 0.1, 0.06, 2.1, self.sign)
+        self.fill(0.1, top - 0.75, width - 0.2, 0.75, self.sign)
+        board, name, font = self.area(0.1, top - 0.75, width - 0.2, 0.75), pick(rng, _SHOPS), cv2.FONT_HERSHEY_DUPLEX
+        (wide, high), _ = cv2.getTextSize(name, font, 0.7, 2)
+        at = (board.shape[1] - wide) // 2, (board.shape[0] + high) // 2
+        lettering = (246, 236, 206) if sum(self.sign) < 420 else (40, 36, 40)
+        cv2.putText(board, name, at, font, 0.7, lettering, 2, cv2.LINE_AA)
+        self.ledge(0.05, top - 0.04, width - 0.1, 0.16)
 
-def _doors(easel: Easel, house: House, style: Style, front: Front) -> None:
-    bays = max(1, int(house.width / style.bay))
-    pitch = house.width / bays
-    with_door = int(easel.rng.integers(bays))
-    for bay in range(bays):
-        middle = pitch * (bay + 0.5)
-        if bay == with_door:
-            _door(easel, middle - 0.5, 1.0, 2.1, house.door, style.trim)
-        else:
-            w = min(style.window_size[0], pitch - 0.5)
-            _window(easel, style, house, middle - w / 2, 0.95, w, min(style.window_size[1], 1.6))
-
-
-def _shop(easel: Easel, house: House, style: Style, front: Front) -> None:
-    rng, frame, top = easel.rng, house.sign, min(style.storey, 3.3)
-    lettering = (246, 236, 206) if sum(frame) < 420 else (40, 36, 40)
-    easel.fill(0.15, 0, house.width - 0.3, top, [c * 0.75 for c in frame])
-    entrance = house.width * rng.uniform(0.3, 0.6)
-    for x, w in ((0.4, entrance - 0.5), (entrance + 1.2, house.width - entrance - 1.6)):
-        for part in range(max(1, int(w / 2.2))):
-            step = w / max(1, int(w / 2.2))
-            _display(easel, x + part * step + 0.05, 0.55, step - 0.1, top - 1.45)
-    easel.pane(entrance + 0.1, 0.1, 0.9, 2.1, 0.5, dark=0.4)
-    easel.fill(entrance + 0.5, 0.1, 0.06, 2.1, frame)
-    easel.fill(0.1, top - 0.75, house.width - 0.2, 0.75, frame)
-    easel.text(0.5, top - 0.7, house.width - 1.0, 0.62, house.name, lettering)
-    easel.ledge(0.05, top - 0.04, house.width - 0.1, 0.16, style.trim)
-    if rng.random() < 0.5:
-        front.extras.append(("awning", 0.5, top - 0.8, house.width - 1.0, 0.9, pick(rng, SIGN_COLORS)))
-    if rng.random() < 0.6:
-        front.extras.append(("sign", house.width * rng.uniform(0.1, 0.9), top + 0.25, 0.8, 0.8, frame))
-
-
-def _display(easel: Easel, x: float, z: float, w: float, h: float) -> None:
-    """A shop window with goods in it."""
-    rng = easel.rng
-    easel.pane(x, z, w, h, 0.6, dark=0.6)
-    for _ in range(int(w * 4)):
-        gw, gh = rng.uniform(0.12, 0.4), rng.uniform(0.15, 0.6)
-        gx = x + rng.uniform(0, max(0.05, w - gw))
-        color = rng.integers(50, 230, 3)
-        easel.fill(gx, z, min(gw, x + w - gx), gh, color)
-        if easel.area(gx, z, gw, gh, easel.glow).any():
-            easel.area(gx, z, min(gw, x + w - gx), gh, easel.glow)[:] = np.clip(color * 0.9 + 20, 0, 255)
-
-
-def _garage(easel: Easel, house: House, style: Style, front: Front) -> None:
-    rng = easel.rng
-    w = min(3.4, house.width * 0.4)
-    x = rng.uniform(0.5, house.width - w - 0.5)
-    easel.fill(x - 0.25, 0, w + 0.5, 3.1, (96, 92, 88))
-    shutter = easel.area(x, 0, w, 2.8)
-    color = house.door if sum(house.door) > 200 else (128, 134, 138)
-    shutter[:] = wall(rng, "boards", color, w + 0.1, 2.9)[: shutter.shape[0], : shutter.shape[1]]
-    for left, right in ((0.5, x - 0.5), (x + w + 0.5, house.width - 0.5)):
-        if right - left > 1.8:
-            _window(easel, style, house, left + 0.2, 1.3, right - left - 0.4, 1.7)
-    easel.fill(0, 3.25, house.width, 0.5, [c * 0.6 for c in house.sign])
-    easel.text(0.5, 3.28, house.width - 1, 0.44, house.name + " WORKS", (232, 226, 208))
-
-
-def _lobby(easel: Easel, house: House, style: Style, front: Front) -> None:
-    easel.fill(0, 0, house.width, 3.4, [c * 0.55 for c in house.color])
-    panes = max(2, int(house.width / 2.4))
-    for i in range(panes):
-        easel.pane(0.3 + i * (house.width - 0.6) / panes, 0.2, (house.width - 0.6) / panes - 0.12, 2.7, 0.4, dark=0.4)
-    easel.fill(0, 2.95, house.width, 0.5, house.sign)
-    easel.text(house.width * 0.25, 2.98, house.width * 0.5, 0.44, house.name + " HOUSE", (236, 236, 232))
+    def _display(self, x: float, z: float, w: float, h: float) -> None:
+        """A shop window with goods in it."""
+        self.pane(x, z, w, h, lit=0.6, blinds=False)
+        lit = self.area(x, z, w, h, glow=True).any()
+        for _ in range(int(w * 4)):
+            at, wide, high = x + self.rng.uniform(0, 0.85 * w), *self.rng.uniform((0.12, 0.15), (0.4, 0.6))
+            goods, color = (at, z, min(wide, x + w - at), high), self.rng.integers(50, 230, 3)
+            self.fill(*goods, color)
+            self.area(*goods, glow=True)[:] = (color * 0.9 + 20) * lit
