@@ -129,7 +129,7 @@ def test_an_unknown_encoding(robot):
 
 def test_a_camera_faster_than_the_machine(robot):
     with Driver(robot):
-        fault = only_fault(check(ImageTime(describe=200.0)), "the others dropped")
+        fault = only_fault(check(ImageTime(describe=200.0)), "the others are dropped")
     assert "max_rate" in fault.advice and fault.level == "warning"
 
 
