@@ -202,9 +202,9 @@ def test_a_set_that_is_not_there_says_what_it_wants(tmp_path):
     for name, one in BENCHMARKS.items():
         with pytest.raises(VprError) as error:
             open_dataset(name, tmp_path)
-        assert all(words in str(error.value) for words in (str(tmp_path), *one.wants, one.url or "")), name
+        assert all(words in str(error.value) for words in (str(tmp_path), *one.layouts, one.url or "")), name
     with pytest.raises(
-        VprError, match=r"say where it is, with --data FOLDER\. Pitts30k \(test\) wants datasets/pitts30k"
+        VprError, match=r"say where it is, with --data FOLDER\. Pitts30k \(test\) needs datasets/pitts30k"
     ):
         open_dataset("pitts30k")
     with pytest.raises(VprError, match="no such set; choose one of pitts30k, tokyo247"):
@@ -217,7 +217,7 @@ def test_a_set_that_is_not_there_says_what_it_wants(tmp_path):
 
 def test_another_set_is_refused(tmp_path, real_pitts):
     root = small_struct(tmp_path / "train", "pitts30k_train.mat")
-    with pytest.raises(VprError, match=r"wants pitts30k_test\.mat, found only pitts30k_train\.mat"):
+    with pytest.raises(VprError, match=r"expected pitts30k_test\.mat \(Pitts30k \(test\)\), found only pitts30k_train\.mat"):
         open_dataset("pitts30k", root)
     with pytest.raises(VprError, match="found a train split"):
         open_dataset("pitts30k", small_struct(tmp_path / "which", whichSet="train"))
@@ -227,7 +227,7 @@ def test_another_set_is_refused(tmp_path, real_pitts):
     ):
         open_dataset("tokyo247", tmp_path)
     small_struct(tmp_path / "small").joinpath("datasets/pitts30k_test.mat").rename(tmp_path / "tokyo247.mat")
-    with pytest.raises(VprError, match=r"expected Tokyo 24/7, which lies within .* is at 584826, 4476946"):
+    with pytest.raises(VprError, match=r"expected Tokyo 24/7, which is within .* is at 584826, 4476946"):
         open_dataset("tokyo247", tmp_path)
     count = {"numImages": 10_000.0, "numQueries": 7_416.0}
     names = [f"{n}.jpg" for n in range(10_000)]
@@ -244,7 +244,7 @@ def test_another_set_is_refused(tmp_path, real_pitts):
         ({"qImageFns": None}, "no field qImageFns; found whichSet, dbImageFns"),
         ({"utmDb": np.zeros((3, 2))}, "utmDb must be 2 x 2, one column an image, found 3 x 2"),
         ({"utmDb": "words"}, "utmDb must be numbers"),
-        ({"numImages": 3.0}, "numImages says 3 images, but 2 are listed"),
+        ({"numImages": 3.0}, "numImages is 3, but 2 images are listed"),
         ({"numImages": "many"}, "numImages must be one number"),
         ({"qImageFns": np.array([], object), "utmQ": np.zeros((2, 0)), "numQueries": 0.0}, "numQueries is 0"),
         ({"utmQ": np.array([[np.nan], [0.0]])}, "coordinates of 000/000546_pitch1_yaw1.jpg: a pose must be finite"),

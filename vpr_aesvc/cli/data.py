@@ -39,7 +39,7 @@ def list_command() -> None:
             _short(one.tolerance),
         )
     out.print(table)
-    out.print("next: vpr data check SET --data FOLDER says what a set wants, and what of it is there", markup=False)
+    out.print("next: vpr data check SET --data FOLDER tells what a set needs, and what of it is missing", markup=False)
 
 
 @app.command(name="check")

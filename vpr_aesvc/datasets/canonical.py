@@ -1,9 +1,9 @@
-"""One name and one order for an image, whichever layout a set is in, so that a run on either gives the same results.
+"""One name and one order of the images in both layouts of a set, so that a run on either gives the same results.
 
 The published sets name an image ``000/000829_pitch1_yaw1.jpg``; VPR-datasets-downloader renames it to
 ``@0584825.96@4476945.61@17@T@040.43600@-080.00000@000829@00@@@@@@pitch1_yaw1@.jpg``. Both become ``database/000829_pitch1_yaw1``.
-Coordinates are left as each layout has them: the names cut them to centimeters. On Pitts30k and Tokyo 24/7 this changes none
-of the right answers within 25 m (a test computes it from the published coordinates).
+Coordinates stay as they are in each layout: the names round them to centimeters. On Pitts30k and Tokyo 24/7 this changes no right answer
+within 25 m (a test computes it from the published coordinates).
 """
 
 from __future__ import annotations
@@ -19,8 +19,7 @@ from vpr_aesvc.types import Frame
 
 
 def canonical(frames: FrameSet) -> FrameSet:
-    """Renamed, and in this order: database before queries, then by name in natural order, which is the order of the
-    published lists of Pitts30k."""
+    """Renamed; database before queries, then by name in natural order, which is the order of Pitts30k's published lists."""
     renamed = (replace(frame, label=f"{frame.split}/{canonical_name(frame.label)}") for frame in frames.frames)
     return replace(frames, frames=tuple(sorted(renamed, key=_order)))
 

@@ -1,4 +1,4 @@
-"""The named benchmark sets: what each holds, where it is described, and how to open it, in whatever layout it lies."""
+"""The named benchmark sets: contents, description, and how to open each in its known folder layouts."""
 
 from __future__ import annotations
 
@@ -26,13 +26,12 @@ class Benchmark:
     """A set by name.
 
     Attributes:
-        database: number of database images, or None for a kind of set of the user's own.
-        queries: number of query images, likewise.
-        categories: number of different things shown, where right answers go by category.
-        tolerance: when a database image is a right answer; None where the frames say.
-        url: where it is described and how to get it; None where it is this project's own.
-        wants: the files and folders that are looked for below its root, one line a layout.
-        read: opens it below a root; returns None where nothing of it is there.
+        database, queries: number of images; None for a layout of the user's own data.
+        tolerance: when a database image is a right answer; None if the frames tell.
+        url: its description; None for this project's own layout.
+        layouts: the files and folders that are looked for below the root, one entry for each layout.
+        read: opens it below a root; None if no layout is there.
+        categories: number of categories, if right answers go by category.
     """
 
     name: str
@@ -41,15 +40,15 @@ class Benchmark:
     queries: int | None
     tolerance: Tolerance | None
     url: str | None
-    wants: tuple[str, ...]
+    layouts: tuple[str, ...]
     read: Callable[[Path], FrameSet | None]
     categories: int | None = None
 
     def open(self, root: Path) -> FrameSet:
-        """Its test split: database, then queries.
+        """The test split: database, then queries.
 
         Raises:
-            VprError: it is not there, or what is there is damaged or another set; the message says which.
+            VprError: the set is missing or damaged, or the folder holds another set.
         """
         for folder in (root, root / self.name):
             found = self.read(folder) if folder.exists() else None
@@ -59,20 +58,19 @@ class Benchmark:
 
     @property
     def how(self) -> str:
-        """What it wants and where it is described, in words."""
-        described = f". It is described at {self.url}" if self.url else ""
-        return f"{self.title} wants {'; or '.join(self.wants)}{described}"
+        """The expected files and the description, for messages."""
+        description = f". It is described at {self.url}" if self.url else ""
+        return f"{self.title} needs {'; or '.join(self.layouts)}{description}"
 
 
 def open_dataset(name_or_path: str, data: Path | None = None) -> FrameSet:
-    """The frames of a named set whose root folder is ``data``, or of the user's own data at a path.
+    """The frames of a named set with root folder ``data``, or of the user's own data at a path. Only the test split is read.
 
-    Frames carry the split ``database`` or ``query``; in Stanford Online Products they carry none, as each is both. Of a set
-    with several splits only the test split is read. Pitts30k and Tokyo 24/7 have the same labels in the same order
-    in either of their two layouts. No image is decoded here, nor looked for; ``check_dataset`` does that.
+    Frames have the split ``database`` or ``query``; in Stanford Online Products none, because each is both. Pitts30k and Tokyo 24/7 have
+    the same labels in the same order in both of their layouts. Image files are not opened; ``check_dataset`` looks for them.
 
     Raises:
-        VprError: the set is not there, is damaged, is another one than asked for, or the path holds nothing that is known.
+        VprError: the set is missing, damaged or another one, or the path holds no known layout.
     """
     benchmark = BENCHMARKS.get(name_or_path)
     if benchmark is None:
@@ -85,17 +83,17 @@ def open_dataset(name_or_path: str, data: Path | None = None) -> FrameSet:
 
 
 def open_own(path: Path) -> FrameSet:
-    """The frames of the user's own data: the kind is found from what is in the folder or file.
+    """The frames of the user's own data, in any known layout.
 
     Raises:
-        VprError: there is nothing of a known kind.
+        VprError: no known layout.
     """
     if not path.exists():
         raise VprError(f"{path}: no such file or folder, and no such set; the sets are {', '.join(BENCHMARKS)}")
     found = with_splits(path)
     if found is not None:
         return found
-    if path.is_dir() and split_folders(path) is None:  # one folder of UTM names: each image asked for among the others
+    if path.is_dir() and split_folders(path) is None:  # one folder of UTM names: each image is a query among the others
         try:
             alone = read_folder(path)
         except VprError:
@@ -109,7 +107,7 @@ def open_own(path: Path) -> FrameSet:
 
 
 def with_splits(path: Path) -> FrameSet | None:
-    """The frames of a folder or file that says what is database and what is query; None where it does not.
+    """The frames of a folder or file that tells database and queries apart; None if it does not.
 
     Raises:
         VprError: it does, but is damaged.
@@ -120,7 +118,7 @@ def with_splits(path: Path) -> FrameSet | None:
         return read_frames_csv(path)
     if not path.is_dir():
         return None
-    for name in ("frames", "sop", "inshop", "pairs", "utm"):  # pairs pass over UTM names, not the other way round
+    for name in ("frames", "sop", "inshop", "pairs", "utm"):  # before utm: pairs ignores UTM names
         found = BENCHMARKS[name].read(path)
         if found is not None:
             return found
@@ -237,4 +235,3 @@ BENCHMARKS: dict[str, Benchmark] = {
         ),
     )
 }
-"""The sets by name."""

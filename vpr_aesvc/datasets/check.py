@@ -1,4 +1,4 @@
-"""Is a data set whole? Counts, files, right answers: all that can be said before an hour of computing."""
+"""Check that a data set is complete, before hours of computing: counts, files, right answers."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from vpr_aesvc.types import Frame
 
 @dataclass(frozen=True)
 class Check:
-    """What was found.
+    """The result.
 
     Attributes:
         kind: how it was read and where its images are.
-        expected_database: what the published set has; None for data of the user's own.
-        missing: image files that are listed but not there.
-        empty: image files of zero bytes.
+        expected_database, expected_queries: counts of the published set; None for the user's own data.
+        missing, empty: image files that are listed but missing, or have zero bytes.
         without_positives: labels of queries without a right answer in the database.
-        tolerance: when a database image is a right answer; None where nothing says.
-        problems: what is wrong, in words; empty when the set is whole.
+        tolerance: when a database image is a right answer; None if unknown.
+        problems: what is wrong; empty if the set is complete.
         notes: what is worth knowing but not wrong.
     """
 
@@ -50,10 +49,10 @@ class Check:
 
 
 def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
-    """Opens a set (see :func:`open_dataset`) and looks at every file; no image is decoded.
+    """Opens a set (see :func:`open_dataset`) and looks at every file. No image is decoded.
 
     Raises:
-        VprError: the set is not there, is damaged, or has no database or no queries.
+        VprError: the set is missing or damaged, or has no database or no queries.
     """
     frames = open_dataset(name_or_path, data)
     benchmark = BENCHMARKS.get(name_or_path)
@@ -71,13 +70,13 @@ def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
     if missing:
         problems.append(f"{len(missing)} image files are missing")
         if benchmark and len(missing) == len({frame.path for frame in frames.frames}):
-            notes.append(f"no image is there; {benchmark.how}")
+            notes.append(f"no image was found; {benchmark.how}")
     if empty:
         problems.append(f"{len(empty)} image files are empty (0 bytes)")
     if right is None:
-        problems.append("nothing says which database image is right for a query: no poses, no sequences, no categories")
+        problems.append("no right answers: the frames have no poses, no sequences and no categories")
     if without:
-        # In a published set each query has an answer; a drive of one's own may well leave the map.
+        # In a published set each query has a right answer; the user's own drive may leave the map.
         where = problems if expected[1] is not None else notes
         where.append(f"{len(without)} of {len(queries)} queries have no right answer in the database")
     if benchmark:
@@ -101,12 +100,12 @@ def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
 
 
 def _files(frames: FrameSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Paths of the files that are not there, and of those of zero bytes."""
+    """Paths of the missing files, and of those with zero bytes."""
     missing, empty = [], []
     for path in dict.fromkeys(frame.path for frame in frames.frames if frame.path):
         try:
             size = path.stat().st_size if path.is_file() else None
-        except OSError:  # a folder that may not be entered
+        except OSError:  # no permission for the folder
             size = None
         if size is None:
             missing.append(str(path))
@@ -118,24 +117,26 @@ def _files(frames: FrameSet) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _particular(
     benchmark: Benchmark, database: Sequence[Frame], queries: Sequence[Frame], problems: list[str], notes: list[str]
 ) -> None:
-    """What only one set has."""
+    """Checks of single sets."""
     if benchmark.categories is not None:
         found = len({frame.category for frame in queries})
         if found != benchmark.categories:
-            problems.append(f"{benchmark.categories} different things expected, {found} found")
+            problems.append(f"{benchmark.categories} categories expected, {found} found")
     if benchmark.name == "tokyo247":
         panoramas = Counter(frame.extra.get("panorama") for frame in database)
         nameless = panoramas.pop(None, 0)
         odd = sum(count != CUTOUTS for count in panoramas.values())
         if nameless:
-            notes.append(f"{nameless} database images do not say their panorama: it cannot be kept to one answer each")
+            notes.append(
+                f"{nameless} database images do not name their panorama, so several images of one panorama may be returned"
+            )
         if odd:
-            problems.append(f"{odd} of {len(panoramas)} panoramas have not {CUTOUTS} images")
+            problems.append(f"{odd} of {len(panoramas)} panoramas do not have {CUTOUTS} images")
         times = Counter(frame.extra.get("time", "unknown") for frame in queries)
         if times["unknown"]:
             notes.append(
-                f"{times['unknown']} of {len(queries)} queries do not say day, sunset or night: that stands only in the "
-                ".csv files published with them; put the folder 247query_subset_v2 into the root to have it"
+                f"{times['unknown']} of {len(queries)} queries do not tell day, sunset or night; put the published folder "
+                "247query_subset_v2, whose .csv files tell it, into the root"
             )
         else:
             notes.append("queries by " + ", ".join(f"{time}: {count}" for time, count in sorted(times.items())))

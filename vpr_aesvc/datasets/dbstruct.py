@@ -1,7 +1,7 @@
 """The NetVLAD ``dbStruct``: a MATLAB file that lists the images of a place recognition set and where each was taken.
 
-Written by R. Arandjelovic (NetVLAD, CVPR 2016) for Pitts30k, Pitts250k, Tokyo 24/7 and Tokyo Time Machine. The images lie
-in folders beside it, laid out differently by everyone who unpacked them; see :data:`DATABASE_FOLDERS`.
+Written by R. Arandjelovic (NetVLAD, CVPR 2016) for Pitts30k, Pitts250k, Tokyo 24/7 and Tokyo Time Machine. The images are in folders
+beside it, which users unpack in different places; see :data:`DATABASE_FOLDERS`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FIELDS = ("whichSet", "dbImageFns", "utmDb", "qImageFns", "utmQ", "numImages", 
 
 @dataclass(frozen=True)
 class DbStruct:
-    """What the file says.
+    """The content of the file.
 
     Attributes:
         path: the file.
@@ -62,7 +62,7 @@ class DbStruct:
         database, database_paths = find_images(self.names[0], folders, (".png", ".jpg"))
         folders = [base / name for name in QUERY_FOLDERS for base in bases]
         if _tops(self.names[0]).isdisjoint(_tops(self.names[1])):
-            # Only then: Pitts250k has a database image of the same name for many a query of Pitts30k.
+            # Only then: Pitts250k has database images with the names of Pitts30k queries.
             folders += bases
         queries, query_paths = find_images(self.names[1], folders, (".png", ".jpg"))
         frames = [
@@ -83,19 +83,19 @@ class DbStruct:
 
 
 def read_dbstruct(mat: Path, images: Path | None = None) -> FrameSet:
-    """The frames of a ``dbStruct`` file with their poses, whether or not their images are there.
+    """The frames of a ``dbStruct`` file with their poses. The images may be missing; ``kind`` of the result names their folder.
 
-    The images are looked for below ``images``, or, where it is None, below the folder of the file and the one above;
-    ``kind`` of the result says where they were found.
+    Args:
+        images: the folder to look for images; by default the folder of the file and the one above.
 
     Raises:
-        VprError: scipy is missing, or the file is not a MATLAB file with a whole ``dbStruct`` in it, or lists no queries.
+        VprError: scipy is missing, or the file is not a MATLAB file with a complete ``dbStruct``, or lists no queries.
     """
     return load_dbstruct(mat).frames(images)
 
 
 def load_dbstruct(mat: Path) -> DbStruct:
-    """Reads the file alone, without looking for its images; raises as :func:`read_dbstruct`."""
+    """Reads the file without looking for images. Errors as for :func:`read_dbstruct`."""
     struct = _load(mat)
     missing = [name for name in _FIELDS if not hasattr(struct, name)]
     if missing:
@@ -105,9 +105,9 @@ def load_dbstruct(mat: Path) -> DbStruct:
         )
     names = _names(struct.dbImageFns), _names(struct.qImageFns)
     for field, found in (("numImages", len(names[0])), ("numQueries", len(names[1]))):
-        said = _number(getattr(struct, field), mat, field)
-        if said != found:
-            raise VprError(f"{mat}: {field} says {said:g} images, but {found} are listed; the file is damaged")
+        count = _number(getattr(struct, field), mat, field)
+        if count != found:
+            raise VprError(f"{mat}: {field} is {count:g}, but {found} images are listed; the file is damaged")
         if not found:
             raise VprError(f"{mat}: {field} is 0; expected at least one database image and one query")
     utm = _utm(struct.utmDb, len(names[0]), mat, "utmDb"), _utm(struct.utmQ, len(names[1]), mat, "utmQ")
@@ -125,10 +125,10 @@ def _load(mat: Path) -> Any:
         content = loadmat(str(mat), struct_as_record=False, squeeze_me=True)
     except NotImplementedError:
         raise VprError(f"{mat}: is a MATLAB 7.3 file; save it again in MATLAB with `save(..., '-v7')`") from None
-    except Exception as error:  # scipy raises a dozen kinds for damaged files, and documents none of them
+    except Exception as error:  # scipy raises many kinds of errors for damaged files, and documents none
         raise VprError(
-            f"{mat}: cannot be read as a MATLAB file ({error or type(error).__name__}); it is truncated or not a .mat, "
-            "get it again"
+            f"{mat}: cannot be read as a MATLAB file ({error or type(error).__name__}); it is truncated or not a .mat: "
+            "download it again"
         ) from error
     struct = content.get("dbStruct")
     if not hasattr(struct, "_fieldnames"):
@@ -148,7 +148,7 @@ def _utm(values: Any, count: int, mat: Path, field: str) -> NDArray[np.float64]:
         raise VprError(f"{mat}: {field} must be numbers, found {type(values).__name__}") from None
     if utm.ndim == 1 and utm.size == 2:
         utm = utm.reshape(2, 1)
-    if utm.shape == (2, count):  # as published; tried first, so that 2 x 2 is read as published too
+    if utm.shape == (2, count):  # as published; tested first, because 2 x 2 fits both
         return utm.T
     if utm.shape == (count, 2):
         return utm

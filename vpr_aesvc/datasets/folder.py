@@ -1,4 +1,4 @@
-"""A folder of images, with poses where the names carry them (``@utm_east@utm_north@...@.jpg``)."""
+"""A folder of images, with poses if the names have them (``@utm_east@utm_north@...@.jpg``)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from vpr_aesvc.types import Frame, Pose
 
 
 def read_folder(folder: Path) -> FrameSet:
-    """All images below ``folder`` in natural order (``img2`` before ``img10``), hidden files left out.
+    """All images below ``folder`` in natural order (``img2`` before ``img10``), without hidden files.
 
-    Where every name follows the VPR-datasets-downloader convention, each frame gets its pose: east and north in meters.
+    If every name follows the convention of VPR-datasets-downloader, each frame gets a pose: east and north in meters.
 
     Raises:
         VprError: the folder holds no image.
@@ -43,12 +43,12 @@ def _hidden(path: Path) -> bool:
 
 
 def _text(path: Path) -> str:
-    """A name that can be written anywhere, also where the file system holds bytes that are no text."""
+    """The path as text that can be written anywhere, also if the file system has bytes that are not text."""
     return os.fsencode(path).decode("utf-8", "replace")
 
 
 def utm_pose(name: str) -> Pose | None:
-    """``@0218047.08@2472431.44@50@Q@...`` -> its pose in UTM meters, or None where the name is not of this form."""
+    """``@0218047.08@2472431.44@50@Q@...`` -> its pose in UTM meters, or None for other names."""
     fields = name.split("@")
     if len(fields) < 4 or fields[0]:
         return None

@@ -1,9 +1,8 @@
 """``frames.csv``: one row a frame.
 
-Columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``) are needed. Understood as well:
-``easting`` with ``northing`` (meters) and ``heading`` (radians, counter-clockwise from east), ``sequence`` with ``index``,
-``stamp`` (seconds), ``category`` (what the image shows: where nothing else says, frames that share one are right answers).
-Other columns are kept with the frame, unread.
+Required columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``). Optional: ``easting`` with ``northing``
+(meters) and ``heading`` (radians, counter-clockwise from east), ``sequence`` with ``index``, ``stamp`` (seconds), ``category`` (frames of one
+category are right answers if nothing else tells). Other columns are kept in ``Frame.extra``.
 """
 
 from __future__ import annotations
@@ -25,7 +24,7 @@ def read_frames_csv(table: Path) -> FrameSet:
     """Reads the rows in order.
 
     Raises:
-        VprError: a needed column is missing, a number is not one, a split is unknown, or there are no rows.
+        VprError: a required column is missing, a number or a split is malformed, or there are no rows.
     """
     try:
         with table.open(newline="", encoding="utf-8-sig") as file:
@@ -78,7 +77,7 @@ def _frame(row: dict[str, str], table: Path, line: int) -> Frame:
 
 
 def frames_as_csv(frames: FrameSet) -> str:
-    """The frames as such a table, paths absolute, with the columns that any of them fills."""
+    """The frames as such a table, with absolute paths; columns that are empty for all frames are left out."""
     rows = [
         {
             "path": None if frame.path is None else frame.path.absolute(),

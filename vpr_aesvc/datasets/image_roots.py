@@ -1,21 +1,20 @@
-"""Where the images are: published lists name them relative to a folder that every user lays out a little differently."""
+"""Finds the folder of the images that a published list names: users unpack them in different places."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-_SAMPLE = 20  # names tried in each folder; enough that a few missing files do not hide the right one
+_SAMPLE = 20  # names tried in each folder; a few missing files do not hide the right folder
 
 
 def find_images(names: Sequence[str], folders: Sequence[Path], suffixes: Sequence[str] = ()) -> tuple[Path, list[Path]]:
-    """The folder that holds these images, and the path of each there.
+    """The folder that holds these images, and the path of each.
 
     Args:
-        names: relative to the folder looked for.
-        folders: where it may be, the likeliest first. Where none holds any of the images the first is taken, so that a
-            check can say what is missing from it.
-        suffixes: what the files may end in instead of what their names say, such as ``.png``.
+        names: relative to that folder.
+        folders: candidates, the most probable first. The first is taken if none holds an image, so that a check can name what is missing.
+        suffixes: other endings that the files may have, such as ``.png``.
     """
     step = max(1, len(names) // _SAMPLE)
     sample = [*names[::step][:_SAMPLE], *names[-1:]]

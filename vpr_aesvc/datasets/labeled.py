@@ -1,4 +1,4 @@
-"""Image sets in which a right answer is an image of the same thing: Stanford Online Products and In-Shop Clothes."""
+"""Image sets with categories as ground truth: Stanford Online Products and In-Shop Clothes."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ SOP_LISTS = tuple(f"{folder}Ebay_{which}.txt" for which in ("test", "info") for 
 IN_SHOP_LISTS = ("Eval/list_eval_partition.txt", "list_eval_partition.txt")
 _SOP_COLUMNS = ["image_id", "class_id", "super_class_id", "path"]
 _IN_SHOP_COLUMNS = ["image_name", "item_id", "evaluation_status"]
-_SOP_TRAIN_CLASSES = 11_318  # the first so many are the training split; Ebay_info.txt lists both
+_SOP_TRAIN_CLASSES = 11_318  # class ids up to this one are the training split; Ebay_info.txt lists both
 
 
 def read_sop(table: Path) -> FrameSet:
-    """The test split of Stanford Online Products, from ``Ebay_test.txt`` (or ``Ebay_info.txt``, of which it is a part).
+    """The test split of Stanford Online Products, from ``Ebay_test.txt`` or ``Ebay_info.txt``.
 
-    Every image is a query and in the database at once: the frames have no split, and an image is no answer to itself.
+    Every image is a query and a database image: the frames have no split, and an image is no right answer for itself.
 
     Raises:
-        VprError: the file is not that table, or one of its lines is broken; the message says which.
+        VprError: the file is not that table, or a line is malformed.
     """
     rows = [
         (fields[3], fields[1])
@@ -43,11 +43,10 @@ def read_sop(table: Path) -> FrameSet:
 
 
 def read_in_shop(table: Path) -> FrameSet:
-    """In-Shop Clothes Retrieval (DeepFashion), from ``list_eval_partition.txt``: ``gallery`` is the database, ``query`` the
-    queries, ``train`` is left out.
+    """In-Shop Clothes Retrieval (DeepFashion), from ``list_eval_partition.txt``: ``gallery`` is the database, ``train`` is not read.
 
     Raises:
-        VprError: the file is not that table, one of its lines is broken, or it lists no query or no gallery image.
+        VprError: the file is not that table, a line is malformed, or it lists no query or no gallery image.
     """
     rows: dict[str, list[tuple[str, str]]] = {"gallery": [], "query": [], "train": []}
     for line, (name, item, status) in _rows(table, _IN_SHOP_COLUMNS, header=2):
@@ -68,7 +67,7 @@ def read_in_shop(table: Path) -> FrameSet:
 
 
 def _rows(table: Path, columns: list[str], header: int) -> Iterator[tuple[int, list[str]]]:
-    """Line number and fields of each line after the ``header`` lines, of which the last names the columns."""
+    """Line number and fields of each line after the ``header`` lines; the last header line names the columns."""
     try:
         lines = table.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:

@@ -13,20 +13,19 @@ from vpr_aesvc.types import Frame
 
 
 def pair_folders(root: Path) -> tuple[Path, Path] | None:
-    """The reference folder and the query folder below ``root``, or None where they are not there or hold UTM names."""
+    """The reference folder and the query folder below ``root``; None if they are missing or hold UTM names."""
     folders = split_folders(root)
     return None if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")) else folders
 
 
 def read_pairs(root: Path) -> FrameSet:
-    """Reference frames, then query frames. ``index`` is the position of the reference image in natural order, and the
-    ``sequence`` is the same for all.
+    """Reference frames, then query frames, in one ``sequence``. ``index`` is the position of the reference image in natural order.
 
-    Only a query's own reference image is right: neighbors in SPED are different places. For one drive, as Nordland, where the
-    field allows 1 to 10 frames, give the tolerance with a ``frames.csv``.
+    Only the image of the same name is right: neighbors in SPED are different places. For one drive, such as Nordland, where the field
+    allows 1 to 10 frames, use a ``frames.csv``.
 
     Raises:
-        VprError: a folder is missing or holds no image, two reference images share a name, or a query has no partner.
+        VprError: a folder is missing or has no image, two reference images have the same name, or a query has no partner.
     """
     folders = pair_folders(root)
     if folders is None:

@@ -1,4 +1,4 @@
-"""Who is near whom: the database frames that are a right answer for each query."""
+"""Ground truth: the database frames that are a right answer for each query."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 from vpr_aesvc.types import Frame
 
 Rows = NDArray[np.int64]
-_AT_ONCE = 4_000_000  # distances computed at once, so that memory does not grow with the data set
+_BLOCK = 4_000_000  # distances computed at once, to bound memory
 
 
 @dataclass(frozen=True)
 class Tolerance:
-    """When a database frame is a right answer: within ``value`` meters on the plane, within ``value`` of the ``index`` in the
-    same ``sequence``, or of the same ``category`` (where ``value`` says nothing)."""
+    """When a database frame is a right answer: within ``value`` meters in x and y, within ``value`` of the ``index`` in the same
+    ``sequence``, or of the same ``category`` (``value`` unused)."""
 
     by: Literal["meters", "frames", "category"]
     value: float = 0.0
@@ -72,14 +72,14 @@ class Positives:
         return np.diff(self.offsets)
 
     def hits(self, ranked: NDArray[np.integer]) -> NDArray[np.bool_]:
-        """Which of the proposed rows [q, k] are right: bool [q, k]. A row of -1, where FAISS found none, never is."""
+        """Which of the proposed rows [q, k] are right: bool [q, k]. A row of -1 (FAISS found none) is not."""
         span = int(max(self.rows.max(initial=0), np.max(ranked, initial=0))) + 2
         keys = np.repeat(np.arange(len(self)), self.counts) * span + self.rows + 1
-        asked = np.arange(len(ranked))[:, None] * span + np.asarray(ranked, np.int64) + 1
+        proposed = np.arange(len(ranked))[:, None] * span + np.asarray(ranked, np.int64) + 1
         if not len(keys):
-            return np.zeros(asked.shape, np.bool_)
-        at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
-        return np.asarray((keys[at] == asked) & (np.asarray(ranked) >= 0))
+            return np.zeros(proposed.shape, np.bool_)
+        at = np.minimum(np.searchsorted(keys, proposed), len(keys) - 1)
+        return np.asarray((keys[at] == proposed) & (np.asarray(ranked) >= 0))
 
     def table(self, database: int) -> NDArray[np.bool_]:
         """bool [q, database]; only for small sets."""
@@ -97,37 +97,36 @@ class Positives:
 def positives(
     queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance | None = None
 ) -> Positives | None:
-    """The right answers, or None where the frames do not say.
+    """The right answers; None if the frames do not tell. A frame is never a right answer for its own image file.
 
-    A frame is never a right answer for its own image file. Where no tolerance is given, poses decide if every frame has one
-    (25 m on the plane), else ``sequence`` and ``index`` (3 frames), else ``category``.
+    Args:
+        tolerance: by default 25 m in x and y if every frame has a pose, else 3 frames of ``index`` in one ``sequence``, else ``category``.
     """
     tolerance = tolerance or guess_tolerance([*queries, *database])
-    if tolerance is None or not _says((*queries, *database), tolerance):
+    if tolerance is None or not _tells((*queries, *database), tolerance):
         return None
     image = image_codes([*queries, *database])
-    found: list[tuple[Rows, Rows]] = []
+    pairs: list[tuple[Rows, Rows]] = []
     blocks = _near_in_meters if tolerance.by == "meters" else _near_in_groups
-    for asked, rows, near in blocks(queries, database, tolerance):
-        near &= image[asked][:, None] != image[len(queries) + rows][None]
+    for query_rows, rows, near in blocks(queries, database, tolerance):
+        near &= image[query_rows][:, None] != image[len(queries) + rows][None]
         first, second = np.nonzero(near)
-        found.append((asked[first], rows[second]))
-    pairs = [np.concatenate([np.empty(0, np.int64), *part]) for part in zip(*found, strict=True)] or [
-        np.empty(0, np.int64)
-    ] * 2
-    return Positives.of_pairs(pairs[0], pairs[1], len(queries))
+        pairs.append((query_rows[first], rows[second]))
+    none = np.empty(0, np.int64)
+    first_rows, second_rows = (np.concatenate([none, *(pair[at] for pair in pairs)]) for at in (0, 1))
+    return Positives.of_pairs(first_rows, second_rows, len(queries))
 
 
 def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
-    """The usual tolerance for what these frames say about themselves; None where they say nothing."""
+    """The usual tolerance for what is known of these frames; None if nothing is."""
     for tolerance in (METERS, FRAMES, Tolerance("category")):
-        if _says(frames, tolerance):
+        if _tells(frames, tolerance):
             return tolerance
     return None
 
 
 def image_codes(frames: Sequence[Frame]) -> Rows:
-    """A number for each image file, int64 [n]: frames with the same number are the same image, which is no answer for itself."""
+    """int64 [n]; frames of the same image file have the same number."""
     codes: dict[str, int] = {}
     return np.array(
         [codes.setdefault(f"#{at}" if f.path is None else os.path.abspath(f.path), at) for at, f in enumerate(frames)],  # noqa: PTH100
@@ -135,7 +134,7 @@ def image_codes(frames: Sequence[Frame]) -> Rows:
     )
 
 
-def _says(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
+def _tells(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
     if tolerance.by == "meters":
         return all(frame.pose is not None for frame in frames)
     if tolerance.by == "frames":
@@ -146,12 +145,12 @@ def _says(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
 def _near_in_meters(
     queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance
 ) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
-    there, here = _plane(database), _plane(queries)
+    database_xy, query_xy = _plane(database), _plane(queries)
     rows = np.arange(len(database))
-    step = max(1, _AT_ONCE // max(1, len(database)))
+    step = max(1, _BLOCK // max(1, len(database)))
     for start in range(0, len(queries), step):
-        part = here[start : start + step]
-        squared = np.square(part[:, :1] - there[:, 0]) + np.square(part[:, 1:] - there[:, 1])
+        part = query_xy[start : start + step]
+        squared = np.square(part[:, :1] - database_xy[:, 0]) + np.square(part[:, 1:] - database_xy[:, 1])
         yield np.arange(start, start + len(part)), rows, squared <= tolerance.value**2
 
 
@@ -160,16 +159,16 @@ def _near_in_groups(
 ) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
     by_index = tolerance.by == "frames"
     groups = [_grouped([f.sequence if by_index else f.category for f in part]) for part in (queries, database)]
-    for name, asked in groups[0].items():
+    for name, query_rows in groups[0].items():
         rows = groups[1].get(name)
         if rows is None:
             continue
         if not by_index:
-            yield asked, rows, np.ones((len(asked), len(rows)), np.bool_)
+            yield query_rows, rows, np.ones((len(query_rows), len(rows)), np.bool_)
             continue
-        here = np.array([queries[row].index for row in asked], np.float64)
-        there = np.array([database[row].index for row in rows], np.float64)
-        yield asked, rows, np.abs(here[:, None] - there[None]) <= tolerance.value
+        query_index = np.array([queries[row].index for row in query_rows], np.float64)
+        database_index = np.array([database[row].index for row in rows], np.float64)
+        yield query_rows, rows, np.abs(query_index[:, None] - database_index[None]) <= tolerance.value
 
 
 def _grouped(names: Sequence[Hashable]) -> dict[Hashable, Rows]:

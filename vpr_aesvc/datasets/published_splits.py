@@ -1,4 +1,4 @@
-"""Which published split a set of frames is, by its counts and by where on Earth it lies."""
+"""Recognizes published splits by their counts and their place on Earth, to refuse the wrong set."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Area:
 
 
 def refuse_another_set(frames: FrameSet, title: str, area: Area, counts: tuple[int, int], which: str = "test") -> None:
-    """Accepts a part of the set, or a whole one with images missing; a check says what is missing.
+    """A part of the set is accepted, also with missing images.
 
     Raises:
-        VprError: the frames are another published split, or lie in another city.
+        VprError: the frames are another published split, or are in another city.
     """
     queries = sum(frame.split == "query" for frame in frames.frames)
     found = len(frames) - queries, queries
@@ -47,7 +47,7 @@ def refuse_another_set(frames: FrameSet, title: str, area: Area, counts: tuple[i
         pose = frame.pose
         if pose and not (area.west <= pose.x <= area.east and area.south <= pose.y <= area.north):
             raise VprError(
-                f"{frames.path}: expected {title}, which lies within UTM {area.west:.0f} to {area.east:.0f} east and "
+                f"{frames.path}: expected {title}, which is within UTM {area.west:.0f} to {area.east:.0f} east and "
                 f"{area.south:.0f} to {area.north:.0f} north; {frame.label} is at {pose.x:.0f}, {pose.y:.0f}"
             )
 

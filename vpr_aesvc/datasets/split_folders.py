@@ -1,4 +1,4 @@
-"""A folder with one folder of database images and one of query images, in any of the names the field gives them."""
+"""A folder with one folder of database images and one of query images, under the names that the field uses."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DATABASES, _QUERIES = ("database", "gallery", "ref", "reference", "references")
 
 
 def split_folders(root: Path) -> tuple[Path, Path] | None:
-    """The database folder and the query folder below ``root``, or None where they are not there."""
+    """The database folder and the query folder below ``root``, or None."""
     for base in _BASES:
         for database in _DATABASES:
             for queries in _QUERIES:
@@ -26,7 +26,7 @@ def split_folders(root: Path) -> tuple[Path, Path] | None:
 
 
 def read_split_folders(database: Path, queries: Path) -> tuple[Frame, ...]:
-    """Database frames, then query frames, labeled by folder and name, with their poses where all names of a folder carry them.
+    """Database frames, then query frames, labeled by folder and name, with poses if all names of a folder have them.
 
     Raises:
         VprError: a folder holds no image.
@@ -39,5 +39,5 @@ def read_split_folders(database: Path, queries: Path) -> tuple[Frame, ...]:
 
 
 def read_any_split(root: Path, database: Path, queries: Path) -> FrameSet:
-    """The frames of both, whatever they say about who is near whom."""
+    """The frames of both folders, with or without ground truth."""
     return FrameSet(root, f"folders {database} and {queries}", read_split_folders(database, queries))

@@ -1,4 +1,4 @@
-"""What Tokyo 24/7 says beyond coordinates: the time of day of a query and the panorama of a database image."""
+"""Tokyo 24/7: the time of day of a query and the panorama of a database image."""
 
 from __future__ import annotations
 
@@ -25,9 +25,8 @@ def cutout(name: str) -> tuple[str, int] | None:
 def with_times_and_panoramas(frames: FrameSet, root: Path) -> FrameSet:
     """``extra["panorama"]`` of each database frame, ``extra["time"]`` (day, sunset, night) of each query.
 
-    Labels must be canonical (see :mod:`vpr_aesvc.datasets.canonical`). The time stands in the sixth field of the ``.csv``
-    published with each query, and nowhere else: not in an image's name, and VPR-datasets-downloader does not keep it. Where
-    the ``.csv`` is not there, or says something else, the time is left out rather than guessed.
+    Labels must be canonical (:mod:`vpr_aesvc.datasets.canonical`). Only the sixth field of the ``.csv`` published with each query has the time;
+    VPR-datasets-downloader does not keep it. Without the ``.csv`` there is no ``time``.
     """
     described = tuple(_described(frame, root) for frame in frames.frames)
     return replace(frames, frames=described, has_times_and_panoramas=True)

@@ -1,4 +1,4 @@
-"""A NetVLAD set in either of its two layouts: as published, or as VPR-datasets-downloader renames it."""
+"""A NetVLAD set in one of two layouts: as published, or as renamed by VPR-datasets-downloader."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _STRUCT_FOLDERS = ("", "datasets", "raw_data", "raw_data/datasets")
 
 
 def in_two_layouts(title: str, mat: str, area: Area, counts: tuple[int, int]) -> Callable[[Path], FrameSet | None]:
-    """A reader for one such set, which returns None where neither layout of it is there.
+    """A reader of one set; it returns None if neither layout is there.
 
     Args:
-        title: the set in words, for errors.
-        mat: the name of its ``dbStruct`` file, with a ``*`` where copies of it differ.
-        area: where it lies.
-        counts: its database images and queries.
+        title: name of the set, for errors.
+        mat: name of the ``dbStruct`` file, with a ``*`` where the names of copies differ.
+        area: where the images were taken.
+        counts: number of database images and of queries.
     """
 
     def read(root: Path) -> FrameSet | None:
         struct = _struct(root, mat, title)
-        # A .mat without images does not hide the folders of the other layout.
+        # A .mat without images must not hide the folders of the other layout.
         renamed = utm_folders(root) if root.is_dir() else None
         if struct is not None:
             frames = struct.frames()
@@ -44,7 +44,7 @@ def in_two_layouts(title: str, mat: str, area: Area, counts: tuple[int, int]) ->
 
 
 def _struct(root: Path, pattern: str, title: str) -> DbStruct | None:
-    """The dbStruct file below ``root``, or ``root`` itself where it is one."""
+    """The dbStruct file below ``root``, or ``root`` itself."""
     if root.is_file():
         return load_dbstruct(root) if root.suffix.lower() == ".mat" else None
     folders = [root / name for name in _STRUCT_FOLDERS]
@@ -56,5 +56,5 @@ def _struct(root: Path, pattern: str, title: str) -> DbStruct | None:
     others = sorted(path for folder in folders for path in folder.glob("*.mat"))
     if others and utm_folders(root) is None:
         names = ", ".join(path.name for path in others[:10])
-        raise VprError(f"{others[0].parent}: {title} wants {pattern.replace('*', '')}, found only {names}")
+        raise VprError(f"{others[0].parent}: expected {pattern.replace('*', '')} ({title}), found only {names}")
     return None

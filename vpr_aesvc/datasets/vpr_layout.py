@@ -18,8 +18,7 @@ from vpr_aesvc.types import Frame
 
 
 def utm_folders(root: Path) -> tuple[Path, Path] | None:
-    """The database folder and the query folder of the test split below ``root``, or None where they are not there or their names
-    carry no coordinates."""
+    """The database folder and the query folder of the test split below ``root``; None if they or the coordinates are missing."""
     folders = split_folders(root)
     if folders is None or not any(utm_pose(path.name) for path in folders[0].rglob("@*")):
         return None
@@ -30,7 +29,7 @@ def read_utm_folders(root: Path) -> FrameSet:
     """Database frames, then query frames, each with its pose; a database frame within 25 m is a right answer.
 
     Raises:
-        VprError: a folder is missing or holds no image, or a name carries no coordinates.
+        VprError: a folder is missing or holds no image, or a name has no coordinates.
     """
     folders = utm_folders(root)
     if folders is None:
@@ -45,6 +44,6 @@ def read_utm_folders(root: Path) -> FrameSet:
 
 
 def name_field(name: str, field: int) -> str:
-    """One field of a name: 7 is the panorama, 8 the tile in it, 14 the note; empty where it is not there."""
+    """One field of a name: 7 is the panorama, 8 the tile in it, 14 the note; empty if missing."""
     fields = name.split("@")
     return fields[field] if len(fields) > field else ""
