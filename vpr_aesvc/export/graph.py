@@ -54,6 +54,8 @@ def _graph_of_file(backbone: OnnxBackbone) -> onnx.ModelProto:
     first = {tensor.name: tensor for tensor in model.graph.input}[backbone.described.input.name]
     first.type.tensor_type.shape.dim[0].dim_value = 1  # fixed shapes need no shape computations at run time
     del model.graph.value_info[:]  # shapes for other batch sizes
+    for at, node in enumerate(model.graph.node):  # names are optional in ONNX; quantization selects nodes by name
+        node.name = node.name or f"node_{at}"
     return model
 
 
