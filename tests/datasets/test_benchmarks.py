@@ -170,7 +170,7 @@ def test_tokyo_in_both_layouts(tmp_path):
     assert not any("time" in frame.extra for frame in second.frames)
     notes = [check_dataset("tokyo247", root).notes for root in (published, renamed)]
     assert notes[0] == ("queries by day: 1, night: 1, sunset: 1",)
-    assert len(notes[1]) == 1 and "3 of 3 queries do not say day, sunset or night" in notes[1][0]
+    assert len(notes[1]) == 1 and "3 of 3 queries do not tell day, sunset or night" in notes[1][0]
     shutil.copytree(published / "247query_subset_v2", renamed / "247query_subset_v2")
     with_times = open_dataset("tokyo247", renamed).split("query").frames
     assert [frame.extra["time"] for frame in with_times] == ["day", "sunset", "night"]
