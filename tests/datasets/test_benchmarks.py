@@ -176,7 +176,7 @@ def test_tokyo_in_both_layouts(tmp_path):
     assert [frame.extra["time"] for frame in with_times] == ["day", "sunset", "night"]
     names = [path.name for path in (renamed / "images/test/database").iterdir()]
     (renamed / "images/test/database" / names[0]).unlink()
-    assert "1 of 2 panoramas have not 12 images" in check_dataset("tokyo247", renamed).problems
+    assert "1 of 2 panoramas do not have 12 images" in check_dataset("tokyo247", renamed).problems
 
 
 # What is wrong is said
