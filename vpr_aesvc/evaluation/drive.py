@@ -132,7 +132,7 @@ def check_same_frame(recording: FrameSource, place_map: PlaceMap) -> None:
     places = places[np.isfinite(places[:, 0])]
     if not len(places):
         raise VprError(
-            f"{place_map.path}: no place has a pose; add poses with `vpr map set-poses`, or build the map from a recording with poses"
+            f"{place_map.path}: no place has a pose; add poses with `vpr map import TRAJECTORY.tum MAP`, or build the map from a recording with poses"
         )
     poses = [frame.pose for frame in recording if frame.pose is not None]
     if not poses:
