@@ -1,4 +1,10 @@
-"""Real images and encoders: from the folder in VPR_TEST_DATA, else from ../shared/data beside the repository."""
+"""Images and encoders of the tests.
+
+Real data is in the folder in VPR_TEST_DATA, else in ../shared/data beside the repository. ``ie_tower``, ``corridor_loop``,
+``utm_names``, ``toy``, ``vit_tiny`` and ``mobilenet`` are real: a test that needs them is skipped where they are absent.
+``loop_folder``, ``clips_folder``, ``encoder`` and ``transformer`` are the real ones, or where these are absent made ones of the same layout:
+for tests that do not depend on real accuracy. ``drawn`` and what is made of it are the same on every machine.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +15,17 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.stand_ins import write_clips, write_encoder, write_loop, write_transformer
+
 DATA = Path(os.environ.get("VPR_TEST_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
 
 
+def has_data(name: str) -> bool:
+    return (DATA / name).is_dir()
+
+
 def _folder(name: str) -> Path:
-    if not (DATA / name).is_dir():
+    if not has_data(name):
         pytest.skip(f"real data is absent: {DATA / name} (set VPR_TEST_DATA)")
     return DATA / name
 
@@ -49,6 +61,39 @@ def mobilenet() -> Path:
 
 
 @pytest.fixture(scope="session")
+def loop_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``corridor_loop``, or a drawn loop with the same ``frames.csv``."""
+    if has_data("corridor_loop"):
+        return _folder("corridor_loop")
+    return write_loop(request.getfixturevalue("drawn"), tmp_path_factory.mktemp("loop") / "loop")
+
+
+@pytest.fixture(scope="session")
+def clips_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``ie_tower``, or as many images in clips made of drawn ones, with the same columns in ``frames.csv``."""
+    if has_data("ie_tower"):
+        return _folder("ie_tower")
+    return write_clips(request.getfixturevalue("drawn"), tmp_path_factory.mktemp("clips") / "clips")
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``mobilenet``, or an ONNX encoder of random weights."""
+    if has_data("models/mobilenet_v3_small"):
+        return _folder("models/mobilenet_v3_small")
+    return write_encoder(tmp_path_factory.mktemp("encoder") / "encoder")
+
+
+@pytest.fixture(scope="session")
+def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``vit_tiny``, or a small ViT of random weights."""
+    if has_data("models/vit_tiny_patch16_224"):
+        return _folder("models/vit_tiny_patch16_224")
+    pytest.importorskip("transformers")
+    return write_transformer(tmp_path_factory.mktemp("transformer") / "vit")
+
+
+@pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic route: the input that is there on every machine. 40 database and 12 query images."""
     from vpr_aesvc.demo import draw_route
@@ -60,7 +105,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def drawn_model(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model trained on the route, with the closed form, which needs no second of training."""
     from vpr_aesvc.backbones import open_backbone
-    from vpr_aesvc.datasets import open_input
+    from vpr_aesvc.inputs import open_input
     from vpr_aesvc.training import train
 
     path = tmp_path_factory.mktemp("model") / "model"
@@ -70,7 +115,7 @@ def drawn_model(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def drawn_map(drawn: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from vpr_aesvc.datasets import open_input
+    from vpr_aesvc.inputs import open_input
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.mapping import build_map
 
@@ -80,14 +125,14 @@ def drawn_map(drawn: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathF
 
 
 @pytest.fixture(scope="session")
-def corridor_model(corridor_loop: Path, mobilenet: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """MobileNetV3 and the closed form, fitted on the corridor's first lap."""
+def loop_model(loop_folder: Path, encoder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``encoder`` and whitening, fitted on the first lap of the loop."""
     from vpr_aesvc.backbones import open_backbone
-    from vpr_aesvc.datasets import open_input
+    from vpr_aesvc.inputs import open_input
     from vpr_aesvc.training import train
 
     path = tmp_path_factory.mktemp("model") / "model"
-    train(open_input(corridor_loop).split("database").frames, open_backbone(str(mobilenet)), path, method="whitening")
+    train(open_input(loop_folder).split("database").frames, open_backbone(str(encoder)), path, method="whitening")
     return path
 
 

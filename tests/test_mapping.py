@@ -33,8 +33,8 @@ FORMS = {
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)
+def frames(loop_folder):
+    return corridor_frames(loop_folder)
 
 
 @pytest.fixture(scope="module")

@@ -90,9 +90,9 @@ with PlaceMap.open({str(drawn_map)!r}) as place_map:
 """)
 
 
-def test_the_onnx_encoder_needs_no_torch(drawn, mobilenet):
+def test_the_onnx_encoder_needs_no_torch(drawn, encoder):
     image = open_input(drawn).frames[0].path
     assert_runs_without_torch(f"""
 from vpr_aesvc import open_backbone, read_image
-assert open_backbone({str(mobilenet)!r}).embed([read_image({str(image)!r})]).shape == (1, 576)
+assert open_backbone({str(encoder)!r}).embed([read_image({str(image)!r})]).shape == (1, 576)
 """)

@@ -83,7 +83,13 @@ def test_train_map_build_and_query_with_embeddings(tmp_path, drawn, hog):
     assert vpr("map", "build", drawn, "-m", model, "-o", place_map, "--embeddings", file).returncode == 0
     answered = vpr("query", place_map, drawn, "--embeddings", file, "--json")
     assert answered.returncode == 0 and len(answered.stdout.splitlines()) == 12
-    assert json.loads(answered.stdout.splitlines()[0])["matches"][0]["similarity"] > 0.3
+    frame_of = {frame.label: frame for frame in frames}
+    answers = [json.loads(line) for line in answered.stdout.splitlines()]
+    near = [
+        np.linalg.norm(frame_of[answer["query"]].pose.position[:2] - answer["matches"][0]["pose"][:2]) < 5
+        for answer in answers
+    ]
+    assert sum(near) >= 9  # 11 of 12; embeddings given to wrong frames match anywhere on 70 m
     without = vpr("query", place_map, drawn)
     refused(without, "--embeddings FILE")
 

@@ -87,11 +87,11 @@ def test_the_fingerprint_covers_weights_and_pooling(dinov2, tmp_path):
     assert open_backbone(str(other)).fingerprint != cls.fingerprint
 
 
-def test_preprocessing_is_the_models_own(vit_tiny, ie_tower):
+def test_preprocessing_is_the_models_own(transformer, loop_folder):
     """Close to transformers' own processor, whose resize kernel (Pillow) differs slightly; the channel order must agree."""
-    image = read_image(sorted(ie_tower.rglob("*.jpg"))[0])
-    ours = open_backbone(str(vit_tiny)).preprocess(image)
-    processor = transformers.ViTImageProcessor.from_pretrained(str(vit_tiny))
+    image = read_image(loop_folder / "frames/001.jpg")
+    ours = open_backbone(str(transformer)).preprocess(image)
+    processor = transformers.ViTImageProcessor.from_pretrained(str(transformer))
     theirs = processor(image, return_tensors="np")["pixel_values"][0]
     assert ours.shape == theirs.shape == (3, 224, 224)
     assert np.abs(ours - theirs).mean() < 0.03

@@ -22,23 +22,23 @@ def test_the_real_mobilenet(mobilenet, ie_tower):
     assert backbone.embed([]).shape == (0, 576)
 
 
-def test_opened_by_folder_file_or_spec(mobilenet):
-    specs = [str(mobilenet), str(mobilenet / "model.onnx"), f"onnx:{mobilenet}"]
+def test_opened_by_folder_file_or_spec(encoder):
+    specs = [str(encoder), str(encoder / "model.onnx"), f"onnx:{encoder}"]
     opened = [open_backbone(spec) for spec in specs]
     assert len({backbone.fingerprint for backbone in opened}) == 1
     assert open_backbone(opened[0].spec).fingerprint == opened[0].fingerprint
 
 
-def copied(mobilenet, folder, **changes):
-    shutil.copy(mobilenet / "model.onnx", folder)
-    settings = json.loads((mobilenet / "preprocess.json").read_text())
+def copied(encoder, folder, **changes):
+    shutil.copy(encoder / "model.onnx", folder)
+    settings = json.loads((encoder / "preprocess.json").read_text())
     settings["input"] |= changes
     (folder / "preprocess.json").write_text(json.dumps(settings))
     return folder
 
 
-def test_color_order_is_read_and_changes_the_fingerprint(mobilenet, tmp_path, random_image):
-    rgb, bgr = open_backbone(str(mobilenet)), open_backbone(str(copied(mobilenet, tmp_path, colour="BGR")))
+def test_color_order_is_read_and_changes_the_fingerprint(encoder, tmp_path, random_image):
+    rgb, bgr = open_backbone(str(encoder)), open_backbone(str(copied(encoder, tmp_path, colour="BGR")))
     assert rgb.fingerprint != bgr.fingerprint
     american = json.loads((tmp_path / "preprocess.json").read_text().replace("colour", "color"))
     (tmp_path / "preprocess.json").write_text(json.dumps(american))
@@ -49,19 +49,19 @@ def test_color_order_is_read_and_changes_the_fingerprint(mobilenet, tmp_path, ra
     assert not np.allclose(rgb.embed([random_image]), bgr.embed([random_image]), atol=1e-2)
 
 
-def test_bad_files(mobilenet, tmp_path):
+def test_bad_files(encoder, tmp_path):
     with pytest.raises(VprError, match=r"expected one \.onnx file"):
         open_backbone(f"onnx:{tmp_path}")
-    shutil.copy(mobilenet / "model.onnx", tmp_path)
+    shutil.copy(encoder / "model.onnx", tmp_path)
     with pytest.raises(VprError, match=r"preprocess\.json"):
         open_backbone(str(tmp_path))
-    copied(mobilenet, tmp_path, name="pixels")
+    copied(encoder, tmp_path, name="pixels")
     with pytest.raises(VprError, match=r"input 'pixels' is not in model\.onnx"):
         open_backbone(str(tmp_path))
-    copied(mobilenet, tmp_path, size="large")
+    copied(encoder, tmp_path, size="large")
     with pytest.raises(VprError, match=r"preprocess\.json: input\.size"):
         open_backbone(str(tmp_path))
-    copied(mobilenet, tmp_path)
+    copied(encoder, tmp_path)
     (tmp_path / "model.onnx").write_bytes(b"not a graph")
     with pytest.raises(VprError, match="ONNX Runtime cannot load it"):
         open_backbone(str(tmp_path))

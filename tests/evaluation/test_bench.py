@@ -56,9 +56,9 @@ def both_layouts(tmp_path_factory):
     return [make_pitts_shaped(root / layout, 240, 60, layout) for layout in ("published", "downloader")]
 
 
-def test_both_layouts_and_a_killed_run_give_the_same(tmp_path, both_layouts, mobilenet):
+def test_both_layouts_and_a_killed_run_give_the_same(tmp_path, both_layouts, encoder):
     def run(data, out, cache):
-        words = ["bench", "pitts30k", "--data", data, "--backbone", mobilenet, *FAST, "-o", tmp_path / out]
+        words = ["bench", "pitts30k", "--data", data, "--backbone", encoder, *FAST, "-o", tmp_path / out]
         return [*map(str, words), "--cache", str(tmp_path / cache)]
 
     done = vpr(*run(both_layouts[0], "published", "a"))
@@ -81,8 +81,8 @@ def test_both_layouts_and_a_killed_run_give_the_same(tmp_path, both_layouts, mob
     assert first["protocol"]["positives"] == "within 25 m"
 
 
-def test_recall_is_what_counting_gives(ie_tower):
-    frames = open_input(ie_tower)
+def test_recall_is_what_counting_gives(clips_folder):
+    frames = open_input(clips_folder)
     some = replace(frames, frames=frames.split("database").frames[::3] + frames.split("query").frames[::2])
     run = bench(some, "tower", open_backbone("hog"), ("raw", "pca", "whitening"), (16, 64))
     places, asked = ([(f.sequence, f.index) for f in part] for part in (run.database, run.queries))
@@ -267,8 +267,8 @@ def test_names_that_look_like_markup(tmp_path, drawn):
     assert done.returncode == 0 and "o[b]x/report.html" in done.stdout.replace("\n", ""), done.stderr
 
 
-def test_interrupted(tmp_path, ie_tower, vit_tiny):
-    words = ["bench", ie_tower, "--backbone", vit_tiny, "-o", tmp_path / "out", "--cache", tmp_path / "cache"]
+def test_interrupted(tmp_path, clips_folder, transformer):
+    words = ["bench", clips_folder, "--backbone", transformer, "-o", tmp_path / "out", "--cache", tmp_path / "cache"]
     process = subprocess.Popen([*VPR, *map(str, words)], stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not any(path.stat().st_size for path in tmp_path.glob("cache/*/embeddings.f16")):

@@ -32,24 +32,24 @@ RATE = 0.05
 
 
 @pytest.fixture(scope="module")
-def given(corridor_loop: Path, mobilenet: Path) -> GivenEmbeddings:
+def given(loop_folder: Path, encoder: Path) -> GivenEmbeddings:
     """Of all frames of the loop: embedded once for this file."""
-    frames = open_input(corridor_loop).frames
-    backbone = open_backbone(str(mobilenet))
+    frames = open_input(loop_folder).frames
+    backbone = open_backbone(str(encoder))
     rows = {frame.label: at for at, frame in enumerate(frames)}
     return GivenEmbeddings(backbone.dim, extract(backbone, frames).embeddings, rows, "a test")
 
 
 @pytest.fixture(scope="module")
-def run(corridor_loop: Path, given: GivenEmbeddings) -> BenchmarkRun:
+def run(loop_folder: Path, given: GivenEmbeddings) -> BenchmarkRun:
     settings = RecognizerSettings(sequence=True, geometry=True, false_positive_rate=RATE)
     # Listed backwards: recognition goes by index all the same.
-    backwards = open_input(corridor_loop)
+    backwards = open_input(loop_folder)
     backwards = replace(backwards, frames=backwards.frames[::-1])
     return bench(backwards, "the loop", given, ("raw", "whitening"), (32,), recognition=settings)
 
 
-def by_hand(corridor_loop: Path, given: GivenEmbeddings, folder: Path, sequence: bool, geometry: bool) -> list[dict]:
+def by_hand(loop_folder: Path, given: GivenEmbeddings, folder: Path, sequence: bool, geometry: bool) -> list[dict]:
     """The answers of the recognizer to laps 2 and 3 in a map of lap 1, with nothing of the evaluation's."""
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.images import read_image
@@ -57,7 +57,7 @@ def by_hand(corridor_loop: Path, given: GivenEmbeddings, folder: Path, sequence:
     from vpr_aesvc.recognition.recognizer import Recognizer
     from vpr_aesvc.training import train
 
-    loop = open_input(corridor_loop)
+    loop = open_input(loop_folder)
     lap, later = loop.split("database").frames, sorted(loop.split("query").frames, key=lambda frame: frame.index)
     if not (folder / "model").exists():
         train(lap, given, folder / "model", method="raw")
@@ -82,7 +82,7 @@ def by_hand(corridor_loop: Path, given: GivenEmbeddings, folder: Path, sequence:
 )
 def test_numbers_are_what_counting_gives(
     run: BenchmarkRun,
-    corridor_loop: Path,
+    loop_folder: Path,
     given: GivenEmbeddings,
     tmp_path_factory,
     name: str,
@@ -91,7 +91,7 @@ def test_numbers_are_what_counting_gives(
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "by hand"
     folder.mkdir(exist_ok=True)
-    answers = by_hand(corridor_loop, given, folder, sequence, geometry)
+    answers = by_hand(loop_folder, given, folder, sequence, geometry)
     assert run.recognition is not None
     part = next(one for one in run.recognition.parts if one.name == name)
     right = sum(one["right"] for one in answers)
@@ -154,8 +154,8 @@ def test_what_is_written(run: BenchmarkRun, tmp_path: Path) -> None:
     assert any("Recognition (all) at a false-positive rate of 5" in sentence for sentence in sentences)
 
 
-def test_only_what_was_asked(corridor_loop: Path, given: GivenEmbeddings) -> None:
-    loop = open_input(corridor_loop)
+def test_only_what_was_asked(loop_folder: Path, given: GivenEmbeddings) -> None:
+    loop = open_input(loop_folder)
     lost = tuple(replace(f, index=f.index + 1000) if f.label.endswith("084.jpg") else f for f in loop.frames)
     settings = RecognizerSettings(sequence=False, geometry=False, false_positive_rate=0.2)
     found = bench(replace(loop, frames=lost), "loop", given, ("raw",), recognition=settings).recognition
@@ -240,8 +240,8 @@ def test_queries_that_are_in_the_map_are_refused(drawn: Path) -> None:
         bench(alone, "street", open_backbone("hog"), ("raw",), recognition=RecognizerSettings())
 
 
-def test_geometry_without_images_is_refused(corridor_loop: Path, given: GivenEmbeddings, tmp_path: Path) -> None:
-    loop = open_input(corridor_loop)
+def test_geometry_without_images_is_refused(loop_folder: Path, given: GivenEmbeddings, tmp_path: Path) -> None:
+    loop = open_input(loop_folder)
     gone = FrameSet(loop.path, loop.kind, tuple(replace(f, path=tmp_path / f.label) for f in loop.frames))
     with pytest.raises(VprError, match="84 of them are not there, such as frames/"):
         bench(gone, "loop", given, ("raw",), recognition=RecognizerSettings(geometry=True))

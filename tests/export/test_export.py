@@ -26,22 +26,22 @@ onnx = pytest.importorskip("onnx")
 
 
 @pytest.fixture(scope="module")
-def frames(ie_tower):
-    return open_input(ie_tower).split("database").frames[::40]
+def frames(clips_folder):
+    return open_input(clips_folder).split("database").frames[::40]
 
 
 @pytest.fixture(scope="module")
-def trained(mobilenet, frames, tmp_path_factory):
+def trained(encoder, frames, tmp_path_factory):
     path = tmp_path_factory.mktemp("trained") / "model"
-    train(frames, open_backbone(str(mobilenet)), path, method="whitening")
+    train(frames, open_backbone(str(encoder)), path, method="whitening")
     return path
 
 
 @pytest.fixture(scope="module")
-def trained_vit(vit_tiny, frames, tmp_path_factory):
+def trained_vit(transformer, frames, tmp_path_factory):
     pytest.importorskip("transformers")
     path = tmp_path_factory.mktemp("trained") / "model"
-    train(frames, open_backbone(str(vit_tiny)), path, method="whitening")
+    train(frames, open_backbone(str(transformer)), path, method="whitening")
     return path
 
 
@@ -102,14 +102,14 @@ def test_a_convolutional_network_has_int8_weights_only(trained, frames, tmp_path
     assert cosines(trained, tmp_path / "robot", frames).min() > 0.95
 
 
-def test_a_hidden_layer_is_exported_too(mobilenet, frames):
+def test_a_hidden_layer_is_exported_too(encoder, frames):
     from vpr_aesvc.export.graph import fused_graph
     from vpr_aesvc.runtime import open_session
 
     random = np.random.default_rng(0)
     shapes = [(576,), (576, 16), (576, 24), (24,), (24, 16)]
     projection = Projection(*(random.standard_normal(shape).astype(np.float32) for shape in shapes))
-    backbone = open_backbone(str(mobilenet))
+    backbone = open_backbone(str(encoder))
     model, graph_input, _ = fused_graph(backbone, projection)
     image = read_image(frames[0].path)
     session = open_session(model.SerializeToString(), "graph")
@@ -155,7 +155,7 @@ def test_too_few_images_and_an_output_that_exists(trained, frames, tmp_path):
         export_model(trained, tmp_path, frames=frames)
 
 
-def test_the_command(trained, ie_tower, tmp_path):
+def test_the_command(trained, clips_folder, tmp_path):
     done = vpr("export", trained, "-o", tmp_path / "robot")
     assert done.returncode == 0 and "was not checked" in done.stderr, done.stderr
     content = json.loads((tmp_path / "robot" / "model.json").read_text())

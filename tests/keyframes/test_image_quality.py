@@ -11,8 +11,8 @@ from vpr_aesvc.keyframes.image_quality import ImageQuality
 
 
 @pytest.fixture(scope="module")
-def corridor(corridor_loop):
-    return [read_image(frame.path) for frame in corridor_frames(corridor_loop.parent)]
+def corridor(loop_folder):
+    return [read_image(frame.path) for frame in corridor_frames(loop_folder)]
 
 
 def smeared(image, part, angle):

@@ -17,8 +17,8 @@ from vpr_aesvc.keyframes.selection import SelectionStats, keyframes
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)
+def frames(loop_folder):
+    return corridor_frames(loop_folder)
 
 
 @pytest.fixture(scope="module")

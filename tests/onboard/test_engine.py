@@ -18,13 +18,13 @@ from vpr_aesvc.types import Frame
 
 
 @pytest.fixture(scope="module")
-def describer(corridor_model):
-    return Describer.open(corridor_model)
+def describer(loop_model):
+    return Describer.open(loop_model)
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return [frame for frame in corridor_frames(corridor_loop.parent) if frame.number != SMEARED]
+def frames(loop_folder):
+    return [frame for frame in corridor_frames(loop_folder) if frame.number != SMEARED]
 
 
 def incoming(frame, camera="", posed=True):
@@ -57,8 +57,8 @@ def test_mapping_stores_keyframes_with_poses_and_thumbnails(lap, frames):
         assert place_map.thumbnail(places[0].id) is not None
 
 
-def test_a_smeared_image_is_not_stored_but_the_next_one_is(corridor_loop, describer, frames, tmp_path):
-    smeared = corridor_frames(corridor_loop.parent)[SMEARED - 1]
+def test_a_smeared_image_is_not_stored_but_the_next_one_is(loop_folder, describer, frames, tmp_path):
+    smeared = corridor_frames(loop_folder)[SMEARED - 1]
     with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
         mapper = engine(place_map, describer, "mapping")
         for frame in frames[: SMEARED - 1]:

@@ -21,10 +21,10 @@ SIZES = (32, 64, 128)
 
 
 @pytest.fixture(scope="module")
-def described(ie_tower: Path, mobilenet: Path) -> np.ndarray:
+def described(clips_folder: Path, encoder: Path) -> np.ndarray:
     """Real descriptors float16 [1253, 256]: more than a funnel needs."""
-    frames = open_input(ie_tower).split("database").frames
-    seen = extract(open_backbone(str(mobilenet)), frames).embeddings
+    frames = open_input(clips_folder).split("database").frames
+    seen = extract(open_backbone(str(encoder)), frames).embeddings
     return unit(whitening(TrainingData.of(seen), 0.15)(seen)[:, :256]).astype(np.float16)
 
 

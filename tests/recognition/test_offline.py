@@ -48,9 +48,9 @@ def test_requirements_of_a_run(described, lap, tmp_path):
         assert nothing[0].why == "the map is empty"
 
 
-def test_the_command(described, lap, corridor_loop):
+def test_the_command(described, lap, loop_folder):
     describer, _, _ = described
     path, _ = lap
-    done = vpr("query", path, corridor_loop, "-m", describer.path, "--smooth")
+    done = vpr("query", path, loop_folder, "-m", describer.path, "--smooth")
     assert done.returncode == 0 and "44 accepted" in done.stderr.replace("of 44", "44") and "R@1" in done.stderr
-    refused(vpr("query", path, corridor_loop, "-m", describer.path, "--smooth", "--no-sequence"), "--no-sequence")
+    refused(vpr("query", path, loop_folder, "-m", describer.path, "--smooth", "--no-sequence"), "--no-sequence")

@@ -66,11 +66,11 @@ def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, toy):
     assert accepted.mean() >= 0.8 and not any(one.accepted for one in others)
 
 
-def test_descriptors_of_64_numbers(described, ie_tower, mobilenet, tmp_path, toy):
+def test_descriptors_of_64_numbers(described, clips_folder, encoder, tmp_path):
     """With a model of another building: lap 1 alone has too few images for 64 dimensions."""
     _, frames, _ = described
     first = sum(frame.split == "database" for frame in frames)
-    train(open_input(ie_tower).frames[:800:8], open_backbone(str(mobilenet)), tmp_path / "model", method="whitening")
+    train(open_input(clips_folder).frames[:800:8], open_backbone(str(encoder)), tmp_path / "model", method="whitening")
     describer = Describer.open(tmp_path / "model")
     descriptors = describer.describe_batch([frame.image for frame in frames])
     with new_map(tmp_path / "lap.vprmap", describer, frames[:first], descriptors[:first]) as place_map:

@@ -1,4 +1,4 @@
-"""The corridor's frames with odometry along a loop that is consistent with them."""
+"""The frames of the corridor, real or drawn, with odometry along a loop that is consistent with them."""
 
 from __future__ import annotations
 
@@ -38,9 +38,8 @@ def pose_at(number: float) -> Pose:
     return Pose.planar(radius * math.sin(turned), radius * (1 - math.cos(turned)), turned)
 
 
-def corridor_frames(data: Path) -> list[CorridorFrame]:
-    """All 84 in the order they were taken, two laps and the start of a third."""
-    folder = data / "corridor_loop"
+def corridor_frames(folder: Path) -> list[CorridorFrame]:
+    """All 84 of ``corridor_loop``, or of a drawn loop, in the order they were taken: two laps and the start of a third."""
     with (folder / "frames.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     frames = []

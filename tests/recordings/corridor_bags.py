@@ -29,18 +29,18 @@ class CorridorBags:
 
 
 @pytest.fixture(scope="session")
-def corridor_bags(corridor_loop, mobilenet, tmp_path_factory) -> CorridorBags:
-    return _made(corridor_loop.parent, mobilenet, tmp_path_factory.getbasetemp())
+def corridor_bags(loop_folder, encoder, tmp_path_factory) -> CorridorBags:
+    return _made(loop_folder, encoder, tmp_path_factory.getbasetemp())
 
 
 @lru_cache(maxsize=1)  # a fixture that several modules import is made once for each of them
-def _made(data: Path, mobilenet: Path, base: Path) -> CorridorBags:
+def _made(data: Path, encoder: Path, base: Path) -> CorridorBags:
     folder = base / "corridor_bags"
     folder.mkdir()
     frames = corridor_frames(data)
     first, later = frames[:40], frames[40:]
     known = [Frame(f"{one.number:03d}", one.path, stamp=one.stamp, pose=camera_pose(one)) for one in first]
-    train(known, open_backbone(str(mobilenet)), folder / "model", method="whitening")
+    train(known, open_backbone(str(encoder)), folder / "model", method="whitening")
     describer = Describer.open(folder / "model")
     with PlaceMap.create(folder / "lap.vprmap", describer) as place_map:
         images = [read_image(one.path) for one in first]

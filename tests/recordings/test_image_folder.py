@@ -15,8 +15,8 @@ from vpr_aesvc.transforms import OPTICAL, angle, compose, distance, inverse, rot
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)[:20]
+def frames(loop_folder):
+    return corridor_frames(loop_folder)[:20]
 
 
 def write_poses(path, stamped):

@@ -18,8 +18,8 @@ CODERS = {".mp4": "mp4v", ".avi": "MJPG", ".mkv": "XVID"}
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)[:30]
+def frames(loop_folder):
+    return corridor_frames(loop_folder)[:30]
 
 
 @pytest.fixture(scope="module", params=sorted(CODERS))

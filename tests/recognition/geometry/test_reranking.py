@@ -48,19 +48,19 @@ def test_verdict(candidate, verdict):
     assert geometric_verdict(candidate) == verdict
 
 
-def test_chance_stays_below_the_least_inliers(ie_tower, corridor_loop):
-    here = [detect_keypoints(read_image(f.path), "orb") for f in open_input(ie_tower).frames[::60]]
-    there = [detect_keypoints(read_image(f.path), "orb") for f in open_input(corridor_loop).frames[::8]]
+def test_chance_stays_below_the_least_inliers(clips_folder, loop_folder):
+    here = [detect_keypoints(read_image(f.path), "orb") for f in open_input(clips_folder).frames[::60]]
+    there = [detect_keypoints(read_image(f.path), "orb") for f in open_input(loop_folder).frames[::8]]
     counts = [verify(one, other).inliers for one in here for other in there]
     assert len(counts) > 250 and np.mean(np.array(counts) >= MIN_INLIERS) < 0.01
 
 
 @pytest.fixture(scope="module")
-def corridor(corridor_loop, mobilenet):
+def corridor(loop_folder, encoder):
     """Key points, centered embeddings, and which frames are the database's."""
-    inputs = open_input(corridor_loop)
+    inputs = open_input(loop_folder)
     images = [read_image(frame.path) for frame in inputs.frames]
-    backbone = open_backbone(str(mobilenet))
+    backbone = open_backbone(str(encoder))
     rows = np.vstack([backbone.embed(images[at : at + 16]) for at in range(0, len(images), 16)])
     database = np.array([frame.split == "database" for frame in inputs.frames])
     rows = rows / np.linalg.norm(rows, axis=1, keepdims=True)

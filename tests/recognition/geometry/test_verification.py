@@ -102,8 +102,8 @@ def test_invalid_intrinsics(numbers):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_input_gives_the_same_answer(corridor_loop, kind):
-    images = [read_image(corridor_loop / f"frames/{number:03}.jpg") for number in (5, 45)]
+def test_the_same_input_gives_the_same_answer(loop_folder, kind):
+    images = [read_image(loop_folder / f"frames/{number:03}.jpg") for number in (5, 45)]
     camera = Intrinsics(400, 400, 256, 192)
     answers = []
     for seed in (0, 1, 2):
@@ -116,9 +116,9 @@ def test_the_same_input_gives_the_same_answer(corridor_loop, kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_identical_image_is_never_unsupported(ie_tower, corridor_loop, random_image, kind):
-    images = [read_image(frame.path) for frame in open_input(ie_tower).frames[::100]]
-    images += [read_image(frame.path) for frame in open_input(corridor_loop).frames[::10]]
+def test_an_identical_image_is_never_unsupported(clips_folder, loop_folder, random_image, kind):
+    images = [read_image(frame.path) for frame in open_input(clips_folder).frames[::100]]
+    images += [read_image(frame.path) for frame in open_input(loop_folder).frames[::10]]
     tiles = np.kron(np.indices((12, 16)).sum(0) % 2, np.ones((20, 20))).astype(np.uint8) * 200  # no point unlike others
     flat = np.full((180, 320, 3), 90, np.uint8)
     for image in [*images, tiles, flat, random_image]:
@@ -130,8 +130,8 @@ def test_an_identical_image_is_never_unsupported(ie_tower, corridor_loop, random
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_same_picture_at_another_size_and_quality_is_found(corridor_loop, kind):
-    image = read_image(corridor_loop / "frames/005.jpg")
+def test_the_same_picture_at_another_size_and_quality_is_found(loop_folder, kind):
+    image = read_image(loop_folder / "frames/005.jpg")
     small = cv2.resize(image, (384, 288), interpolation=cv2.INTER_AREA)
     again = cv2.imdecode(cv2.imencode(".jpg", small, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR)
     found = verify(detect_keypoints(image, kind), detect_keypoints(again[:, :, ::-1], kind))
@@ -139,8 +139,8 @@ def test_the_same_picture_at_another_size_and_quality_is_found(corridor_loop, ki
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_frames_without_texture_cannot_tell(corridor_loop, kind):
-    textured = detect_keypoints(read_image(corridor_loop / "frames/005.jpg"), kind)
+def test_frames_without_texture_cannot_tell(loop_folder, kind):
+    textured = detect_keypoints(read_image(loop_folder / "frames/005.jpg"), kind)
     for flat in (np.full((180, 320, 3), 90, np.uint8), np.zeros((1, 1, 3), np.uint8), np.zeros((2, 4000), np.uint8)):
         empty = detect_keypoints(flat, kind)
         assert len(empty) == 0 and empty.descriptors.dtype == np.uint8
@@ -188,8 +188,8 @@ def test_key_points_of_two_kinds_are_refused():
         verify(few([(1, 1)]), few([(1, 1)], kind="orb"))
 
 
-def test_positions_are_those_of_the_full_image(corridor_loop):
-    image = read_image(corridor_loop / "frames/005.jpg")
+def test_positions_are_those_of_the_full_image(loop_folder):
+    image = read_image(loop_folder / "frames/005.jpg")
     big = cv2.resize(image, None, fx=3, fy=3, interpolation=cv2.INTER_CUBIC)
     one, other = detect_keypoints(image), detect_keypoints(big)
     assert (other.width, other.height) == (1536, 1152)

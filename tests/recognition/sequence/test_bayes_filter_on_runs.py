@@ -17,10 +17,10 @@ from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 
 
 @pytest.fixture(scope="module")
-def laps(corridor_loop, mobilenet):
+def laps(loop_folder, encoder):
     """Frames, descriptors of all, and how many are lap 1. The projection is fitted on lap 1."""
-    frames = open_input(corridor_loop).frames
-    embeddings = extract(open_backbone(str(mobilenet)), frames).embeddings
+    frames = open_input(loop_folder).frames
+    embeddings = extract(open_backbone(str(encoder)), frames).embeddings
     first = sum(frame.split == "database" for frame in frames)
     return frames, whitening(TrainingData.of(embeddings[:first]))(embeddings), first
 

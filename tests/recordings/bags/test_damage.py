@@ -22,8 +22,8 @@ KEEP = InputOptions(keep_good=True)
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)[:12]
+def frames(loop_folder):
+    return corridor_frames(loop_folder)[:12]
 
 
 @pytest.fixture(scope="module")

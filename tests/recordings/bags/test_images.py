@@ -11,8 +11,8 @@ from vpr_aesvc.transforms import heading
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)[24:44]
+def frames(loop_folder):
+    return corridor_frames(loop_folder)[24:44]
 
 
 def test_keyframes_become_files_with_stamps_and_poses(frames, tmp_path):

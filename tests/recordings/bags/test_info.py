@@ -19,8 +19,8 @@ JPEG = encode_jpeg(np.full((24, 32, 3), 90, np.uint8))
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)[:10]
+def frames(loop_folder):
+    return corridor_frames(loop_folder)[:10]
 
 
 def words(path, **options):

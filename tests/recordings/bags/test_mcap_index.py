@@ -13,8 +13,8 @@ TYPES = {"/odom": "nav_msgs/msg/Odometry", "/tf_static": "tf2_msgs/msg/TFMessage
 
 
 @pytest.fixture(scope="module")
-def bag(corridor_loop, tmp_path_factory):
-    frames = corridor_frames(corridor_loop.parent)[:8]
+def bag(loop_folder, tmp_path_factory):
+    frames = corridor_frames(loop_folder)[:8]
     return write_bag(tmp_path_factory.mktemp("bag") / "bag", frames, "mcap")
 
 

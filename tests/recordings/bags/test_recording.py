@@ -27,8 +27,8 @@ FORMS += [
 
 
 @pytest.fixture(scope="module")
-def frames(corridor_loop):
-    return corridor_frames(corridor_loop.parent)[:8]
+def frames(loop_folder):
+    return corridor_frames(loop_folder)[:8]
 
 
 def check(recording, frames, places=1e-6, turns=1e-6):
@@ -64,9 +64,9 @@ def test_pose_sources(frames, tmp_path, storage, poses):
 
 
 @pytest.mark.parametrize("storage", STORAGES)
-def test_satellites(corridor_loop, tmp_path, storage):
+def test_satellites(loop_folder, tmp_path, storage):
     """Positions to a centimeter of a plane that touches the earth; the heading, of a circle in strides of a meter, nearly."""
-    frames = corridor_frames(corridor_loop.parent)[:40]
+    frames = corridor_frames(loop_folder)[:40]
     recording = open_input(write_bag(tmp_path / "bag", frames, storage, True, "navsat"))
     given = [one.pose for one in recording]
     truth = [camera_pose(frame) for frame in frames]
