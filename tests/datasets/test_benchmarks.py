@@ -8,10 +8,10 @@ import pytest
 from tests.conftest import DATA
 from tests.datasets.images import image
 from tests.datasets.pitts_shaped import cut, downloader_name, make_pitts_shaped, write_dbstruct
-from vpr_aesvc.datasets.canonical import canonical_name
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.datasets.check import check_dataset
 from vpr_aesvc.datasets.dbstruct import read_dbstruct
+from vpr_aesvc.datasets.netvlad_layouts import canonical_name
 from vpr_aesvc.datasets.positives import Tolerance, positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame, Pose
@@ -217,7 +217,9 @@ def test_a_set_that_is_not_there_says_what_it_wants(tmp_path):
 
 def test_another_set_is_refused(tmp_path, real_pitts):
     root = small_struct(tmp_path / "train", "pitts30k_train.mat")
-    with pytest.raises(VprError, match=r"expected pitts30k_test\.mat \(Pitts30k \(test\)\), found only pitts30k_train\.mat"):
+    with pytest.raises(
+        VprError, match=r"expected pitts30k_test\.mat \(Pitts30k \(test\)\), found only pitts30k_train\.mat"
+    ):
         open_dataset("pitts30k", root)
     with pytest.raises(VprError, match="found a train split"):
         open_dataset("pitts30k", small_struct(tmp_path / "which", whichSet="train"))

@@ -1,0 +1,141 @@
+"""Pitts30k and Tokyo 24/7 in their two layouts: as published, or as renamed by VPR-datasets-downloader. Both give one name and one order of the
+images, so that a run on either gives the same results; another set is refused.
+
+The published sets name an image ``000/000829_pitch1_yaw1.jpg``; VPR-datasets-downloader renames it to
+``@0584825.96@4476945.61@17@T@040.43600@-080.00000@000829@00@@@@@@pitch1_yaw1@.jpg``. Both become ``database/000829_pitch1_yaw1``.
+Coordinates stay as they are in each layout: the names round them to centimeters. On Pitts30k and Tokyo 24/7 this changes no right answer
+within 25 m (a test computes it from the published coordinates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from vpr_aesvc.datasets.dbstruct import DbStruct, load_dbstruct
+from vpr_aesvc.datasets.folder import natural, utm_pose
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.tokyo import cutout
+from vpr_aesvc.datasets.vpr_layout import name_field, read_utm_folders, utm_folders
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Frame
+
+# Database and query images (Arandjelovic et al., NetVLAD, CVPR 2016, and Torii et al., CVPR 2015).
+SPLITS = {
+    (10_000, 7_416): "the train split of Pitts30k",
+    (10_000, 7_608): "the val split of Pitts30k",
+    (10_000, 6_816): "the test split of Pitts30k",
+    (91_464, 7_824): "the train split of Pitts250k",
+    (78_648, 7_608): "the val split of Pitts250k",
+    (83_952, 8_280): "the test split of Pitts250k",
+    (49_104, 7_277): "the train split of Tokyo Time Machine",
+    (49_056, 7_186): "the val split of Tokyo Time Machine",
+    (75_984, 315): "Tokyo 24/7",
+}
+
+
+@dataclass(frozen=True)
+class Area:
+    """A rectangle in UTM meters."""
+
+    west: float
+    east: float
+    south: float
+    north: float
+
+
+def refuse_another_set(frames: FrameSet, title: str, area: Area, counts: tuple[int, int], which: str = "test") -> None:
+    """A part of the set is accepted, also with missing images.
+
+    Raises:
+        VprError: the frames are another published split, or are in another city.
+    """
+    queries = sum(frame.split == "query" for frame in frames.frames)
+    found = len(frames) - queries, queries
+    if found != counts and found in SPLITS:
+        raise VprError(f"{frames.path}: expected {title}, {_words(counts)}; found {SPLITS[found]}, {_words(found)}")
+    if which in ("train", "val"):
+        raise VprError(f"{frames.path}: expected {title}, found a {which} split (whichSet) of {_words(found)}")
+    for frame in frames.frames:
+        pose = frame.pose
+        if pose and not (area.west <= pose.x <= area.east and area.south <= pose.y <= area.north):
+            raise VprError(
+                f"{frames.path}: expected {title}, which is within UTM {area.west:.0f} to {area.east:.0f} east and "
+                f"{area.south:.0f} to {area.north:.0f} north; {frame.label} is at {pose.x:.0f}, {pose.y:.0f}"
+            )
+
+
+def _words(counts: tuple[int, int]) -> str:
+    return f"{counts[0]} database images and {counts[1]} queries"
+
+
+def canonical(frames: FrameSet) -> FrameSet:
+    """Renamed; database before queries, then by name in natural order, which is the order of Pitts30k's published lists."""
+    renamed = (replace(frame, label=f"{frame.split}/{canonical_name(frame.label)}") for frame in frames.frames)
+    return replace(frames, frames=tuple(sorted(renamed, key=_order)))
+
+
+def canonical_name(label: str) -> str:
+    """The name of an image without folders, coordinates and suffix."""
+    name = Path(label).name
+    if utm_pose(name) is None:
+        found = cutout(name)
+        return f"{found[0]}_{found[1]:02d}" if found else Path(name).stem
+    # The downloader leaves the suffix in the panorama of the queries of Tokyo 24/7: ...@00399.jpg@@@@@@@@.jpg.
+    panorama = name_field(name, 7).removesuffix(".jpg")
+    detail = name_field(name, 14) or name_field(name, 8)
+    return "_".join(part for part in (panorama, detail) if part) or Path(name).stem
+
+
+def _order(frame: Frame) -> tuple[object, ...]:
+    place = (frame.pose.x, frame.pose.y) if frame.pose else (0.0, 0.0)
+    return frame.split != "database", natural(frame.label), frame.label, place
+
+
+_STRUCT_FOLDERS = ("", "datasets", "raw_data", "raw_data/datasets")
+
+
+def in_two_layouts(title: str, mat: str, area: Area, counts: tuple[int, int]) -> Callable[[Path], FrameSet | None]:
+    """A reader of one set; it returns None if neither layout is there.
+
+    Args:
+        title: name of the set, for errors.
+        mat: name of the ``dbStruct`` file, with a ``*`` where the names of copies differ.
+        area: where the images were taken.
+        counts: number of database images and of queries.
+    """
+
+    def read(root: Path) -> FrameSet | None:
+        struct = _struct(root, mat, title)
+        # A .mat without images must not hide the folders of the other layout.
+        renamed = utm_folders(root) if root.is_dir() else None
+        if struct is not None:
+            frames = struct.frames()
+            if renamed is None or any(frame.path and frame.path.is_file() for frame in frames.frames):
+                refuse_another_set(frames, title, area, counts, struct.which)
+                return canonical(frames)
+        if renamed is None:
+            return None
+        frames = read_utm_folders(root)
+        refuse_another_set(frames, title, area, counts)
+        return canonical(frames)
+
+    return read
+
+
+def _struct(root: Path, pattern: str, title: str) -> DbStruct | None:
+    """The dbStruct file below ``root``, or ``root`` itself."""
+    if root.is_file():
+        return load_dbstruct(root) if root.suffix.lower() == ".mat" else None
+    folders = [root / name for name in _STRUCT_FOLDERS]
+    for name in (pattern.replace("*", ""), pattern):
+        for folder in folders:
+            found = sorted(folder.glob(name))
+            if found:
+                return load_dbstruct(found[0])
+    others = sorted(path for folder in folders for path in folder.glob("*.mat"))
+    if others and utm_folders(root) is None:
+        names = ", ".join(path.name for path in others[:10])
+        raise VprError(f"{others[0].parent}: expected {pattern.replace('*', '')} ({title}), found only {names}")
+    return None
