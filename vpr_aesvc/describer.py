@@ -57,7 +57,8 @@ class Describer:
 
         Args:
             backbone: an open backbone, such as precomputed embeddings; by default the one that the model names.
-            provider, threads: of a graph, see :func:`vpr_aesvc.runtime.open_session`.
+            provider: of a graph, see :func:`vpr_aesvc.runtime.open_session`.
+            threads: CPU threads of a graph; by default all cores.
 
         Raises:
             VprError: not a model, damaged, its backbone is missing or has changed, or the provider is not available.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,8 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.files import check_free
+from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.inputs import database_frames
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerprint, save_model
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
@@ -20,7 +23,7 @@ VIEWS = 2  # augmented views of each image, to estimate how an embedding changes
 
 
 def train(
-    frames: Sequence[Frame],
+    source: FrameSource | Sequence[Frame],
     backbone: Backbone,
     output: Path | str,
     sizes: Sequence[int] | None = None,
@@ -28,10 +31,10 @@ def train(
     seed: int = 0,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Describer:
-    """Fits a projection to the database ``frames``, without labels, and writes the model folder ``output``.
+    """Fits a projection to the database frames of a set or to the keyframes of a recording, without labels, and writes the model folder ``output``.
 
     Args:
-        frames: the database images. Poses or sequences are optional; they help to choose among the projections.
+        source: from :func:`vpr_aesvc.open_input`, or frames. Poses or sequences are optional; they help to choose among the projections.
         backbone: from :func:`vpr_aesvc.open_backbone`.
         output: a folder that does not exist yet.
         sizes: descriptor sizes to train for; by default powers of two from 8, and the full size.
@@ -47,6 +50,21 @@ def train(
     """
     output = Path(output)
     check_free(output, "model")
+    with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
+        return _train(
+            database_frames(source, Path(folder), progress=progress), backbone, output, sizes, method, seed, progress
+        )
+
+
+def _train(
+    frames: Sequence[Frame],
+    backbone: Backbone,
+    output: Path,
+    sizes: Sequence[int] | None,
+    method: str,
+    seed: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> Describer:
     if len(frames) < MIN_IMAGES:
         raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
     require_torch()  # before the extraction, which may take an hour

@@ -46,7 +46,8 @@ def open_backbone(
       ``?pooling=gem`` may follow.
 
     Args:
-        provider, threads: for an ONNX encoder, see :func:`vpr_aesvc.runtime.open_session`; other kinds ignore them.
+        provider: for an ONNX encoder, see :func:`vpr_aesvc.runtime.open_session`; other kinds ignore it.
+        threads: CPU threads of an ONNX encoder; by default all cores.
         expected: the expected fingerprint, compared before the weights are parsed.
 
     Raises:
