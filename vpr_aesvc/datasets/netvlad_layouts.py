@@ -16,8 +16,8 @@ from pathlib import Path
 from vpr_aesvc.datasets.dbstruct import DbStruct, load_dbstruct
 from vpr_aesvc.datasets.folder import natural, utm_pose
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.split_folders import name_field, read_utm_folders, utm_folders
 from vpr_aesvc.datasets.tokyo import cutout
-from vpr_aesvc.datasets.vpr_layout import name_field, read_utm_folders, utm_folders
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
 
