@@ -30,7 +30,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from ament_index_python.packages import get_package_prefix
 
-from tests.ros.robot import Robot, image_message, wait_for
+from tests.ros.robot import Robot, image_message, wait_for_subscription
 from vpr_aesvc import Describer, PlaceMap, open_backbone, open_input, read_image, train
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.mapping import build_map
@@ -81,7 +81,7 @@ def measure(args: argparse.Namespace, model: Path, map: Path) -> None:
     robot = Robot()
     process = start(model, map, args)
     try:
-        wait_for(robot.images.get_subscription_count, 60, "the node")
+        wait_for_subscription(robot.images)
         result = run(robot, process.pid, images, args)
     finally:
         process.send_signal(signal.SIGINT)

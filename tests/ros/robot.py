@@ -209,3 +209,9 @@ def wait_for(condition: Callable[[], Any], timeout: float = TIMEOUT, what: str =
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout:.0f} s for {what}")
         time.sleep(0.01)
+
+
+def wait_for_subscription(publisher: Any) -> None:
+    """Waits until a publisher has a subscriber and, shortly after, the subscriber knows the publisher."""
+    wait_for(publisher.get_subscription_count, 2 * TIMEOUT, f"a subscription to {publisher.topic_name}")
+    time.sleep(0.3)  # DDS matches the two sides separately, and best effort loses what comes before

@@ -17,7 +17,7 @@ from visualization_msgs.msg import MarkerArray
 
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, vpr_node
-from tests.ros.robot import Robot, compressed_message, image_message, wait_for
+from tests.ros.robot import Robot, compressed_message, image_message, wait_for, wait_for_subscription
 from vpr_aesvc import read_image
 from vpr_aesvc.ros.convert import pose_of
 from vpr_aesvc.transforms import OPTICAL, compose, distance
@@ -56,8 +56,8 @@ class TestFrames(unittest.TestCase):
         cls.robot = Robot()
         cls.pair = Robot("pair_watcher", "/pair")
         cls.robot.publish_mount(compose(MOUNT, OPTICAL))
-        wait_for(cls.robot.images.get_subscription_count, what="the node's subscription to images")
-        wait_for(cls.robot.odometry.get_subscription_count, what="the node's subscription to odometry")
+        wait_for_subscription(cls.robot.images)
+        wait_for_subscription(cls.robot.odometry)
 
     @classmethod
     def tearDownClass(cls):
@@ -127,8 +127,8 @@ class TestFrames(unittest.TestCase):
     def test_4_two_compressed_cameras_have_separate_sequences(self):
         pair = self.pair
         front, rear = (pair.publisher(CompressedImage, f"/{name}/image/compressed") for name in ("front", "rear"))
-        for one in (front, rear):
-            wait_for(one.get_subscription_count, what="the subscription of a camera")
+        wait_for_subscription(front)
+        wait_for_subscription(rear)
         pair.clear()
         for frame in world.corridor()[44:50]:
             for one, name in ((front, "front"), (rear, "rear")):

@@ -20,7 +20,7 @@ from vpr_aesvc_msgs.srv import GetMapInfo, LoadMap, QueryPlace
 
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
-from tests.ros.robot import Robot, image_message, time_message, wait_for
+from tests.ros.robot import Robot, image_message, time_message, wait_for, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
@@ -57,7 +57,7 @@ class TestHostile(unittest.TestCase):
             assert robot.change_state(transition)
         assert all(done for done, _ in robot.set_parameters(**parameters))
         assert robot.change_state("configure") and robot.change_state("activate")
-        wait_for(robot.images.get_subscription_count, what="the node's subscription to images")
+        wait_for_subscription(robot.images)
         robot.clear()
 
     def test_1_an_impossible_transition_is_refused(self):

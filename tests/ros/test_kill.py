@@ -14,7 +14,7 @@ from ament_index_python.packages import get_package_prefix
 
 from tests.recordings.corridor import pose_at
 from tests.ros import world
-from tests.ros.robot import Robot, wait_for
+from tests.ros.robot import Robot, wait_for, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.placemap.check import check_map
 
@@ -58,8 +58,8 @@ def test_a_killed_mapper_loses_no_reported_place(tmp_path):
         robot = Robot(f"robot_{kill}")  # a new node has no messages of the killed one
         process = start(path)
         try:
-            wait_for(robot.images.get_subscription_count, what=f"the node to start, round {kill}")
-            wait_for(robot.odometry.get_subscription_count, what="its subscription to odometry")
+            wait_for_subscription(robot.images)
+            wait_for_subscription(robot.odometry)
             before = number
             while reported(robot) < known + 3 + kill % 4:
                 number += 1
@@ -86,7 +86,7 @@ def test_a_signal_ends_the_node_cleanly(number, tmp_path):
     robot = Robot()
     process = start(path)
     try:
-        wait_for(robot.images.get_subscription_count, what="the node to start")
+        wait_for_subscription(robot.images)
         for at in range(5):
             robot.publish_odometry(at + 1.0, pose_at(at))
             robot.publish_image(read_image(world.corridor()[at].path), at + 1.0)

@@ -11,7 +11,7 @@ import launch_testing
 
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
-from tests.ros.robot import Robot, wait_for
+from tests.ros.robot import Robot, wait_for_subscription
 from vpr_aesvc import read_image
 
 ROUNDS = 50
@@ -67,7 +67,7 @@ class TestLifecycle(unittest.TestCase):
         assert memory[-1] < memory[ROUNDS // 5] + 30, memory
         assert robot.change_state("configure") and robot.change_state("activate")
         frame = world.corridor()[50]
-        wait_for(robot.images.get_subscription_count, what="the node's subscription")
+        wait_for_subscription(robot.images)
         robot.clear()
         robot.publish_image(read_image(frame.path), frame.stamp)
         assert robot.wait_for_matches(1)[0].candidates[0].traverse == "lap 1"

@@ -14,7 +14,7 @@ import launch_testing
 from tests.recordings.corridor import LAP
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
-from tests.ros.robot import Robot, wait_for
+from tests.ros.robot import Robot, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import distance
 
@@ -32,8 +32,8 @@ class TestSlam(unittest.TestCase):
         robot = Robot()
         frames = world.corridor()
         try:
-            wait_for(robot.images.get_subscription_count, what="the node's subscription to images")
-            wait_for(robot.odometry.get_subscription_count, what="the node's subscription to odometry")
+            wait_for_subscription(robot.images)
+            wait_for_subscription(robot.odometry)
             for number, frame in enumerate(frames, 1):
                 robot.publish_odometry(frame.stamp, frame.pose)
                 robot.publish_image(read_image(frame.path), frame.stamp)
