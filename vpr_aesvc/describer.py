@@ -57,7 +57,7 @@ class Describer:
 
         Args:
             backbone: an open backbone, such as precomputed embeddings; by default the one that the model names.
-            provider: of a graph, see :func:`vpr_aesvc.runtime.open_session`.
+            provider: of a graph, see ``open_session``.
             threads: CPU threads of a graph; by default all cores.
 
         Raises:

@@ -53,7 +53,7 @@ def frame_key(frame: Frame, *change: int | str) -> bytes:
 
 
 class InMemory:
-    """The interface of :class:`EmbeddingCache` in memory, for embeddings that are used once."""
+    """The interface of ``EmbeddingCache`` in memory, for embeddings that are used once."""
 
     def __init__(self, dim: int) -> None:
         self._dim, self._count = dim, 0

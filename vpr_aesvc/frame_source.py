@@ -1,4 +1,4 @@
-"""What every input becomes: frames in order, with what is known of each. :func:`vpr_aesvc.open_input` makes one of whatever a user has."""
+"""What every input becomes: frames in order, with what is known of each. ``vpr_aesvc.open_input`` makes one of whatever a user has."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class SkipCounts:
 
 class FrameSource(Protocol):
     """Frames of one input, in order. ``for frame in source`` reads it from the beginning, each time anew; the images stay coded until
-    :func:`vpr_aesvc.images.image_of` decodes one. ``len(source)`` is the expected number of frames, for progress bars.
+    ``image_of`` decodes one. ``len(source)`` is the expected number of frames, for progress bars.
 
     Attributes:
         path: what the user named.
@@ -97,10 +97,11 @@ class FrameSource(Protocol):
 
 @dataclass(frozen=True)
 class InputOptions:
-    """What a user says about an input beside its path. :func:`vpr_aesvc.open_input` refuses an option that does not fit the input.
+    """What a user says about an input beside its path. ``vpr_aesvc.open_input`` refuses an option that does not fit the input.
 
     Attributes:
-        image_topic, pose_topic: topics of a bag; by default the only one of its kind.
+        image_topic: of a bag; by default the only one.
+        pose_topic: of a bag, ``tf`` or ``none``; by default the only one of the first kind that the bag holds.
         base_frame: TF frame of the robot, for a pose source that does not name it.
         map_frame: fixed TF frame, if poses are taken from TF.
         trajectory: a TUM or KITTI file with the poses of a folder of images or of a video.

@@ -144,7 +144,7 @@ def image_of(frame: Frame) -> Image:
 
 
 def decode_image(data: bytes, name: str = "image") -> Image:
-    """Like :func:`read_image`, from the bytes of the file; ``name`` is for error messages."""
+    """Like ``read_image``, from the bytes of the file; ``name`` is for error messages."""
     if _is_truncated(data):
         raise VprError(f"{name}: the file is truncated")
     try:

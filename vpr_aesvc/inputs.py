@@ -1,4 +1,4 @@
-"""One way in: whatever a user has becomes one :class:`~vpr_aesvc.frame_source.FrameSource`."""
+"""One way in: whatever a user has becomes one ``FrameSource``."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ def build_map(
     """Makes places of the database frames of a set, or of the keyframes of a recording, in a new map ``output``.
 
     Args:
-        source: from :func:`vpr_aesvc.open_input`, or frames.
+        source: from ``vpr_aesvc.open_input``, or frames.
         traverse: the name of the traverse. By default that of the recording; frames with a ``sequence`` keep that name.
         settings: the distance between keyframes, for a recording.
         progress: called with (frames done, frames expected).

@@ -45,7 +45,7 @@ def open_session(
         name: the file, for error messages.
         provider: one of ``PROVIDERS``, or several separated by commas, in order of preference. A single one must be available; of
             several the first available one is used, and a warning names the missing ones.
-        threads: CPU threads; None for :func:`default_threads`.
+        threads: CPU threads; None for ``default_threads``.
 
     Raises:
         VprError: an unknown or unavailable provider, fewer than one thread, or a graph that ONNX Runtime cannot run.

@@ -34,8 +34,8 @@ def train(
     """Fits a projection to the database frames of a set or to the keyframes of a recording, without labels, and writes the model folder ``output``.
 
     Args:
-        source: from :func:`vpr_aesvc.open_input`, or frames. Poses or sequences are optional; they help to choose among the projections.
-        backbone: from :func:`vpr_aesvc.open_backbone`.
+        source: from ``vpr_aesvc.open_input``, or frames. Poses or sequences are optional; they help to choose among the projections.
+        backbone: from ``vpr_aesvc.open_backbone``.
         output: a folder that does not exist yet.
         sizes: descriptor sizes to train for; by default powers of two from 8, and the full size.
         method: one of ``vpr_aesvc.projections.fit.METHODS``; ``auto`` chooses on held-out frames.

@@ -1,6 +1,6 @@
 """Rigid transforms: the pose of one frame in another, as translation (meters) and unit quaternion. Frames are right-handed.
 
-A camera's :class:`~vpr_aesvc.types.Pose` uses the body axes of REP 103: x forward, y left, z up. The header of a ROS image names the
+A camera's ``Pose`` uses the body axes of REP 103: x forward, y left, z up. The header of a ROS image names the
 *optical* frame of the camera: z forward, x right, y down.
 """
 

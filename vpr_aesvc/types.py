@@ -52,7 +52,7 @@ class Pose:
 @dataclass(frozen=True)
 class Frame:
     """One image with what is known of it. Its pixels are in ``image`` (RGB uint8 [H, W, 3]), or ``decode`` gives them, or ``path`` names the file
-    (:func:`vpr_aesvc.images.image_of`).
+    (``image_of``).
 
     ``stamp`` is in seconds; ``sequence`` names the clip or traverse and ``index`` is the position along it;
     ``category`` is what the image shows, in sets where positives share one;

@@ -170,7 +170,7 @@ class Robot:
         self.publisher(Image, topic).publish(image_message(image, stamp, frame))
 
     def wait_for_matches(self, count: int, timeout: float = TIMEOUT) -> list[Any]:
-        """All matches since :meth:`clear`, once there are ``count`` of them."""
+        """All matches since ``clear``, once there are ``count`` of them."""
         wait_for(lambda: len(self.matches) >= count, timeout, f"{count} answers, received {len(self.matches)}")
         return list(self.matches)
 

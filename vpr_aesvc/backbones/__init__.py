@@ -1,4 +1,4 @@
-"""Backbones: image -> embedding. One file for each kind; :func:`open_backbone` opens one from a string."""
+"""Backbones: image -> embedding. One file for each kind; ``open_backbone`` opens one from a string."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def open_backbone(
       ``?pooling=gem`` may follow.
 
     Args:
-        provider: for an ONNX encoder, see :func:`vpr_aesvc.runtime.open_session`; other kinds ignore it.
+        provider: for an ONNX encoder, see ``open_session``; other kinds ignore it.
         threads: CPU threads of an ONNX encoder; by default all cores.
         expected: the expected fingerprint, compared before the weights are parsed.
 

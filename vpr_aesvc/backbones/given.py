@@ -75,7 +75,7 @@ class GivenEmbeddings:
 
 
 def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
-    """Opens a file of embeddings for all ``frames`` of an input. :func:`_match` tells how names are compared.
+    """Opens a file of embeddings for all ``frames`` of an input. ``_match`` tells how names are compared.
 
     Raises:
         VprError: the file is missing, damaged or of an unknown kind, or its rows do not fit the frames.

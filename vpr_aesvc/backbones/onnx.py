@@ -62,7 +62,7 @@ class Graph:
         data: the bytes of the ONNX file.
         path: the file, for error messages.
         described: its input and output.
-        provider, threads: as in :func:`vpr_aesvc.runtime.open_session`.
+        provider, threads: as in ``open_session``.
 
     Raises:
         VprError: ONNX Runtime cannot load the graph, or it has no such input or output.
@@ -120,7 +120,7 @@ class OnnxBackbone:
 
     Args:
         path: the ``.onnx`` file, or a folder that holds exactly one.
-        provider, threads: as in :func:`vpr_aesvc.runtime.open_session`; embeddings are equal up to rounding.
+        provider, threads: as in ``open_session``; embeddings are equal up to rounding.
         expected: the expected fingerprint, compared before the graph is parsed.
 
     Raises:

@@ -64,7 +64,7 @@ def _match_json(match: Match) -> dict[str, Any]:
 
 
 def answers_table(answers: Sequence[Answer]) -> Table:
-    """A row for each answer, at most :data:`SHOWN`; it fits 80 columns. Refused matches say why."""
+    """A row for each answer, at most ``SHOWN``; it fits 80 columns. Refused matches say why."""
     decided = any(answer.recognition is not None for answer in answers)
     columns = ("accepted", "why") if decided else ("x, y \\[m]", "next best")
     table = Table("query", "best match", "similarity", *columns)

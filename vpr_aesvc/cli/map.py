@@ -1,4 +1,4 @@
-"""``vpr map info | check | plan``. :mod:`map_build` builds maps, :mod:`map_tools` makes maps from maps."""
+"""``vpr map info | check | plan``. ``map_build`` builds maps, ``map_tools`` makes maps from maps."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class InputFlags:
             command_options: further options that were given, by name.
 
         Raises:
-            VprError: see :func:`vpr_aesvc.open_input`.
+            VprError: see ``vpr_aesvc.open_input``.
         """
         _check_finite(self)
         own = {field.name: getattr(self, field.name) for field in fields(self)}

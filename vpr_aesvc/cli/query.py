@@ -63,7 +63,7 @@ class RecognitionFlags:
     ] = None
 
     def settings(self, source: FrameSource, size: int | None, top: int) -> RecognizerSettings | None:
-        """What a :class:`Recognizer` needs; None if plain search is enough.
+        """What a ``Recognizer`` needs; None if plain search is enough.
 
         Raises:
             VprError: options contradict each other, or a number is out of range.

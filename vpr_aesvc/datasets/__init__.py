@@ -1,4 +1,4 @@
-"""Sets of images: one file for each kind of layout. :func:`open_images` finds the reader from the path."""
+"""Sets of images: one file for each kind of layout. ``open_images`` finds the reader from the path."""
 
 from __future__ import annotations
 

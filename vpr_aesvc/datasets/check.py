@@ -49,7 +49,7 @@ class Check:
 
 
 def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
-    """Opens a set (see :func:`open_dataset`) and looks at every file. No image is decoded.
+    """Opens a set (see ``open_dataset``) and looks at every file. No image is decoded.
 
     Raises:
         VprError: the set is missing or damaged, or has no database or no queries.

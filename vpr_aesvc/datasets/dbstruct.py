@@ -1,7 +1,7 @@
 """The NetVLAD ``dbStruct``: a MATLAB file that lists the images of a place recognition set and where each was taken.
 
 Written by R. Arandjelovic (NetVLAD, CVPR 2016) for Pitts30k, Pitts250k, Tokyo 24/7 and Tokyo Time Machine. The images are in folders
-beside it, which users unpack in different places; see :data:`DATABASE_FOLDERS`.
+beside it, which users unpack in different places; see ``DATABASE_FOLDERS``.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class DbStruct:
     tolerance: float
 
     def frames(self, images: Path | None = None) -> FrameSet:
-        """The frames, database first, each in the file's order; see :func:`read_dbstruct`."""
+        """The frames, database first, each in the file's order; see ``read_dbstruct``."""
         bases = [images] if images else [self.path.parent, self.path.parent.parent]
         if self.path.parent.name == "datasets":  # as published: the images are beside this folder, not in it
             bases.reverse()
@@ -95,7 +95,7 @@ def read_dbstruct(mat: Path, images: Path | None = None) -> FrameSet:
 
 
 def load_dbstruct(mat: Path) -> DbStruct:
-    """Reads the file without looking for images. Errors as for :func:`read_dbstruct`."""
+    """Reads the file without looking for images. Errors as for ``read_dbstruct``."""
     struct = _load(mat)
     missing = [name for name in _FIELDS if not hasattr(struct, name)]
     if missing:

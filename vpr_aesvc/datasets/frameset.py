@@ -15,7 +15,7 @@ from vpr_aesvc.types import Frame, Intrinsics
 
 @dataclass(frozen=True)
 class FrameSet:
-    """A :class:`~vpr_aesvc.frame_source.FrameSource` whose frames are listed in memory; the images stay on disk.
+    """A ``FrameSource`` whose frames are listed in memory; the images stay on disk.
 
     Attributes:
         path: the folder or file that the user named.

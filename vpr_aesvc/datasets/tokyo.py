@@ -25,7 +25,7 @@ def cutout(name: str) -> tuple[str, int] | None:
 def with_times_and_panoramas(frames: FrameSet, root: Path) -> FrameSet:
     """``extra["panorama"]`` of each database frame, ``extra["time"]`` (day, sunset, night) of each query.
 
-    Labels must be canonical (:mod:`vpr_aesvc.datasets.netvlad_layouts`). Only the sixth field of the ``.csv`` published with each query has the time;
+    Labels must be canonical (``vpr_aesvc.datasets.netvlad_layouts``). Only the sixth field of the ``.csv`` published with each query has the time;
     VPR-datasets-downloader does not keep it. Without the ``.csv`` there is no ``time``.
     """
     described = tuple(_described(frame, root) for frame in frames.frames)

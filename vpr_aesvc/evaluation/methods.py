@@ -29,7 +29,7 @@ NAMES = {
     "pair": "(SS)2D pair",
 }
 """Key of each method -> its name in reports. ``ss2d`` is the paper's student: one network for all sizes. ``ssd`` trains one such network per
-size, the upper bound of ``ss2d``. ``rotation`` and ``pair`` are this project's variants (:mod:`vpr_aesvc.projections.ss2d`)."""
+size, the upper bound of ``ss2d``. ``rotation`` and ``pair`` are this project's variants (``vpr_aesvc.projections.ss2d``)."""
 DEFAULT_METHODS = ("raw", "pca", "whitening", "vae", "aesvc", "ssd", "ss2d", "rotation")
 Describe = Callable[[NDArray[np.floating]], NDArray[np.float32]]
 Number = TypeVar("Number", bound=np.floating)

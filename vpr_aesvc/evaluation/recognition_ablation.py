@@ -139,7 +139,7 @@ def run_variant(
     """Recognizes frames in the given order. The recognizer is reset where the sequence changes.
 
     Args:
-        place_map: made by :func:`write_map`.
+        place_map: made by ``write_map``.
         descriptors: float32 [q, d], unit norm.
         settings: the variant overrides ``sequence`` and ``geometry``.
 

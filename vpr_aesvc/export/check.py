@@ -1,6 +1,6 @@
 """Checks on real images whether an exported model finds the same places as the original.
 
-A robot uses the export with a map of the original. So each image gets an augmented view (:mod:`vpr_aesvc.augment`), which simulates
+A robot uses the export with a map of the original. So each image gets an augmented view (``vpr_aesvc.augment``), which simulates
 another visit, and the view is searched among the *original's* descriptors of the images: once described by the original, once by the
 export. The images themselves would be poor queries, as each finds itself.
 

@@ -52,7 +52,7 @@ def write_keyframes(
 
 
 def write_table(frames: Iterable[Frame], path: Path) -> None:
-    """Writes ``frames.csv`` for frames of :func:`write_keyframes`. Of a pose it holds x, y and the heading.
+    """Writes ``frames.csv`` for frames of ``write_keyframes``. Of a pose it holds x, y and the heading.
 
     Raises:
         VprError: the file cannot be written.

@@ -40,7 +40,7 @@ class LatestFrameWorker(Generic[Item]):
             self.submit(partial(self._process_waiting, camera))
 
     def submit(self, job: Callable[[], Any]) -> Future[Any]:
-        """Runs a job in the thread; the future has its result or exception. After :meth:`stop` the future is canceled."""
+        """Runs a job in the thread; the future has its result or exception. After ``stop`` the future is canceled."""
         try:
             return self._executor.submit(job)
         except RuntimeError:

@@ -64,7 +64,7 @@ def write_npz(place_map: PlaceMap, path: Path) -> None:
 
 
 def read_npz(path: Path, output: Path) -> int:
-    """Makes the map ``output`` from an archive of :func:`write_npz` or of another program; returns the number of places.
+    """Makes the map ``output`` from an archive of ``write_npz`` or of another program; returns the number of places.
 
     Raises:
         VprError: not such an archive, arrays of different lengths, or the output exists.

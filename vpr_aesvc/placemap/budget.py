@@ -33,7 +33,7 @@ class Budget:
 
 @dataclass(frozen=True)
 class Plan:
-    """One way to search a map, and its cost. :meth:`PlaceMap.use` applies it.
+    """One way to search a map, and its cost. ``PlaceMap.use`` applies it.
 
     Attributes:
         size: components kept in memory.
@@ -73,7 +73,7 @@ def survey(
     Args:
         descriptors: float16 [n, d_max] of the map, unit norm.
         sizes: the map's prefix sizes.
-        queries: float32 [q, d_max], for example from :func:`sample_queries`.
+        queries: float32 [q, d_max], for example from ``sample_queries``.
         progress: called with (combinations of size and precision done, total).
     """
     dim = descriptors.shape[1]

@@ -29,7 +29,7 @@ class Funnel:
     """Shortlists by codes of the first ``size`` components, over a store that grows.
 
     Args:
-        store: the descriptors [n, d], at least :data:`SMALLEST` at the first search.
+        store: the descriptors [n, d], at least ``SMALLEST`` at the first search.
         size: at least 2; of an odd size, the codes leave out the last component.
     """
 

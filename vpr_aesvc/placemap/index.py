@@ -80,10 +80,10 @@ class PlaceIndex:
             queries: float16 or float32 [q, dim].
             size: by default all components in memory.
             allowed: bool [n], True for rows that may be returned.
-            exact: by default False from :data:`FUNNEL_FROM` rows on or with a shortlist. Without a shortlist, the codes are then
+            exact: by default False from ``FUNNEL_FROM`` rows on or with a shortlist. Without a shortlist, the codes are then
                 built step by step, and exact search answers until they are complete. Maps below 1,024 rows are always
                 searched exactly.
-            shortlist: how many rows the codes select; by default :data:`SHORTLIST`.
+            shortlist: how many rows the codes select; by default ``SHORTLIST``.
 
         Returns:
             similarities float32 [q, k'], descending, and rows int64 [q, k'], where k' is ``k`` or n if that is less. Where fewer

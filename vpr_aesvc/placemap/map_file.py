@@ -82,7 +82,7 @@ class MapFile(Description):
             self._traverses.update(name, started, robot, notes)
 
     def learned_parameters(self, name: str) -> Any:
-        """A JSON value that :meth:`store_learned_parameters` stored; None if there is none."""
+        """A JSON value that ``store_learned_parameters`` stored; None if there is none."""
         with self._lock, vpr_errors(self.path):
             row = self._db.execute("SELECT name, value, checksum FROM learned WHERE name = ?", (name,)).fetchone()
             if row is not None and not matches(row[2], row_checksum, *row[:2]):
@@ -104,7 +104,7 @@ class MapFile(Description):
             yield
 
     def copy_to(self, target: Path, progress: Callable[[int, int, int], None] | None = None) -> None:
-        """Copies the file while others use it; see :func:`vpr_aesvc.placemap.copies.backup`."""
+        """Copies the file while others use it; see ``backup``."""
         with self._lock:
             database.copy_to(self.path, self._db, target, progress)
 

@@ -1,4 +1,4 @@
-"""A row of the table ``places``, and its conversion from a :class:`Frame` and to a :class:`Place`."""
+"""A row of the table ``places``, and its conversion from a ``Frame`` and to a ``Place``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place map: its file (:mod:`map_file`) and its search arrays in memory (:mod:`place_arrays`).
+"""A place map: its file (``map_file``) and its search arrays in memory (``place_arrays``).
 
 One process writes at a time; another writer waits. Any number of processes read meanwhile; their next search sees the new places.
 The threads of a process may share one map.
@@ -34,9 +34,9 @@ DEFAULT_TRAVERSE = "traverse-1"
 
 
 class PlaceMap(MapFile):
-    """The places of one environment. Use :meth:`create` or :meth:`open`, with ``with``.
+    """The places of one environment. Use ``create`` or ``open``, with ``with``.
 
-    Attributes: those of :class:`~vpr_aesvc.placemap.description.Description`.
+    Attributes: those of ``Description``.
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
@@ -51,7 +51,7 @@ class PlaceMap(MapFile):
 
     @classmethod
     def create_like(cls, path: Path | str, meta: Mapping[str, str]) -> PlaceMap:
-        """A new, empty map with the metadata (:attr:`meta`) of another map. Raises VprError as :meth:`create`."""
+        """A new, empty map with the metadata (``meta``) of another map. Raises VprError as ``create``."""
         path = Path(path).absolute()  # the process may change its working directory
         return cls(path, database.create(path, meta))
 
@@ -110,7 +110,7 @@ class PlaceMap(MapFile):
         jpegs: Iterable[bytes | None],
         traverse: str = DEFAULT_TRAVERSE,
     ) -> list[int]:
-        """As :meth:`add`, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails."""
+        """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails."""
         with self._writing() as change:
             traverse_ids = self._traverses.ids_of(frame.sequence or traverse for frame in frames)
             first = writes.next_id(self._db)
@@ -214,7 +214,7 @@ class PlaceMap(MapFile):
         return size or self._plan.size
 
     def use(self, plan: Plan) -> None:
-        """Searches as a plan of :mod:`budget` says, with its descriptor size and precision in memory. Raises VprError if the map
+        """Searches as a plan of ``budget`` says, with its descriptor size and precision in memory. Raises VprError if the map
         was not made for that size."""
         self.check_size(plan.size)
         with self._lock:

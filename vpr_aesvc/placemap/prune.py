@@ -68,7 +68,7 @@ def prune(
 
     Args:
         most: keep at most this many; by default as few as ``max_loss`` allows.
-        max_loss: limit for :attr:`Pruned.loss`.
+        max_loss: limit for ``Pruned.loss``.
         radius: meters within which a place covers another; by default three times the median distance of consecutive places.
         progress: called with (levels measured, levels).
 

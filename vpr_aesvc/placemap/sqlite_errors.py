@@ -1,4 +1,4 @@
-"""SQLite's exceptions as :class:`VprError`: what happened to the map, and what to do."""
+"""SQLite's exceptions as ``VprError``: what happened to the map, and what to do."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Omama, Li, Chinchali, "Exploiting Distribution Constraints for Scalable and Efficient Image Retrieval", ICLR 2025,
 arXiv 2410.07022. The four loss terms have the paper's weights. With random initialization and early stopping the autoencoder does not
-meet its constraints, so it starts from the closed form that does (:func:`vpr_aesvc.projections.linear.whitening`). The training
+meet its constraints, so it starts from the closed form that does (``whitening``). The training
 rows get the noise that this shrunk whitening assumes, so the constraints hold on them from the first step.
 """
 

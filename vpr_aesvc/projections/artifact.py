@@ -78,7 +78,7 @@ class Projection:
         return self.of_centered(unit(embeddings) - self.mean)
 
     def of_centered(self, centered: Array) -> Array:
-        """As :meth:`raw`, for unit-norm embeddings with ``mean`` already subtracted."""
+        """As ``raw``, for unit-norm embeddings with ``mean`` already subtracted."""
         projected = centered @ self.linear
         if len(self.hidden_bias):
             projected += np.maximum(centered @ self.hidden_in + self.hidden_bias, 0) @ self.hidden_out
@@ -129,7 +129,7 @@ class Projection:
 
     @classmethod
     def load(cls, path: Path) -> Projection:
-        """Reads a file of :meth:`save`.
+        """Reads a file of ``save``.
 
         Raises:
             VprError: the file is missing or damaged, or the shapes do not fit together.

@@ -1,4 +1,4 @@
-"""The torch version of :class:`Projection`, for training."""
+"""The torch version of ``Projection``, for training."""
 
 from __future__ import annotations
 

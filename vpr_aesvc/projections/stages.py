@@ -33,7 +33,7 @@ class Stages:
         data: training data: the embeddings, or their coordinates in the subspace that the images span if that is smaller.
         sizes: descriptor sizes to train for, ascending, at most ``data.rank``.
 
-    All methods and properties return projections of ``data``; :meth:`lift` converts one to a projection of embeddings.
+    All methods and properties return projections of ``data``; ``lift`` converts one to a projection of embeddings.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Stages:
 
     @cached_property
     def shrinkage(self) -> tuple[float, float]:
-        """(isotropic, view): see :mod:`vpr_aesvc.projections.linear`."""
+        """(isotropic, view): see ``vpr_aesvc.projections.linear``."""
         return _DEFAULT_SHRINKAGE if self.held_out is None else _choose_shrinkage(self.held_out, self.sizes)
 
     @cached_property

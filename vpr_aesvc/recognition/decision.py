@@ -2,8 +2,8 @@
 
 With ``a`` the requested false-positive rate, and for the best candidate after reranking:
 
-1. ``r``, the false-positive rate of the frame alone: from the inlier model if the key points can tell (:func:`geometric_verdict`), else
-   from the null model of the similarity margin. See :func:`_frame_rate`.
+1. ``r``, the false-positive rate of the frame alone: from the inlier model if the key points can tell (``geometric_verdict``), else
+   from the null model of the similarity margin. See ``_frame_rate``.
 2. Without a sequence: accept if ``r <= a``.
 3. With a sequence, two ways to accept share ``a``. The frame alone: ``r <= 0.8 a``. Or the sequence accepts the same place and
    ``0.1 r <= 0.2 a``, because the sequence accepts some place at no more than one in ten frames from outside the map. Both are written
@@ -101,7 +101,7 @@ def _frame_rate(inputs: DecisionInputs, sequence_accepts: bool) -> tuple[float, 
 
 
 def _min_frame_rate(inputs: DecisionInputs) -> float:
-    """The smallest rate that :func:`_frame_rate` can return for this map."""
+    """The smallest rate that ``_frame_rate`` can return for this map."""
     if inputs.geometry is None or geometric_verdict(inputs.geometry) == "cannot tell":
         return inputs.null.min_rate
     return _DEFAULT_RATE if inputs.inlier_model is None else inputs.inlier_model.min_rate

@@ -30,7 +30,7 @@ class MapSnapshot:
     Attributes:
         ids: int64 [n]. traverses: int64 [n], ids. runs: int64 [n], equal for places of one uninterrupted run.
         stamps: float64 [n], seconds. poses: float64 [n, 7], x, y, z, qx, qy, qz, qw. Both NaN where unknown.
-        positions: float64 [n, 3], or None if no place has one. steps: float64 [n, 6], see :func:`pose_steps`.
+        positions: float64 [n, 3], or None if no place has one. steps: float64 [n, 6], see ``pose_steps``.
         descriptors: float32 [n, size], unit norm.
         neighborhoods, track: the places prepared for similarity and for the sequence.
     """

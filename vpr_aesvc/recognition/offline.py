@@ -24,7 +24,7 @@ def recognize_run(
     descriptors: NDArray[np.float32] | None = None,
     odometry: Sequence[Odometry | None] | None = None,
 ) -> list[Recognition]:
-    """Like :meth:`Recognizer.recognize` for each frame, with the forward-backward algorithm in place of the filter. ``lost`` and the
+    """Like ``Recognizer.recognize`` for each frame, with the forward-backward algorithm in place of the filter. ``lost`` and the
     posterior of the candidates are those given the whole run. Does not change the recognizer's filter.
 
     Args:

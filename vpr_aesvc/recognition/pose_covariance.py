@@ -20,7 +20,7 @@ def match_covariance(
 
     Args:
         poses: float64 [n, 7], of all places: x, y, z in meters and a unit quaternion (qx, qy, qz, qw), in the map frame; NaN where
-            unknown. steps: float64 [n, 6], from :func:`pose_steps`.
+            unknown. steps: float64 [n, 6], from ``pose_steps``.
         best: row of the match. near: bool [n], the rows that count as the same answer.
         posterior: float64 [n], of each place. probability: of the match.
 

@@ -35,18 +35,18 @@ class Recognizer:
     """Recognizes places of a map in the frames of one camera, in the order they were taken. Not thread-safe.
 
     The map may change meanwhile, also by another process. The models learned from it are stored in it, and learned again when it has
-    grown by a quarter, which takes seconds on a large map; :meth:`prepare` does it beforehand.
+    grown by a quarter, which takes seconds on a large map; ``prepare`` does it beforehand.
 
     Args:
         place_map: an open map.
         describer: of the model that made the map.
-        intrinsics: of the camera, if all frames have the same; see :meth:`recognize`.
+        intrinsics: of the camera, if all frames have the same; see ``recognize``.
         learn_in_background: no frame waits for learning; old models are used until the new ones are ready. The time of the switch
             depends on the machine, so a few answers may differ between two runs. Without it, all runs are equal.
 
     Attributes:
-        snapshot: the map as arrays, a :class:`MapSnapshot`.
-        learned: the :class:`LearnedModels` of the map.
+        snapshot: the map as arrays, a ``MapSnapshot``.
+        learned: the ``LearnedModels`` of the map.
 
     Raises:
         VprError: the model is not that of the map, or the map has no descriptors of the size in the settings.
@@ -125,7 +125,7 @@ class Recognizer:
         belief: Belief,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
-        """The stages after the sequence. :func:`~vpr_aesvc.recognition.offline.recognize_run` calls it with smoothed beliefs.
+        """The stages after the sequence. ``recognize_run`` calls it with smoothed beliefs.
 
         Args:
             image: RGB uint8 [H, W, 3]; needed for geometry.

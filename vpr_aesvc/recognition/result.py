@@ -1,4 +1,4 @@
-"""The result of :class:`~vpr_aesvc.recognition.recognizer.Recognizer`."""
+"""The result of ``Recognizer``."""
 
 from __future__ import annotations
 

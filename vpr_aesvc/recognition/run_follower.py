@@ -27,7 +27,7 @@ class RunFollower:
     def recognize(
         self, frame: Frame, descriptor: Descriptor | None = None, intrinsics: Intrinsics | None = None
     ) -> Recognition:
-        """Like :meth:`Recognizer.recognize`. There is no odometry if this frame or the previous one has no pose, or if the clock jumped back.
+        """Like ``Recognizer.recognize``. There is no odometry if this frame or the previous one has no pose, or if the clock jumped back.
 
         Raises:
             VprError: the image cannot be read, or the map is damaged. The sequence is unchanged.

@@ -12,7 +12,7 @@ Source = TypeVar("Source", bound="Recording")
 
 
 class Recording:
-    """Base of the :class:`~vpr_aesvc.frame_source.FrameSource` that one camera recorded in one go. Poses are those of the camera (x forward,
+    """Base of the ``FrameSource`` that one camera recorded in one go. Poses are those of the camera (x forward,
     y left, z up) in the frame of the pose source; a frame's label is unique within the recording.
     """
 

@@ -30,7 +30,7 @@ _BACKWARD_JUMP = 1.0  # seconds; a larger jump back of the clock resets motion a
 class VprNode(LifecycleNode):
     """See docs/ros.md for topics, services and parameters.
 
-    Threads: the executor's threads receive messages and service calls; the worker thread of the :class:`Session` decodes, describes and recognizes.
+    Threads: the executor's threads receive messages and service calls; the worker thread of the ``Session`` decodes, describes and recognizes.
     """
 
     def __init__(self, **options: Any) -> None:

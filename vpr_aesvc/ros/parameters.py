@@ -1,4 +1,4 @@
-"""The node's parameters: declared from :class:`~vpr_aesvc.ros.settings.NodeSettings` and validated by it."""
+"""The node's parameters: declared from ``NodeSettings`` and validated by it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Session:
             self.motion = None
 
     def close(self) -> None:
-        """Stops the worker, then closes publishers and map. Call :meth:`deactivate` first."""
+        """Stops the worker, then closes publishers and map. Call ``deactivate`` first."""
         self.worker.stop()
         self.publishers.close()
         self.engine.map.close()

@@ -1,4 +1,4 @@
-"""The figures of a report: functions from results to a :class:`Drawing`, for a page or for files."""
+"""The figures of a report: functions from results to a ``Drawing``, for a page or for files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """What a number of inliers means in one map: its false-positive rate, and the probability that the match is right.
 
 Twenty inliers mean much in a hall of posters and little on stairs that are equal on every floor. So the model is learned from the map
-itself, without labels, by :func:`learn_inlier_model`:
+itself, without labels, by ``learn_inlier_model``:
 
 1. Up to 200 places serve as queries. *Absent*: the 5 most similar places are taken from those at least ``far`` away and reranked; the
    inliers of the first are a sample of the null distribution. *Present*: the places within 3 m are candidates as well.
@@ -154,7 +154,7 @@ def fit_inlier_curve(
     inliers: NDArray[np.integer], right: NDArray[np.bool_], weights: NDArray[np.floating]
 ) -> tuple[float, float]:
     """Slope (at least 0) and intercept of a logistic curve over ``log(1 + inliers)``: weighted Newton's method on Platt's targets (Platt,
-    1999). Unlike :func:`~vpr_aesvc.recognition.logistic.fit_logistic` the classes have real-valued weights and there is no prior.
+    1999). Unlike ``fit_logistic`` the classes have real-valued weights and there is no prior.
 
     Args:
         inliers: int [n]. right: bool [n]. weights: float [n].

@@ -4,7 +4,7 @@
 2. MAGSAC++ (Barath et al., CVPR 2020, from OpenCV) fits a homography (a plane, or pure rotation) and a fundamental matrix (any depth).
    The homography is chosen if it has at least 0.8 times the inliers of the fundamental matrix, as in ORB-SLAM: a plane leaves the
    fundamental matrix undetermined, and an epipolar line has more chance inliers than a point.
-3. With intrinsics, the relative pose up to scale (:mod:`relative_pose`). The number of inliers never depends on the intrinsics.
+3. With intrinsics, the relative pose up to scale (``relative_pose``). The number of inliers never depends on the intrinsics.
 """
 
 from __future__ import annotations

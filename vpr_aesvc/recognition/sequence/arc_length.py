@@ -28,7 +28,7 @@ class Window:
         first, last: int64 [n], cells in which the interval begins and ends.
         first_part, last_part: float64 [n], fraction of that cell that lies before the point.
         width: float64 [n], length of the interval before it is clipped to the run.
-        turns: float64 [n], cached result of :meth:`ArcLengthGrid.track_turns`.
+        turns: float64 [n], cached result of ``ArcLengthGrid.track_turns``.
     """
 
     first: Rows
@@ -95,7 +95,7 @@ class ArcLengthGrid:
         return belief
 
     def expected(self, values: Floats, low: float, high: float) -> Floats:
-        """The adjoint of :meth:`propagate`: for each place, the mean of ``values`` [n] after such a move from it; 0 beyond the end of a run."""
+        """The adjoint of ``propagate``: for each place, the mean of ``values`` [n] after such a move from it; 0 beyond the end of a run."""
         for window in self._halves(-high, -low):
             values = window.integrate(values * self.lengths) / window.width
         return values

@@ -2,10 +2,10 @@
 
 For each frame:
 
-1. Predict: ``b, lost <- motion model`` (:mod:`motion_model`).
-2. Update: ``b_i <- b_i * w_i``, where ``w_i`` is the likelihood ratio of place i (:mod:`likelihood`), corrected for correlated frames;
+1. Predict: ``b, lost <- motion model`` (``motion_model``).
+2. Update: ``b_i <- b_i * w_i``, where ``w_i`` is the likelihood ratio of place i (``likelihood``), corrected for correlated frames;
    ``lost`` keeps weight 1. Then b and lost are normalized to sum 1.
-3. Answer: the place with the largest belief in its window; see :func:`best_place` and :class:`Belief`.
+3. Answer: the place with the largest belief in its window; see ``best_place`` and ``Belief``.
 
 Memory is constant and time is linear in the number of places.
 """
@@ -189,7 +189,7 @@ def answer(
 
     Args:
         places: float64 [n], the probability of each place. lost: the probability of not being in the map.
-        weights: float [n], that :meth:`SequenceFilter.update` applied. log_ratio: float64 [n], of the frame alone.
+        weights: float [n], that ``SequenceFilter.update`` applied. log_ratio: float64 [n], of the frame alone.
     """
     if not len(places):
         return Belief(None, 0.0, lost, 0.0, False, places, message)

@@ -23,7 +23,7 @@ def smooth(
     stamps: Sequence[float | None] | NDArray[np.floating] | None = None,
     odometry: Sequence[Odometry | None] | None = None,
 ) -> list[Belief]:
-    """The beliefs of all frames of a run (Rabiner, 1989), with the models of :class:`SequenceFilter`.
+    """The beliefs of all frames of a run (Rabiner, 1989), with the models of ``SequenceFilter``.
 
     Args:
         similarities: float [q, n], one row for each of q frames in order.

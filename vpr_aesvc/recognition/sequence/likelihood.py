@@ -38,7 +38,7 @@ class SimilarityLikelihood:
     Attributes:
         sharpness: per standard deviation.
         offset: log of the mean of ``exp(sharpness * z)`` over places that a frame does not show.
-        change: median of :func:`change_of` between neighboring places of the map, 0 to 1.
+        change: median of ``change_of`` between neighboring places of the map, 0 to 1.
     """
 
     sharpness: float = 1.0
@@ -78,7 +78,7 @@ class SimilarityLikelihood:
 def learn_similarity_likelihood(
     descriptors: NDArray[np.floating], traverses: Sequence[Hashable] | NDArray[np.generic]
 ) -> SimilarityLikelihood:
-    """Fits :class:`SimilarityLikelihood` to a map. Up to 512 places serve as frames; their neighbors along the traverse are the right
+    """Fits ``SimilarityLikelihood`` to a map. Up to 512 places serve as frames; their neighbors along the traverse are the right
     answers. The sharpness maximizes the mean log probability of the neighbors among all other places.
 
     For each frame the most similar other places (7 in a row) are left out: they may be a second pass of the same place. In a map with
@@ -153,7 +153,7 @@ def change_of(previous: ObservedFrame, current: ObservedFrame) -> float:
 
 
 def _median_change(likelihood: SimilarityLikelihood, similarities: Floats, rows: Rows, traverse: Rows) -> float:
-    """The median of :func:`change_of` over pairs of a place and the next, their neighbors left out."""
+    """The median of ``change_of`` over pairs of a place and the next, their neighbors left out."""
     changes = []
     for at in np.flatnonzero((np.diff(rows) == 1) & (traverse[rows][1:] == traverse[rows][:-1]))[:_PAIRS]:
         pair = similarities[at : at + 2].copy()

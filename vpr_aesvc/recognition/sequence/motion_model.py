@@ -4,7 +4,7 @@ The state is (place, mode) or "not in the map". The modes are: along the travers
 filter (Li and Jilkov, "Survey of maneuvering target tracking, part V", 2005). With t the time since the previous frame, one step is:
 
 1. Mode change: ``b <- M' b`` with ``M = k I + (1 - k) 1 MODES'`` and ``k = exp(-change_rate t)``.
-2. Move: each moving mode is propagated along the track (:mod:`arc_length`) by a range of distances; see :func:`plan_step`.
+2. Move: each moving mode is propagated along the track (``arc_length``) by a range of distances; see ``plan_step``.
 3. Kidnapping: the part ``1 - exp(-carried_rate t)`` leaves, with all belief that passed the end of a run. Half of it becomes uniform
    over the map, half becomes "not in the map".
 4. Turn: if odometry and headings are known, each moving mode is weighted by the likelihood of the robot's turn given the track's.
@@ -103,7 +103,7 @@ class Step:
         return moved, (1 - self.found) * lost + left / 2
 
     def expected(self, values: Floats, lost: float) -> tuple[Floats, float]:
-        """The adjoint of :meth:`propagate`: the expectation of ``values`` [3, n] and ``lost`` after the step, for each state before it."""
+        """The adjoint of ``propagate``: the expectation of ``values`` [3, n] and ``lost`` after the step, for each state before it."""
         uniform = float(MODES @ values.mean(1))
         left = (uniform + lost) / 2
         after_move = values

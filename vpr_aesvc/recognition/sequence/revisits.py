@@ -40,7 +40,7 @@ class Revisits:
         return np.where(self._single, belief, (sums[self._cell] - shares)[self._pass])
 
     def mean(self, values: Floats) -> Floats:
-        """The adjoint of :meth:`spread`: for each place the mean of ``values`` [n] over the places of the other passes."""
+        """The adjoint of ``spread``: for each place the mean of ``values`` [n] over the places of the other passes."""
         sums = np.where(self._has_others, np.bincount(self._pass, values), 0.0)
         totals = np.bincount(self._cell, sums)
         return np.where(self._single, values, ((totals[self._cell] - sums) / self._others)[self._pass])

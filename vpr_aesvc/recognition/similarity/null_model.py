@@ -1,6 +1,6 @@
 """Null model of the similarity margin: the false-positive rate of accepting a margin, and the probability that the best place is right.
 
-The null distribution is that of the margins of frames whose place is not in the map, simulated by :mod:`leave_out`. With m a margin:
+The null distribution is that of the margins of frames whose place is not in the map, simulated by ``leave_out``. With m a margin:
 
 1. Body, rates 1 to 0.2: quantiles of the simulated margins. Let ``u`` be the 0.8 quantile.
 2. Tail, m > u: exponential with unknown scale. With a conjugate prior, whose weight is that of 2 independent segments of the map, the predictive
@@ -43,7 +43,7 @@ _SOFTENING = 0.1  # of the median margin: smaller differences carry no informati
 
 
 class NullModel(BaseModel):
-    """Null model of one map at one descriptor size; see the text of the module. JSON: :meth:`to_dict` and :meth:`from_dict`.
+    """Null model of one map at one descriptor size; see the text of the module. JSON: ``to_dict`` and ``from_dict``.
 
     Attributes:
         places: number of places of the map.
@@ -102,7 +102,7 @@ class NullModel(BaseModel):
 
     @classmethod
     def from_dict(cls, data: object) -> NullModel:
-        """Reads what :meth:`to_dict` wrote.
+        """Reads what ``to_dict`` wrote.
 
         Raises:
             VprError: a field is missing or damaged.

@@ -60,7 +60,7 @@ def first_image(bag: BagFile, topic: Topic, path: str) -> FirstImage:
 
 
 class ImageStream:
-    """Iterates over a topic once. Images that do not belong are added to ``skip_counts``; odd stamps are counted for :meth:`notes`."""
+    """Iterates over a topic once. Images that do not belong are added to ``skip_counts``; odd stamps are counted for ``notes``."""
 
     def __init__(self, bag: BagFile, first: FirstImage, skip_counts: SkipCounts) -> None:
         self._bag, self._first, self._skip_counts = bag, first, skip_counts

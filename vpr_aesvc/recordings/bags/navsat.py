@@ -37,7 +37,7 @@ class NavSatSamples:
         return self._numbers[2], self._numbers[3]
 
     def table(self) -> tuple[NDArray[np.float64], bool]:
-        """Poses float64 [n, 9] in the columns of :meth:`PoseSamples.table`, and whether the receiver moved.
+        """Poses float64 [n, 9] in the columns of ``PoseSamples.table``, and whether the receiver moved.
 
         x is east and y north of the first fix, in meters. The heading is the direction of travel; east if the receiver never moved.
         """

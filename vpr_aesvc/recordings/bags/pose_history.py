@@ -36,7 +36,7 @@ class PoseHistory:
     """The pose of a frame at any stamp. A jump of the clock starts a new segment; poses of different segments are never interpolated.
 
     Args:
-        table: as :meth:`PoseSamples.table` returns it.
+        table: as ``PoseSamples.table`` returns it.
         gap: poses are interpolated between two that are at most this many seconds apart.
     """
 

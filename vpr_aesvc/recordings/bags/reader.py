@@ -39,7 +39,7 @@ def open_bag(path: Path, known_damage: Damaged | None = None) -> BagFile:
 
 
 class IndexedBag:
-    """A :class:`BagFile` that rosbags reads.
+    """A ``BagFile`` that rosbags reads.
 
     Raises:
         Damaged: rosbags cannot open a file.

@@ -15,7 +15,7 @@ _Channel = tuple[str, str, bool]  # topic, type in the form of ROS 2, serialized
 
 
 class ScannedBag:
-    """A :class:`~vpr_aesvc.recordings.bags.messages.BagFile` whose files are read from the beginning: once for the list of topics, and again
+    """A ``BagFile`` whose files are read from the beginning: once for the list of topics, and again
     in each call of ``messages``, which ends at the damage without an error.
 
     Raises:
