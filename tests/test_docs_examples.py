@@ -89,7 +89,7 @@ def test_every_example_runs(page, made, workspace):
     for block in blocks(page):
         where = f"{name_of(page)}:{block.line}"
         if block.language == "sh":
-            for line in block.text.splitlines():
+            for line in block.text.replace("\\\n", " ").splitlines():
                 run_shell(line, where)
         elif block.language == "python":
             exec(compile("\n" * (block.line - 1) + block.text, os.fspath(page), "exec"), namespace)

@@ -42,7 +42,9 @@ def make_inputs(drawn: Path, folder: Path) -> None:
 def make_models_and_maps(folder: Path) -> None:
     """Writes ``model``, and with it ``building.vprmap`` of the images and ``office.vprmap`` of the drive."""
     images = open_input(folder / "my_building")
-    model = train(images.split("database").frames, open_backbone(str(folder / "encoder")), folder / "model", method="whitening")
+    model = train(
+        images.split("database").frames, open_backbone(str(folder / "encoder")), folder / "model", method="whitening"
+    )
     build_map(images, model, folder / "building.vprmap")
     build_map(open_input(folder / "drive"), Describer.open(folder / "model"), folder / "office.vprmap")
 
@@ -82,7 +84,9 @@ def _write_encoder(folder: Path) -> None:
         [helper.make_tensor_value_info("embedding", TensorProto.FLOAT, ["n", _DIM])],
         [numpy_helper.from_array(value, name) for name, value in weights.items()],
     )
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "encoder.onnx")
+    onnx.save(
+        helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "encoder.onnx"
+    )
     description = {
         "input": {"name": "image", "size": [_SIDE, _SIDE], "mean": [0.45] * 3, "std": [0.225] * 3},
         "output": {"name": "embedding", "size": _DIM},
