@@ -243,7 +243,7 @@ def test_queries_that_are_in_the_map_are_refused(drawn: Path) -> None:
 def test_geometry_without_images_is_refused(loop_folder: Path, given: GivenEmbeddings, tmp_path: Path) -> None:
     loop = open_input(loop_folder)
     gone = FrameSet(loop.path, loop.kind, tuple(replace(f, path=tmp_path / f.label) for f in loop.frames))
-    with pytest.raises(VprError, match="84 of them are not there, such as frames/"):
+    with pytest.raises(VprError, match="84 of them are missing, such as frames/"):
         bench(gone, "loop", given, ("raw",), recognition=RecognizerSettings(geometry=True))
     found = bench(gone, "loop", given, ("raw",), recognition=RecognizerSettings(geometry=False)).recognition
     assert found is not None and found.parts[-1].name == "+ sequence"  # which looks at no image
