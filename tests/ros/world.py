@@ -20,7 +20,7 @@ def corridor() -> list[CorridorFrame]:
     """All frames that can become places. Skips the test if the data are missing."""
     if not (DATA / "corridor_loop").is_dir():
         pytest.skip(f"real data is absent: {DATA / 'corridor_loop'} (set VPR_TEST_DATA)", allow_module_level=True)
-    return [frame for frame in corridor_frames(DATA) if frame.number != SMEARED]
+    return [frame for frame in corridor_frames(DATA / "corridor_loop") if frame.number != SMEARED]
 
 
 @lru_cache(maxsize=1)
