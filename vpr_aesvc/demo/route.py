@@ -41,7 +41,7 @@ class Traverse:
 
 
 TRAVERSES = (
-    Traverse("morning", "database", MORNING, 0.0, 0.34, 0.06, 0.005, 0.003, noise=1.0),
+    Traverse("morning", "database", MORNING, 0.0, 0.34, 0.20, 0.015, 0.003, noise=1.0),
     Traverse("evening", "query", EVENING, 36000.0, 0.42, 0.45, 0.031, 0.009, noise=2.5),
 )
 

@@ -14,7 +14,7 @@ from vpr_aesvc.demo.street import HALF_WIDTH, LEFT, RIGHT, ROAD_HALF_WIDTH, Stre
 UP = np.array([0.0, 0.0, 1.0])
 _DEPTH, _RISE = 9.0, 2.6  # of a house, and of a roof from the eaves to the ridge, meters
 _TILE, _GROUND_SCALE = 40, 20  # side of a ground tile, meters; pixels per meter
-_DESIGNS = 6  # of houses in one street; few, so that different places look alike
+_DESIGNS = 3  # of houses in one street; few, so that different places look alike
 
 
 class Set:
