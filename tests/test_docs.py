@@ -25,7 +25,7 @@ MOST_WORDS = {"README.md": 1000, "docs/recognition.md": 1800}
 
 def parameter_table():
     """The node's parameters as a Markdown table."""
-    lines = ["| parameter | default | |", "|---|---|---|"]
+    lines = ["| parameter | default | meaning |", "|---|---|---|"]
     for spec in all_parameter_specs():
         default = "not set" if spec.default is None else "`" + json.dumps(spec.default) + "`"
         description = spec.field.description or ""
