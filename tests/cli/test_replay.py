@@ -92,8 +92,8 @@ def test_a_bag_holds_what_query_says(corridor_bags, asked, tmp_path, storage):  
 def test_nothing_half_written_stays(corridor_bags, tmp_path):  # noqa: F811
     (tmp_path / "taken").mkdir()
     refused(vpr("replay", corridor_bags.map, corridor_bags.later, "-o", tmp_path / "taken"), "exists already")
-    words = "--storage: expected mcap or sqlite3"
-    refused(vpr("replay", corridor_bags.map, corridor_bags.later, "-o", tmp_path / "new", "--storage", "zip"), words)
+    words = ("replay", corridor_bags.map, corridor_bags.later, "-o", tmp_path / "new", "--storage", "zip")
+    refused(vpr(*words), 'Choose from: "mcap", "sqlite3"', code=2)
     cut = tmp_path / "cut"
     cut.mkdir()
     whole = next(corridor_bags.whole.glob("*.mcap")).read_bytes()

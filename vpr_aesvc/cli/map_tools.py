@@ -46,7 +46,8 @@ def prune_command(
 
     Example:  vpr map prune office.vprmap -o small.vprmap --max-loss 0.02
     """
-    from vpr_aesvc.placemap.copies import copy_places, new_file
+    from vpr_aesvc.placemap.copies import copy_places
+    from vpr_aesvc.placemap.database import new_file
     from vpr_aesvc.placemap.prune import prune
 
     check_free(output, "map")
@@ -59,13 +60,13 @@ def prune_command(
     saved = before - output.stat().st_size
     out.print(
         f"map {output} keeps {len(chosen.kept)} of {len(chosen.kept) + chosen.removed} places and saves {saved / 1e6:.2f} of "
-        f"{before / 1e6:.2f} MB; each that went has one {near} that is at least {chosen.level:.3f} similar",
+        f"{before / 1e6:.2f} MB; each removed place has a kept one {near} with a similarity of at least {chosen.level:.3f}",
         markup=False,
     )
     if chosen.asked:
         out.print(
-            f"asked for {chosen.asked} of the removed: the best match lies near for {chosen.right_before} in the whole map, for "
-            f"{chosen.right_after} in the new one; part of the right answers lost {chosen.loss:.3f}"
+            f"searched for {chosen.asked} of the removed places: the best match is near for {chosen.right_before} in the whole map, for "
+            f"{chosen.right_after} in the new one; part of the right answers lost: {chosen.loss:.3f}"
         )
 
 
@@ -84,7 +85,7 @@ def merge_command(
 
     Example:  vpr map merge floor1.vprmap floor2.vprmap -o building.vprmap --transform 10,0,3.2,90
     """
-    from vpr_aesvc.placemap.merge import merge
+    from vpr_aesvc.placemap.copies import merge
 
     check_free(output, "map")
     x, y, z, yaw = _transform(transform)
@@ -125,7 +126,7 @@ def salvage_command(
 
     Example:  vpr map salvage office.vprmap -o saved.vprmap
     """
-    from vpr_aesvc.placemap.salvage import salvage
+    from vpr_aesvc.placemap.repair import salvage
 
     check_free(output, "map")
     with progress_bars() as progress:
@@ -169,7 +170,10 @@ def import_command(
     /,
     *,
     max_gap: Annotated[
-        float, Parameter(validator=at_least(0), help="Largest difference between the stamps of a place and of a pose, seconds.")
+        float,
+        Parameter(
+            validator=at_least(0), help="Largest difference between the stamps of a place and of a pose, seconds."
+        ),
     ] = 0.05,
 ) -> None:
     """Make a map from exported arrays, or give the places of a map the poses of a trajectory.

@@ -53,7 +53,7 @@ def recognized(
     """Each query frame with its image, and the recognition of it, as a robot would get it. Two calls give the same answers.
 
     If the source is a run, the poses of its frames give the motion between them. The sequence filter starts anew at another
-    ``sequence``. Arguments and errors as for :func:`described`.
+    ``sequence``. Arguments and errors as for ``described``.
     """
     run = RunFollower(recognizer)
     previous: Frame | None = None
@@ -70,7 +70,7 @@ def recognized(
 def smoothed(
     source: FrameSource, recognizer: Recognizer, progress: Progress | None = None
 ) -> Iterator[tuple[Frame, Recognition]]:
-    """Like :func:`recognized`, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
+    """Like ``recognized``, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
     frames: list[Frame] = []
     descriptors = []
     for frame, descriptor in described(source, recognizer.describer, None, progress):
@@ -80,6 +80,4 @@ def smoothed(
     for start, end in pairwise([*starts, len(frames)]):
         run = frames[start:end]
         odometry = [None, *(motion_between(*pair) for pair in pairwise(run))] if source.is_run else None
-        yield from zip(
-            run, recognize_run(recognizer, run, np.stack(descriptors[start:end]), odometry), strict=True
-        )
+        yield from zip(run, recognize_run(recognizer, run, np.stack(descriptors[start:end]), odometry), strict=True)
