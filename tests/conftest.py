@@ -2,7 +2,7 @@
 
 Real data is in the folder in VPR_TEST_DATA, else in ../shared/data beside the repository. ``ie_tower``, ``corridor_loop``,
 ``utm_names``, ``toy``, ``vit_tiny`` and ``mobilenet`` are real: a test that needs them is skipped where they are absent.
-``loop_folder``, ``clips_folder``, ``encoder`` and ``transformer`` are the real ones, or where these are absent made ones of the same layout:
+``loop_folder``, ``clips_folder``, ``other_streets``, ``encoder`` and ``transformer`` are the real ones, or where these are absent made ones of the same layout:
 for tests that do not depend on real accuracy. ``drawn`` and what is made of it are the same on every machine.
 """
 
@@ -77,6 +77,16 @@ def clips_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
+def other_streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """``toy``, or a drawn street that is not the one of ``drawn``. 22 images."""
+    from vpr_aesvc.demo import draw_route
+
+    if has_data("toy"):
+        return _folder("toy")
+    return draw_route(tmp_path_factory.mktemp("other") / "streets", places=17, queries=5, seed=7).parent
+
+
+@pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``mobilenet``, or an ONNX encoder of random weights."""
     if has_data("models/mobilenet_v3_small"):
@@ -115,8 +125,8 @@ def drawn_model(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def drawn_map(drawn: Path, drawn_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    from vpr_aesvc.inputs import open_input
     from vpr_aesvc.describer import Describer
+    from vpr_aesvc.inputs import open_input
     from vpr_aesvc.mapping import build_map
 
     path = tmp_path_factory.mktemp("map") / "street.vprmap"

@@ -75,7 +75,7 @@ def test_fp32_gives_the_originals_descriptors(trained, exported, frames):
     assert robot.warm_up() > 0
 
 
-def test_the_vit_in_int8_recognizes_as_the_original(trained_vit, exported_vit_int8, frames):
+def test_the_vit_in_int8_recognizes_as_the_original(vit_tiny, trained_vit, exported_vit_int8, frames):
     robot = Describer.open(exported_vit_int8)
     check = robot.manifest.check
     assert robot.precision == "int8" and robot.family == Describer.open(trained_vit).family
@@ -95,7 +95,7 @@ def test_half_precision_takes_and_gives_float32(trained, frames, tmp_path):
     assert cosines(trained, tmp_path / "robot", frames).min() > 0.99
 
 
-def test_a_convolutional_network_has_int8_weights_only(trained, frames, tmp_path):
+def test_a_convolutional_network_has_int8_weights_only(mobilenet, trained, frames, tmp_path):
     manifest = export_model(trained, tmp_path / "robot", "int8", frames)
     assert manifest.how.startswith("weights only") and manifest.check.passed
     assert (tmp_path / "robot" / "descriptor.onnx").stat().st_size < 3e6
@@ -117,7 +117,7 @@ def test_a_hidden_layer_is_exported_too(encoder, frames):
     assert np.abs(descriptor - projection(backbone.embed([image]))).max() < 1e-4
 
 
-def test_an_export_that_recognizes_less_is_refused_unless_forced(trained, frames, tmp_path, monkeypatch):
+def test_an_export_that_recognizes_less_is_refused_unless_forced(mobilenet, trained, frames, tmp_path, monkeypatch):
     def coarse(fused, tensors, reference, run, progress=None):
         graph = precision.to_static(fused(), tensors).SerializeToString()  # too coarse for MobileNetV3
         return Attempt(graph, "static", reference.check(run(graph)))
