@@ -20,8 +20,8 @@ import numpy as np
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.check import check_map
 from vpr_aesvc.placemap.info import map_info
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.types import Frame, Pose
 
 DIM, PLACES = 32, 60

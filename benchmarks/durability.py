@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import damage
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.check import check_map
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.types import Frame, Pose
 
 DIM = 256

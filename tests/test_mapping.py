@@ -19,7 +19,7 @@ from vpr_aesvc.images import read_image
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.merge import add_map
+from vpr_aesvc.placemap.copies import add_map
 from vpr_aesvc.transforms import angle, distance
 
 FORMS = {

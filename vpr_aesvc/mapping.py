@@ -15,7 +15,7 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, keyframes, name_of, nothing_found
-from vpr_aesvc.placemap.copies import new_file
+from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.types import Frame, Image

@@ -11,11 +11,10 @@ from vpr_aesvc.cli.map_tools import _moved
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.archive import read_npz, write_npz
-from vpr_aesvc.placemap.check import check_map
-from vpr_aesvc.placemap.copies import backup
-from vpr_aesvc.placemap.merge import merge
+from vpr_aesvc.placemap.copies import backup, merge
 from vpr_aesvc.placemap.poses import set_poses_from_trajectory, write_tum
 from vpr_aesvc.placemap.prune import prune
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.trajectory import read_tum
 from vpr_aesvc.types import Frame, Pose
 

@@ -10,7 +10,7 @@ from benchmarks import damage, durability
 from tests.placemap.places import drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.check import check_map
+from vpr_aesvc.placemap.repair import check_map
 
 ROWS = unit_rows(5)
 

@@ -10,8 +10,8 @@ from tests.placemap.places import drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.archive import read_npz, write_npz
-from vpr_aesvc.placemap.check import check_map
 from vpr_aesvc.placemap.copies import backup
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Pose
 

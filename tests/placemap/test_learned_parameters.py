@@ -7,7 +7,7 @@ import pytest
 from tests.placemap.places import drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.check import check_map
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.types import Pose
 
 VALUE = {"places": 4, "worth": {"scale": 0.25, "name": "Müller"}}

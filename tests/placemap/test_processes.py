@@ -9,7 +9,7 @@ import pytest
 from tests.placemap.places import drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap, sqlite_errors
-from vpr_aesvc.placemap.check import check_map
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Pose
 

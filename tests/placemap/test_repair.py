@@ -8,8 +8,7 @@ import pytest
 from tests.placemap.places import DIM, drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.check import check_map
-from vpr_aesvc.placemap.salvage import salvage
+from vpr_aesvc.placemap.repair import check_map, salvage
 
 ROWS = unit_rows(30)
 

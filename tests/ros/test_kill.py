@@ -16,7 +16,7 @@ from tests.recordings.corridor import pose_at
 from tests.ros import world
 from tests.ros.robot import Robot, wait_for, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
-from vpr_aesvc.placemap.check import check_map
+from vpr_aesvc.placemap.repair import check_map
 
 KILLS = 20
 

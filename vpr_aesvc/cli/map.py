@@ -89,7 +89,7 @@ def check_command(
 
     Example:  vpr map check office.vprmap
     """
-    from vpr_aesvc.placemap.check import check_map
+    from vpr_aesvc.placemap.repair import check_map
 
     with progress_bars() as progress:
         report = check_map(map, lambda done, of: progress("checking places", done, of))

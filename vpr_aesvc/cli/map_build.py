@@ -28,8 +28,7 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.copies import temporary_folder_beside
-from vpr_aesvc.placemap.merge import add_map, require_new_traverses
+from vpr_aesvc.placemap.copies import add_map, require_new_traverses, temporary_folder_beside
 
 _Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 _Embeddings = Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)]

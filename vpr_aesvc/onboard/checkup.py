@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.check import check_map
+from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.types import Frame
 

@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap.copies import new_file
+from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.description import Description
-from vpr_aesvc.placemap.place_table import DESCRIPTOR
+from vpr_aesvc.placemap.place_table import DESCRIPTOR, check_descriptors
 from vpr_aesvc.placemap.placemap import PlaceMap
-from vpr_aesvc.placemap.writes import check_descriptors
 from vpr_aesvc.types import Frame, Pose
 
 _FORMAT = "vpr_aesvc map 1"

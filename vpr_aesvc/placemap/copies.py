@@ -1,43 +1,22 @@
-"""New map files: written beside their final name and renamed when complete; backups; places copied from map to map."""
+"""Copies of maps: backups, places copied from map to map, and two maps of one model in one."""
 
 from __future__ import annotations
 
-import os
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap.database import rename_new
+from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Place
 
 _BATCH = 1000
 Progress = Callable[[int, int], None]
-
-
-@contextmanager
-def new_file(output: Path, what: str = "map") -> Iterator[Path]:
-    """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not.
-
-    Raises:
-        VprError: the output exists, or the disk refuses.
-    """
-    check_free(output, what)
-    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
-    try:
-        yield partial
-        rename_new(partial, output)
-    except OSError as error:
-        raise VprError(f"{output}: the {what} cannot be written ({error.strerror or error})") from error
-    finally:
-        for suffix in ("", "-wal", "-shm", "-journal"):
-            partial.with_name(partial.name + suffix).unlink(missing_ok=True)
 
 
 def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
@@ -107,3 +86,86 @@ def copy_places(
         target.add_stored(frames, descriptors[batch], [source.thumbnail_jpeg(place) for place in places])
         if progress:
             progress(start + len(batch), len(rows))
+
+
+def merge(
+    first: PlaceMap,
+    second: PlaceMap,
+    output: Path,
+    align: Callable[[Frame], Frame] = lambda frame: frame,
+    progress: Progress | None = None,
+) -> dict[str, str]:
+    """Writes a new map with the places of two maps.
+
+    Args:
+        align: transforms a frame of the second map to the map frame of the first.
+        progress: called with (places copied, places).
+
+    Returns:
+        new names by old, for the traverses of the second map whose names the first map has too.
+
+    Raises:
+        VprError: the maps are of different models, one is damaged, the output exists, or the disk refuses.
+    """
+    if first.model_family != second.model_family:
+        raise VprError(
+            f"{second.path}: was made with model {second.model_fingerprint}, {first.path} with {first.model_fingerprint}; "
+            "maps of different models cannot be merged, build one of them again with the other's model"
+        )
+    names = _unique_names(second.traverses(), first.traverses())
+    total = len(first) + len(second)
+
+    def align_and_rename(frame: Frame) -> Frame:
+        return replace(align(frame), sequence=names[str(frame.sequence)])
+
+    with new_file(output) as partial, PlaceMap.create_like(partial, first.meta) as merged:
+        copy_places(
+            first, merged, first.descriptors()[0], progress=progress and (lambda done, _: progress(done, total))
+        )
+        copy_places(
+            second,
+            merged,
+            second.descriptors()[0],
+            change=align_and_rename,
+            progress=progress and (lambda done, _: progress(len(first) + done, total)),
+        )
+    return {old: new for old, new in names.items() if old != new}
+
+
+def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
+    """Adds all places of another map of the same model in one transaction: either all are on disk when this returns, or none.
+    Returns their number.
+
+    Raises:
+        VprError: a traverse of that name exists, a map is damaged, or the disk refuses.
+    """
+    traverses = other.traverses()
+    require_new_traverses(place_map, traverses)
+    ids, descriptors = other.descriptors()
+    frames = [frame_of(place) for place in other.places().values()]
+    place_map.add_stored(frames, descriptors, (other.thumbnail_jpeg(int(place)) for place in ids))
+    for name, traverse in traverses.items():
+        place_map.start_traverse(name, traverse.started, traverse.robot, traverse.notes)
+    return len(frames)
+
+
+def require_new_traverses(place_map: PlaceMap, names: Iterable[str]) -> None:
+    """Raises VprError if the map has a traverse of one of the names: a run added twice would always match itself."""
+    existing = sorted(set(names) & set(place_map.traverses()))
+    if existing:
+        raise VprError(
+            f"{place_map.path}: has a traverse {existing[0]} already; nothing was added, give the new one another name with --traverse"
+        )
+
+
+def _unique_names(names: Iterable[str], existing: Iterable[str]) -> dict[str, str]:
+    """Each name with an unused one: itself, or itself with a number appended."""
+    used = set(existing)
+    unique = {}
+    for name in names:
+        candidate, number = name, 2
+        while candidate in used:
+            candidate, number = f"{name}-{number}", number + 1
+        used.add(candidate)
+        unique[name] = candidate
+    return unique

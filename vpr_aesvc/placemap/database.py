@@ -1,44 +1,67 @@
-"""The ``.vprmap`` file as an SQLite database: create, open, transactions, copy."""
+"""The ``.vprmap`` file as an SQLite database: create, open, transactions.
+
+Beside it lies the write-ahead log (WAL), ``MAP-wal``: SQLite applies any file of that name to the map. A killed process leaves its WAL,
+and the next process to open the map applies it. A WAL can also outlive its map, when the map file is removed or replaced; it must not be
+applied to another map.
+"""
 
 from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
+from urllib.parse import quote
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap import sqlite_errors, wal
 from vpr_aesvc.placemap.checksums import create_tally
-from vpr_aesvc.placemap.description import utc_now, write_metadata
+from vpr_aesvc.placemap.description import map_id, utc_now, write_metadata
 from vpr_aesvc.placemap.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
-from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
-
-_PAGES = 1024  # copied at once; other processes can write between two steps
+from vpr_aesvc.placemap.sqlite_errors import BUSY_SECONDS, DAMAGED, damage_error, vpr_errors
 
 
 def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
     """A new map file without places. Raises VprError if the path exists or cannot be written."""
-    check_free(path, "map")
     metadata = {**metadata, "created": utc_now()}
-    partial = path.with_name(f".{path.name}.{os.getpid()}.new")  # no other process sees an incomplete map
     try:
-        with closing(sqlite3.connect(partial, isolation_level=None)) as db:
+        with new_file(path) as partial, closing(sqlite3.connect(partial, isolation_level=None)) as db:
             db.executescript(f"BEGIN; {TABLES}")
             write_metadata(db, metadata)
-            create_tally(db, wal.map_id(metadata))
+            create_tally(db, map_id(metadata))
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
-        rename_new(partial, path)
         return _connect(path)
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
         raise VprError(f"{path}: the map cannot be written ({error})") from error
+
+
+@contextmanager
+def new_file(output: Path, what: str = "map") -> Iterator[Path]:
+    """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not. Never replaces a file.
+
+    Raises:
+        VprError: the output exists, or the disk refuses.
+    """
+    check_free(output, what)
+    partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
+    try:
+        yield partial
+        if not output.exists():
+            _remove_companions(output)
+        try:
+            os.link(partial, output)  # unlike rename, fails if the name exists
+        except FileExistsError:
+            raise VprError(f"{output}: appeared meanwhile and was not replaced; choose another name") from None
+        except OSError:
+            partial.rename(output)  # a file system without hard links
+    except OSError as error:
+        raise VprError(f"{output}: the {what} cannot be written ({error.strerror or error})") from error
     finally:
-        for suffix in ("", "-journal"):
-            partial.with_name(partial.name + suffix).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
+        _remove_companions(partial)
 
 
 def open_existing(path: Path) -> sqlite3.Connection:
@@ -50,13 +73,13 @@ def open_existing(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise VprError(f"{path}: no such map; make one with `vpr map build INPUT -m MODEL -o {path.name}`")
     _check_header(path)
-    wal.require_own_wal(path)
+    _require_own_wal(path)
     try:
         db = _connect(path) if _is_writable(path) else _connect_read_only(path)
     except sqlite3.OperationalError:  # no space for the WAL, or the file system refuses it
         with vpr_errors(path):
             db = _connect_read_only(path)
-    except sqlite_errors.DAMAGED as error:
+    except DAMAGED as error:
         raise damage_error(path, error) from error
     try:
         with vpr_errors(path):
@@ -70,17 +93,6 @@ def open_existing(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
-
-
-def rename_new(partial: Path, path: Path) -> None:
-    """Gives a finished file its name. Never replaces a file: raises VprError if one appeared, OSError if the disk refuses."""
-    wal.remove_stale_files(path)
-    try:
-        os.link(partial, path)  # unlike rename, fails if the name exists
-    except FileExistsError:
-        raise VprError(f"{path}: appeared meanwhile and was not replaced; choose another name") from None
-    except OSError:
-        partial.rename(path)  # a file system without hard links
 
 
 @contextmanager
@@ -111,17 +123,6 @@ def snapshot(db: sqlite3.Connection) -> Iterator[None]:
             db.execute("ROLLBACK")
 
 
-def copy_to(path: Path, db: sqlite3.Connection, target: Path, progress: Callable[[int, int, int], None] | None) -> None:
-    """Copies the open map to the new file ``target`` while other processes read and write it.
-
-    Args:
-        progress: called with (SQLite's status, pages left, pages).
-    """
-    # Without the snapshot, SQLite restarts the copy whenever another process has written.
-    with vpr_errors(path), snapshot(db), closing(sqlite3.connect(target)) as copy:
-        db.backup(copy, pages=_PAGES, progress=progress)
-
-
 def _check_header(path: Path) -> None:
     try:
         with path.open("rb") as file:
@@ -132,13 +133,48 @@ def _check_header(path: Path) -> None:
         raise VprError(f"{path}: not a place map; expected a .vprmap file that `vpr map build` made")
 
 
+def _remove_companions(path: Path) -> None:
+    """Removes WAL, shared-memory and journal files. Raises OSError if one cannot be removed."""
+    for suffix in ("-wal", "-shm", "-journal"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _require_own_wal(path: Path) -> None:
+    """Raises VprError if the map is intact without the WAL beside it and not with it: the WAL is another map's."""
+    wal = path.with_name(path.name + "-wal")
+    if not wal.exists() or not wal.stat().st_size:
+        return
+    if _has_one_map_id(path, "&immutable=1") and not _has_one_map_id(path, ""):
+        raise VprError(
+            f"{path}: the write-ahead log {wal.name} beside it is another map's; a map was replaced before it was closed. "
+            f"Move {wal.name} away to open this map"
+        )
+
+
+def _has_one_map_id(path: Path, options: str) -> bool:
+    """Whether ``tally`` and ``meta`` hold the same map id."""
+    try:
+        with closing(_open_read_only(path, options)) as db:
+            (stored,) = db.execute("SELECT map FROM tally").fetchone()
+            return bool(stored == map_id(dict(db.execute("SELECT key, value FROM meta"))))
+    except sqlite3.OperationalError:
+        return True  # another schema, or the WAL cannot be read here: no ids to compare
+    except (sqlite3.Error, ValueError, TypeError):
+        return False
+
+
+def _open_read_only(path: Path, options: str, timeout: float = 5.0) -> sqlite3.Connection:
+    """``options`` extends the URI: with ``&immutable=1`` SQLite ignores the WAL and needs none."""
+    uri = f"file:{quote(str(path.absolute()))}?mode=ro{options}"
+    return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=timeout)
+
+
 def _is_writable(path: Path) -> bool:
     return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    timeout = sqlite_errors.BUSY_SECONDS
-    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=timeout)
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
     try:
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # an acknowledged place must survive a power cut
@@ -153,7 +189,7 @@ def _connect(path: Path) -> sqlite3.Connection:
 def _connect_read_only(path: Path) -> sqlite3.Connection:
     """With the WAL if it can be read, else without it, as on a read-only disk."""
     for options in ("", "&immutable=1"):
-        db = wal.connect_read_only(path, options, sqlite_errors.BUSY_SECONDS)
+        db = _open_read_only(path, options, BUSY_SECONDS)
         try:
             _check_first_read(db)
             return db

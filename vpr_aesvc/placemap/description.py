@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.checksums import metadata_checksum
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
-from vpr_aesvc.placemap.wal import map_id
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
@@ -87,11 +86,9 @@ def write_metadata(db: sqlite3.Connection, metadata: Mapping[str, str]) -> None:
     db.executemany("INSERT INTO meta VALUES (?, ?)", rows)
 
 
-def mark_as_copy(db: sqlite3.Connection, metadata: Mapping[str, str]) -> None:
-    """Gives a copy its own map id: the WAL of the original must not be applied to it. Only within a transaction."""
-    new = {**metadata, "copied": utc_now()}
-    write_metadata(db, new)
-    db.execute("UPDATE tally SET map = ?", (map_id(new),))
+def map_id(metadata: Mapping[str, str]) -> str:
+    """Written by every transaction into ``tally``, hence in every WAL."""
+    return f"{metadata.get('created', '')} {metadata.get('copied', '')}"
 
 
 def utc_now() -> str:

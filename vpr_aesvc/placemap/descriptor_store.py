@@ -1,18 +1,38 @@
-"""Descriptors in memory: a FAISS scalar quantizer in half precision or 8 bits."""
+"""Descriptors in memory, in half precision or 8 bits, and exact search over them at any size. FAISS is imported on first use."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.placemap.faiss_tools import load_faiss
-from vpr_aesvc.projections.artifact import Array, unit
+from vpr_aesvc.projections.artifact import Array, prefix, unit
 
 Precision = Literal["fp16", "int8"]
 BYTES: dict[str, int] = {"fp16": 2, "int8": 1}  # per component
-_PIECE = 16_384  # rows decoded at once, to bound the memory
+_PIECE, _COPIED_PIECE = 16_384, 65_536  # rows decoded, and rows copied, at once, to bound the memory
+
+
+def load_faiss() -> Any:
+    """The module, untyped: its stubs lack the keyword arguments that its Python layer adds."""
+    import faiss
+
+    return faiss
+
+
+@contextmanager
+def one_thread(wanted: bool = True) -> Iterator[None]:
+    """FAISS distributes queries over threads, not places: for one query a second thread costs more than it saves."""
+    faiss = load_faiss()
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(1 if wanted else before)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
 
 
 class DescriptorStore:
@@ -73,3 +93,45 @@ class DescriptorStore:
             descriptors = unit(self.take(rows[query, rank]))
             cosines[query, rank] = np.einsum("nd,nd->n", queries[query], descriptors)
         return cosines
+
+
+class SizedIndex:
+    """Exact cosine search over prefixes of descriptors, in single precision.
+
+    Args:
+        descriptors: [n, d_max]; rows added later are searched too.
+    """
+
+    def __init__(self, descriptors: NDArray[np.floating] | DescriptorStore) -> None:
+        self._descriptors = descriptors
+        self._flat: dict[int, Any] = {}
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the FAISS indexes, without the descriptors."""
+        return sum(4 * size * index.ntotal for size, index in self._flat.items())
+
+    def search(
+        self, queries: NDArray[np.floating], k: int, size: int, params: Any = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The ``k`` most similar rows by the cosine of the first ``size`` components.
+
+        Args:
+            queries: float32 or float16 [q, d_max].
+            params: FAISS SearchParameters, for an id selector.
+
+        Returns:
+            similarities float32 [q, k'], descending, and rows int64 [q, k'], where k' is ``k`` or n if that is less.
+        """
+        index = self._index_of(size)
+        return index.search(prefix(queries, size), min(k, index.ntotal), params=params)  # type: ignore[no-any-return]
+
+    def forget(self, size: int) -> None:
+        """Frees the index of one size."""
+        self._flat.pop(size, None)
+
+    def _index_of(self, size: int) -> Any:
+        index = self._flat.setdefault(size, load_faiss().IndexFlatIP(size))
+        for start in range(index.ntotal, len(self._descriptors), _COPIED_PIECE):
+            index.add(prefix(self._descriptors[start : start + _COPIED_PIECE], size))
+        return index

@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.placemap.descriptor_store import DescriptorStore
-from vpr_aesvc.placemap.faiss_tools import load_faiss, one_thread
+from vpr_aesvc.placemap.descriptor_store import DescriptorStore, load_faiss, one_thread
 from vpr_aesvc.projections.artifact import Array
 
 SMALLEST = 1024  # places; a smaller map gains nothing and has too few descriptors for training

@@ -7,9 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.placemap.descriptor_store import DescriptorStore, Precision
-from vpr_aesvc.placemap.exact import SizedIndex
-from vpr_aesvc.placemap.faiss_tools import load_faiss, one_thread
+from vpr_aesvc.placemap.descriptor_store import DescriptorStore, Precision, SizedIndex, load_faiss, one_thread
 from vpr_aesvc.placemap.funnel import SMALLEST, Funnel
 from vpr_aesvc.projections.artifact import Array, prefix, unit
 

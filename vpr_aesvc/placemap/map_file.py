@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,15 +15,17 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image
-from vpr_aesvc.placemap import database, place_table, writes
+from vpr_aesvc.placemap import database, place_table
 from vpr_aesvc.placemap.checksums import matches, read_tally, row_checksum
-from vpr_aesvc.placemap.description import Description, mark_as_copy, read_metadata
+from vpr_aesvc.placemap.description import Description, map_id, read_metadata, utc_now, write_metadata
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 from vpr_aesvc.placemap.traverses import Traverse, Traverses
 from vpr_aesvc.types import Place
 
 if TYPE_CHECKING:
     from typing import Self
+
+_PAGES = 1024  # copied at once; other processes can write between two steps
 
 
 class MapFile(Description):
@@ -103,15 +105,18 @@ class MapFile(Description):
         with self._lock, vpr_errors(self.path), database.snapshot(self._db):
             yield
 
-    def copy_to(self, target: Path, progress: Callable[[int, int, int], None] | None = None) -> None:
-        """Copies the file while others use it; see ``backup``."""
-        with self._lock:
-            database.copy_to(self.path, self._db, target, progress)
+    def copy_to(self, target: Path, progress: Callable[[int, int, int], None]) -> None:
+        """Copies the file while others use it. ``progress`` is called with (SQLite's status, pages left, pages); see ``backup``."""
+        # Without the snapshot, SQLite restarts the copy whenever another process has written.
+        with self.snapshot(), closing(sqlite3.connect(target)) as copy:
+            self._db.backup(copy, pages=_PAGES, progress=progress)
 
     def mark_as_copy(self) -> None:
         """Gives a copy its own map id: the WAL of the original must not be applied to it."""
         with self._writing():
-            mark_as_copy(self._db, self.meta)
+            metadata = {**self.meta, "copied": utc_now()}
+            write_metadata(self._db, metadata)
+            self._db.execute("UPDATE tally SET map = ?", (map_id(metadata),))
 
     def close(self) -> None:
         """Closes the file. SQLite merges the WAL into it, so the map is one file again."""
@@ -125,11 +130,11 @@ class MapFile(Description):
         self.close()
 
     @contextmanager
-    def _writing(self) -> Iterator[writes.TallyChange]:
+    def _writing(self) -> Iterator[place_table.TallyChange]:
         with self._lock, vpr_errors(self.path):
             try:
                 self._require_same_file()
-                with writes.write_transaction(self._db) as change:
+                with place_table.write_transaction(self._db) as change:
                     yield change
             except BaseException:
                 self._traverses.invalidate()

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import encode_jpeg, thumbnail
-from vpr_aesvc.placemap import database, writes
+from vpr_aesvc.placemap import database, place_table
 from vpr_aesvc.placemap.description import metadata_of
 from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.map_file import MapFile
 from vpr_aesvc.placemap.place_arrays import PlaceArrays
-from vpr_aesvc.placemap.place_table import DESCRIPTOR
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Pose
 
@@ -98,10 +97,10 @@ class PlaceMap(MapFile):
             VprError: shapes do not agree, a number is not finite, or the disk refuses.
         """
         frames = list(frames)
-        writes.check_descriptors(descriptors, len(frames), self.dim)
+        place_table.check_descriptors(descriptors, len(frames), self.dim)
         pictures = [None] * len(frames) if images is None else list(images)
         jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
-        return self.add_stored(frames, descriptors.astype(DESCRIPTOR), jpegs, traverse)
+        return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse)
 
     def add_stored(
         self,
@@ -113,10 +112,10 @@ class PlaceMap(MapFile):
         """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails."""
         with self._writing() as change:
             traverse_ids = self._traverses.ids_of(frame.sequence or traverse for frame in frames)
-            first = writes.next_id(self._db)
+            first = place_table.next_id(self._db)
             for place, (frame, descriptor, jpeg) in enumerate(zip(frames, descriptors, jpegs, strict=True), first):
                 traverse_id = traverse_ids[frame.sequence or traverse]
-                writes.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg)
+                place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg)
         with self._lock:
             if self._arrays is not None:
                 self._arrays.refresh(self._db, added=True)
@@ -128,7 +127,7 @@ class PlaceMap(MapFile):
         with self._lock:
             with self._writing() as change:
                 self._refresh_arrays()
-                removed, traverses = writes.delete_places(self._db, change, {int(place) for place in ids})
+                removed, traverses = place_table.delete_places(self._db, change, {int(place) for place in ids})
                 self._traverses.delete_empty(traverses)
             if self._arrays is not None and removed:
                 self._arrays.mark_removed(np.array(removed, np.int64), change.checksums)
@@ -140,7 +139,7 @@ class PlaceMap(MapFile):
         with self._lock:
             with self._writing() as change:
                 self._refresh_arrays()
-                writes.update_poses(self._db, change, poses)
+                place_table.update_poses(self._db, change, poses)
             if self._arrays is not None and poses:
                 positions = np.array([(pose.x, pose.y, pose.z) for pose in poses.values()])
                 self._arrays.set_positions(np.fromiter(poses, np.int64), positions, change.checksums)

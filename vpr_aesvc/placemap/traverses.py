@@ -54,15 +54,14 @@ class Traverses:
 
     def ids_of(self, names: Iterable[str]) -> dict[str, int]:
         """Ids by name; starts the traverses that do not exist. Only within a transaction."""
-        ids = self.ids()
-        for name in names:
-            if name not in ids:
-                traverse = Traverse(max(ids.values(), default=0) + 1, name)
-                self._write(traverse)
-                ids[name] = traverse.id
-        return ids
+        for name in dict.fromkeys(names):
+            if name not in self.ids():
+                self.update(name)
+        return self.ids()
 
-    def update(self, name: str, started: float | None, robot: str | None, notes: str | None) -> None:
+    def update(
+        self, name: str, started: float | None = None, robot: str | None = None, notes: str | None = None
+    ) -> None:
         """Starts a traverse, or sets the values that are not None of an existing one. Only within a transaction."""
         existing = self.all()
         next_id = max((traverse.id for traverse in existing.values()), default=0) + 1
