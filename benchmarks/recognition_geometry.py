@@ -29,8 +29,7 @@ from vpr_aesvc.images import decode_image, encode_jpeg, read_image, resize, thum
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, Kind, detect_keypoints
-from vpr_aesvc.recognition.geometry.reranking import MIN_INLIERS, geometric_verdict, rerank
-from vpr_aesvc.recognition.geometry.verification import Geometry, verify
+from vpr_aesvc.recognition.geometry.verification import MIN_INLIERS, Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.types import Frame, Image
 
 TOP = 5

@@ -26,7 +26,7 @@ _PUBLIC = {
     "Recognition": "vpr_aesvc.recognition.result",
     "Recognizer": "vpr_aesvc.recognition.recognizer",
     "RecognizerSettings": "vpr_aesvc.recognition.settings",
-    "RunFollower": "vpr_aesvc.recognition.run_follower",
+    "RunFollower": "vpr_aesvc.recognition.run",
     "VprError": "vpr_aesvc.errors",
     "Where": "vpr_aesvc.placemap.where",
     "build_map": "vpr_aesvc.mapping",
@@ -34,7 +34,7 @@ _PUBLIC = {
     "open_backbone": "vpr_aesvc.backbones",
     "open_input": "vpr_aesvc.inputs",
     "read_image": "vpr_aesvc.images",
-    "recognize_run": "vpr_aesvc.recognition.offline",
+    "recognize_run": "vpr_aesvc.recognition.run",
     "train": "vpr_aesvc.training",
 }
 __all__ = ["__version__", *_PUBLIC]
@@ -52,10 +52,10 @@ if TYPE_CHECKING:
     from vpr_aesvc.mapping import build_map as build_map
     from vpr_aesvc.placemap import PlaceMap as PlaceMap
     from vpr_aesvc.placemap.where import Where as Where
-    from vpr_aesvc.recognition.offline import recognize_run as recognize_run
     from vpr_aesvc.recognition.recognizer import Recognizer as Recognizer
     from vpr_aesvc.recognition.result import Recognition as Recognition
-    from vpr_aesvc.recognition.run_follower import RunFollower as RunFollower
+    from vpr_aesvc.recognition.run import RunFollower as RunFollower
+    from vpr_aesvc.recognition.run import recognize_run as recognize_run
     from vpr_aesvc.recognition.settings import RecognizerSettings as RecognizerSettings
     from vpr_aesvc.training import train as train
     from vpr_aesvc.types import Frame as Frame

@@ -10,7 +10,7 @@ from tests.recordings.bags.bags import FX, camera_pose, write_bag
 from tests.recordings.corridor_bags import corridor_bags  # noqa: F401
 from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, read_image
 from vpr_aesvc.frame_source import SkipCounts
-from vpr_aesvc.recognition.run_follower import odometry_between
+from vpr_aesvc.recognition.run import odometry_between
 from vpr_aesvc.recordings.decoded import decoded, thinned
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Intrinsics

@@ -8,7 +8,7 @@ import pytest
 from tests.command import refused, vpr
 from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import PlaceMap, Recognizer, VprError
-from vpr_aesvc.recognition.offline import recognize_run
+from vpr_aesvc.recognition.run import recognize_run
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 

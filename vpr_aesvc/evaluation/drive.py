@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.recognition_ablation import AblationVariant
-from vpr_aesvc.recognition.run_follower import RunFollower
+from vpr_aesvc.recognition.run import RunFollower
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer

@@ -18,7 +18,7 @@ from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.recognition.run_follower import RunFollower
+from vpr_aesvc.recognition.run import RunFollower
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:

@@ -20,8 +20,7 @@ import math
 from dataclasses import dataclass
 
 from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
-from vpr_aesvc.recognition.geometry.reranking import geometric_verdict
-from vpr_aesvc.recognition.geometry.verification import Geometry
+from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
 from vpr_aesvc.recognition.similarity.null_model import NullModel

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
-from dataclasses import asdict, fields
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import asdict
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.recognition.geometry.inlier_model import InlierModel, learn_inlier_model
+from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
+from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
-from vpr_aesvc.types import Floats
 
-if TYPE_CHECKING:
-    from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
-    from vpr_aesvc.recognition.map_snapshot import MapSnapshot
-
+_Model = TypeVar("_Model", NullModel, SimilarityLikelihood, InlierModel)
 Parameters = dict[str, Any]
 INLIERS = "support"
 """Name of the inlier model in the map. The map format fixes this name, and the keys "worth", "null" and "evidence"."""
@@ -71,15 +70,16 @@ class LearnedModels:
         )
         changed = parameters is not None
         if parameters is not None:
-            self.null = NullModel.from_dict(parameters.get("null"))
-            self.likelihood = _read_likelihood(parameters.get("evidence"))
+            self.null = read_model(NullModel, "null model", parameters.get("null"))
+            self.likelihood = read_model(SimilarityLikelihood, "similarity likelihood", parameters.get("evidence"))
         if geometry:
             keep = self.inlier_model if has_revisited and snapshot.positions is None else None
             parameters = self._new_parameters(
                 INLIERS, count, lambda: asdict(keep) if keep else _learn_inliers(snapshot, self._map), background
             )
             if parameters is not None:
-                self.inlier_model, changed = _read_inlier_model(parameters), True
+                self.inlier_model = read_model(InlierModel, "inlier model", parameters) if parameters else None
+                changed = True
         return changed
 
     def _new_parameters(
@@ -146,40 +146,30 @@ def start_in_background(work: Callable[[], Parameters]) -> Future[Parameters]:
 def _learn_similarities(snapshot: MapSnapshot) -> Parameters:
     kept = snapshot.neighborhoods.kept  # without the repeats of a robot that stood still
     likelihood = learn_similarity_likelihood(snapshot.descriptors[kept], snapshot.traverses[kept])
-    return {"null": NullModel.fit(snapshot.neighborhoods).to_dict(), "evidence": asdict(likelihood)}
+    return {"null": NullModel.fit(snapshot.neighborhoods).model_dump(by_alias=True), "evidence": asdict(likelihood)}
 
 
 def _learn_inliers(snapshot: MapSnapshot, place_map: PlaceMap) -> Parameters:
-    from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
-    from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
-
     kept = snapshot.neighborhoods.kept
     keypoints = StoredKeypoints(place_map)  # not the recognizer's, which another thread may be using
     keypoints.ids = snapshot.ids[kept]
     positions, far = np.column_stack([snapshot.runs[kept] * _TRAVERSE_OFFSET, np.arange(len(kept))]), _FAR
-    if snapshot.positions is not None:
-        positions, far = snapshot.positions[kept], min(_FAR, _extent(snapshot.positions) / 2)
+    if snapshot.positions is not None:  # in a flat of 10 m no two places are 20 m apart
+        diagonal = np.nanmax(snapshot.positions, axis=0) - np.nanmin(snapshot.positions, axis=0)
+        positions, far = snapshot.positions[kept], min(_FAR, float(np.linalg.norm(diagonal)) / 2)
     model = learn_inlier_model(keypoints, snapshot.descriptors[kept], positions, far)
     return {} if model is None else asdict(model)
 
 
-def _extent(positions: Floats) -> float:
-    """Diagonal of the map, meters: in a flat of 10 m no two places are 20 m apart."""
-    return float(np.linalg.norm(np.nanmax(positions, axis=0) - np.nanmin(positions, axis=0)))
+def read_model(kind: type[_Model], name: str, data: object) -> _Model:
+    """A model from its stored fields. Ignores unknown fields, which older maps hold.
 
-
-def _read_inlier_model(parameters: Parameters) -> InlierModel | None:
-    from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
-
-    return InlierModel.from_json(parameters) if parameters else None
-
-
-def _read_likelihood(parameters: Any) -> SimilarityLikelihood:
-    """Ignores unknown fields, which older maps hold."""
+    Raises:
+        VprError: a field is missing or damaged.
+    """
     try:
-        numbers = {field.name: float(parameters[field.name]) for field in fields(SimilarityLikelihood)}
-    except (KeyError, TypeError, ValueError) as error:
-        raise VprError(f"the map's similarity likelihood is damaged ({error}); remove it") from error
-    if not all(map(math.isfinite, numbers.values())):
-        raise VprError("the map's similarity likelihood is damaged (a number is not finite); remove it")
-    return SimilarityLikelihood(**numbers)
+        return TypeAdapter(kind).validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(map(str, first["loc"])) or "all of it"
+        raise VprError(f"the map's {name} is damaged ({field}: {first['msg']}); learn it again from the map") from error

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.projections.artifact import prefix
 from vpr_aesvc.recognition.pose_covariance import pose_steps
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS, Neighborhoods
 from vpr_aesvc.recognition.similarity.runs import runs_of
 from vpr_aesvc.types import Descriptor, Floats, Rows
-
-if TYPE_CHECKING:
-    from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.placemap.where import Where
 
 Change = Literal["none", "grown", "moved", "other"]
 _MIN_GROWTH = 100  # a map is read again when it has grown by 1 / 100, which bounds the cost per place

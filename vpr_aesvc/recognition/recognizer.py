@@ -5,28 +5,25 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import image_of, thumbnail
+from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.decision import DecisionInputs, decide
-from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
+from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
+from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.recognition.learned_models import LearnedModels
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot, most_similar
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
 from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry
-
-if TYPE_CHECKING:
-    from vpr_aesvc.describer import Describer
-    from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.geometry.verification import Geometry
-    from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
 
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
@@ -211,9 +208,6 @@ class Recognizer:
         """Geometric verification of each candidate; empty if geometry is off."""
         if self._keypoints is None or image is None:
             return []
-        from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
-        from vpr_aesvc.recognition.geometry.verification import verify
-
         small = thumbnail(image)  # the size of the stored pictures, on which the inlier model was learned
         keypoints = detect_keypoints(small)
         intrinsics = self._intrinsics if intrinsics is None else intrinsics
@@ -226,8 +220,6 @@ class Recognizer:
         near it come before all others."""
         if not geometries:
             return list(range(len(rows)))
-        from vpr_aesvc.recognition.geometry.reranking import geometric_verdict, rerank
-
         order = rerank(geometries)
         likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
         if likely and geometric_verdict(geometries[0]) == "supported":

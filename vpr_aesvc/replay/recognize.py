@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.frame_source import FrameSource
-from vpr_aesvc.recognition.offline import recognize_run
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
-from vpr_aesvc.recognition.run_follower import RunFollower, motion_between
+from vpr_aesvc.recognition.run import RunFollower, motion_between, recognize_run
 from vpr_aesvc.recordings.decoded import UNREADABLE, Progress, counted, decoded, thinned
 from vpr_aesvc.types import Frame
 

@@ -11,8 +11,8 @@ from vpr_aesvc.images import read_image
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.recognition.geometry.inlier_model import InlierModel, fit_inlier_curve, learn_inlier_model
 from vpr_aesvc.recognition.geometry.local_features import detect_keypoints
-from vpr_aesvc.recognition.geometry.reranking import MIN_INLIERS, geometric_verdict, rerank
-from vpr_aesvc.recognition.geometry.verification import Geometry, verify
+from vpr_aesvc.recognition.geometry.verification import MIN_INLIERS, Geometry, geometric_verdict, rerank, verify
+from vpr_aesvc.recognition.learned_models import read_model
 
 
 def result(inliers, keypoints=300):
@@ -101,7 +101,7 @@ def test_an_inlier_model_is_learned_from_the_map(corridor):
     assert model.probability(result(60)) > 0.9 > 0.3 > model.probability(result(0))
     assert model.probability(result(0, 10)) is None
     assert model.false_positive_rate(60) < 0.01 < model.false_positive_rate(5)
-    assert InlierModel.from_json(json.loads(json.dumps(asdict(model)))) == model
+    assert read_model(InlierModel, "inlier model", json.loads(json.dumps(asdict(model)))) == model
     few, some, there = points[:22], rows[stored[:22]], where[:22]
     assert learn_inlier_model(few, some, there, far=1) == learn_inlier_model(few, some, there, far=1) is not None
     assert learn_inlier_model(few, some, there * 100) is None  # no place has a neighbor
@@ -149,6 +149,6 @@ def test_fits_without_an_answer():
 )
 def test_damaged_numbers_are_refused(change):
     with pytest.raises(VprError, match="learn it again"):
-        InlierModel.from_json({"absent": [3] * 30, "slope": 1.0, "intercept": -3.0, "present": 40, **change})
+        read_model(InlierModel, "", {"absent": [3] * 30, "slope": 1.0, "intercept": -3.0, "present": 40, **change})
     with pytest.raises(VprError, match="learn it again"):
-        InlierModel.from_json({})
+        read_model(InlierModel, "", {})

@@ -6,8 +6,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, detect_keypoints
-from vpr_aesvc.recognition.geometry.reranking import geometric_verdict
-from vpr_aesvc.recognition.geometry.verification import match_keypoints, verify
+from vpr_aesvc.recognition.geometry.verification import geometric_verdict, match_keypoints, verify
 from vpr_aesvc.types import Intrinsics
 
 CAMERA = Intrinsics(400.0, 400.0, 320.0, 240.0)

@@ -6,7 +6,11 @@ import pytest
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter, SequenceSettings, best_place
 from vpr_aesvc.recognition.sequence.forward_backward import smooth
-from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
+from vpr_aesvc.recognition.sequence.likelihood import (
+    DEFAULT_LIKELIHOOD,
+    SimilarityLikelihood,
+    learn_similarity_likelihood,
+)
 from vpr_aesvc.recognition.sequence.motion_model import MODES
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.types import Odometry
@@ -29,7 +33,7 @@ class Given(SimilarityLikelihood):
         return np.pad(np.asarray(similarities, float), (0, places - len(similarities)), constant_values=-np.inf)
 
 
-GIVEN = Given(change=1e-9)  # all frames are independent
+GIVEN = Given(1.0, 0.5, change=1e-9)  # all frames are independent
 
 
 def follower(track, settings=None):
@@ -193,7 +197,7 @@ def test_repeated_frames_are_not_independent():
     """The same uninformative frame thirty times: the belief stays close to that after the first."""
     random = np.random.default_rng(3)
     row = random.normal(0, 0.1, 200).astype(np.float32)
-    still = SequenceFilter(PlaceTrack([0] * 200), SURE, SimilarityLikelihood())
+    still = SequenceFilter(PlaceTrack([0] * 200), SURE, DEFAULT_LIKELIHOOD)
     probabilities = [still.step(row).probability for _ in range(30)]
     assert max(probabilities) < 2.5 * probabilities[0] < 0.5
 
@@ -308,8 +312,8 @@ def test_the_likelihood_is_learned_from_neighbors():
     assert sharp.sharpness > blunt.sharpness == pytest.approx(0.7)
     assert blunt.change > sharp.change
     assert np.exp(sharp(smooth_map @ smooth_map[9], 300)).max() < 300**1.5
-    assert learn_similarity_likelihood(noise[:15], [0] * 15) == SimilarityLikelihood()
-    assert np.array_equal(SimilarityLikelihood()(np.arange(15.0), 15), np.zeros(15))
+    assert learn_similarity_likelihood(noise[:15], [0] * 15) == DEFAULT_LIKELIHOOD
+    assert np.array_equal(DEFAULT_LIKELIHOOD(np.arange(15.0), 15), np.zeros(15))
 
 
 def test_a_wide_range_is_most_likely_in_its_middle():

@@ -7,10 +7,10 @@ from tests.recognition.similarity.null_models import margin_at
 from tests.recognition.similarity.test_neighborhoods import walk
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix, unit
-from vpr_aesvc.recognition.logistic import fit_logistic
+from vpr_aesvc.recognition.learned_models import read_model
 from vpr_aesvc.recognition.similarity.calibration import reliability
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
-from vpr_aesvc.recognition.similarity.null_model import NullModel
+from vpr_aesvc.recognition.similarity.null_model import NullModel, fit_logistic
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +80,14 @@ def test_places_passed_twice_do_not_spoil_the_null(null):
 
 
 def test_it_is_small_and_survives_json(null):
-    text = json.dumps(null.to_dict())
+    text = json.dumps(null.model_dump(by_alias=True))
     assert len(text) < 2000
-    assert NullModel.from_dict(json.loads(text)) == null
+    assert read_model(NullModel, "null model", json.loads(text)) == null
     for key, value in (("scale", float("nan")), ("body", [1.0]), ("places", "many")):
         with pytest.raises(VprError, match=f"damaged .{key}"):
-            NullModel.from_dict({**json.loads(text), key: value})
+            read_model(NullModel, "null model", {**json.loads(text), key: value})
     with pytest.raises(VprError, match="damaged"):
-        NullModel.from_dict({})
+        read_model(NullModel, "null model", {})
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5, 9, 10, 15, 20])

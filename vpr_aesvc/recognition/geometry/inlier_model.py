@@ -14,18 +14,16 @@ itself, without labels, by ``learn_inlier_model``:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, NonNegativeFloat, NonNegativeInt
+from pydantic.dataclasses import dataclass
 
-from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.local_features import Keypoints
-from vpr_aesvc.recognition.geometry.reranking import geometric_verdict, rerank
-from vpr_aesvc.recognition.geometry.stored_keypoints import StoredKeypoints
-from vpr_aesvc.recognition.geometry.verification import Geometry, verify
+from vpr_aesvc.recognition.geometry.local_features import Keypoints, StoredKeypoints
+from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.types import Rows
 
 _QUERIES = 200  # places that serve as queries; each costs at most ten comparisons
@@ -37,7 +35,7 @@ _TAIL = 0.2
 _EXTRAPOLATION = 10
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
 class InlierModel:
     """The inlier model of one map; see the text of the module.
 
@@ -47,8 +45,8 @@ class InlierModel:
         present: number of queries whose place was in the map.
     """
 
-    absent: tuple[int, ...]
-    slope: float
+    absent: Annotated[tuple[NonNegativeInt, ...], Field(min_length=_MIN_ANSWERS)]
+    slope: NonNegativeFloat
     intercept: float
     present: int
 
@@ -75,23 +73,6 @@ class InlierModel:
         start = float(np.quantile(counts, 1 - _TAIL))
         above = counts[counts > start] - start
         return start, max(1.0, float(above.mean()) if len(above) else 1.0)
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> InlierModel:
-        """From the fields as ``dataclasses.asdict`` gives them, read from JSON.
-
-        Raises:
-            VprError: a number is missing, not finite or out of range.
-        """
-        try:
-            absent = tuple(sorted(int(count) for count in data["absent"]))
-            model = cls(absent, float(data["slope"]), float(data["intercept"]), int(data["present"]))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise VprError(f"the map's inlier model is damaged ({error}); learn it again from the map") from error
-        finite = math.isfinite(model.slope) and math.isfinite(model.intercept)
-        if not finite or model.slope < 0 or len(absent) < _MIN_ANSWERS or absent[0] < 0:
-            raise VprError("the map's inlier model is damaged (a number is out of range); learn it again from the map")
-        return model
 
 
 def learn_inlier_model(

@@ -1,4 +1,4 @@
-"""Local features of one image.
+"""Local features of one image, and of the places of a map.
 
 SIFT, with descriptors converted to RootSIFT (Arandjelovic and Zisserman, CVPR 2012), recognizes more. ORB is several times faster and
 smaller. OpenCV 4 and 5 have both.
@@ -7,6 +7,7 @@ smaller. OpenCV 4 and 5 have both.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, Literal
 
 import cv2
@@ -15,7 +16,8 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb, thumbnail
-from vpr_aesvc.types import Image
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.types import Image, Rows
 
 Kind = Literal["sift", "orb"]
 LONGEST_SIDE = 480
@@ -24,6 +26,7 @@ KEYPOINT_COUNT = 500
 
 _LENGTH = {"sift": 128, "orb": 32}  # bytes in a descriptor
 _ROOTSIFT_SCALE = 510.0  # entries of a RootSIFT descriptor hardly exceed 0.5
+_CACHED = 512  # places whose key points stay in memory, at most 66 kB each
 _MIN_SIDE = 32  # pixels; in smaller images the borders of the detectors leave nothing
 
 
@@ -95,3 +98,27 @@ def _rootsift(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
     """float32 [k, 128] -> uint8 [k, 128]. Euclidean distances become those of the Hellinger kernel on SIFT histograms."""
     sums = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9)
     return np.minimum(np.rint(np.sqrt(descriptors / sums) * _ROOTSIFT_SCALE), 255).astype(np.uint8)
+
+
+class StoredKeypoints:
+    """Key points of the places of a map, by row of the map snapshot, detected in their thumbnails at first use. A place without a
+    thumbnail has none.
+
+    Attributes:
+        ids: int64 [n], the place of each row; replaced as the map grows.
+    """
+
+    def __init__(self, place_map: PlaceMap) -> None:
+        self.ids: Rows = np.empty(0, np.int64)
+        self._map = place_map
+        self._of_place = lru_cache(maxsize=_CACHED)(self._detect)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, row: int) -> Keypoints:
+        return self._of_place(int(self.ids[row]))
+
+    def _detect(self, place: int) -> Keypoints:
+        picture = self._map.thumbnail(place)
+        return detect_keypoints(np.zeros((1, 1, 3), np.uint8) if picture is None else picture)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.sequence.likelihood import ObservedFrame, SimilarityLikelihood, change_of
+from vpr_aesvc.recognition.sequence.likelihood import DEFAULT_LIKELIHOOD, ObservedFrame, SimilarityLikelihood, change_of
 from vpr_aesvc.recognition.sequence.motion_model import MODES, MotionSettings, Step, plan_step
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS
@@ -83,7 +83,7 @@ class SequenceFilter:
     ) -> None:
         self.track = track
         self.settings = settings or SequenceSettings()
-        self.likelihood = likelihood or SimilarityLikelihood()
+        self.likelihood = likelihood or DEFAULT_LIKELIHOOD
         self._usual_seconds: float | None = None
         self.reset()
 

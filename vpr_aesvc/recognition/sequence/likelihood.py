@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict
+from pydantic.dataclasses import dataclass
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import unit
@@ -31,7 +34,7 @@ _NEAR = 3  # places on either side that surely show the same
 _SAMPLE, _PAIRS = 512, 128
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
 class SimilarityLikelihood:
     """Similarities -> log likelihood ratio of each place against not being in the map; see the text of the module.
 
@@ -41,9 +44,9 @@ class SimilarityLikelihood:
         change: median of ``change_of`` between neighboring places of the map, 0 to 1.
     """
 
-    sharpness: float = 1.0
-    offset: float = 0.5
-    change: float = 0.75
+    sharpness: float
+    offset: float
+    change: float
 
     def __call__(self, similarities: NDArray[np.floating], places: int) -> Floats:
         """Log likelihood ratios float64 [places]. Minus infinity, which excludes a place, where the similarity is minus infinity and
@@ -75,6 +78,9 @@ class SimilarityLikelihood:
         return np.asarray(np.log((1 - _OUTLIERS) * np.exp(scores) + _OUTLIERS))
 
 
+DEFAULT_LIKELIHOOD = SimilarityLikelihood(sharpness=1.0, offset=0.5, change=0.75)
+
+
 def learn_similarity_likelihood(
     descriptors: NDArray[np.floating], traverses: Sequence[Hashable] | NDArray[np.generic]
 ) -> SimilarityLikelihood:
@@ -89,18 +95,17 @@ def learn_similarity_likelihood(
         traverses: the traverse of each.
 
     Returns:
-        The defaults if the map has too few places.
+        The default if the map has too few places.
     """
     count = len(descriptors)
-    codes: dict[Hashable, int] = {}
-    traverse = np.array([codes.setdefault(name, len(codes)) for name in traverses], np.int64)
+    _, traverse = np.unique(np.asarray(traverses), return_inverse=True)
     rows = _sample_rows(count)
     near = (np.abs(rows[:, None] - np.arange(count)) <= _NEAR) & (traverse[rows][:, None] == traverse)
     near[np.arange(len(rows)), rows] = False
     has_neighbor = near.any(1)
     rows, near = rows[has_neighbor], near[has_neighbor]
     if len(rows) < MIN_PLACES:
-        return SimilarityLikelihood()
+        return DEFAULT_LIKELIHOOD
     descriptors = unit(descriptors)
     queries = np.arange(len(rows))
     similarities = descriptors[rows] @ descriptors.T
@@ -121,12 +126,11 @@ def learn_similarity_likelihood(
         offset = np.median(np.log(far_sum / far_count + 1e-12))
         fits.append((float(np.log(near_sum / (near_sum + far_sum)).mean()), float(sharpness), float(offset)))
     _, sharpness, offset = max(fits)
-    likelihood = SimilarityLikelihood(sharpness, offset)
+    likelihood = SimilarityLikelihood(sharpness, offset, DEFAULT_LIKELIHOOD.change)
     return replace(likelihood, change=_median_change(likelihood, similarities, rows, traverse))
 
 
-@dataclass(frozen=True)
-class ObservedFrame:
+class ObservedFrame(NamedTuple):
     """The similarities of a frame, float [m], and its log likelihood ratios, float64 [n]."""
 
     similarities: NDArray[np.floating]

@@ -21,8 +21,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid
-from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
-from vpr_aesvc.recognition.sequence.revisits import Revisits
+from vpr_aesvc.recognition.sequence.place_track import PlaceTrack, Revisits
 from vpr_aesvc.types import Floats, Odometry
 
 MODES = np.array([0.8, 0.1, 0.1])
@@ -168,16 +167,15 @@ def plan_step(
     carried, found, switch = (
         -math.expm1(-rate * time) for rate in (settings.carried_rate, settings.found_rate, _SWITCH_RATE)
     )
-    revisits = track.revisits()
     return Step(
         grid=grid,
         ranges=ranges,
         mixing=mixing,
         carried=carried,
         found=found,
-        switch=switch if revisits is not None else 0.0,
+        switch=switch,
         turn_likelihood=turn_likelihood,
-        revisits=revisits,
+        revisits=track.revisits(),
     )
 
 

@@ -18,15 +18,11 @@ P(in the map), fitted to the simulated present and absent frames.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.logistic import Logistic, fit_logistic
-from vpr_aesvc.recognition.similarity.leave_out import LeaveOutResult, leave_neighborhood_out
+from vpr_aesvc.recognition.similarity.leave_out import leave_neighborhood_out
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.types import Floats, Rows
 
@@ -39,11 +35,26 @@ _PRIOR_SEGMENTS = 2.0  # weight of the prior of the tail's scale, ...
 _PRIOR_WIDTH = 2.0  # ... which is this many times the scale of the body
 _EMPTY_BODY = 2.0  # where the body ends in a map that has nothing to compare
 _REVISITED = 1.3  # a first gap this many times larger than twice the second is not chance
+_MAX_ITERATIONS = 50
 _SOFTENING = 0.1  # of the median margin: smaller differences carry no information
 
 
+class Logistic(BaseModel):
+    """``1 / (1 + exp(-(offset + slope * x)))`` with ``slope >= 0``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    offset: float
+    slope: float
+
+    def __call__(self, x: Floats, shift: float = 0.0) -> Floats:
+        """``shift`` is added to the log odds; plus or minus infinity gives 1 or 0."""
+        log_odds = self.offset + self.slope * x + shift
+        return np.asarray(0.5 * (1 + np.tanh(0.5 * log_odds)))
+
+
 class NullModel(BaseModel):
-    """Null model of one map at one descriptor size; see the text of the module. JSON: ``to_dict`` and ``from_dict``.
+    """Null model of one map at one descriptor size; see the text of the module. The keys of its JSON are the aliases.
 
     Attributes:
         places: number of places of the map.
@@ -83,7 +94,8 @@ class NullModel(BaseModel):
         )
         scale, shape, effective_segments = _fit_tail(absent - body[-1], segments, float(body[-1]))
         softening = max(_SOFTENING * float(np.median(result.present)), 1e-3) if len(result.present) else _EMPTY_BODY
-        right, present = _fit_probabilities(result, absent, softening)
+        in_map = np.concatenate([np.ones(len(result.present), np.bool_), np.zeros(len(absent), np.bool_)])
+        margins = np.concatenate([result.present, absent])
         return cls(
             places=len(places),
             stretches=round(effective_segments, 2),
@@ -92,27 +104,9 @@ class NullModel(BaseModel):
             scale=scale,
             shape=shape,
             softening=softening,
-            right=right,
-            present=present,
+            right=fit_logistic(_log(result.present, softening), result.right),
+            present=fit_logistic(_log(margins, softening), in_map, balanced=True),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return self.model_dump(by_alias=True)
-
-    @classmethod
-    def from_dict(cls, data: object) -> NullModel:
-        """Reads what ``to_dict`` wrote.
-
-        Raises:
-            VprError: a field is missing or damaged.
-        """
-        try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            field = ".".join(map(str, first["loc"])) or "all of it"
-            raise VprError(f"the map's null model is damaged ({field}: {first['msg']}); fit it again") from error
 
     @property
     def min_rate(self) -> float:
@@ -151,11 +145,32 @@ def _fit_tail(exceedances: Floats, segments: Rows, start: float) -> tuple[float,
     return float(_PRIOR_SEGMENTS * prior_scale + effective * mean), _PRIOR_SEGMENTS + effective, effective
 
 
-def _fit_probabilities(result: LeaveOutResult, absent: Floats, softening: float) -> tuple[Logistic, Logistic]:
-    right = fit_logistic(_log(result.present, softening), result.right)
-    in_map = np.concatenate([np.ones(len(result.present), np.bool_), np.zeros(len(absent), np.bool_)])
-    present = fit_logistic(_log(np.concatenate([result.present, absent]), softening), in_map, balanced=True)
-    return right, present
+def fit_logistic(x: Floats, true: NDArray[np.bool_], balanced: bool = False) -> Logistic:
+    """Newton's method on Platt's targets (Platt, 1999), which keep the slope finite for separable classes. Without data: 0.5 everywhere.
+
+    Args:
+        x: [n]. true: bool [n].
+        balanced: give both classes the same total weight, so that the curve is a likelihood ratio.
+    """
+    ones, zeros = int(true.sum()), int((~true).sum())
+    if not ones + zeros:
+        return Logistic(offset=0.0, slope=0.0)
+    target = np.where(true, (ones + 1) / (ones + 2), 1 / (zeros + 2))
+    weight = np.where(true, 0.5 / max(ones, 1), 0.5 / max(zeros, 1)) * len(x) if balanced else np.ones(len(x))
+    center, spread = float(x.mean()), max(float(x.std()), 1e-9)
+    table = np.column_stack([np.ones(len(x)), (x - center) / spread])
+    line = np.zeros(2)
+    for _ in range(_MAX_ITERATIONS):
+        probability = 0.5 * (1 + np.tanh(0.5 * table @ line))
+        curvature = (table * (weight * probability * (1 - probability))[:, None]).T @ table + 1e-3 * np.eye(2)
+        step = np.linalg.solve(curvature, table.T @ (weight * (target - probability)) - 1e-3 * line)
+        line += np.clip(step, -2, 2)
+        if np.abs(step).max() < 1e-8:
+            break
+    if line[1] <= 0:  # a decreasing curve is noise: use the mean
+        share = float(np.average(target, weights=weight))
+        return Logistic(offset=float(np.log(share / (1 - share))), slope=0.0)
+    return Logistic(offset=float(line[0] - line[1] * center / spread), slope=float(line[1] / spread))
 
 
 def _log(margin: Floats, softening: float) -> Floats:
