@@ -11,9 +11,8 @@ from vpr_aesvc.backbones.given import EMBEDDING_SUFFIXES, read_embeddings, read_
 from vpr_aesvc.datasets import FrameSet, open_images
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource, InputOptions
-from vpr_aesvc.keyframes.folder import write_keyframes
 from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.keyframes.selection import SelectionStats
+from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
 from vpr_aesvc.types import Frame
 
 BAG_SUFFIXES = {".bag", ".mcap", ".db3"}

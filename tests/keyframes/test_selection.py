@@ -11,9 +11,8 @@ from tests.recordings.corridor import PERIOD, START, STEP, corridor_frames, pose
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 from vpr_aesvc.inputs import open_input
-from vpr_aesvc.keyframes.folder import write_keyframes
 from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.keyframes.selection import SelectionStats, keyframes
+from vpr_aesvc.keyframes.selection import SelectionStats, keyframes, write_keyframes
 
 
 @pytest.fixture(scope="module")

@@ -72,8 +72,7 @@ def images_command(
     Example:  vpr bag images office.mcap -o office_images/
     """
     from vpr_aesvc.files import check_free, new_folder
-    from vpr_aesvc.keyframes.folder import write_keyframes, write_table
-    from vpr_aesvc.keyframes.selection import SelectionStats
+    from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes, write_table
 
     check_free(output, "images")
     source, stats = reading.open(input, None, **keyframes.given), SelectionStats()

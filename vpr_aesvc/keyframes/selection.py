@@ -1,21 +1,28 @@
-"""Select keyframes of a recording: first by stamp and pose, so that only candidates are decoded, then by image quality."""
+"""Select keyframes of a recording: first by stamp and pose, so that only candidates are decoded, then by image quality.
+
+Steps that need all keyframes at once, such as training, get them as image files.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import csv
+import io
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import write_file
 from vpr_aesvc.frame_source import FrameSource
-from vpr_aesvc.images import image_of
+from vpr_aesvc.images import encode_jpeg, image_of
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.recordings.decoded import UNREADABLE
-from vpr_aesvc.transforms import angle, distance
+from vpr_aesvc.transforms import angle, distance, heading
 from vpr_aesvc.types import Frame
 
 _MOVED_METERS, _MOVED_RADIANS = 0.2, 0.05  # after such a motion, the image must have changed
+_QUALITY = 95  # the JPEG loss is far below the change between two visits
 
 
 @dataclass
@@ -121,3 +128,51 @@ def nothing_found(recording: FrameSource) -> VprError:
     """The error for a recording without a usable image."""
     reasons = "; ".join(recording.skip_counts.lines()) or "it holds none"
     return VprError(f"{recording.path}: no image can be used ({reasons})")
+
+
+def write_keyframes(
+    recording: FrameSource,
+    folder: Path,
+    settings: KeyframeSettings | None = None,
+    stats: SelectionStats | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Frame]:
+    """Writes the keyframes into an existing folder, as ``000001.jpg`` and so on.
+
+    Returns:
+        frames in the order recorded, labeled with the file names; their sequence is the name of the recording.
+
+    Raises:
+        VprError: the recording is damaged, has no keyframe, or a file cannot be written.
+    """
+    frames: list[Frame] = []
+    name = name_of(recording.path)
+    for number, frame in enumerate(keyframes(recording, settings, stats, progress), 1):
+        if frame.image is None:
+            continue
+        path = folder / f"{number:06d}.jpg"
+        try:
+            path.write_bytes(encode_jpeg(frame.image, _QUALITY))
+        except OSError as error:
+            raise VprError(f"{path}: the image cannot be written ({error.strerror or error})") from error
+        frames.append(replace(frame, label=path.name, path=path, image=None, sequence=name, index=float(number)))
+    if not frames:
+        raise nothing_found(recording)
+    return frames
+
+
+def write_table(frames: Iterable[Frame], path: Path) -> None:
+    """Writes ``frames.csv`` for frames of ``write_keyframes``. Of a pose it holds x, y and the heading.
+
+    Raises:
+        VprError: the file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["path", "split", "sequence", "index", "stamp", "easting", "northing", "heading"])
+    for frame in frames:
+        pose = () if frame.pose is None else (frame.pose.x, frame.pose.y, heading(frame.pose))
+        columns = [f"{number:.6f}" for number in pose] or [""] * 3
+        stamp = "" if frame.stamp is None else f"{frame.stamp:.6f}"
+        table.writerow([frame.label, "database", frame.sequence, f"{frame.index:g}", stamp, *columns])
+    write_file(path, text.getvalue().encode(), "table")

@@ -80,7 +80,9 @@ def read_npz(path: Path, output: Path) -> int:
         jpegs = _jpegs(arrays)
         if any(len(one) != 4 or not isinstance(one[0], str) for one in traverses):
             raise ValueError("traverses are not (name, start, robot, notes)")
-        _check_sizes(Description(path, {"created": "", **meta}), descriptors)
+        described = Description(path, {"created": "", **meta})
+        if descriptors.shape[1:] != (described.dim,) or not all(0 < size <= described.dim for size in described.sizes):
+            raise ValueError("the sizes do not fit the descriptors")
     except _UNREADABLE as error:
         raise VprError(f"{path}: not an archive that `vpr map export` wrote ({error})") from error
     if not len(descriptors) == len(frames) == len(jpegs):
@@ -119,9 +121,3 @@ def _jpegs(arrays: dict[str, NDArray[Any]]) -> list[bytes | None]:
     if ends.ndim != 1 or (len(ends) and (np.diff(ends, prepend=0).min() < 0 or ends[-1] != len(content))):
         raise ValueError("thumbnail_ends do not ascend to the length of thumbnails")
     return [content[start:end] or None for start, end in zip([0, *ends], ends, strict=False)]
-
-
-def _check_sizes(description: Description, descriptors: NDArray[np.float16]) -> None:
-    dim = description.dim
-    if descriptors.ndim != 2 or dim != descriptors.shape[1] or not all(0 < size <= dim for size in description.sizes):
-        raise ValueError("the sizes do not fit the descriptors")

@@ -39,11 +39,6 @@ def matches(expected: object, checksum: Callable[..., int], *columns: object) ->
         return False
 
 
-def create_tally(db: sqlite3.Connection, map_id: str) -> None:
-    """The row of a new map without places."""
-    db.execute("INSERT INTO tally VALUES (1, 0, 0, 0, ?, ?)", (_tally_checksum(0, 0, 0), map_id))
-
-
 def read_tally(db: sqlite3.Connection) -> tuple[int, int, int]:
     """The number of places, the sum of their checksums, and the revision: how many transactions removed or altered places.
     Raises sqlite3.Error if the row is damaged."""

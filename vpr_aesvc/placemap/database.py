@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap.checksums import create_tally
+from vpr_aesvc.placemap.checksums import write_tally
 from vpr_aesvc.placemap.description import map_id, utc_now, write_metadata
 from vpr_aesvc.placemap.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
 from vpr_aesvc.placemap.sqlite_errors import BUSY_SECONDS, DAMAGED, damage_error, vpr_errors
@@ -29,7 +29,8 @@ def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
         with new_file(path) as partial, closing(sqlite3.connect(partial, isolation_level=None)) as db:
             db.executescript(f"BEGIN; {TABLES}")
             write_metadata(db, metadata)
-            create_tally(db, map_id(metadata))
+            db.execute("INSERT INTO tally VALUES (1, 0, 0, 0, 0, ?)", (map_id(metadata),))
+            write_tally(db, places=0, checksums=0, revision=0)
             db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             db.execute("COMMIT")
@@ -75,7 +76,8 @@ def open_existing(path: Path) -> sqlite3.Connection:
     _check_header(path)
     _require_own_wal(path)
     try:
-        db = _connect(path) if _is_writable(path) else _connect_read_only(path)
+        is_writable = os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
+        db = _connect(path) if is_writable else _connect_read_only(path)
     except sqlite3.OperationalError:  # no space for the WAL, or the file system refuses it
         with vpr_errors(path):
             db = _connect_read_only(path)
@@ -167,10 +169,6 @@ def _open_read_only(path: Path, options: str, timeout: float = 5.0) -> sqlite3.C
     """``options`` extends the URI: with ``&immutable=1`` SQLite ignores the WAL and needs none."""
     uri = f"file:{quote(str(path.absolute()))}?mode=ro{options}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=timeout)
-
-
-def _is_writable(path: Path) -> bool:
-    return os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)
 
 
 def _connect(path: Path) -> sqlite3.Connection:

@@ -11,7 +11,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import product
+from itertools import count, product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -84,13 +84,11 @@ def prune(
         raise VprError(f"the radius must be a millimeter or more, found {radius} m; raise --radius")
     pruner = _Pruner(ids, descriptors, _Neighborhood(places, radius or _default_radius(places)))
     radius = pruner.neighborhood.radius
-    steps = 0
+    steps = count(1)
 
     def measure(level: float) -> Pruned:
-        nonlocal steps
-        steps += 1
         if progress:
-            progress(steps, _STEPS + 1)
+            progress(next(steps), _STEPS + 1)
         return pruner.prune_at(level)
 
     def fits(result: Pruned) -> bool:

@@ -7,18 +7,20 @@ folder or in the one above it), and in the images' names: seconds with a decimal
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from vpr_aesvc.datasets import open_images
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
-from vpr_aesvc.recordings.pose_track import PoseTrack
+from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.trajectory import Trajectory, read_trajectory
 from vpr_aesvc.types import Frame, Pose
 
 _LISTING, _TIMES = "rgb.txt", "times.txt"
+Row = TypeVar("Row")
 _NANOSECONDS = 16  # digits at the least
 
 
@@ -64,7 +66,7 @@ class ImageFolderRecording(Recording):
     def _find_stamps(self) -> list[float] | list[None]:
         for folder in (self.path, self._files[0].parent, self.path.absolute().parent):
             if (folder / _TIMES).is_file():
-                stamps = _read_times(folder / _TIMES)
+                stamps = _read_lines(folder / _TIMES, _finite, "a number of seconds")
                 if len(stamps) != len(self._files):
                     raise VprError(
                         f"{folder / _TIMES}: expected a line for each of the {len(self._files)} images of {self.path}, found {len(stamps)}"
@@ -94,7 +96,8 @@ class ImageFolderRecording(Recording):
                 f"{self.path}: cannot tell when the images were taken, which a trajectory in TUM format needs; expected a {_LISTING}, a {_TIMES}, "
                 f"or names that are seconds or nanoseconds, found {self._files[0].name}"
             )
-        track = PoseTrack(trajectory.stamps, trajectory.poses, self.options.pose_gap)
+        table = [pose.as_tuple() for pose in trajectory.poses]
+        track = PoseTrack(trajectory.stamps, table, self.options.pose_gap)
         poses = [None if stamp is None else track.at(stamp) for stamp in self._stamps]
         if not any(poses):
             raise VprError(
@@ -112,26 +115,14 @@ def _stamp_of(name: str) -> float | None:
 
 
 def _read_listing(path: Path) -> list[tuple[float, Path]]:
-    found = []
-    for number, words in _lines(path):
-        try:
-            stamp, name = words.split(maxsplit=1)
-            found.append((_finite(stamp), path.parent / name))
-        except ValueError:
-            raise VprError(f"{path}, line {number}: expected `stamp path`, found {words[:80]!r}") from None
-    if not found:
+    def parse(words: str) -> tuple[float, Path]:
+        stamp, name = words.split(maxsplit=1)
+        return _finite(stamp), path.parent / name
+
+    listed = _read_lines(path, parse, "`stamp path`")
+    if not listed:
         raise VprError(f"{path}: names no image")
-    return sorted(found)
-
-
-def _read_times(path: Path) -> list[float]:
-    found = []
-    for number, words in _lines(path):
-        try:
-            found.append(_finite(words))
-        except ValueError:
-            raise VprError(f"{path}, line {number}: expected a number of seconds, found {words[:80]!r}") from None
-    return found
+    return sorted(listed)
 
 
 def _finite(word: str) -> float:
@@ -141,12 +132,18 @@ def _finite(word: str) -> float:
     return number
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
+def _read_lines(path: Path, parse: Callable[[str], Row], expected: str) -> list[Row]:
+    """The lines that hold something besides a # comment, parsed. ``parse`` raises ValueError for a bad line."""
     try:
         lines = path.read_text().splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    rows = []
     for number, line in enumerate(lines, 1):
         words = line.split("#")[0].strip()
-        if words:
-            yield number, words
+        try:
+            if words:
+                rows.append(parse(words))
+        except ValueError:
+            raise VprError(f"{path}, line {number}: expected {expected}, found {words[:80]!r}") from None
+    return rows

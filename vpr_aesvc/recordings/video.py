@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import as_rgb
-from vpr_aesvc.recordings.pose_track import PoseTrack
+from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame
@@ -48,7 +48,8 @@ class VideoRecording(Recording):
                 f"{options.trajectory}: is in KITTI format, which has no stamps; a video needs a TUM file with seconds from its beginning"
             )
         self.notes.append(trajectory.note)
-        self._track = PoseTrack(trajectory.stamps, trajectory.poses, options.pose_gap)
+        table = [pose.as_tuple() for pose in trajectory.poses]
+        self._track = PoseTrack(trajectory.stamps, table, options.pose_gap)
         ends = self.images / self._fps if self._fps else float("inf")
         if trajectory.stamps[0] > ends or trajectory.stamps[-1] < 0:
             raise VprError(

@@ -87,10 +87,10 @@ def find_files(path: Path) -> BagFiles:
         raise VprError(f"{path}: expected one bag, found no .bag, .mcap or .db3 file")
     if len(storages) > 1:
         raise VprError(f"{path}: expected one bag, found files of several kinds: {', '.join(storages)}; name one file")
-    names = sorted({_bag_name(file) for file in files})
+    names = sorted({_part(file)[0] for file in files})
     if len(names) > 1:
         raise VprError(f"{path}: expected one bag, found {len(names)}: {', '.join(names)}; name one file")
-    return BagFiles(path, storages[0], sorted(files, key=_part_number))
+    return BagFiles(path, storages[0], sorted(files, key=lambda file: (_part(file), file.name)))
 
 
 def _listed_in_metadata(path: Path) -> BagFiles | None:
@@ -113,13 +113,7 @@ def _storage(file: Path) -> str | None:
     return _STORAGES.get(file.suffix.lower())
 
 
-def _bag_name(file: Path) -> str:
-    """The name that the parts of one bag share: ``run`` for ``run_0.mcap`` and ``run_1.mcap``."""
+def _part(file: Path) -> tuple[str, int]:
+    """The name that the parts of one bag share, and the number of the part: ``run`` and 10 for ``run_10.mcap``; -1 without a number."""
     stem, _, digits = file.stem.rpartition("_")
-    return stem if digits.isdigit() else file.stem
-
-
-def _part_number(file: Path) -> tuple[int, str]:
-    """Sort key: ``run_2.db3`` comes before ``run_10.db3``."""
-    digits = file.stem.rpartition("_")[2]
-    return (int(digits) if digits.isdigit() else -1), file.name
+    return (stem, int(digits)) if digits.isdigit() else (file.stem, -1)

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, peek_header, peek_size, read_message
-from vpr_aesvc.recordings.bags.pose_history import JUMP
 from vpr_aesvc.recordings.bags.topics import RAW
 from vpr_aesvc.recordings.image_messages import coded_size
+from vpr_aesvc.recordings.pose_history import JUMP
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,6 @@ from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.recordings.bags.camera import find_base_frame, read_intrinsics
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, peek_header, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
-from vpr_aesvc.recordings.bags.pose_history import PoseSamples
 from vpr_aesvc.recordings.bags.poses import FIXED_FRAMES, pose_of_message
 from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.recording import BagRecording
@@ -23,6 +22,7 @@ from vpr_aesvc.recordings.bags.stamp_statistics import StampCollector, StampStat
 from vpr_aesvc.recordings.bags.tf_tree import TfTree
 from vpr_aesvc.recordings.bags.topics import CAMERA_INFO, COMPRESSED, KINDS, RAW, is_static
 from vpr_aesvc.recordings.image_messages import coded_size
+from vpr_aesvc.recordings.pose_history import PoseSamples
 
 Progress = Callable[[int, int], None]
 

@@ -15,9 +15,9 @@ from vpr_aesvc.recordings.bags.camera import Extrinsics, camera_extrinsics, find
 from vpr_aesvc.recordings.bags.images import FirstImage
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
-from vpr_aesvc.recordings.bags.pose_history import PoseHistory, PoseSamples
 from vpr_aesvc.recordings.bags.tf_tree import TfTree, TransformChain
 from vpr_aesvc.recordings.bags.topics import PoseChoice, is_static, tf_topics
+from vpr_aesvc.recordings.pose_history import PoseHistory, PoseSamples
 from vpr_aesvc.transforms import compose, normalized_pose
 from vpr_aesvc.types import Pose
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
+from itertools import chain
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
@@ -55,8 +56,7 @@ class ScannedBag:
         """Nothing is kept open."""
 
     def _read(self) -> Iterator[tuple[_Channel, int, bytes]]:
-        for file in self._files:
-            yield from _read_file(file)
+        return chain.from_iterable(map(_read_file, self._files))
 
 
 def _read_file(file: Path) -> Iterator[tuple[_Channel, int, bytes]]:

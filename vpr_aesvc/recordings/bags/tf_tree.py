@@ -8,7 +8,7 @@ from typing import Any
 
 from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.recordings.bags.messages import nanoseconds
-from vpr_aesvc.recordings.bags.pose_history import PoseHistory, PoseSamples
+from vpr_aesvc.recordings.pose_history import PoseHistory, PoseSamples
 from vpr_aesvc.transforms import IDENTITY, compose, inverse, normalized_pose
 from vpr_aesvc.types import Pose
 

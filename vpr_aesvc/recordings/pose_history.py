@@ -1,18 +1,52 @@
-"""Poses in the order in which a bag received them. Their clock may jump back."""
+"""Poses over time, asked for at any stamp between them; for bags, whose clock may jump back, in the order received."""
 
 from __future__ import annotations
 
 from array import array
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from vpr_aesvc.recordings.pose_track import PoseTrack
+from vpr_aesvc.transforms import interpolate
 from vpr_aesvc.types import Pose
 
 JUMP = 1.0
 """Seconds. A stamp that is earlier than the last one by less is out of order; by more, the clock was set back."""
-_COLUMNS = 9
+
+
+class PoseTrack:
+    """Args:
+    stamps: float [n], seconds, in any order; of equal ones the last counts.
+    table: poses as rows float64 [n, 7] of x, y, z and a unit quaternion x, y, z, w.
+    gap: seconds that two neighbors may lie apart for what is between them to be known.
+    """
+
+    def __init__(self, stamps: ArrayLike, table: ArrayLike, gap: float) -> None:
+        times = np.asarray(stamps, np.float64)
+        order = np.argsort(times, kind="stable")
+        last = np.append(np.diff(times[order]) > 0, True) if len(order) else np.empty(0, bool)
+        self.stamps = times[order][last]
+        self.table = np.asarray(table, np.float64)[order][last]
+        self.gap = gap
+
+    def at(self, stamp: float) -> Pose | None:
+        """The pose at a stamp, interpolated; None before the first, after the last, and in a gap. A stamp within a millisecond of
+        either end gets that end's."""
+        count = len(self.stamps)
+        if not count:
+            return None
+        after = int(np.searchsorted(self.stamps, stamp))
+        if after < count and self.stamps[after] == stamp:
+            return Pose(*self.table[after].tolist())
+        if after in (0, count):
+            end = min(after, count - 1)
+            return Pose(*self.table[end].tolist()) if abs(self.stamps[end] - stamp) <= 1e-3 else None
+        before = after - 1
+        span = float(self.stamps[after] - self.stamps[before])
+        if span > self.gap:
+            return None
+        part = float(stamp - self.stamps[before]) / span
+        return interpolate(Pose(*self.table[before].tolist()), Pose(*self.table[after].tolist()), part)
 
 
 class PoseSamples:
@@ -22,14 +56,14 @@ class PoseSamples:
         self._numbers = array("d")
 
     def __len__(self) -> int:
-        return len(self._numbers) // _COLUMNS
+        return len(self._numbers) // 9
 
     def add(self, stamp: float, received: float, pose: Pose) -> None:
         self._numbers.extend((stamp, received, *pose.as_tuple()))
 
     def table(self) -> NDArray[np.float64]:
         """float64 [n, 9]: stamp, time of reception, x, y, z, qx, qy, qz, qw; in the order received."""
-        return np.frombuffer(self._numbers, np.float64).reshape(-1, _COLUMNS) if self._numbers else np.empty((0, 9))
+        return np.asarray(self._numbers).reshape(-1, 9)
 
 
 class PoseHistory:
@@ -45,7 +79,7 @@ class PoseHistory:
         segments = np.split(table, cuts)
         self.jumps = len(cuts)
         self._starts = np.array([part[0, 1] if len(part) else 0.0 for part in segments])
-        self._tracks = [PoseTrack.of_table(part[:, 0], part[:, 2:], gap) for part in segments]
+        self._tracks = [PoseTrack(part[:, 0], part[:, 2:], gap) for part in segments]
 
     @property
     def stamps(self) -> NDArray[np.float64]:
