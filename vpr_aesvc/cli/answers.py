@@ -1,18 +1,27 @@
-"""The answers of ``vpr query``: as JSON lines and as a table."""
+"""What ``vpr query`` prints: the answers as JSON lines or as a table, how many were accepted, and recall if the truth is known."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from rich.markup import escape
+import numpy as np
 from rich.table import Table
 
+from vpr_aesvc.cli.console import err, out
+from vpr_aesvc.datasets.positives import guess_tolerance, positives
+from vpr_aesvc.evaluation.metrics import recall
+from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.result import Recognition
-from vpr_aesvc.types import Frame, Match
+from vpr_aesvc.transforms import distance
+from vpr_aesvc.types import Frame, Match, Place
 
-SHOWN = 40  # rows of the table; --json gives all
+_SHOWN = 40  # rows of the table; --json gives all
+_SEGMENTS = 20  # rows of the table of a long recording, at most; at least half as many
+_NEAR = 25.0  # meters, the field's usual tolerance; in a map of less than 250 m a tenth of its extent, else every place were right
 
 
 class Answer(NamedTuple):
@@ -64,13 +73,13 @@ def _match_json(match: Match) -> dict[str, Any]:
 
 
 def answers_table(answers: Sequence[Answer]) -> Table:
-    """A row for each answer, at most ``SHOWN``; it fits 80 columns. Refused matches say why."""
+    """A row for each answer, at most 40; it fits 80 columns. Refused matches say why."""
     decided = any(answer.recognition is not None for answer in answers)
-    columns = ("accepted", "why") if decided else ("x, y \\[m]", "next best")
+    columns = ("accepted", "why") if decided else ("x, y [m]", "next best")
     table = Table("query", "best match", "similarity", *columns)
-    for frame, matches, result in answers[:SHOWN]:
+    for frame, matches, result in answers[:_SHOWN]:
         if not matches:
-            table.add_row(escape(frame.label), "", "", *(("no", "") if decided else ("", "the map is empty")))
+            table.add_row(frame.label, "", "", *(("no", "") if decided else ("", "the map is empty")))
             continue
         best = matches[0]
         if result is None:
@@ -79,6 +88,184 @@ def answers_table(answers: Sequence[Answer]) -> Table:
             details = (position, ", ".join(f"{match.similarity:.2f}" for match in matches[1:]))
         else:
             reason = result.why.partition(": ")[2] or result.why
-            details = (f"{'yes' if result.accepted else 'no'}, {result.probability:.2f}", escape(reason))
-        table.add_row(escape(frame.label), escape(best.place.label), f"{best.similarity:.3f}", *details)
+            details = (f"{'yes' if result.accepted else 'no'}, {result.probability:.2f}", reason)
+        table.add_row(frame.label, best.place.label, f"{best.similarity:.3f}", *details)
     return table
+
+
+@dataclass
+class _Segment:
+    """Consecutive frames of a recording. ``best`` is the last accepted match."""
+
+    first: Frame
+    last: Frame
+    frames: int = 0
+    probability_sum: float = 0.0
+    accepted: int = 0
+    best: Match | None = None
+
+    def __add__(self, later: _Segment) -> _Segment:
+        return _Segment(
+            self.first,
+            later.last,
+            self.frames + later.frames,
+            self.probability_sum + later.probability_sum,
+            self.accepted + later.accepted,
+            later.best or self.best,
+        )
+
+
+class QuerySummary:
+    """Collects the answers. Of a recording it keeps its first frames, some segments, and a few numbers for each frame."""
+
+    def __init__(self, source: FrameSource, place_map: PlaceMap, top: int) -> None:
+        self._source = source
+        self._places = list(place_map.places().values())
+        self._top = top
+        self._answers: list[Answer] = []  # of a recording the first ones, of a set all
+        self._segments: list[_Segment] = []
+        self._segment_length = 1  # frames; doubled whenever there are too many segments
+        self._most_probable: tuple[float, str] = (-1.0, "")
+        self._errors = _PositionErrors(self._places, top)
+        self._frames = self._accepted = 0
+
+    def add(self, answer: Answer) -> None:
+        if not self._source.is_recording or len(self._answers) < _SHOWN:
+            self._answers.append(answer)
+        if self._source.is_recording:
+            self._errors.add(answer)
+            self._add_to_segments(answer)
+        result = answer.recognition
+        if result is not None:
+            self._accepted += result.accepted
+            candidate = (result.probability, f"{answer.frame.label}: {result.why}")
+            self._most_probable = max(self._most_probable, candidate, key=lambda one: one[0])
+        self._frames += 1
+
+    def _add_to_segments(self, answer: Answer) -> None:
+        result = answer.recognition
+        assert result is not None
+        best = result.best if result.accepted else None
+        segment = _Segment(answer.frame, answer.frame, 1, result.probability, int(result.accepted), best)
+        if self._frames % self._segment_length:
+            self._segments[-1] += segment
+            return
+        if len(self._segments) == _SEGMENTS:
+            self._segment_length *= 2
+            pairs = zip(self._segments[::2], self._segments[1::2], strict=True)
+            self._segments = [first + second for first, second in pairs]
+        self._segments.append(segment)
+
+    def table(self) -> Table:
+        """A row for each frame, or of a long recording a row for each segment."""
+        if not self._source.is_recording or self._frames <= _SHOWN:
+            return answers_table(self._answers)
+        table = Table("frames", "accepted", "mean probability", "last accepted", "x, y [m]")
+        table.columns[0].no_wrap = True
+        start = self._segments[0].first.stamp
+        for segment in self._segments:
+            pose = segment.best.place.pose if segment.best else None
+            table.add_row(
+                f"{_time(segment.first, start)} to {_time(segment.last, start)}",
+                f"{segment.accepted} of {segment.frames}",
+                f"{segment.probability_sum / segment.frames:.2f}",
+                segment.best.place.label if segment.best else "",
+                f"{pose.x:.1f}, {pose.y:.1f}" if pose else "",
+            )
+        return table
+
+    def say_omitted_rows(self) -> None:
+        if not self._source.is_recording and len(self._answers) > _SHOWN:
+            out.print(f"and {len(self._answers) - _SHOWN} more; --json gives all")
+
+    def say_accepted(self, rate: float) -> None:
+        """How many were accepted; if none was, why the most probable match was refused."""
+        err.print(f"{self._accepted} of {self._frames} accepted at a false-positive rate of {rate:g}")
+        if self._frames and not self._accepted:
+            probability, why = self._most_probable
+            err.print(f"the most probable match, {probability:.2f}, is {why}", soft_wrap=True)
+
+    def say_recall(self) -> None:
+        """Recall and position errors, if input and map tell where the images were taken; on standard error."""
+        if self._source.is_recording:
+            self._errors.say()
+            return
+        frames, places = [answer.frame for answer in self._answers], [_as_frame(place) for place in self._places]
+        tolerance = guess_tolerance([*frames, *places])
+        right = positives(frames, places, tolerance)
+        if right is None or not places:
+            return
+        row_of = {place.id: row for row, place in enumerate(self._places)}
+        ranked = np.array([[row_of[match.place.id] for match in answer.matches] for answer in self._answers])
+        top = min(self._top, len(places))
+        result = recall(ranked, right, sorted({k for k in (1, 5, 10, self._top) if k <= top}))
+        if not result.queries:
+            err.print("no query has a right place in the map, so there is no recall")
+            return
+        _say_recall(result.at, result.queries, str(tolerance), result.without)
+
+
+class _PositionErrors:
+    """Compares the poses of a recording with those of the places."""
+
+    def __init__(self, places: list[Place], top: int) -> None:
+        poses = [place.pose for place in places if place.pose is not None]
+        self._positions = np.array([(pose.x, pose.y, pose.z) for pose in poses]).reshape(-1, 3)
+        extent = float(np.linalg.norm(np.ptp(self._positions[:, :2], axis=0))) if poses else 0.0
+        self._near = round(min(_NEAR, max(1.0, extent / 10)), 1)
+        self._top = top
+        self._ranks: list[int] = []  # rank of the first right match, of frames that have a right place
+        self._without = 0  # frames without a right place
+        self._accepted_errors: list[float] = []  # meters
+
+    def add(self, answer: Answer) -> None:
+        pose = answer.frame.pose
+        if pose is None or not len(self._positions):
+            return
+        if np.linalg.norm(self._positions - np.array([pose.x, pose.y, pose.z]), axis=1).min() > self._near:
+            self._without += 1
+        else:
+            right = [
+                match.place.pose is not None and distance(match.place.pose, pose) <= self._near
+                for match in answer.matches
+            ]
+            self._ranks.append(right.index(True) if any(right) else self._top)
+        result = answer.recognition
+        if result is not None and result.accepted and result.pose is not None:
+            self._accepted_errors.append(distance(result.pose, pose))
+
+    def say(self) -> None:
+        if not self._ranks and not self._without:
+            return
+        if not self._ranks:
+            err.print(
+                f"no query has a right place in the map within {self._near:g} m, so there is no recall; "
+                "are the poses of the recording in the map's frame?"
+            )
+            return
+        ranks = np.array(self._ranks)
+        at = {k: float(np.mean(ranks < k)) for k in sorted({1, 5, 10, self._top}) if k <= self._top}
+        _say_recall(at, len(ranks), f"within {self._near:g} m", self._without)
+        if self._accepted_errors:
+            median, high, largest = np.quantile(self._accepted_errors, [0.5, 0.95, 1.0])
+            err.print(
+                f"distance of accepted matches from the frame: {median:.2f} m (median), {high:.2f} m (95 %), {largest:.2f} m (maximum)",
+                soft_wrap=True,
+            )
+
+
+def _say_recall(at: dict[int, float], queries: int, tolerance: str, without: int) -> None:
+    numbers = ", ".join(f"R@{k} {value:.3f}" for k, value in at.items())
+    omitted = f" ({without} without a right place left out)" if without else ""
+    err.print(f"{numbers} over {queries} queries, right {tolerance}{omitted}")
+
+
+def _as_frame(place: Place) -> Frame:
+    index = place.extra.get("index")
+    return Frame(
+        label=place.label, pose=place.pose, sequence=place.traverse, index=None if index is None else float(index)
+    )
+
+
+def _time(frame: Frame, start: float | None) -> str:
+    return frame.label if frame.stamp is None or start is None else f"{frame.stamp - start:.1f} s"

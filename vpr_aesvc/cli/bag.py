@@ -52,7 +52,7 @@ def info_command(
         print(json.dumps(info.as_json()))
     else:
         for line in info_lines(info, given):
-            out.print(line, markup=False, soft_wrap=True)
+            out.print(line, soft_wrap=True)
     return 1 if info.problem is not None or info.damage is not None else 0
 
 
@@ -85,6 +85,5 @@ def images_command(
     rejected = stats.tried - stats.taken
     out.print(
         f"{output}: {len(frames)} images of {stats.frames}; {rejected} more were tried and rejected",
-        markup=False,
         soft_wrap=True,
     )

@@ -7,17 +7,16 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from pydantic import ValidationError
 from rich.table import Table
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
 from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped
-from vpr_aesvc.cli.options import EMBEDDINGS_HELP, Output
+from vpr_aesvc.cli.options import Embeddings, Output
+from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.cli.train import parse_sizes
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
-from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, NAMES, check_methods
 from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult
 from vpr_aesvc.files import check_free
@@ -31,7 +30,7 @@ def bench_command(
     output: Output,
     data: Annotated[Path | None, Parameter(help="Folder of a named set; see `vpr data check SET`.")] = None,
     backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
-    embeddings: Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)] = None,
+    embeddings: Embeddings = None,
     methods: Annotated[str, Parameter(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),
     sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
     seed: Annotated[int, Parameter(help="The same images and seed give the same numbers.")] = 0,
@@ -75,7 +74,9 @@ def bench_command(
     wanted = [name.strip() for name in methods.split(",")]
     check_methods(wanted)
     chosen = parse_sizes(sizes)
-    recognition = _recognition(sequence, geometry, false_positive_rate)
+    recognition = None
+    if sequence or geometry or false_positive_rate is not None:
+        recognition = recognizer_settings(false_positive_rate, sequence=sequence, geometry=geometry)
     frames = open_dataset(set, data)
     title = BENCHMARKS[set].title if set in BENCHMARKS else Path(set).resolve().name
     opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, frames.frames)
@@ -95,22 +96,8 @@ def bench_command(
     if run.recognition is not None:
         out.print(recognition_table(run.recognition))
     for sentence in sentences:
-        out.print(sentence, markup=False)
-    out.print(
-        f"\nlook at {output / 'report.html'} in a browser; the numbers are in {output / 'results.json'}", markup=False
-    )
-
-
-def _recognition(sequence: bool, geometry: bool, rate: float | None) -> RecognizerSettings | None:
-    """None if recognition was not requested."""
-    if not sequence and not geometry and rate is None:
-        return None
-    asked = RecognizerSettings().false_positive_rate if rate is None else rate
-    try:
-        return RecognizerSettings(sequence=sequence, geometry=geometry, false_positive_rate=asked)
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise VprError(f"--false-positive-rate: {first['msg'].lower()}, found {first['input']}") from error
+        out.print(sentence)
+    out.print(f"\nlook at {output / 'report.html'} in a browser; the numbers are in {output / 'results.json'}")
 
 
 def recognition_table(found: RecognitionResult) -> Table:

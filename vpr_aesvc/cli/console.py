@@ -28,8 +28,8 @@ class _Console(Console):
         raise
 
 
-out = _Console(highlight=False)
-err = _Console(stderr=True, highlight=False)
+out = _Console(highlight=False, markup=False)  # names of files and topics may hold [ ]
+err = _Console(stderr=True, highlight=False, markup=False)
 
 
 class _Speed(ProgressColumn):
@@ -67,7 +67,7 @@ def say_skipped(skipped: Sequence[str], of: int) -> None:
     if skipped:
         err.print(f"warning: {len(skipped)} of {of} images skipped:", style="yellow")
         for line in skipped[:20]:
-            err.print(f"  {line}", markup=False)
+            err.print(f"  {line}")
         if len(skipped) > 20:
             err.print(f"  and {len(skipped) - 20} more")
 
@@ -75,6 +75,6 @@ def say_skipped(skipped: Sequence[str], of: int) -> None:
 def say_source(source: FrameSource) -> None:
     """What was found in an input and what could not be used; on standard error."""
     for note in source.notes:
-        err.print(note, markup=False, soft_wrap=True)
+        err.print(note, soft_wrap=True)
     for line in source.skip_counts.lines():
-        err.print(f"left out: {line}", markup=False, style="yellow", soft_wrap=True)
+        err.print(f"left out: {line}", style="yellow", soft_wrap=True)

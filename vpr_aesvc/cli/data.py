@@ -31,15 +31,9 @@ def list_command() -> None:
         table.add_column(column, justify=justify, no_wrap=column != "title")  # type: ignore[arg-type]
     table.add_column("right answer", no_wrap=True)
     for one in BENCHMARKS.values():
-        table.add_row(
-            one.name,
-            one.title,
-            _count(one.database),
-            _count(one.queries),
-            _short(one.tolerance),
-        )
+        table.add_row(one.name, one.title, _count(one.database), _count(one.queries), _short(one.tolerance))
     out.print(table)
-    out.print("next: vpr data check SET --data FOLDER tells what a set needs, and what of it is missing", markup=False)
+    out.print("next: vpr data check SET --data FOLDER tells what a set needs, and what of it is missing")
 
 
 @app.command(name="check")
@@ -60,25 +54,25 @@ def check_command(
     if as_json:
         print(json.dumps({**asdict(check), "whole": check.whole}))
         return 0 if check.whole else 1
-    out.print(f"{check.title}: {check.root}", markup=False)
-    out.print(f"  read as {check.kind}", markup=False)
+    out.print(f"{check.title}: {check.root}")
+    out.print(f"  read as {check.kind}")
     for what, found, expected in (
         ("database", check.database, check.expected_database),
         ("queries", check.queries, check.expected_queries),
     ):
-        out.print(f"  {what}: {found} found" + ("" if expected is None else f", {expected} expected"), markup=False)
-    out.print(f"  right answer: {check.tolerance or 'nothing says'}", markup=False)
+        out.print(f"  {what}: {found} found" + ("" if expected is None else f", {expected} expected"))
+    out.print(f"  right answer: {check.tolerance or 'nothing says'}")
     for note in check.notes:
-        out.print(f"  note: {note}", markup=False)
+        out.print(f"  note: {note}")
     for problem in check.problems:
-        out.print(f"  wrong: {problem}", markup=False, style="red")
+        out.print(f"  wrong: {problem}", style="red")
     for what, names in (
         ("missing", check.missing),
         ("empty", check.empty),
         ("without a right answer", check.without_positives),
     ):
         _names(what, names)
-    out.print("whole" if check.whole else "not whole", markup=False, style="green" if check.whole else "red")
+    out.print("whole" if check.whole else "not whole", style="green" if check.whole else "red")
     return 0 if check.whole else 1
 
 
@@ -103,9 +97,9 @@ def frames_command(
 
 def _names(what: str, names: tuple[str, ...]) -> None:
     for name in names[:_SHOWN]:
-        out.print(f"    {what}: {name}", markup=False, soft_wrap=True)
+        out.print(f"    {what}: {name}", soft_wrap=True)
     if len(names) > _SHOWN:
-        out.print(f"    and {len(names) - _SHOWN} more {what}; --json names all", markup=False)
+        out.print(f"    and {len(names) - _SHOWN} more {what}; --json names all")
 
 
 def _count(value: int | None) -> str:

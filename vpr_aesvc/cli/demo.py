@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.cli.options import Output
@@ -41,12 +42,10 @@ def demo_command(
     describe_model(model.trained)
     out.print(table)
     for sentence in summary:
-        out.print(sentence, markup=False)
-    look = f"look at {output / 'report.html'}"
-    out.print(f"\n[bold]{escape(look)}[/] in a browser; the images are in {escape(str(output / 'route'))}")
-    err.print(
-        f"try: vpr query {output / 'place.vprmap'} {output / 'route'} -m {output / 'model'} --top 3", markup=False
-    )
+        out.print(sentence)
+    look = (f"look at {output / 'report.html'}", "bold")
+    out.print(Text.assemble("\n", look, f" in a browser; the images are in {output / 'route'}"))
+    err.print(f"try: vpr query {output / 'place.vprmap'} {output / 'route'} -m {output / 'model'} --top 3")
 
 
 def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> tuple[Describer, Table, list[str]]:
@@ -61,12 +60,12 @@ def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> 
     from vpr_aesvc.mapping import build_map
     from vpr_aesvc.training import train
 
-    table = draw_route(folder / "route", seed=seed, progress=lambda done, of: progress("drawing the street", done, of))
+    table = draw_route(folder / "route", seed=seed, progress=partial(progress, "drawing the street"))
     route = replace(open_images(table), stated=Tolerance("meters", _TOLERANCE))
     morning = route.split("database").frames
     backbone = open_backbone("hog")
     model = train(morning, backbone, folder / "model", seed=seed, progress=progress)
-    build_map(morning, model, folder / "place.vprmap", progress=lambda done, of: progress("building the map", done, of))
+    build_map(morning, model, folder / "place.vprmap", progress=partial(progress, "building the map"))
     run = bench(route, "A street drawn for this demo", backbone, _METHODS, seed=seed, progress=progress)
     report = benchmark_report(run, "demo")
     report.summary.insert(0, "The database is the morning's drive along the street, the queries are the evening's.")

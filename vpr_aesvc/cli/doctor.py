@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.markup import escape
+from rich.text import Text
 
 from vpr_aesvc.cli.console import err, out
 from vpr_aesvc.cli.options import Json, at_least
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.runtime import PROVIDER_HELP
 
-_SIGN = {"ok": "[green]ok[/]     ", "warning": "[yellow]warning[/]", "error": "[red]error[/]  "}
+_STYLE = {"ok": "green", "warning": "yellow", "error": "red"}
 
 
 def doctor_command(
@@ -61,9 +61,8 @@ def doctor_command(
         print(json.dumps([asdict(one) for one in found]))
     else:
         for one in found:
-            out.print(
-                f"{_SIGN[one.level]} {escape(one.what)}" + (f"\n        -> {escape(one.advice)}" if one.advice else "")
-            )
+            advice = f"\n        -> {one.advice}" if one.advice else ""
+            out.print(Text.assemble((f"{one.level:<7}", _STYLE[one.level]), f" {one.what}{advice}"))
     errors = sum(one.level == "error" for one in found)
     if errors:
         raise VprError(f"{errors} thing{'s' if errors > 1 else ''} must be changed")

@@ -80,7 +80,7 @@ def eval_command(
     _check_numbers(map, within, rate, loops, keyframes)
     if map is None and model is None:
         raise VprError("say which model describes the images with -m MODEL, or in which --map the run is recognized")
-    settings = recognizer_settings(None, RecognizerSettings().candidates, True, True, false_positive_rate)
+    settings = recognizer_settings(false_positive_rate)
     source = reading.open(input, rate=rate)
     if not source.is_run:
         raise VprError(
@@ -123,16 +123,14 @@ def eval_command(
     for table in measures_tables(measures):
         out.print(table)
     for sentence in sentences:
-        out.print(sentence, markup=False, soft_wrap=True)
+        out.print(sentence, soft_wrap=True)
     if drive.loops:
         out.print(
             f"Distances above {max(measures.recognizable):g} m are not counted: places that near were passed {loops.recent_meters:g} m "
-            "before; --recent-meters leaves out more.",
-            markup=False,
+            "before; --recent-meters leaves out more."
         )
     out.print(
         f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}",
-        markup=False,
         soft_wrap=True,
     )
 

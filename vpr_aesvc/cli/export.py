@@ -50,14 +50,13 @@ def export_command(
     _say(manifest)
     size = (output / GRAPH).stat().st_size / 1e6
     out.print(
-        f"robot model {output} is ready, {size:.1f} MB; next: copy it to the robot, vpr query MAP IMAGES -m {output.name}",
-        markup=False,
+        f"robot model {output} is ready, {size:.1f} MB; next: copy it to the robot, vpr query MAP IMAGES -m {output.name}"
     )
 
 
 def _say(manifest: RobotManifest) -> None:
     """The result of the check, or that there was none."""
-    out.print(f"{manifest.precision}: {manifest.how}", markup=False)
+    out.print(f"{manifest.precision}: {manifest.how}")
     check = manifest.check
     if check is None:
         err.print(

@@ -1,37 +1,122 @@
-"""``vpr map info | check | plan``. ``map_build`` builds maps, ``map_tools`` makes maps from maps."""
+"""``vpr map build | add | info | check | plan``. ``map_tools`` makes maps from maps."""
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import time
 from dataclasses import asdict
+from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from vpr_aesvc.cli import map_tools
-from vpr_aesvc.cli.console import out, progress_bars
-from vpr_aesvc.cli.map_build import add_command, build_command
-from vpr_aesvc.cli.options import Json, MapPath
+from vpr_aesvc.cli.console import out, progress_bars, say_source
+from vpr_aesvc.cli.options import (
+    Embeddings,
+    InputFlags,
+    InputPath,
+    Json,
+    KeyframeFlags,
+    MapPath,
+    ModelOption,
+    Output,
+    RuntimeFlags,
+)
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import check_free
+from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.keyframes.selection import name_of
+from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.copies import add_map, require_new_traverses, temporary_folder_beside
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
+_Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 
-app.command(build_command, name="build")
-app.command(add_command, name="add")
+
+@app.command(name="build")
+def build_command(
+    input: InputPath,
+    /,
+    *,
+    model: Annotated[Path, Parameter(name=("--model", "-m"), help="A model folder from `vpr train` or `vpr export`.")],
+    output: Output,
+    traverse: _Traverse = None,
+    embeddings: Embeddings = None,
+    keyframes: KeyframeFlags = KeyframeFlags(),
+    reading: InputFlags = InputFlags(),
+) -> None:
+    """Make a map of the images of a place, or of a recorded drive through it.
+
+    Of a set with splits, the `database` images become places. Of a recording, keyframes become places; black, blurred and frozen images
+    are left out.
+
+    Example:  vpr map build office.mcap -m model/ -o office.vprmap
+    """
+    check_free(output, "map")
+    source = reading.open(input, embeddings, **keyframes.given)
+    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes)
+    with PlaceMap.open(output) as place_map:
+        hint = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
+        out.print(hint, soft_wrap=True)
+
+
+@app.command(name="add")
+def add_command(
+    map: MapPath,
+    input: InputPath,
+    /,
+    *,
+    model: ModelOption = None,
+    traverse: _Traverse = None,
+    embeddings: Embeddings = None,
+    keyframes: KeyframeFlags = KeyframeFlags(),
+    reading: InputFlags = InputFlags(),
+) -> None:
+    """Add another traverse to a map: all of it, or nothing if something fails.
+
+    The poses are stored as they are: they must be in the frame of the map's poses. `vpr map merge` transforms another map into this frame.
+
+    Example:  vpr map add office.vprmap second_drive.mcap
+    """
+    with PlaceMap.open(map) as place_map, temporary_folder_beside(map) as folder:
+        if not os.access(map, os.W_OK):
+            raise VprError(f"{map}: can only be read here")
+        source = reading.open(input, embeddings, **keyframes.given)
+        if traverse is None and source.is_recording:
+            traverse = name_of(source.path)
+        require_new_traverses(place_map, [] if traverse is None else [traverse])  # before a long run, not after it
+        describer = RuntimeFlags().describer(place_map, model, source.embeddings)
+        new_path = Path(folder) / map.name
+        _build(source, describer, new_path, traverse, keyframes)
+        with PlaceMap.open(new_path) as new:
+            added = add_map(place_map, new)
+        out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
+
+
+def _build(
+    source: FrameSource, describer: Describer, output: Path, traverse: str | None, keyframes: KeyframeFlags
+) -> None:
+    """Builds the map and says what was used."""
+    with progress_bars() as progress:
+        stats = build_map(
+            source, describer, output, traverse, keyframes.settings, partial(progress, "describing images")
+        )
+    say_source(source)
+    if source.is_recording:
+        out.print(stats.line(), soft_wrap=True)
 
 
 @app.command(name="info")
-def info_command(
-    map: MapPath,
-    /,
-    *,
-    as_json: Json = False,
-) -> None:
+def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
     """Print what a map holds.
 
     Example:  vpr map info office.vprmap
@@ -43,10 +128,11 @@ def info_command(
     if as_json:
         print(json.dumps(asdict(info)))
         return
-    out.print(
-        f"[bold]{escape(info.path)}[/]: {info.places} places, {info.size_bytes / 1e6:.2f} MB on disk, "
-        f"{info.memory_bytes / 1e6:.2f} MB in memory for search, made {info.created}"
+    summary = (
+        f": {info.places} places, {info.size_bytes / 1e6:.2f} MB on disk, {info.memory_bytes / 1e6:.2f} MB in memory for search, "
+        f"made {info.created}"
     )
+    out.print(Text.assemble((info.path, "bold"), summary))
     for one in info.traverses[:_SHOWN]:
         said = one.traverse
         words = [f"{one.places} places"]
@@ -54,7 +140,7 @@ def info_command(
         words += [] if said.started is None else [_date(said.started)]
         words += [f"robot {said.robot}"] if said.robot else []
         words += [said.notes] if said.notes else []
-        out.print(f"  traverse {said.name}: {', '.join(words)}", markup=False)
+        out.print(f"  traverse {said.name}: {', '.join(words)}")
     if len(info.traverses) > _SHOWN:
         out.print(f"  and {len(info.traverses) - _SHOWN} more traverses")
     if info.bounds:
@@ -64,7 +150,7 @@ def info_command(
         out.print("  no poses")
     sizes = ", ".join(str(size) for size in info.sizes)
     out.print(f"  descriptors: {info.dim} numbers, {2 * info.dim} bytes a place; sizes for search: {sizes}")
-    out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}", markup=False)
+    out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}")
     if info.model_family != info.model_fingerprint:
         out.print(f"  an export of model {info.model_family}, which serves this map as well")
 
@@ -77,12 +163,7 @@ def _date(seconds: float) -> str:
 
 
 @app.command(name="check")
-def check_command(
-    map: MapPath,
-    /,
-    *,
-    as_json: Json = False,
-) -> None:
+def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
     """Check that a map is undamaged: every checksum, number and reference, and the structure of the file.
 
     Exit code 1 if something is damaged. `vpr map salvage` then copies the undamaged places to a new map.
@@ -92,12 +173,12 @@ def check_command(
     from vpr_aesvc.placemap.repair import check_map
 
     with progress_bars() as progress:
-        report = check_map(map, lambda done, of: progress("checking places", done, of))
+        report = check_map(map, partial(progress, "checking places"))
     if as_json:
         print(json.dumps(asdict(report)))
     else:
         for problem in report.problems[:_SHOWN]:
-            out.print(f"  {problem}", markup=False)
+            out.print(f"  {problem}")
         if len(report.problems) > _SHOWN:
             out.print(f"  and {len(report.problems) - _SHOWN} more; --json gives all")
     if report.problems:
@@ -105,7 +186,7 @@ def check_command(
             f"{map}: {len(report.problems)} problems; vpr map salvage {map} -o NEW_MAP saves the places that are whole"
         )
     if not as_json:
-        out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails", markup=False)
+        out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails")
 
 
 @app.command(name="plan")
@@ -132,10 +213,7 @@ def plan_command(
         raise VprError(f"{map}: the map holds no places; there is nothing to plan for")
     with progress_bars() as progress:
         plans = survey(
-            descriptors,
-            place_map.sizes,
-            sample_queries(descriptors),
-            lambda done, of: progress("measuring searches", done, of),
+            descriptors, place_map.sizes, sample_queries(descriptors), partial(progress, "measuring searches")
         )
     best = choose(plans, Budget(ms, mb))
     if as_json:
@@ -147,8 +225,12 @@ def plan_command(
         style = "bold" if plan is best else None if plan.fits(Budget(ms, mb)) else "dim"
         table.add_row(*words, f"{plan.ms:.2f}", f"{plan.mb:.2f}", f"{100 * plan.recall:.1f} %", style=style)
     out.print(table)
-    out.print(str(best), markup=False)
+    out.print(str(best))
 
 
-for name, command in map_tools.COMMANDS.items():
-    app.command(command, name=name)
+app.command(map_tools.prune_command, name="prune")
+app.command(map_tools.merge_command, name="merge")
+app.command(map_tools.backup_command, name="backup")
+app.command(map_tools.salvage_command, name="salvage")
+app.command(map_tools.export_command, name="export")
+app.command(map_tools.import_command, name="import")

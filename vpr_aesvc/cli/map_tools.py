@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -17,8 +17,6 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Pose
-
-_TUM = (".tum", ".txt")
 
 
 def prune_command(
@@ -52,16 +50,15 @@ def prune_command(
 
     check_free(output, "map")
     with PlaceMap.open(map) as whole, progress_bars() as progress:
-        chosen = prune(whole, places, max_loss, radius, lambda done, of: progress("choosing places", done, of))
-        with new_file(output) as partial, PlaceMap.create_like(partial, whole.meta) as pruned:
-            copy_places(whole, pruned, chosen.kept, progress=lambda done, of: progress("copying places", done, of))
+        chosen = prune(whole, places, max_loss, radius, partial(progress, "choosing places"))
+        with new_file(output) as unfinished, PlaceMap.create_like(unfinished, whole.meta) as pruned:
+            copy_places(whole, pruned, chosen.kept, progress=partial(progress, "copying places"))
         before = map.stat().st_size
     near = "within 3 places along the traverse" if chosen.radius is None else f"within {chosen.radius:.2f} m"
     saved = before - output.stat().st_size
     out.print(
         f"map {output} keeps {len(chosen.kept)} of {len(chosen.kept) + chosen.removed} places and saves {saved / 1e6:.2f} of "
-        f"{before / 1e6:.2f} MB; each removed place has a kept one {near} with a similarity of at least {chosen.level:.3f}",
-        markup=False,
+        f"{before / 1e6:.2f} MB; each removed place has a kept one {near} with a similarity of at least {chosen.level:.3f}"
     )
     if chosen.asked:
         out.print(
@@ -95,10 +92,10 @@ def merge_command(
 
     with PlaceMap.open(first) as one, PlaceMap.open(second) as other, progress_bars() as progress:
         total = len(one) + len(other)
-        renamed = merge(one, other, output, align, lambda done, of: progress("copying places", done, of))
+        renamed = merge(one, other, output, align, partial(progress, "copying places"))
     for old, new in renamed.items():
-        out.print(f"traverse {old} of {second} is now {new}", markup=False)
-    out.print(f"map {output} holds {total} places", markup=False)
+        out.print(f"traverse {old} of {second} is now {new}")
+    out.print(f"map {output} holds {total} places")
 
 
 def backup_command(map: MapPath, /, *, output: Output) -> None:
@@ -109,8 +106,8 @@ def backup_command(map: MapPath, /, *, output: Output) -> None:
     from vpr_aesvc.placemap.copies import backup
 
     with PlaceMap.open(map) as place_map, progress_bars() as progress:
-        backup(place_map, output, lambda done, of: progress("copying pages", done, of))
-    out.print(f"backup {output} is whole", markup=False)
+        backup(place_map, output, partial(progress, "copying pages"))
+    out.print(f"backup {output} is whole")
 
 
 def salvage_command(
@@ -130,15 +127,10 @@ def salvage_command(
 
     check_free(output, "map")
     with progress_bars() as progress:
-        done = salvage(
-            map,
-            output,
-            None if model is None else Describer.open(model),
-            lambda done, of: progress("reading places", done, of),
-        )
+        describer = None if model is None else Describer.open(model)
+        done = salvage(map, output, describer, partial(progress, "reading places"))
     out.print(
-        f"map {output} holds {done.places} places; {done.damaged} were damaged and {done.thumbnails_lost} thumbnails were lost",
-        markup=False,
+        f"map {output} holds {done.places} places; {done.damaged} were damaged and {done.thumbnails_lost} thumbnails were lost"
     )
 
 
@@ -154,14 +146,12 @@ def export_command(
     from vpr_aesvc.placemap.archive import write_npz
     from vpr_aesvc.placemap.poses import write_tum
 
-    kind = _kind(output)
+    is_npz = _is_npz(output)
     with PlaceMap.open(map) as place_map:
-        if kind == "npz":
+        if is_npz:
             write_npz(place_map, output)
-            count = len(place_map)
-        else:
-            count = write_tum(place_map.places().values(), output)
-    out.print(f"{output} holds {count} {'places' if kind == 'npz' else 'poses'}", markup=False)
+        count = len(place_map) if is_npz else write_tum(place_map.places().values(), output)
+    out.print(f"{output} holds {count} {'places' if is_npz else 'poses'}")
 
 
 def import_command(
@@ -186,22 +176,22 @@ def import_command(
     from vpr_aesvc.placemap.poses import set_poses_from_trajectory
     from vpr_aesvc.trajectory import read_tum
 
-    if _kind(file) == "npz":
+    if _is_npz(file):
         count = read_npz(file, map)
-        out.print(f"map {map} holds {count} places", markup=False)
+        out.print(f"map {map} holds {count} places")
         return
     poses = read_tum(file)
     with PlaceMap.open(map) as place_map:
         given, without = set_poses_from_trajectory(place_map, poses, max_gap)
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
-    out.print(f"{given} places of {map} have new poses{left}", markup=False)
+    out.print(f"{given} places of {map} have new poses{left}")
 
 
-def _kind(path: Path) -> str:
+def _is_npz(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix not in (".npz", *_TUM):
+    if suffix not in (".npz", ".tum", ".txt"):
         raise VprError(f"{path}: expected a name that ends in .npz or .tum")
-    return "npz" if suffix == ".npz" else "tum"
+    return suffix == ".npz"
 
 
 def _transform(text: str) -> tuple[float, float, float, float]:
@@ -229,13 +219,3 @@ def _moved(pose: Pose, x: float, y: float, z: float, yaw: float) -> Pose:
         c * pose.qz + s * pose.qw,
         c * pose.qw - s * pose.qz,
     )
-
-
-COMMANDS: dict[str, Callable[..., None]] = {
-    "prune": prune_command,
-    "merge": merge_command,
-    "backup": backup_command,
-    "salvage": salvage_command,
-    "export": export_command,
-    "import": import_command,
-}

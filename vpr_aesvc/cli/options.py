@@ -18,9 +18,7 @@ from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
-INPUT_HELP = f"A folder of images, a frames.csv, or {RECORDING_HELP}."
-RATE_HELP = "Of a recording, use at most so many frames a second; by default all."
-EMBEDDINGS_HELP = (
+_EMBEDDINGS_HELP = (
     "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
     "or .h5 as hloc writes it."
 )
@@ -37,11 +35,15 @@ def at_least(least: float) -> validators.Number:
 
 
 MapPath = Annotated[Path, Parameter(help="A .vprmap file.")]
-InputPath = Annotated[Path, Parameter(help=INPUT_HELP)]
+InputPath = Annotated[Path, Parameter(help=f"A folder of images, a frames.csv, or {RECORDING_HELP}.")]
 Output = Annotated[Path, Parameter(name=("--output", "-o"), help="What to write; it must not exist yet.")]
 ModelOption = Annotated[Path | None, Parameter(name=("--model", "-m"), help="The model folder, if it has moved.")]
+Embeddings = Annotated[Path | None, Parameter(help=_EMBEDDINGS_HELP)]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on standard output.")]
-Rate = Annotated[float | None, Parameter(help=RATE_HELP, validator=at_least(0.001))]
+Rate = Annotated[
+    float | None,
+    Parameter(help="Of a recording, use at most so many frames a second; by default all.", validator=at_least(0.001)),
+]
 
 
 @Parameter(name="*", group=_INPUT)

@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 from pydantic import ValidationError
 
-from vpr_aesvc.cli.answers import Answer, print_json_line
+from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
 from vpr_aesvc.cli.console import out, progress_bars, say_source
 from vpr_aesvc.cli.options import (
-    EMBEDDINGS_HELP,
+    Embeddings,
     InputFlags,
     InputPath,
     Json,
@@ -24,7 +23,6 @@ from vpr_aesvc.cli.options import (
     RuntimeFlags,
     at_least,
 )
-from vpr_aesvc.cli.query_summary import QuerySummary
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource
@@ -74,7 +72,9 @@ class RecognitionFlags:
             return None
         sequence = source.is_run if self.sequence is None else self.sequence
         geometry = source.is_run if self.geometry is None else self.geometry
-        return recognizer_settings(size, top, sequence or self.smooth, geometry, self.false_positive_rate)
+        return recognizer_settings(
+            self.false_positive_rate, size=size, candidates=top, sequence=sequence or self.smooth, geometry=geometry
+        )
 
 
 def query_command(
@@ -94,7 +94,7 @@ def query_command(
         ),
     ] = None,
     rate: Rate = None,
-    embeddings: Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)] = None,
+    embeddings: Embeddings = None,
     as_json: Json = False,
     recognition: RecognitionFlags = RecognitionFlags(),
     reading: InputFlags = InputFlags(),
@@ -134,21 +134,14 @@ def query_command(
     summary.say_recall()
 
 
-def recognizer_settings(
-    size: int | None, top: int, sequence: bool, geometry: bool, rate: float | None
-) -> RecognizerSettings:
-    """
+def recognizer_settings(rate: float | None, **others: Any) -> RecognizerSettings:
+    """The settings with a false-positive rate, or with the default one, and other fields.
+
     Raises:
         VprError: a number is out of range; the message names the option.
     """
     try:
-        return RecognizerSettings(
-            size=size,
-            candidates=top,
-            sequence=sequence,
-            geometry=geometry,
-            false_positive_rate=_RATE if rate is None else rate,
-        )
+        return RecognizerSettings(false_positive_rate=_RATE if rate is None else rate, **others)
     except ValidationError as error:
         first = error.errors()[0]
         name = {"candidates": "--top, with recognition"}.get(str(first["loc"][0]), "--false-positive-rate")

@@ -14,7 +14,6 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
 def replay_command(
@@ -48,7 +47,7 @@ def replay_command(
     source = reading.open(input, rate=rate)
     if not source.is_run:
         raise VprError(f"{input}: a replay needs frames with stamps: a bag, a video, or images with stamps and poses")
-    settings = recognizer_settings(None, RecognizerSettings().candidates, True, True, false_positive_rate)
+    settings = recognizer_settings(false_positive_rate)
     with PlaceMap.open(map) as place_map:
         recognizer = Recognizer(place_map, runtime.describer(place_map, model), settings)
         with progress_bars() as progress:
@@ -59,4 +58,4 @@ def replay_command(
         err.print(
             f"{done.without_pose} accepted matches are of places without a pose, so there is no /vpr/pose for them"
         )
-    out.print(f"{output}: {done.accepted} of {done.frames} frames accepted, {done.poses} poses", markup=False)
+    out.print(f"{output}: {done.accepted} of {done.frames} frames accepted, {done.poses} poses")

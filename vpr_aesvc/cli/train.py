@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
+from rich.text import Text
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.cli.console import out, progress_bars, say_skipped, say_source
-from vpr_aesvc.cli.options import EMBEDDINGS_HELP, InputFlags, InputPath, KeyframeFlags, Output
+from vpr_aesvc.cli.options import Embeddings, InputFlags, InputPath, KeyframeFlags, Output
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.inputs import database_frames
@@ -24,7 +25,7 @@ def train_command(
     *,
     output: Output,
     backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
-    embeddings: Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)] = None,
+    embeddings: Embeddings = None,
     sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; by default powers of two.")] = "",
     method: Annotated[
         str,
@@ -53,17 +54,17 @@ def train_command(
         model = train(frames, opened, output, requested_sizes, method, seed, progress).trained
     say_source(source)
     if source.is_recording:
-        out.print(f"{len(frames)} keyframes were used", markup=False)
+        out.print(f"{len(frames)} keyframes were used")
     say_skipped(model.training.skipped, len(frames))
     describe_model(model)
     hint = f"model {output} is ready; next: vpr map build {shlex.quote(str(input))} -m {shlex.quote(str(output))} -o place.vprmap"
-    out.print(hint, markup=False, soft_wrap=True)
+    out.print(hint, soft_wrap=True)
 
 
 def describe_model(manifest: Manifest) -> None:
     """Says what was chosen and why, and how well the constraints are met."""
     info = manifest.training
-    out.print(f"chosen: [bold]{manifest.method}[/], because {info.why}")
+    out.print(Text.assemble("chosen: ", (manifest.method, "bold"), f", because {info.why}"))
     if info.held_out_scores:
         scores = sorted(info.held_out_scores.items(), key=lambda item: -item[1])
         out.print("  held-out score: " + ", ".join(f"{name} {score:.3f}" for name, score in scores))
