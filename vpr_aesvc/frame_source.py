@@ -57,26 +57,13 @@ class FrameSource(Protocol):
         embeddings: of the frames, if they were computed elsewhere; they take the backbone's place.
     """
 
-    @property
-    def path(self) -> Path: ...
-
-    @property
-    def intrinsics(self) -> Intrinsics | None: ...
-
-    @property
-    def notes(self) -> list[str]: ...
-
-    @property
-    def skip_counts(self) -> SkipCounts: ...
-
-    @property
-    def embeddings(self) -> GivenEmbeddings | None: ...
-
-    @property
-    def kind(self) -> str: ...
-
-    @property
-    def is_recording(self) -> bool: ...
+    path: Path
+    kind: str
+    intrinsics: Intrinsics | None
+    notes: list[str]
+    skip_counts: SkipCounts
+    embeddings: GivenEmbeddings | None
+    is_recording: bool
 
     @property
     def is_run(self) -> bool: ...

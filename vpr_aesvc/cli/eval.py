@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from dataclasses import dataclass
 from functools import partial
@@ -138,15 +137,7 @@ def eval_command(
 def _check_numbers(
     map: Path | None, within: float | None, rate: float | None, loops: LoopFlags, keyframes: KeyframeFlags
 ) -> None:
-    """Refuses numbers without a meaning, and options that would do nothing."""
-    numbers = {
-        "--within": within,
-        "--recent-seconds": loops.recent_seconds,
-        "--recent-meters": loops.recent_meters,
-    }
-    for name, number in numbers.items():
-        if number is not None and not math.isfinite(number):
-            raise VprError(f"{name} must be a finite number, found {number}")
+    """Refuses options that would do nothing."""
     if map is None:
         if rate is not None:
             raise VprError("--rate is for --map; without it, --keyframe-meters sets how many frames are used")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from math import isfinite
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,8 +30,8 @@ _INPUT, _KEYFRAMES, _RUNTIME = (
 
 
 def at_least(least: float) -> validators.Number:
-    """A bound for a numeric option."""
-    return validators.Number(gte=least)
+    """A bound for a finite number."""
+    return validators.Number(gte=least, lt=inf)
 
 
 MapPath = Annotated[Path, Parameter(help="A .vprmap file.")]
@@ -75,7 +75,6 @@ class InputFlags:
         Raises:
             VprError: see ``vpr_aesvc.open_input``.
         """
-        _check_finite(self)
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return open_input(path, InputOptions(**own, embeddings=embeddings), command_options)
 
@@ -103,7 +102,6 @@ class KeyframeFlags:
 
     @property
     def settings(self) -> KeyframeSettings:
-        _check_finite(self)
         return KeyframeSettings(
             meters=self.keyframe_meters, degrees=self.keyframe_degrees, seconds=self.keyframe_seconds
         )
@@ -139,10 +137,3 @@ class RuntimeFlags:
         describer = Describer.open(path, embeddings, provider=self.provider, threads=self.threads)
         place_map.require(describer)
         return describer
-
-
-def _check_finite(options: InputFlags | KeyframeFlags) -> None:
-    for field in fields(options):
-        value = getattr(options, field.name)
-        if isinstance(value, float) and not isfinite(value):  # passes every bound
-            raise VprError(f"--{field.name.replace('_', '-')} must be a finite number, found {value}")

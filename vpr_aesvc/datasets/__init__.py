@@ -22,14 +22,16 @@ def open_images(path: Path | str) -> FrameSet:
     """
     from vpr_aesvc.datasets.catalog import with_splits
     from vpr_aesvc.datasets.folder import read_folder
-    from vpr_aesvc.datasets.split_folders import read_any_split, split_folders
+    from vpr_aesvc.datasets.split_folders import read_split_folders, split_folders
 
     path = Path(path).expanduser()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected a folder of images or a frames.csv")
     if path.is_dir() and not (path / "frames.csv").is_file():
         folders = split_folders(path)
-        return read_folder(path) if folders is None else read_any_split(path, *folders)
+        if folders is None:
+            return read_folder(path)
+        return FrameSet(path, f"folders {folders[0]} and {folders[1]}", read_split_folders(*folders))
     found = with_splits(path)
     if found is not None:
         return found

@@ -13,7 +13,7 @@ from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.types import Frame, Intrinsics
 
 
-@dataclass(frozen=True)
+@dataclass
 class FrameSet:
     """A ``FrameSource`` whose frames are listed in memory; the images stay on disk.
 

@@ -44,11 +44,6 @@ def read_split_folders(database: Path, queries: Path) -> tuple[Frame, ...]:
     )
 
 
-def read_any_split(root: Path, database: Path, queries: Path) -> FrameSet:
-    """The frames of both folders, with or without ground truth."""
-    return FrameSet(root, f"folders {database} and {queries}", read_split_folders(database, queries))
-
-
 def utm_folders(root: Path) -> tuple[Path, Path] | None:
     """The database folder and the query folder of the test split below ``root``; None if they or the coordinates are missing."""
     folders = split_folders(root)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
+from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.frame_source import InputOptions, SkipCounts
 from vpr_aesvc.types import Intrinsics
 
@@ -18,7 +19,7 @@ class Recording:
 
     is_recording = True
     is_run = True
-    embeddings = None
+    embeddings: GivenEmbeddings | None = None
 
     def __init__(self, path: Path, options: InputOptions, kind: str) -> None:
         self.path = path
