@@ -78,7 +78,7 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
     fitted = rest if len(rest) <= _MAX_FITTED else np.sort(random.choice(rest, _MAX_FITTED, replace=False))
     subset = data.subset(fitted)
     views = np.flatnonzero(np.isin(data.view_rows, held))
-    near = _neighbors([frames[row] for row in held], [frames[row] for row in rest], frames)
+    near = _neighbors([frames[int(row)] for row in held], [frames[int(row)] for row in rest], frames)
     if near is not None and (near.counts > 0).sum() >= min(8, len(held)):
         # Another visit may look alike or very different: the frames themselves and their views are queries.
         compared = _subsample(len(rest), near.rows, random)

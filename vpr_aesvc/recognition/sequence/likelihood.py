@@ -125,8 +125,8 @@ def learn_similarity_likelihood(
         near_sum, far_sum = np.exp(sharpness * right).sum(1), np.exp(sharpness * scores).sum(1)
         offset = np.median(np.log(far_sum / far_count + 1e-12))
         fits.append((float(np.log(near_sum / (near_sum + far_sum)).mean()), float(sharpness), float(offset)))
-    _, sharpness, offset = max(fits)
-    likelihood = SimilarityLikelihood(sharpness, offset, DEFAULT_LIKELIHOOD.change)
+    _, best_sharpness, best_offset = max(fits)
+    likelihood = SimilarityLikelihood(best_sharpness, best_offset, DEFAULT_LIKELIHOOD.change)
     return replace(likelihood, change=_median_change(likelihood, similarities, rows, traverse))
 
 
