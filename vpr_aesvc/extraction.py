@@ -122,7 +122,7 @@ def extract(
 
 def _view_keys(frames: Sequence[Frame], views: int, seed: int) -> dict[int, list[bytes]]:
     """Position of a frame -> the keys of its views. A view depends on the frame's label, not on its position."""
-    positions = range(len(frames)) if views else range(0)
+    positions: Sequence[int] = range(len(frames)) if views else range(0)
     if len(positions) > _MAX_VIEWED:
         positions = np.linspace(0, len(frames) - 1, _MAX_VIEWED).astype(np.int64).tolist()
     return {

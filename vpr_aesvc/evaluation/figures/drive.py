@@ -42,7 +42,7 @@ def trajectory_drawing(drive: Drive, variant: str, threshold: float) -> Drawing:
     start = axes.scatter(frames[:1, 0], frames[:1, 1], s=70, marker="^", color=_RUN, zorder=6)
     handles += [(run, "the run"), (start, "its start")]
     groups = _groups(drive, variant, threshold)
-    faint = float(np.clip(30 / max(1, groups[0][0].sum()), 0.06, 0.3))
+    faint = float(np.clip(30 / max(1, int(groups[0][0].sum())), 0.06, 0.3))
     looks = ((8, 0.6, faint), (26, 1.4, 0.8), (26, 1.4, 0.95))  # dot size, line width and alpha of each group
     for order, ((rows, color, label), (size, width, alpha)) in enumerate(zip(groups, looks, strict=True), 3):
         if not rows.any():
