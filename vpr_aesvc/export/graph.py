@@ -34,7 +34,8 @@ def fused_graph(backbone: Backbone, projection: Projection) -> tuple[onnx.ModelP
         from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
         from vpr_aesvc.export.huggingface import EMBEDDING, INPUT, encoder_graph
 
-        assert isinstance(backbone, HuggingFaceBackbone)
+        if not isinstance(backbone, HuggingFaceBackbone):
+            raise VprError(f"backbone {backbone.spec}: has no ONNX graph to export; copy the model folder to the robot")
         model, source = encoder_graph(backbone), EMBEDDING
         rule = backbone.preprocess
         graph_input = GraphInput(
