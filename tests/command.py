@@ -10,7 +10,7 @@ VPR = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()"]
 def vpr(*words, cwd=None):
     environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1"}
     return subprocess.run(
-        [*VPR, *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=300
+        [*VPR, *map(str, words)], capture_output=True, text=True, check=False, cwd=cwd, env=environment, timeout=900
     )
 
 
