@@ -1,9 +1,12 @@
 """Images and encoders of the tests.
 
-Real data is in the folder in VPR_TEST_DATA, else in ../shared/data beside the repository. ``ie_tower``, ``corridor_loop``,
-``utm_names``, ``toy``, ``vit_tiny`` and ``mobilenet`` are real: a test that needs them is skipped where they are absent.
-``loop_folder``, ``clips_folder``, ``other_streets``, ``encoder`` and ``transformer`` are the real ones, or where these are absent made ones of the same layout:
-for tests that do not depend on real accuracy. ``drawn`` and what is made of it are the same on every machine.
+Real data is in the folder in VPR_TEST_DATA, else in ../shared/data beside the repository.
+
+- Real, and a test that needs one is skipped where it is absent: ``ie_tower``, ``corridor_loop``, ``utm_names``, ``toy``,
+  ``vit_tiny``, ``mobilenet``.
+- Real, or made with the same layout where the real one is absent, for tests that need no real accuracy: ``clips_folder``,
+  ``loop_folder``, ``other_streets``, ``transformer``, ``encoder``.
+- The same on every machine: ``drawn`` and what is made of it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """The hog backbone: its guarantees for any image, and its recall on real places."""
 
 import csv
-import os
 from pathlib import Path
 
 import cv2
@@ -10,28 +9,23 @@ import pytest
 
 from vpr_aesvc.backbones.hog import HogBackbone, oriented_gradients
 
-DATA = Path(os.environ.get("VPR_TEST_DATA") or Path(__file__).resolve().parents[2].parent / "shared" / "data")
 
-
-def read_frames(name: str) -> tuple[list[np.ndarray], list[dict[str, str]]]:
-    """RGB images and the rows of `frames.csv` of a data set, or a skip."""
-    table = DATA / name / "frames.csv"
-    if not table.is_file():
-        pytest.skip(f"{table} is absent: set VPR_TEST_DATA to the folder that holds {name}")
-    with table.open(newline="") as file:
+def read_frames(folder: Path) -> tuple[list[np.ndarray], list[dict[str, str]]]:
+    """RGB images and the rows of `frames.csv` of a data set."""
+    with (folder / "frames.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    images = [cv2.cvtColor(cv2.imread(str(table.parent / row["path"])), cv2.COLOR_BGR2RGB) for row in rows]
+    images = [cv2.cvtColor(cv2.imread(str(folder / row["path"])), cv2.COLOR_BGR2RGB) for row in rows]
     return images, rows
 
 
 @pytest.fixture(scope="module")
-def corridor():
-    return read_frames("corridor_loop")
+def run(loop_folder: Path) -> tuple[list[np.ndarray], list[dict[str, str]]]:
+    return read_frames(loop_folder)
 
 
 @pytest.fixture(scope="module")
-def photos(corridor) -> list[np.ndarray]:
-    return corridor[0][:6]
+def photos(run) -> list[np.ndarray]:
+    return run[0][:6]
 
 
 def ramp(degrees: float, size: int = 96) -> np.ndarray:
@@ -168,11 +162,11 @@ def test_parameters_out_of_range_are_refused(parameters):
         HogBackbone(**parameters)
 
 
-def test_recall_on_a_corridor_driven_again(corridor):
-    images, rows = corridor
-    assert recall_at_1(HogBackbone().embed(images), rows) >= 0.91  # measured: .932
+def test_recall_on_a_loop_driven_again(run):
+    images, rows = run
+    assert recall_at_1(HogBackbone().embed(images), rows) >= 0.91  # measured: .932 on the real one
 
 
-def test_recall_on_thirteen_floors_of_phone_clips():
-    images, rows = read_frames("ie_tower")
+def test_recall_on_thirteen_floors_of_phone_clips(ie_tower):
+    images, rows = read_frames(ie_tower)
     assert recall_at_1(HogBackbone().embed(images), rows) >= 0.31  # measured: .332

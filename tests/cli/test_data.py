@@ -57,8 +57,8 @@ def test_what_is_wrong_is_named(pairs):
     assert f"empty: {pairs / 'ref' / '3.png'}" in done.stdout and done.stdout.splitlines()[-1] == "not whole"
 
 
-def test_missing_files_are_ten_and_how_many_more_and_all_with_json(tmp_path):
-    root = make_pitts_shaped(tmp_path / "pitts", 60, 20, "published")
+def test_missing_files_are_ten_and_how_many_more_and_all_with_json(tmp_path, clips_folder):
+    root = make_pitts_shaped(tmp_path / "pitts", clips_folder, 60, 20, "published")
     shutil.rmtree(root / "queries_real")
     done = vpr("check", "pitts30k", "--data", root)
     assert done.returncode == 1

@@ -1,4 +1,4 @@
-"""A small Pitts30k: real names, real coordinates, real (but other) images, in either of the layouts it is found in."""
+"""A small Pitts30k with other images, in either of the layouts it is found in. Names and coordinates are real where the data is there."""
 
 from __future__ import annotations
 
@@ -6,38 +6,35 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import pytest
 
-from tests.conftest import DATA
+from tests.conftest import DATA, has_data
 from vpr_aesvc.inputs import open_input
 
 
-def make_pitts_shaped(folder: Path, database: int, queries: int, layout: Literal["published", "downloader"]) -> Path:
+def make_pitts_shaped(
+    folder: Path, clips_folder: Path, database: int, queries: int, layout: Literal["published", "downloader"]
+) -> Path:
     """Makes ``folder`` and returns it: the root to open as ``pitts30k``. The same counts give the same set in both layouts.
 
-    Every query has a right answer within 25 m. Images are links to frames of ``ie_tower``: those of one panorama are of one
+    Every query has a right answer within 25 m. Images are links to frames of ``clips_folder``: those of one panorama are of one
     clip, and a query is of the clip of the panorama nearest to it, so that recognition does better than chance.
     """
-    pitts, tower = DATA / "pitts30k", DATA / "ie_tower"
-    if not pitts.is_dir() or not tower.is_dir():
-        pytest.skip(f"real data is absent: {pitts} or {tower} (set VPR_TEST_DATA)")
-    table = np.load(pitts / "pitts30k_test.npz")
-    names = [_names(pitts / f"pitts30k_imageNames_{part}.txt", under) for part, under in _LISTS]
-    rows = np.linspace(0, len(table["utmDb"]) - 1, database).astype(int)
-    place = np.unique(table["utmDb"][rows], axis=0)
-    apart = np.linalg.norm(table["utmQ"][:, None] - place[None], axis=2)  # every panorama has a chosen image
+    names, (utm_database, utm_queries) = _published() if has_data("pitts30k") else _made()
+    rows = np.linspace(0, len(utm_database) - 1, database).astype(int)
+    place = np.unique(utm_database[rows], axis=0)
+    apart = np.linalg.norm(utm_queries[:, None] - place[None], axis=2)  # every panorama has a chosen image
     answered = np.flatnonzero(apart.min(axis=1) <= 24)
     asked = answered[np.linspace(0, len(answered) - 1, queries).astype(int)]
 
-    clips = _clips(tower)
-    nearest = [np.linalg.norm(place - utm, axis=1).argmin() for utm in table["utmDb"][rows]]
+    clips = _clips(clips_folder)
+    nearest = [np.linalg.norm(place - utm, axis=1).argmin() for utm in utm_database[rows]]
     chosen = (
         [
-            (names[0][row], table["utmDb"][row], clips[clip % len(clips)][0], n)
+            (names[0][row], utm_database[row], clips[clip % len(clips)][0], n)
             for n, (row, clip) in enumerate(zip(rows, nearest, strict=True))
         ],
         [
-            (names[1][row], table["utmQ"][row], clips[apart[row].argmin() % len(clips)][1], n)
+            (names[1][row], utm_queries[row], clips[apart[row].argmin() % len(clips)][1], n)
             for n, row in enumerate(asked)
         ],
     )
@@ -95,8 +92,24 @@ def cut(meters: float) -> str:
 _LISTS = (("index", "./Pittsburgh250k/"), ("query", "./Pittsburgh250k/queries_real/"))
 
 
-def _names(table: Path, under: str) -> list[str]:
-    return [line.removeprefix(under) for line in table.read_text().split()]
+def _published() -> tuple[list[list[str]], list[np.ndarray]]:
+    """Names and UTM positions [n, 2] of the 10,000 database images and the 6,816 queries."""
+    folder = DATA / "pitts30k"
+    lists = [((folder / f"pitts30k_imageNames_{part}.txt").read_text().split(), under) for part, under in _LISTS]
+    table = np.load(folder / "pitts30k_test.npz")
+    return [[name.removeprefix(under) for name in names] for names, under in lists], [table["utmDb"], table["utmQ"]]
+
+
+def _made() -> tuple[list[list[str]], list[np.ndarray]]:
+    """As many images as published, 24 in a panorama, along one street of 5 km. The first names are the published ones."""
+    names, positions = [], []
+    for first, count, step in ((829, 10_000, 12.0), (546, 6_816, 17.5)):
+        panorama, view = np.divmod(np.arange(count), 24)
+        names.append(
+            [f"000/{first + p:06d}_pitch{v // 12 + 1}_yaw{v % 12 + 1}.jpg" for p, v in zip(panorama, view, strict=True)]
+        )
+        positions.append(np.column_stack([584_825.96 + step * panorama, np.full(count, 4_476_945.61)]))
+    return names, positions
 
 
 def _clips(tower: Path) -> list[tuple[list[Path], list[Path]]]:

@@ -28,9 +28,9 @@ def real_pitts():
 
 
 @pytest.fixture(scope="module")
-def layouts(tmp_path_factory):
+def layouts(clips_folder, tmp_path_factory):
     folder = tmp_path_factory.mktemp("pitts")
-    return [make_pitts_shaped(folder / name, 300, 60, name) for name in ("published", "downloader")]
+    return [make_pitts_shaped(folder / name, clips_folder, 300, 60, name) for name in ("published", "downloader")]
 
 
 def utm_of(frames):
@@ -257,13 +257,13 @@ def test_damaged_dbstructs(tmp_path, changed, words):
         read_dbstruct(small_struct(tmp_path, **changed) / "datasets" / "pitts30k_test.mat")
 
 
-def test_files_that_are_no_dbstruct(tmp_path, real_pitts, monkeypatch):
+def test_files_that_are_no_dbstruct(layouts, tmp_path, monkeypatch):
     from scipy.io import savemat
 
     mat = tmp_path / "pitts30k_test.mat"
     with pytest.raises(VprError, match="no such file"):
         read_dbstruct(mat)
-    whole = real_pitts[0].read_bytes()
+    whole = (layouts[0] / "datasets" / mat.name).read_bytes()
     for content in (b"", b"this is text\n" * 100, whole[: len(whole) // 2], whole[:200], bytes(4000)):
         mat.write_bytes(content)
         with pytest.raises(VprError, match=r"cannot be read as a MATLAB file|expected a struct named dbStruct"):

@@ -51,9 +51,9 @@ def brute_force_recall(database, queries, places, asked, k):
 
 
 @pytest.fixture(scope="module")
-def both_layouts(tmp_path_factory):
+def both_layouts(clips_folder, tmp_path_factory):
     root = tmp_path_factory.mktemp("pitts")
-    return [make_pitts_shaped(root / layout, 240, 60, layout) for layout in ("published", "downloader")]
+    return [make_pitts_shaped(root / layout, clips_folder, 240, 60, layout) for layout in ("published", "downloader")]
 
 
 def test_both_layouts_and_a_killed_run_give_the_same(tmp_path, both_layouts, encoder):

@@ -11,16 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import DATA
+from tests.conftest import DATA, has_data
 from tests.recordings.corridor import SMEARED, CorridorFrame, corridor_frames
-
-
-@lru_cache(maxsize=1)
-def corridor() -> list[CorridorFrame]:
-    """All frames that can become places. Skips the test if the data are missing."""
-    if not (DATA / "corridor_loop").is_dir():
-        pytest.skip(f"real data is absent: {DATA / 'corridor_loop'} (set VPR_TEST_DATA)", allow_module_level=True)
-    return [frame for frame in corridor_frames(DATA / "corridor_loop") if frame.number != SMEARED]
+from tests.stand_ins import write_encoder, write_loop
 
 
 @lru_cache(maxsize=1)
@@ -32,18 +25,37 @@ def folder() -> Path:
 
 
 @lru_cache(maxsize=1)
+def loop() -> Path:
+    """``corridor_loop``, or a drawn loop where it is absent."""
+    if has_data("corridor_loop"):
+        return DATA / "corridor_loop"
+    from vpr_aesvc.demo import draw_route
+
+    return write_loop(draw_route(folder() / "route", places=40, queries=1).parent, folder() / "loop")
+
+
+@lru_cache(maxsize=1)
+def corridor() -> list[CorridorFrame]:
+    """All frames that can become places."""
+    return [frame for frame in corridor_frames(loop()) if frame.number != SMEARED]
+
+
+@lru_cache(maxsize=1)
 def model() -> Path:
-    """MobileNetV3 with whitening, fitted on the first lap; or the model that ``VPR_TEST_ROS_MODEL`` names."""
+    """The model that ``VPR_TEST_ROS_MODEL`` names, else MobileNetV3 and whitening, fitted on the first lap.
+
+    Where MobileNetV3 is absent, an encoder of random weights.
+    """
     if path := os.environ.get("VPR_TEST_ROS_MODEL"):
         return Path(path)
     pytest.importorskip("torch", reason="these tests train a model: pip install '.[train]'")
     from vpr_aesvc import open_backbone, train
     from vpr_aesvc.inputs import open_input
 
-    corridor()
     path = folder() / "model"
-    frames = open_input(DATA / "corridor_loop").split("database").frames
-    train(frames, open_backbone(str(DATA / "models" / "mobilenet_v3_small")), path, method="whitening")
+    name = "models/mobilenet_v3_small"
+    encoder = DATA / name if has_data(name) else write_encoder(folder() / "encoder")
+    train(open_input(loop()).split("database").frames, open_backbone(str(encoder)), path, method="whitening")
     return path
 
 

@@ -69,7 +69,7 @@ def corridor(loop_folder, encoder):
     return inputs, [detect_keypoints(image, "orb") for image in images], rows, database
 
 
-def test_fewer_wrong_matches_at_equal_recall(corridor):
+def test_fewer_wrong_matches_at_equal_recall(corridor_loop, mobilenet, corridor):
     inputs, keypoints, rows, database = corridor
     asked, stored = np.flatnonzero(~database), np.flatnonzero(database)
     right = positives(*(inputs.split(name).frames for name in ("query", "database"))).table(len(stored))
@@ -91,22 +91,32 @@ def test_fewer_wrong_matches_at_equal_recall(corridor):
         assert wrong_at(plain, recall) >= 1 and wrong_at(checked, recall) <= wrong_at(plain, recall) / 2
 
 
-def test_an_inlier_model_is_learned_from_the_map(corridor):
+@pytest.fixture(scope="module")
+def lap(corridor):
+    """Key points, embeddings and positions of the places of lap 1, and the inlier model learned from them."""
     _, keypoints, rows, database = corridor
     stored = np.flatnonzero(database)
     where = np.column_stack([np.zeros(len(stored)), np.arange(len(stored))])
     points = [keypoints[at].strongest(200) for at in stored]
-    model = learn_inlier_model(points, rows[stored], where)
+    return points, rows[stored], where, learn_inlier_model(points, rows[stored], where)
+
+
+def test_an_inlier_model_is_learned_from_the_map(lap):
+    points, rows, where, model = lap
     assert len(model.absent) >= 20 and model.present >= 20
     assert model.probability(result(60)) > 0.9 > 0.3 > model.probability(result(0))
     assert model.probability(result(0, 10)) is None
-    assert model.false_positive_rate(60) < 0.01 < model.false_positive_rate(5)
+    assert model.false_positive_rate(60) < 0.01
     assert read_model(InlierModel, "inlier model", json.loads(json.dumps(asdict(model)))) == model
-    few, some, there = points[:22], rows[stored[:22]], where[:22]
+    few, some, there = points[:22], rows[:22], where[:22]
     assert learn_inlier_model(few, some, there, far=1) == learn_inlier_model(few, some, there, far=1) is not None
     assert learn_inlier_model(few, some, there * 100) is None  # no place has a neighbor
     assert learn_inlier_model(few, some, there / 100) is None  # no place is far from another
     assert learn_inlier_model(few[:1], some[:1], there[:1]) is None
+
+
+def test_five_inliers_are_chance_in_the_real_corridor(corridor_loop, mobilenet, lap):
+    assert lap[3].false_positive_rate(5) > 0.01
 
 
 def test_the_null_keeps_the_requested_rate():
