@@ -53,7 +53,7 @@ def test_a_building_passes_but_for_a_handful(ie_tower):
     assert sum(reason is not None for reason in found) <= 4
 
 
-def test_smeared_pictures_are_left_out_and_the_sharp_ones_between_them_are_not(corridor):
+def test_smeared_pictures_are_left_out_and_the_sharp_ones_between_them_are_not(corridor_loop, corridor):
     quality, blurred, sharp, tried = used(corridor[:30]), 0, 0, 0
     for number, image in enumerate(corridor[44:], 44):
         angle = np.random.default_rng(number).uniform(0, np.pi)

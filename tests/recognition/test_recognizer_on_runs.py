@@ -26,7 +26,9 @@ def test_a_robot_kidnapped_in_the_middle_of_a_run(described, lap, jump):
     assert accepted[: jump[0]].any() and accepted[jump[0] : jump[0] + 5].any()
 
 
-def test_a_clock_that_jumps_back_starts_a_new_sequence(described, lap):
+@pytest.fixture(scope="module")
+def clock_set_back(described, lap):
+    """Recognitions of nine frames whose clock jumps back before the seventh, and of the last three alone."""
     describer, frames, descriptors = described
     path, first = lap
     stamped = [replace(frame, stamp=100.0 + at) for at, frame in enumerate(frames[first:])]
@@ -35,10 +37,19 @@ def test_a_clock_that_jumps_back_starts_a_new_sequence(described, lap):
     with PlaceMap.open(path) as place_map:
         found = recognized(Recognizer(place_map, describer, settings), stamped[:9], descriptors[first : first + 9])
         alone = recognized(Recognizer(place_map, describer, settings), stamped[6:9], descriptors[first + 6 : first + 9])
+    return found, alone
+
+
+def test_a_clock_that_jumps_back_starts_a_new_sequence(clock_set_back):
+    found, alone = clock_set_back
     assert [at for at, one in enumerate(found) if one.message] == [6]
     assert "clock jumped back by 999 s" in found[6].message
-    assert found[5].probability > found[6].probability + 0.1
     assert [one.probability for one in found[6:]] == pytest.approx([one.probability for one in alone], rel=1e-6)
+
+
+def test_a_new_sequence_in_the_real_corridor_is_less_sure(corridor_loop, mobilenet, clock_set_back):
+    found, _ = clock_set_back
+    assert found[5].probability > found[6].probability + 0.1
 
 
 def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, other_streets):
@@ -66,11 +77,11 @@ def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, other_stree
     assert accepted.mean() >= 0.8 and not any(one.accepted for one in others)
 
 
-def test_descriptors_of_64_numbers(described, clips_folder, encoder, tmp_path, other_streets):
+def test_descriptors_of_64_numbers(corridor_loop, ie_tower, mobilenet, toy, described, tmp_path):
     """With a model of another building: lap 1 alone has too few images for 64 dimensions."""
     _, frames, _ = described
     first = sum(frame.split == "database" for frame in frames)
-    train(open_input(clips_folder).frames[:800:8], open_backbone(str(encoder)), tmp_path / "model", method="whitening")
+    train(open_input(ie_tower).frames[:800:8], open_backbone(str(mobilenet)), tmp_path / "model", method="whitening")
     describer = Describer.open(tmp_path / "model")
     descriptors = describer.describe_batch([frame.image for frame in frames])
     with new_map(tmp_path / "lap.vprmap", describer, frames[:first], descriptors[:first]) as place_map:
@@ -78,14 +89,16 @@ def test_descriptors_of_64_numbers(described, clips_folder, encoder, tmp_path, o
         found = recognized(recognizer, frames[first:], descriptors[first:])
         assert describer.dim > 64 and recognizer.snapshot.descriptors.shape == (first, 64)
         assert place_map.learned_parameters("similarities/64") is not None
-        others = [recognizer.recognize(frame) for frame in open_input(other_streets).frames]
+        others = [recognizer.recognize(frame) for frame in open_input(toy).frames]
     right = np.array([is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True)])
     accepted = np.array([one.accepted for one in found])
     assert right.mean() >= 0.95 and right[accepted].all() and accepted.mean() >= 0.85
     assert not any(one.accepted for one in others)
 
 
-def test_intrinsics_give_the_relative_pose_and_decide_nothing(described, lap):
+@pytest.fixture(scope="module")
+def with_intrinsics(described, lap):
+    """Recognitions of six frames without intrinsics, with plausible and with wrong ones; the first again with its own."""
     describer, frames, descriptors = described
     path, first = lap
     asked = range(first, first + 6)
@@ -98,10 +111,19 @@ def test_intrinsics_give_the_relative_pose_and_decide_nothing(described, lap):
             recognizer = Recognizer(place_map, describer, intrinsics=intrinsics)
             answers.append([recognizer.recognize(frames[at], descriptor=descriptors[at]) for at in asked])
         own = Recognizer(place_map, describer).recognize(frames[first], None, descriptors[first], known)
+    return answers, own
+
+
+def test_intrinsics_decide_nothing(with_intrinsics):
+    answers, _ = with_intrinsics
     for one, other, misled in zip(*answers, strict=True):
         assert one.accepted == other.accepted == misled.accepted and one.inliers == other.inliers == misled.inliers
         assert one.best.place.id == other.best.place.id == misled.best.place.id
         assert one.candidates[0].geometry.rotation is None
+
+
+def test_intrinsics_give_the_relative_pose_in_the_real_corridor(corridor_loop, mobilenet, with_intrinsics):
+    answers, own = with_intrinsics
     turned = [one.candidates[0].geometry.rotation for one in answers[1]]
     assert sum(rotation is not None for rotation in turned) >= 3
     for rotation in turned:  # the robot looks the way it looked on the first lap

@@ -48,9 +48,9 @@ def test_verdict(candidate, verdict):
     assert geometric_verdict(candidate) == verdict
 
 
-def test_chance_stays_below_the_least_inliers(clips_folder, loop_folder):
-    here = [detect_keypoints(read_image(f.path), "orb") for f in open_input(clips_folder).frames[::60]]
-    there = [detect_keypoints(read_image(f.path), "orb") for f in open_input(loop_folder).frames[::8]]
+def test_chance_stays_below_the_least_inliers(ie_tower, corridor_loop):
+    here = [detect_keypoints(read_image(f.path), "orb") for f in open_input(ie_tower).frames[::60]]
+    there = [detect_keypoints(read_image(f.path), "orb") for f in open_input(corridor_loop).frames[::8]]
     counts = [verify(one, other).inliers for one in here for other in there]
     assert len(counts) > 250 and np.mean(np.array(counts) >= MIN_INLIERS) < 0.01
 
