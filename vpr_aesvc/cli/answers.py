@@ -79,7 +79,7 @@ def answers_table(answers: Sequence[Answer]) -> Table:
     table = Table("query", "best match", "similarity", *columns)
     for frame, matches, result in answers[:_SHOWN]:
         if not matches:
-            table.add_row(frame.label, "", "", *(("no", "") if decided else ("", "the map is empty")))
+            table.add_row(frame.label, "", "", *(("", "the map is empty") if result is None else ("no", result.why)))
             continue
         best = matches[0]
         if result is None:
