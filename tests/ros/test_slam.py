@@ -42,7 +42,7 @@ class TestSlam(unittest.TestCase):
             assert robot.change_state("deactivate") and robot.change_state("cleanup")
         finally:
             robot.close()
-        assert len(closures) >= 0.5 * sum(frame.lap > 1 for frame in frames)  # fewer where learning in the background lags
+        assert len(closures) >= 0.5 * sum(frame.lap > 1 for frame in frames)  # fewer while learning lags
         for one in closures:
             apart = (frames[one.to_place - 1].number - frames[one.from_place - 1].number) % LAP
             assert min(apart, LAP - apart) <= 3, "a wrong loop closure"
