@@ -83,8 +83,15 @@ class PoseReader:
         if choice is None:
             return CameraPoses(notes=["no poses: images get none"])
         if choice.topic is None:
-            return self._from_tf(choice.fallback)
-        return self._from_navsat(choice.topic) if choice.kind == "navsat" else self._from_topic(choice.topic)
+            poses = self._from_tf(choice.fallback)
+        else:
+            poses = self._from_navsat(choice.topic) if choice.kind == "navsat" else self._from_topic(choice.topic)
+        if choice.left_out:
+            names = ", ".join(topic.name for topic in choice.left_out)
+            poses.notes.append(
+                f"not taken for the robot's pose, by the name: {names}; choose another with --pose-topic"
+            )
+        return poses
 
     def _from_topic(self, topic: Topic) -> CameraPoses:
         poses, samples = CameraPoses(source=topic.name), PoseSamples()

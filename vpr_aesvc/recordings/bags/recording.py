@@ -50,8 +50,8 @@ class BagRecording(Recording):
         path = str(self.path)
         if bag.damage is not None and not self.options.keep_good:
             raise VprError(f"{path}: {bag.damage}; {_KEEP}")
-        self.topic = choose_images(bag.topics, self.options.image_topic, path)
-        choice = choose_poses(bag.topics, self.options.pose_topic, path)
+        self.topic = choose_images(bag, self.options.image_topic, path)
+        choice = choose_poses(bag, self.options.pose_topic, path)
         self.images = self.topic.count
         self._first = first_image(bag, self.topic, path)
         self.poses = PoseReader(bag, self._first, self.options, path).read(choice)

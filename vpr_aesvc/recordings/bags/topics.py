@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.messages import Topic
+from vpr_aesvc.recordings.bags.messages import BagFile, Topic, read_message
 
 Kind = Literal["odometry", "pose", "tf", "navsat"]
 
@@ -23,16 +24,21 @@ KINDS: dict[str, Kind] = {
 }
 _IMAGES = {RAW, COMPRESSED}
 _DEPTH_WORDS = ("depth", "disparity")
-GOAL_TOPICS = ("goal", "goal_pose", "initialpose")  # poses that a user requested, not poses of the robot
+_NOT_THE_ROBOT = re.compile(
+    r"goal|set_?point|way_?point|initial_?pose|marker|aruco|april_?tag"  # in any word of a name; the next only as the start of one
+    r"|(?<![a-z])(target|dock|desired|command|cmd|charg(er|ing)|clicked|detect|(object|person|human|obstacle)s?(?![a-z]))"
+)
 
 
 @dataclass(frozen=True)
 class PoseChoice:
-    """Where poses come from. ``topic`` is None for TF; ``fallback`` is then used if TF was not requested and does not reach the camera."""
+    """Where poses come from. ``topic`` is None for TF; ``fallback`` is then used if TF was not requested and does not reach the camera.
+    ``left_out``: topics of poses that are not the robot's by their names, such as goals."""
 
     kind: Kind
     topic: Topic | None = None
     fallback: Topic | None = None
+    left_out: tuple[Topic, ...] = ()
 
 
 def camera_of(topic: Topic) -> str:
@@ -44,12 +50,13 @@ def camera_of(topic: Topic) -> str:
     return topic.name
 
 
-def choose_images(topics: Mapping[str, Topic], requested: str | None, path: str) -> Topic:
+def choose_images(bag: BagFile, requested: str | None, path: str) -> Topic:
     """The requested image topic, else that of the only camera. A topic that exists raw and compressed is read raw.
 
     Raises:
         VprError: the requested topic is missing, of another type or empty; or there is no camera, or several.
     """
+    topics = bag.topics
     images = [topic for topic in topics.values() if topic.type in _IMAGES]
     if requested is not None:
         topic = _find(topics, requested, images, "--image-topic", path)
@@ -69,35 +76,51 @@ def choose_images(topics: Mapping[str, Topic], requested: str | None, path: str)
     if not color:
         raise VprError(f"{path}: only depth or disparity images, found {_list(filled)}; choose with --image-topic")
     if len(color) > 1:
-        raise VprError(f"{path}: {len(color)} cameras, choose with --image-topic: {_list(color)}")
+        raise VprError(f"{path}: {len(color)} cameras, choose with --image-topic: {_described(bag, color)}")
     return color[0]
 
 
-def choose_poses(topics: Mapping[str, Topic], requested: str | None, path: str) -> PoseChoice | None:
+def choose_poses(bag: BagFile, requested: str | None, path: str) -> PoseChoice | None:
     """The requested pose source (``tf`` and ``none`` are allowed too), else the first kind of odometry, pose, TF, satellites that the bag
-    holds; None for no poses.
+    holds; None for no poses. A topic whose name says that it is a goal, a marker or the like is taken only where it is requested.
 
     Raises:
-        VprError: the requested topic is missing, of another type or empty; or the first kind has several topics.
+        VprError: the requested topic is missing, of another type or empty; the first kind has several topics; or no topic is the robot's.
     """
     if requested == "none":
         return None
-    poses = [topic for topic in topics.values() if topic.type in KINDS]
+    poses = [topic for topic in bag.topics.values() if topic.type in KINDS]
     if requested is not None:
-        return _requested_poses(topics, requested, poses, path)
-    filled = [topic for topic in poses if topic.count and topic.name.rpartition("/")[2] not in GOAL_TOPICS]
-    navsat = [topic for topic in filled if KINDS[topic.type] == "navsat"]
-    kinds: tuple[Kind, ...] = ("odometry", "pose", "tf", "navsat")
-    for kind in kinds:
-        candidates = [topic for topic in filled if KINDS[topic.type] == kind]
+        return _requested_poses(bag.topics, requested, poses, path)
+    filled = [topic for topic in poses if topic.count]
+    left_out = tuple(topic for topic in filled if KINDS[topic.type] != "tf" and _is_not_the_robot(topic.name))
+    kinds: dict[Kind, list[Topic]] = {"odometry": [], "pose": [], "tf": [], "navsat": []}
+    for topic in filled:
+        if topic not in left_out:
+            kinds[KINDS[topic.type]].append(topic)
+    for kind, candidates in kinds.items():
         if kind == "tf":
             if any(not is_static(topic) for topic in candidates):
-                return PoseChoice("tf", None, navsat[0] if len(navsat) == 1 else None)
+                navsat = kinds["navsat"]
+                return PoseChoice("tf", None, navsat[0] if len(navsat) == 1 else None, left_out)
         elif len(candidates) > 1:
-            raise VprError(f"{path}: {len(candidates)} pose topics, choose with --pose-topic: {_list(candidates)}")
+            raise VprError(
+                f"{path}: {len(candidates)} pose topics, choose with --pose-topic: {_described(bag, candidates)}"
+            )
         elif candidates:
-            return PoseChoice(kind, candidates[0])
+            return PoseChoice(kind, candidates[0], left_out=left_out)
+    if left_out:
+        raise VprError(
+            f"{path}: by its name, no pose topic is where the robot was: {_described(bag, left_out)}; choose one with --pose-topic, or "
+            "build without poses with --pose-topic none"
+        )
     return None
+
+
+def _is_not_the_robot(name: str) -> bool:
+    """Whether a word anywhere in a topic's name says where the robot should go, or where something else is."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return _NOT_THE_ROBOT.search(words) is not None
 
 
 def tf_topics(topics: Mapping[str, Topic]) -> list[Topic]:
@@ -117,6 +140,12 @@ def camera_info(topics: Mapping[str, Topic], images: Topic) -> Topic | None:
         if topic.name == beside:
             return topic
     return filled[0] if len(filled) == 1 else None
+
+
+def frames_of(message: Any) -> str:
+    """The frames that a message names, in words."""
+    child, frame = getattr(message, "child_frame_id", "").lstrip("/"), message.header.frame_id.lstrip("/")
+    return f"{f'of {child} ' if child else ''}in {frame or 'an unnamed frame'}"
 
 
 def _requested_poses(topics: Mapping[str, Topic], requested: str, poses: list[Topic], path: str) -> PoseChoice:
@@ -146,3 +175,19 @@ def _check_filled(topic: Topic, candidates: list[Topic], what: str, path: str) -
 
 def _list(topics: Iterable[Topic]) -> str:
     return ", ".join(map(str, sorted(topics, key=lambda topic: topic.name)))
+
+
+def _described(bag: BagFile, topics: Iterable[Topic]) -> str:
+    """As ``_list``, with the rate and the frames of each, for a user who must choose. Reads one message of each."""
+    described = []
+    for topic in sorted(topics, key=lambda topic: topic.name):
+        seconds = (bag.span[1] - bag.span[0]) / 1e9
+        parts = [f"{(topic.count - 1) / seconds:.1f} Hz"] if seconds > 0 and topic.count > 1 else []
+        for _, _, raw in bag.messages([topic.name]):
+            try:
+                parts.append(frames_of(read_message(raw, topic.type, topic.ros1)))
+            except VprError:
+                parts.append("its first message cannot be read")
+            break
+        described.append(f"{topic}"[:-1] + "".join(f", {part}" for part in parts) + ")")
+    return ", ".join(described)
