@@ -1,4 +1,5 @@
-"""Camera trajectories from files: TUM (``stamp x y z qx qy qz qw``) or KITTI (one row-major 3 x 4 matrix for each image).
+"""Camera trajectories from files: TUM (``stamp x y z qx qy qz qw``), a table with a header that names these columns, in any order, or
+KITTI (one row-major 3 x 4 matrix for each image).
 
 KITTI poses have optical axes (z forward, x right, y down), in the optical frame of the first image. TUM files have no fixed axes: a robot's
 odometry has x forward and z up; ORB-SLAM and the ground truth of TUM RGB-D have optical axes. The motion decides: a camera that moves more
@@ -11,7 +12,6 @@ https://www.cvlibs.net/datasets/kitti/eval_odometry.php
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,10 +21,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.pose_columns import PoseColumns, column_names, find_columns
+from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
+from vpr_aesvc.text import fields_of, read_text, words_of
 from vpr_aesvc.transforms import OPTICAL, compose, inverse, rotation_matrix
 from vpr_aesvc.types import Pose
 
 Stamped = tuple[float, Pose]
+_Line = tuple[int, str]  # its number and what it holds, without a comment
 
 _STEP = 0.2  # meters between compared poses: longer than jitter
 
@@ -45,7 +49,7 @@ class Trajectory:
 
 
 def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
-    """Reads a file; the number of columns of its first line decides the format.
+    """Reads a file; its header, or the number of columns of its first line, decides the format.
 
     Args:
         optical: the axes of a TUM file are known to be optical.
@@ -53,62 +57,100 @@ def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
     Raises:
         VprError: no such file, another format, or a bad line; the message names the line and what was found.
     """
-    number, line, words = next(_lines(path))
-    if len(words) == 8:
-        stamped = read_tum(path)
-        poses, axes = _with_body_axes([pose for _, pose in stamped], optical)
-        return Trajectory("TUM", poses, [stamp for stamp, _ in stamped], f"trajectory {path.name}: TUM, {axes}")
-    if len(words) == 12:
-        poses = [compose(compose(OPTICAL, pose), inverse(OPTICAL)) for pose in _read_kitti(path)]
+    header, lines = _read_table(path)
+    if header is None and len(words_of(lines[0][1], f"{path}, line {lines[0][0]}")) == 12:
+        poses = [compose(compose(OPTICAL, pose), inverse(OPTICAL)) for pose in _read_kitti(path, lines)]
         note = f"trajectory {path.name}: KITTI, of the camera's optical frame"
         return Trajectory("KITTI", poses, None, note)
-    raise VprError(
-        f"{path}, line {number}: expected a trajectory of 8 numbers a line (TUM: stamp x y z qx qy qz qw) or 12 (KITTI: a 3 x 4 matrix), "
-        f"found {len(words)} columns: {line[:80]!r}"
-    )
+    stamped, how = _read_stamped(path, header, lines)
+    poses, axes = _with_body_axes([pose for _, pose in stamped], optical)
+    return Trajectory("TUM", poses, [stamp for stamp, _ in stamped], f"trajectory {path.name}: TUM, {axes}{how}")
 
 
-def read_tum(path: Path) -> list[Stamped]:
-    """(stamp in seconds, pose as in the file), by ascending stamp.
+def read_tum(path: Path) -> tuple[list[Stamped], str]:
+    """(stamp in seconds, pose as in the file), by ascending stamp; and how the columns were understood, unless they are as TUM's.
 
     Raises:
         VprError: no such file, no pose in it, or a line that is not eight numbers; the message names the line.
     """
-    poses = []
-    for number, line, words in _lines(path):
-        try:
-            stamp, *rest = map(float, words)
-            length = math.hypot(*rest[3:])
-            if len(rest) != 7 or not math.isfinite(stamp) or not abs(length - 1) < 0.01:
-                raise ValueError
-            poses.append((stamp, Pose(*rest[:3], *(part / length for part in rest[3:]))))
-        except ValueError:
-            raise VprError(
-                f"{path}, line {number}: expected `stamp x y z qx qy qz qw` with a unit quaternion, found {line[:80]!r}"
-            ) from None
-    return sorted(poses, key=lambda stamped: stamped[0])
+    stamped, how = _read_stamped(path, *_read_table(path))
+    return stamped, how.strip(",; ")
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str, list[str]]]:
-    """(line number, line, its words) of each line that holds something besides a # comment; commas separate words too."""
-    is_empty = True
-    try:
-        with path.open() as file:
-            for number, line in enumerate(file, 1):
-                words = line.split("#")[0].replace(",", " ").split()
-                if words:
-                    is_empty = False
-                    yield number, line.strip(), words
-    except (OSError, UnicodeDecodeError) as error:
-        raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    if is_empty:
+def _read_table(path: Path) -> tuple[PoseColumns | None, list[_Line]]:
+    """The header, and each line that holds something besides a # comment."""
+    comments: list[_Line] = []
+    lines: list[_Line] = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        text = line.split("#")[0].strip()
+        if text and not text.startswith("%"):
+            lines.append((number, text))
+        elif line.strip() and not lines:
+            comments.append((number, line))
+    is_header = bool(lines) and not any(map(_is_number, fields_of(lines[0][1])))
+    if is_header:
+        comments = [lines.pop(0)]
+    if not lines and not is_header:
         raise VprError(f"{path}: holds no pose")
+    count = len(fields_of(lines[0][1])) if lines else 0
+    for number, line in reversed(comments):
+        names = column_names(line)[-count:]  # the last words: a comment may begin with others, such as "format:"
+        header = find_columns(names, f"{path}, line {number}") if len(names) == count else None
+        if header is not None:
+            return header, lines
+    number, line = comments[0] if is_header else lines[0]
+    found = len(fields_of(line)) if is_header else len(words_of(line, f"{path}, line {number}"))
+    if is_header or found not in (8, 12):
+        raise VprError(
+            f"{path}, line {number}: expected a trajectory of 8 numbers a line (TUM: stamp x y z qx qy qz qw) or 12 (KITTI: a 3 x 4 matrix), or "
+            f"a header that names stamp, x, y, z, qx, qy, qz and qw; found {found} columns: {line[:80]!r}"
+        )
+    return None, lines
 
 
-def _read_kitti(path: Path) -> list[Pose]:
-    poses = []
-    for number, line, words in _lines(path):
+def _is_number(word: str) -> bool:
+    try:
+        return bool(word) and float(word) is not None
+    except ValueError:
+        return False
+
+
+def _read_stamped(path: Path, header: PoseColumns | None, lines: list[_Line]) -> tuple[list[Stamped], str]:
+    """The poses by ascending stamp, and how the columns were understood: nothing if they are TUM's, in seconds."""
+    stamps, poses = [], []
+    for number, line in lines:
+        words = words_of(line, f"{path}, line {number}") if header is None else fields_of(line)
         try:
+            stamp, *rest = words if header is None else header.pick(words)
+            numbers = [float(word) for word in rest]
+            length = math.hypot(*numbers[3:])
+            if len(numbers) != 7 or not math.isfinite(float(stamp)) or not abs(length - 1) < 0.01:
+                raise ValueError
+            poses.append(Pose(*numbers[:3], *(part / length for part in numbers[3:])))
+            stamps.append(stamp)
+        except ValueError:
+            columns = "stamp x y z qx qy qz qw" if header is None else f"{header}, {len(header.names)} columns in all,"
+            raise VprError(
+                f"{path}, line {number}: expected `{columns}` with a unit quaternion, found {line[:80]!r}"
+            ) from None
+    unit = unit_since_1970(stamps, str(path)) or (header and header.unit) or UNITS[0]
+    how = "" if header is None or header.is_usual else f", columns as its header names them ({header})"
+    how += "" if unit == UNITS[0] else f", stamps in {unit}"
+    if header is None and _up(poses) < -0.5 and _up([Pose(p.x, p.y, p.z, p.qy, p.qz, p.qw, p.qx) for p in poses]) > 0.5:
+        how += "; the quaternions were read as qx qy qz qw and turn the camera upside down: if qw comes first, write a header that names the columns"
+    return sorted(zip(to_seconds(stamps, unit), poses, strict=True), key=lambda stamped: stamped[0]), how
+
+
+def _up(poses: list[Pose]) -> float:
+    """The usual share of the poses' own z axis that points up, -1 to 1."""
+    return float(np.median([1 - 2 * (pose.qx**2 + pose.qy**2) for pose in poses]))
+
+
+def _read_kitti(path: Path, lines: list[_Line]) -> list[Pose]:
+    poses = []
+    for number, line in lines:
+        try:
+            words = words_of(line, f"{path}, line {number}")
             poses.append(_pose_of_matrix(np.array([float(word) for word in words]).reshape(3, 4)))
         except ValueError:
             raise VprError(

@@ -180,7 +180,7 @@ def test_archives_that_are_none(tmp_path):
 def test_a_trajectory_goes_out_and_corrected_poses_come_back(tmp_path):
     with new_map(tmp_path / "m.vprmap", drive(10), ROWS[:10]) as place_map:
         assert write_tum(place_map.places().values(), tmp_path / "t.tum") == 10
-        found = read_tum(tmp_path / "t.tum")
+        found, _ = read_tum(tmp_path / "t.tum")
         assert [stamp for stamp, _ in found] == [1000 + i / 2 for i in range(10)] and found[3][1] == Pose(1.5, 0)
         turned = [(stamp + 0.01, Pose(0, pose.x, 0, 0, 0, 1, 0)) for stamp, pose in found[:8]]
         assert set_poses_from_trajectory(place_map, turned, 0.05) == (8, 2)

@@ -180,7 +180,9 @@ def import_command(
         count = read_npz(file, map)
         out.print(f"map {map} holds {count} places")
         return
-    poses = read_tum(file)
+    poses, how = read_tum(file)
+    if how:
+        out.print(f"trajectory {file.name}: {how}", soft_wrap=True)
     with PlaceMap.open(map) as place_map:
         given, without = set_poses_from_trajectory(place_map, poses, max_gap)
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""

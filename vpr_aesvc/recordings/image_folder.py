@@ -1,27 +1,35 @@
 """A folder of images with a trajectory, as research sets come: TUM RGB-D, KITTI odometry, EuRoC's names.
 
 When an image was taken is looked for in ``rgb.txt`` (TUM RGB-D: ``stamp path`` a line), in ``times.txt`` (KITTI: one number a line, in the
-folder or in the one above it), and in the images' names: seconds with a decimal point, or nanoseconds.
+folder or in the one above it), and in the images' names. Seconds with a decimal point are stamps, and so are numbers that count seconds, or
+thousandths, millionths or billionths of them, from 1970.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
 
 from vpr_aesvc.datasets import open_images
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
+from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
+from vpr_aesvc.text import read_text
 from vpr_aesvc.trajectory import Trajectory, read_trajectory
 from vpr_aesvc.types import Frame, Pose
 
 _LISTING, _TIMES = "rgb.txt", "times.txt"
 Row = TypeVar("Row")
-_NANOSECONDS = 16  # digits at the least
+_PADDED = 16  # digits at the least, with zeros before: nanoseconds from the start of a run
+_NAME = re.compile(r"(?:.*[^\d.])?(\d+(?:\.\d+)?)")  # 1403636579.763, 1403636579763555584, cam0_1403636579763
+_PARTS = re.compile(r"(?:.*\D)?(\d{10})[-_](\d{9})")  # seconds and nanoseconds: 1311875609-372003400
 
 
 class ImageFolderRecording(Recording):
@@ -43,8 +51,7 @@ class ImageFolderRecording(Recording):
         self.notes = [trajectory.note]
         if listed is not None:
             self._files = [file for _, file in listed]
-            self._stamps: list[float] | list[None] = [stamp for stamp, _ in listed]
-            self.notes.append(f"stamps: {_LISTING}")
+            self._stamps: list[float] | list[None] = self._to_seconds([stamp for stamp, _ in listed], _LISTING)
         else:
             self._files = [frame.path for frame in open_images(path) if frame.path is not None]
             self._stamps = self._find_stamps()
@@ -71,16 +78,20 @@ class ImageFolderRecording(Recording):
                     raise VprError(
                         f"{folder / _TIMES}: expected a line for each of the {len(self._files)} images of {self.path}, found {len(stamps)}"
                     )
-                self.notes.append(f"stamps: {_TIMES}")
-                return stamps
-        named = [_stamp_of(file.stem) for file in self._files]
-        known = [stamp for stamp in named if stamp is not None]
-        if len(known) < len(named):
-            return [None] * len(named)
+                return self._to_seconds(stamps, _TIMES)
+        named = _named_stamps([file.stem for file in self._files], f"{self.path}, names of images")
+        if named is None:
+            return [None] * len(self._files)
+        known = self._to_seconds(named[0], "the images' names", named[1])
         order = sorted(range(len(known)), key=known.__getitem__)
         self._files = [self._files[at] for at in order]
-        self.notes.append("stamps: the images' names")
         return [known[at] for at in order]
+
+    def _to_seconds(self, stamps: Sequence[str], said: str, unit: str | None = None) -> list[float]:
+        """Notes what ``said`` them and their unit."""
+        unit = unit or unit_since_1970(stamps, f"{self.path}, {said}") or UNITS[0]
+        self.notes.append(f"stamps: {said}" + ("" if unit == UNITS[0] else f", in {unit}"))
+        return to_seconds(stamps, unit)
 
     def _find_poses(self, trajectory: Trajectory) -> list[Pose] | list[Pose | None]:
         where = self.options.trajectory
@@ -94,11 +105,9 @@ class ImageFolderRecording(Recording):
         if self._stamps[0] is None:
             raise VprError(
                 f"{self.path}: cannot tell when the images were taken, which a trajectory in TUM format needs; expected a {_LISTING}, a {_TIMES}, "
-                f"or names that are seconds or nanoseconds, found {self._files[0].name}"
+                f"or names that are stamps in seconds, or since 1970 in ms, us or ns, found {self._files[0].name}"
             )
-        table = [pose.as_tuple() for pose in trajectory.poses]
-        track = PoseTrack(trajectory.stamps, table, self.options.pose_gap)
-        poses = [None if stamp is None else track.at(stamp) for stamp in self._stamps]
+        poses = self._poses_at(trajectory)
         if not any(poses):
             raise VprError(
                 f"{where}: no image of {self.path} lies within its time, {trajectory.stamps[0]:.3f} to {trajectory.stamps[-1]:.3f} s, or its poses "
@@ -106,40 +115,64 @@ class ImageFolderRecording(Recording):
             )
         return poses
 
+    def _poses_at(self, trajectory: Trajectory) -> list[Pose | None]:
+        """The poses of the images. If none fits, stamps that count from the start of a run are tried in the unit that the time tells."""
+        table = [pose.as_tuple() for pose in trajectory.poses]
+        images, others = np.array(self._stamps, np.float64), np.array(trajectory.stamps)
+        poses = [PoseTrack(others, table, self.options.pose_gap).at(stamp) for stamp in images]
+        times = float(np.ptp(images)), float(np.ptp(others))
+        power = round(math.log10(times[1] / times[0]) / 3) if min(times) > 0 else 0
+        if any(poses) or not 0 < abs(power) < len(UNITS):
+            return poses
+        scaled = others if power > 0 else images
+        scaled /= 1000 ** abs(power)
+        found = [PoseTrack(others, table, self.options.pose_gap).at(stamp) for stamp in images]
+        if 2 * sum(pose is not None for pose in found) <= len(found):
+            return poses
+        whose = "the trajectory" if power > 0 else "the images"
+        self.notes.append(f"stamps of {whose}: taken to be {UNITS[abs(power)]}, which fit the others")
+        self._stamps = images.tolist()
+        return found
 
-def _stamp_of(name: str) -> float | None:
-    if name.isdecimal():
-        return int(name) / 1e9 if len(name) >= _NANOSECONDS else None
-    whole, point, part = name.partition(".")
-    return float(name) if point and whole.isdecimal() and part.isdecimal() else None
+
+def _named_stamps(names: Sequence[str], where: str) -> tuple[list[str], str] | None:
+    """The stamps that names hold, as text, and their unit; None if one holds none."""
+    stamps = []
+    for name in names:
+        found = _PARTS.fullmatch(name) or _NAME.fullmatch(name)
+        if found is None:
+            return None
+        stamps.append(".".join(found.groups()))
+    unit = unit_since_1970(stamps, where)
+    if unit is None and stamps == list(names):  # numbers alone, from another time than 1970
+        if all("." in stamp for stamp in stamps):
+            unit = UNITS[0]
+        elif all(stamp.startswith("0") and len(stamp) >= _PADDED for stamp in stamps):
+            unit = UNITS[-1]
+    return None if unit is None else (stamps, unit)
 
 
-def _read_listing(path: Path) -> list[tuple[float, Path]]:
-    def parse(words: str) -> tuple[float, Path]:
+def _read_listing(path: Path) -> list[tuple[str, Path]]:
+    def parse(words: str) -> tuple[str, Path]:
         stamp, name = words.split(maxsplit=1)
         return _finite(stamp), path.parent / name
 
     listed = _read_lines(path, parse, "`stamp path`")
     if not listed:
         raise VprError(f"{path}: names no image")
-    return sorted(listed)
+    return sorted(listed, key=lambda one: (float(one[0]), one[1]))
 
 
-def _finite(word: str) -> float:
-    number = float(word)
-    if not math.isfinite(number):
+def _finite(word: str) -> str:
+    if not math.isfinite(float(word)):
         raise ValueError
-    return number
+    return word
 
 
 def _read_lines(path: Path, parse: Callable[[str], Row], expected: str) -> list[Row]:
     """The lines that hold something besides a # comment, parsed. ``parse`` raises ValueError for a bad line."""
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_text(path).splitlines(), 1):
         words = line.split("#")[0].strip()
         try:
             if words:

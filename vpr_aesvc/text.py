@@ -1,0 +1,44 @@
+"""Text that people and programs write: with or without a byte order mark, and with any separator between numbers."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from vpr_aesvc.errors import VprError
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
+
+
+def read_text(path: Path) -> str:
+    """A file in UTF-8, or in UTF-16 if it has the mark for that.
+
+    Raises:
+        VprError: it cannot be read, or is no such text.
+    """
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def words_of(line: str, where: str) -> list[str]:
+    """What semicolons, commas, tabs and spaces separate, in any mixture.
+
+    Args:
+        where: file and line, for the message.
+
+    Raises:
+        VprError: the numbers have decimal commas.
+    """
+    apart = re.split(r"[;\s]+", line)
+    if len(apart) > 1 and any(_DECIMAL_COMMA.fullmatch(word) for word in apart):
+        raise VprError(f"{where}: expected numbers with a decimal point, found a decimal comma: {line[:80]!r}")
+    return line.replace(",", " ").replace(";", " ").split()
+
+
+def fields_of(line: str) -> list[str]:
+    """The fields of a line of CSV, some of which may be empty; words where there are only spaces."""
+    separator = next((one for one in ";,\t" if one in line), None)
+    return line.split() if separator is None else [field.strip(' "') for field in line.split(separator)]
