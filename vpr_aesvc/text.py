@@ -23,18 +23,8 @@ def read_text(path: Path) -> str:
         raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
 
 
-def words_of(line: str, where: str) -> list[str]:
-    """What semicolons, commas, tabs and spaces separate, in any mixture.
-
-    Args:
-        where: file and line, for the message.
-
-    Raises:
-        VprError: the numbers have decimal commas.
-    """
-    apart = re.split(r"[;\s]+", line)
-    if len(apart) > 1 and any(_DECIMAL_COMMA.fullmatch(word) for word in apart):
-        raise VprError(f"{where}: expected numbers with a decimal point, found a decimal comma: {line[:80]!r}")
+def words_of(line: str) -> list[str]:
+    """What semicolons, commas, tabs and spaces separate, in any mixture."""
     return line.replace(",", " ").replace(";", " ").split()
 
 
@@ -42,3 +32,10 @@ def fields_of(line: str) -> list[str]:
     """The fields of a line of CSV, some of which may be empty; words where there are only spaces."""
     separator = next((one for one in ";,\t" if one in line), None)
     return line.split() if separator is None else [field.strip(' "') for field in line.split(separator)]
+
+
+def hint(line: str) -> str:
+    """For the message about a line that cannot be read: what is wrong if its numbers have decimal commas."""
+    apart = re.split(r"[;\s]+", line)
+    has_commas = len(apart) > 1 and any(_DECIMAL_COMMA.fullmatch(word) for word in apart)
+    return "; write numbers with a decimal point, not a decimal comma" if has_commas else ""

@@ -12,6 +12,7 @@ https://www.cvlibs.net/datasets/kitti/eval_odometry.php
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -23,13 +24,14 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.pose_columns import PoseColumns, column_names, find_columns
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
-from vpr_aesvc.text import fields_of, read_text, words_of
+from vpr_aesvc.text import fields_of, hint, read_text, words_of
 from vpr_aesvc.transforms import OPTICAL, compose, inverse, rotation_matrix
 from vpr_aesvc.types import Pose
 
 Stamped = tuple[float, Pose]
 _Line = tuple[int, str]  # its number and what it holds, without a comment
 
+_NUMBER = re.compile(r"[+-]?\.?\d")  # the beginning of one
 _STEP = 0.2  # meters between compared poses: longer than jitter
 
 
@@ -58,7 +60,7 @@ def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
         VprError: no such file, another format, or a bad line; the message names the line and what was found.
     """
     header, lines = _read_table(path)
-    if header is None and len(words_of(lines[0][1], f"{path}, line {lines[0][0]}")) == 12:
+    if header is None and len(words_of(lines[0][1])) == 12:
         poses = [compose(compose(OPTICAL, pose), inverse(OPTICAL)) for pose in _read_kitti(path, lines)]
         note = f"trajectory {path.name}: KITTI, of the camera's optical frame"
         return Trajectory("KITTI", poses, None, note)
@@ -87,39 +89,35 @@ def _read_table(path: Path) -> tuple[PoseColumns | None, list[_Line]]:
             lines.append((number, text))
         elif line.strip() and not lines:
             comments.append((number, line))
-    is_header = bool(lines) and not any(map(_is_number, fields_of(lines[0][1])))
+    is_header = bool(lines) and not any(map(_NUMBER.match, fields_of(lines[0][1])))
     if is_header:
         comments = [lines.pop(0)]
-    if not lines and not is_header:
-        raise VprError(f"{path}: holds no pose")
     count = len(fields_of(lines[0][1])) if lines else 0
+    header = None
     for number, line in reversed(comments):
-        names = column_names(line)[-count:]  # the last words: a comment may begin with others, such as "format:"
-        header = find_columns(names, f"{path}, line {number}") if len(names) == count else None
-        if header is not None:
-            return header, lines
+        names = column_names(line)
+        names = names if is_header else names[-count:]  # a comment may begin with other words, such as "format:"
+        if header is None and (is_header or len(names) == count):
+            header = find_columns(names, f"{path}, line {number}")
+    if not lines and (header is not None or not is_header):
+        raise VprError(f"{path}: holds no pose")
+    if header is not None:
+        return header, lines
     number, line = comments[0] if is_header else lines[0]
-    found = len(fields_of(line)) if is_header else len(words_of(line, f"{path}, line {number}"))
+    found = len(fields_of(line) if is_header else words_of(line))
     if is_header or found not in (8, 12):
         raise VprError(
             f"{path}, line {number}: expected a trajectory of 8 numbers a line (TUM: stamp x y z qx qy qz qw) or 12 (KITTI: a 3 x 4 matrix), or "
-            f"a header that names stamp, x, y, z, qx, qy, qz and qw; found {found} columns: {line[:80]!r}"
+            f"a header that names stamp, x, y, z, qx, qy, qz and qw; found {found} columns: {line[:80]!r}{hint(line)}"
         )
     return None, lines
-
-
-def _is_number(word: str) -> bool:
-    try:
-        return bool(word) and float(word) is not None
-    except ValueError:
-        return False
 
 
 def _read_stamped(path: Path, header: PoseColumns | None, lines: list[_Line]) -> tuple[list[Stamped], str]:
     """The poses by ascending stamp, and how the columns were understood: nothing if they are TUM's, in seconds."""
     stamps, poses = [], []
     for number, line in lines:
-        words = words_of(line, f"{path}, line {number}") if header is None else fields_of(line)
+        words = words_of(line) if header is None else fields_of(line)
         try:
             stamp, *rest = words if header is None else header.pick(words)
             numbers = [float(word) for word in rest]
@@ -131,7 +129,7 @@ def _read_stamped(path: Path, header: PoseColumns | None, lines: list[_Line]) ->
         except ValueError:
             columns = "stamp x y z qx qy qz qw" if header is None else f"{header}, {len(header.names)} columns in all,"
             raise VprError(
-                f"{path}, line {number}: expected `{columns}` with a unit quaternion, found {line[:80]!r}"
+                f"{path}, line {number}: expected `{columns}` with a unit quaternion, found {line[:80]!r}{hint(line)}"
             ) from None
     unit = unit_since_1970(stamps, str(path)) or (header and header.unit) or UNITS[0]
     how = "" if header is None or header.is_usual else f", columns as its header names them ({header})"
@@ -150,11 +148,10 @@ def _read_kitti(path: Path, lines: list[_Line]) -> list[Pose]:
     poses = []
     for number, line in lines:
         try:
-            words = words_of(line, f"{path}, line {number}")
-            poses.append(_pose_of_matrix(np.array([float(word) for word in words]).reshape(3, 4)))
+            poses.append(_pose_of_matrix(np.array([float(word) for word in words_of(line)]).reshape(3, 4)))
         except ValueError:
             raise VprError(
-                f"{path}, line {number}: expected the 12 numbers of a 3 x 4 matrix with a rotation in it, found {line[:80]!r}"
+                f"{path}, line {number}: expected the 12 numbers of a 3 x 4 matrix with a rotation in it, found {line[:80]!r}{hint(line)}"
             ) from None
     return poses
 

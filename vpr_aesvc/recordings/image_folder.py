@@ -116,13 +116,13 @@ class ImageFolderRecording(Recording):
         return poses
 
     def _poses_at(self, trajectory: Trajectory) -> list[Pose | None]:
-        """The poses of the images. If none fits, stamps that count from the start of a run are tried in the unit that the time tells."""
+        """The poses of the images. If none fits, or only the start, stamps are tried in the unit in which both take as long."""
         table = [pose.as_tuple() for pose in trajectory.poses]
         images, others = np.array(self._stamps, np.float64), np.array(trajectory.stamps)
         poses = [PoseTrack(others, table, self.options.pose_gap).at(stamp) for stamp in images]
         times = float(np.ptp(images)), float(np.ptp(others))
         power = round(math.log10(times[1] / times[0]) / 3) if min(times) > 0 else 0
-        if any(poses) or not 0 < abs(power) < len(UNITS):
+        if sum(pose is not None for pose in poses) > 1 or not 0 < abs(power) < len(UNITS):
             return poses
         scaled = others if power > 0 else images
         scaled /= 1000 ** abs(power)
