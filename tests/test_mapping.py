@@ -226,7 +226,8 @@ def test_the_recording_is_read_in_constant_memory(bag, drawn_model, tmp_path):
     recording, alive, most = open_input(bag, InputOptions()), [], 0
 
     class Watched:
-        path, kind, skip_counts, is_recording = recording.path, recording.kind, recording.skip_counts, True
+        path, kind, notes, is_recording = recording.path, recording.kind, recording.notes, True
+        skip_counts = recording.skip_counts
 
         def __len__(self):
             return len(recording)

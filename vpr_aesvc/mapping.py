@@ -42,6 +42,8 @@ def build_map(
         settings: the distance between keyframes, for a recording.
         progress: called with (frames done, frames expected).
 
+    The notes of the source (how it was understood) are stored with each traverse; `vpr map info` prints them.
+
     Returns:
         what was selected. ``source.skip_counts`` tells which images could not be used.
 
@@ -60,10 +62,13 @@ def build_map(
         for frames, descriptors, images in batches:
             if recording is not None and not len(place_map):
                 started = stats.first if stats.first is not None and stats.first >= _YEAR_2001 else None
-                place_map.start_traverse(name, started, notes=f"{recording.kind} {recording.path.name}")
+                place_map.start_traverse(name, started)
             place_map.add(frames, descriptors, images, name)
         if recording is not None and not stats.taken:
             raise nothing_found(recording)
+        if not isinstance(source, Sequence):  # complete only now
+            named = dict.fromkeys([source.kind, source.path.absolute().name])
+            place_map.set_notes("\n".join([" ".join(named), *source.notes]))
     return stats
 
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
-from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped
+from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped, say_source
 from vpr_aesvc.cli.options import Embeddings, Output
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.cli.train import parse_sizes
@@ -89,6 +89,7 @@ def bench_command(
         progress("writing the report", 0, 1)
         sentences = write_benchmark(run, set if set in BENCHMARKS else title, output)
         progress("writing the report", 1, 1)
+    say_source(frames)
     say_skipped(run.protocol["skipped"], len(frames))
     for size in run.protocol["sizes_left_out"]:
         err.print(f"warning: size {size} is more than these images can fill; left out", style="yellow")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from vpr_aesvc.cli.console import err, out, progress_bars
+from vpr_aesvc.cli.console import err, out, progress_bars, say_source
 from vpr_aesvc.cli.options import Output
 from vpr_aesvc.files import check_free
 from vpr_aesvc.inputs import database_frames, open_input
@@ -43,10 +43,11 @@ def export_command(
 
     check_free(output, "robot model")
     with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:
-        frames = None
-        if calibrate is not None:
-            frames = database_frames(open_input(calibrate), Path(folder), progress=progress)
+        source = None if calibrate is None else open_input(calibrate)
+        frames = None if source is None else database_frames(source, Path(folder), progress=progress)
         manifest = export_model(model, output, precision, frames, force, progress)
+    if source is not None:
+        say_source(source)
     _say(manifest)
     size = (output / GRAPH).stat().st_size / 1e6
     out.print(

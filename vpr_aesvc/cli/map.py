@@ -133,14 +133,19 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
         f"made {info.created}"
     )
     out.print(Text.assemble((info.path, "bold"), summary))
+    last_found: list[str] = []
     for one in info.traverses[:_SHOWN]:
         said = one.traverse
         words = [f"{one.places} places"]
         words += [] if one.meters is None else [f"{one.meters:.0f} m"]
         words += [] if said.started is None else [_date(said.started)]
         words += [f"robot {said.robot}"] if said.robot else []
-        words += [said.notes] if said.notes else []
+        kind, *found = (said.notes or "").split("\n")
+        words += [kind] if kind else []
         out.print(f"  traverse {said.name}: {', '.join(words)}")
+        for note in found if found != last_found else ():  # the traverses of one set have the same notes
+            out.print(f"    {note}", soft_wrap=True)
+        last_found = found
     if len(info.traverses) > _SHOWN:
         out.print(f"  and {len(info.traverses) - _SHOWN} more traverses")
     if info.bounds:

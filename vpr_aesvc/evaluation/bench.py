@@ -98,6 +98,7 @@ def bench(
     stages = Stages(data, database.frames, used_sizes, seed, progress)
     fitted = fit_methods(stages, backbone.dim, methods)
     protocol = {
+        **({"input": "; ".join(dataset.notes)} if dataset.notes else {}),
         "database_images": len(database.frames),
         "query_images": len(queries.frames),
         "queries_without_positives": int((task.positives.counts == 0).sum()),

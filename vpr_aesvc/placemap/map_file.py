@@ -83,6 +83,11 @@ class MapFile(Description):
         with self._writing():
             self._traverses.update(name, started, robot, notes)
 
+    def set_notes(self, notes: str) -> None:
+        """Replaces the notes of every traverse."""
+        with self._writing():
+            self._traverses.set_notes(notes)
+
     def learned_parameters(self, name: str) -> Any:
         """A JSON value that ``store_learned_parameters`` stored; None if there is none."""
         with self._lock, vpr_errors(self.path):

@@ -18,7 +18,8 @@ COLUMNS = "id, name, started, robot, notes, checksum"
 
 @dataclass(frozen=True)
 class Traverse:
-    """One drive. ``started`` is in seconds since 1970; ``robot`` and ``notes`` are free text."""
+    """One drive. ``started`` is in seconds since 1970; ``robot`` and ``notes`` are free text. The first line of the notes names the
+    input, the others say how it was understood."""
 
     id: int
     name: str
@@ -68,6 +69,11 @@ class Traverses:
         old = existing.get(name) or Traverse(next_id, name)
         new: dict[str, Any] = {"started": started, "robot": robot, "notes": notes}
         self._write(replace(old, **{column: value for column, value in new.items() if value is not None}))
+
+    def set_notes(self, notes: str) -> None:
+        """Replaces the notes of all traverses. Only within a transaction."""
+        for traverse in self.all().values():
+            self._write(replace(traverse, notes=notes))
 
     def delete_empty(self, ids: Iterable[int]) -> None:
         """Deletes those of the traverses that have no places. Only within a transaction."""
