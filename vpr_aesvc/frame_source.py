@@ -26,6 +26,12 @@ class SkipCounts:
         if len(examples) < _EXAMPLES:
             examples.append(example)
 
+    def include(self, other: SkipCounts) -> None:
+        """Adds the counts and examples of another one."""
+        for reason, count in other.counts.items():
+            self.counts[reason] = self.counts.get(reason, 0) + count
+            self.examples[reason] = [*self.examples.get(reason, []), *other.examples[reason]][:_EXAMPLES]
+
     def clear(self) -> None:
         self.counts.clear()
         self.examples.clear()

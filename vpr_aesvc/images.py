@@ -11,10 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from vpr_aesvc.deep_images import to_8_bits
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.image_header import check_size, coded_size
+from vpr_aesvc.pillow_images import decode_phone_image, phone_format
 from vpr_aesvc.types import Frame, Image
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+_MAX_BYTES = 10**9
+_AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # without alpha; the EXIF orientation is applied
 
 _INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
@@ -115,13 +120,18 @@ def as_rgb(image: Image, color: Literal["rgb", "bgr"] = "rgb") -> Image:
 
 
 def read_image(path: Path | str) -> Image:
-    """Decodes a file to RGB uint8 [H, W, 3]; the EXIF orientation is applied.
+    """Decodes a file to RGB uint8 [H, W, 3]; the EXIF orientation is applied, and more than 8 bits become 8 (``deep_images``).
 
     Raises:
-        VprError: the file is missing, truncated, or not an image that OpenCV can decode.
+        VprError: the file is missing, truncated, too large, or not an image that can be decoded.
     """
     path = Path(path)
     try:
+        size = path.stat().st_size
+        if size > _MAX_BYTES:
+            raise VprError(
+                f"{path}: {size / 1e9:.1f} GB, more than the limit of 1 GB for an image; scale it down first"
+            )
         data = path.read_bytes()
     except OSError as error:
         raise VprError(f"{path}: cannot be read ({error.strerror})") from error
@@ -145,15 +155,23 @@ def image_of(frame: Frame) -> Image:
 
 def decode_image(data: bytes, name: str = "image") -> Image:
     """Like ``read_image``, from the bytes of the file; ``name`` is for error messages."""
+    kind = phone_format(data)
+    return decode_phone_image(data, kind, name) if kind else as_rgb(decode_pixels(data, name), "bgr")
+
+
+def decode_pixels(data: bytes, name: str) -> Image:
+    """Like ``decode_image``, but gray stays uint8 [H, W], and color is BGR uint8 [H, W, 3]."""
     if _is_truncated(data):
         raise VprError(f"{name}: the file is truncated")
+    if size := coded_size(data):
+        check_size(*size, name)
     try:
-        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
+        pixels = cv2.imdecode(np.frombuffer(data, np.uint8), _AS_STORED) if data else None
     except cv2.error:
-        bgr = None  # OpenCV raises for some damaged headers, for others it returns None
-    if bgr is None:
+        pixels = None  # OpenCV raises for some damaged headers, for others it returns None
+    if pixels is None:
         raise VprError(f"{name}: {'the file is empty' if not data else 'not an image that can be decoded'}")
-    return as_rgb(np.asarray(bgr, np.uint8), "bgr")
+    return to_8_bits(np.asarray(pixels))
 
 
 def encode_jpeg(image: Image, quality: int = 85) -> bytes:

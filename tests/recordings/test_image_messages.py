@@ -116,7 +116,7 @@ def raw(**changes):
         (raw(encoding=""), "'' is not supported"),
         (raw(encoding="32FC1"), "depth image"),
         (raw(encoding="16UC1"), "depth image"),
-        (raw(width=2**31, height=2**31), "the message is damaged"),
+        (raw(width=2**31, height=2**31), "more than the limit of 64 million"),
         (raw(encoding="nv12", height=3, step=4), "needs even numbers"),
         (raw(encoding="yuyv", width=3), "needs even numbers"),
         (Message(format="jpeg", data=b""), "empty"),
@@ -124,7 +124,7 @@ def raw(**changes):
         (Message(format="jpeg", data=encode_jpeg(np.zeros((80, 80, 3), np.uint8))[:-30]), "truncated"),
         (
             Message(format="jpeg", data=b"\xff\xd8\xff\xc0\x00\x11\x08\xff\xff\xff\xff\x03" + bytes(50)),
-            "the message is damaged",
+            "more than the limit of 64 million",
         ),
     ],
 )

@@ -7,6 +7,7 @@ from pathlib import Path
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import IMAGE_SUFFIXES
+from vpr_aesvc.pillow_images import PHONE_SUFFIXES
 from vpr_aesvc.types import Frame
 
 __all__ = ["FrameSet", "open_images"]
@@ -20,22 +21,25 @@ def open_images(path: Path | str) -> FrameSet:
     Raises:
         VprError: the path is missing, holds no images, or its CSV is malformed; the message says which.
     """
+    from vpr_aesvc.datasets.repeats import without_repeats
+
+    return without_repeats(_open(Path(path).expanduser()))
+
+
+def _open(path: Path) -> FrameSet:
     from vpr_aesvc.datasets.catalog import with_splits
     from vpr_aesvc.datasets.folder import read_folder
     from vpr_aesvc.datasets.split_folders import read_split_folders, split_folders
 
-    path = Path(path).expanduser()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected a folder of images or a frames.csv")
     if path.is_dir() and not (path / "frames.csv").is_file():
         folders = split_folders(path)
-        if folders is None:
-            return read_folder(path)
-        return FrameSet(path, f"folders {folders[0]} and {folders[1]}", read_split_folders(*folders))
+        return read_folder(path) if folders is None else read_split_folders(path, *folders)
     found = with_splits(path)
     if found is not None:
         return found
-    if path.suffix.lower() in IMAGE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES or path.suffix.lower() in PHONE_SUFFIXES:
         return FrameSet(path, "image", (Frame(label=path.name, path=path),))
     raise VprError(
         f"{path}: expected a folder of images, an image or a frames.csv, found a {path.suffix or 'suffixless'} file"

@@ -8,26 +8,26 @@ import re
 from pathlib import Path
 
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.image_files import image_files
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.images import IMAGE_SUFFIXES
 from vpr_aesvc.types import Frame, Pose
 
 
 def read_folder(folder: Path) -> FrameSet:
-    """All images below ``folder`` in natural order (``img2`` before ``img10``), without hidden files.
+    """All images below ``folder`` in natural order (``img2`` before ``img10``); see ``image_files`` for what is left out.
 
     If every name follows the convention of VPR-datasets-downloader, each frame gets a pose: east and north in meters.
 
     Raises:
         VprError: the folder holds no image.
     """
-    paths = [
-        path
-        for path in folder.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not _hidden(path.relative_to(folder))
-    ]
+    skip_counts, notes = SkipCounts(), list[str]()
+    paths = image_files(folder, skip_counts, notes)
     if not paths:
-        raise VprError(f"{folder}: no images in this folder; looked for {', '.join(sorted(IMAGE_SUFFIXES))}")
+        left_out = f"; left out: {'; '.join(skip_counts.lines())}" if skip_counts else ""
+        raise VprError(f"{folder}: no images in this folder; looked for {', '.join(sorted(IMAGE_SUFFIXES))}{left_out}")
     paths.sort(key=lambda path: (natural(str(path.relative_to(folder))), str(path)))
     poses = [utm_pose(path.name) for path in paths]
     has_poses = all(pose is not None for pose in poses)
@@ -35,11 +35,7 @@ def read_folder(folder: Path) -> FrameSet:
         Frame(label=_text(path.relative_to(folder)), path=path, pose=pose if has_poses else None)
         for path, pose in zip(paths, poses, strict=True)
     )
-    return FrameSet(folder, "UTM folder" if has_poses else "folder", frames)
-
-
-def _hidden(path: Path) -> bool:
-    return any(part.startswith(".") for part in path.parts)
+    return FrameSet(folder, "UTM folder" if has_poses else "folder", frames, notes=notes, skip_counts=skip_counts)
 
 
 def _text(path: Path) -> str:

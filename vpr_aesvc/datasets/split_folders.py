@@ -31,17 +31,20 @@ def split_folders(root: Path) -> tuple[Path, Path] | None:
     return None
 
 
-def read_split_folders(database: Path, queries: Path) -> tuple[Frame, ...]:
+def read_split_folders(root: Path, database: Path, queries: Path) -> FrameSet:
     """Database frames, then query frames, labeled by folder and name, with poses if all names of a folder have them.
 
     Raises:
         VprError: a folder holds no image.
     """
-    return tuple(
-        replace(frame, label=f"{folder.name}/{frame.label}", split=split)
-        for split, folder in (("database", database), ("query", queries))
-        for frame in read_folder(folder).frames
-    )
+    frames: list[Frame] = []
+    images = FrameSet(root, f"folders {database} and {queries}", ())
+    for split, folder in (("database", database), ("query", queries)):
+        found = read_folder(folder)
+        frames += (replace(frame, label=f"{folder.name}/{frame.label}", split=split) for frame in found.frames)
+        images.notes += found.notes
+        images.skip_counts.include(found.skip_counts)
+    return replace(images, frames=tuple(frames))
 
 
 def utm_folders(root: Path) -> tuple[Path, Path] | None:
@@ -61,13 +64,14 @@ def read_utm_folders(root: Path) -> FrameSet:
     folders = utm_folders(root)
     if folders is None:
         raise VprError(f"{root}: expected images/test/database and images/test/queries, or database and queries, in it")
+    images = read_split_folders(root, *folders)
     frames: list[Frame] = []
-    for frame in read_split_folders(*folders):
+    for frame in images.frames:
         pose = frame.pose or utm_pose(Path(frame.label).name)
         if pose is None:
             raise VprError(f"{frame.path}: expected a name such as @0584825.96@4476945.61@17@T@...@.jpg with its UTM")
         frames.append(replace(frame, pose=pose))
-    return FrameSet(root, f"UTM folders {folders[0]} and {folders[1]}", tuple(frames), METERS)
+    return replace(images, kind=f"UTM {images.kind}", frames=tuple(frames), stated=METERS)
 
 
 def name_field(name: str, field: int) -> str:

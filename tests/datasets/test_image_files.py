@@ -1,0 +1,191 @@
+"""Which files of a folder become places, and what is said of the others. The files are made here."""
+
+import os
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.datasets.images import photo, written
+from vpr_aesvc.datasets import open_images
+from vpr_aesvc.errors import VprError
+
+
+def labels(images):
+    return [frame.label for frame in images.frames]
+
+
+def counts(images):
+    return list(images.skip_counts.counts.values())
+
+
+def reasons(images):
+    return " ".join(images.skip_counts.counts)
+
+
+DEPTH = (photo(3, (72, 96)).astype(np.uint16) + 20) * 100
+LABELS = np.digitize(photo(4, (72, 96)), [60, 120, 180]).astype(np.uint8)
+COLOR_LABELS = np.array([[0, 0, 0], [70, 70, 70], [128, 64, 128], [35, 142, 107]], np.uint8)[LABELS]
+COLOR_MAP = cv2.applyColorMap(photo(5, (72, 96)), cv2.COLORMAP_JET)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "kind"),
+    [
+        ("depth/{}.png", DEPTH, "depth"),
+        ("scene1/aligned_depth_to_color/{}.png", DEPTH, "depth"),
+        ("frame-{}.depth.png", DEPTH, "depth"),
+        ("Depth/{}.tif", DEPTH.astype(np.float32), "depth"),
+        ("disparity/{}.png", photo(6, (72, 96)), "depth"),
+        ("depth_color/{}.png", COLOR_MAP, "depth"),
+        ("masks/{}.png", LABELS * 85, "mask"),
+        ("mask/{}.jpg", (LABELS > 1).astype(np.uint8) * 255, "mask"),
+        ("classSegmentation/{}.png", COLOR_LABELS, "mask"),
+        ("aachen_{}_gtFine_labelIds.png", LABELS, "mask"),
+        ("instances/{}.png", LABELS.astype(np.uint16) * 1000, "mask"),
+        ("Thumbnails/{}.jpg", photo(1, (18, 24, 3)), "thumbnail"),
+    ],
+)
+def test_what_is_no_photo(tmp_path, name, picture, kind):
+    for number in range(4):
+        written(tmp_path / "rgb" / f"{number}.jpg", photo(number))
+        written(tmp_path / name.format(number), picture)
+    images = open_images(tmp_path)
+    assert labels(images) == [f"rgb/{number}.jpg" for number in range(4)]
+    assert counts(images) == [4] and kind in reasons(images)
+
+
+@pytest.mark.parametrize("name", ["depth", "masks", "labels", "Thumbs", "seg_07"])
+def test_photos_under_such_a_name_are_used_and_said(tmp_path, name):
+    for number in range(3):
+        written(tmp_path / "rgb" / f"{number}.jpg", photo(number))
+        written(tmp_path / name / f"{number}.jpg", photo(number + 10))
+    images = open_images(tmp_path)
+    assert len(images) == 6 and not images.skip_counts
+    assert "look like photos" in images.notes[0]
+
+
+@pytest.mark.parametrize("inside", ["", "depth", "masks/depth"])
+def test_the_only_images_are_used_and_said(tmp_path, inside):
+    for number in range(3):
+        written(tmp_path / "depth" / inside / f"{number}.png", DEPTH + number)
+    images = open_images(tmp_path / "depth")
+    assert len(images) == 3 and bool(images.notes) == bool(inside)
+
+
+def test_names_that_only_contain_such_a_word(tmp_path):
+    for name in ("indepth", "labelle", "masking tape", "segway", "displays"):
+        written(tmp_path / name / "1.png", DEPTH)
+    assert len(open_images(tmp_path)) == 5
+
+
+@pytest.mark.parametrize("name", ["@eaDir/1.jpg", "__MACOSX", ".thumbnails", "a/.@__thumb", "#recycle", "$RECYCLE.BIN"])
+def test_copies_that_systems_keep(tmp_path, name):
+    written(tmp_path / "1.jpg", photo(1))
+    written(tmp_path / name / "x.jpg", photo(2))
+    images = open_images(tmp_path)
+    assert labels(images) == ["1.jpg"] and reasons(images).startswith("copies that a system keeps")
+
+
+def test_hidden_images_are_counted(tmp_path):
+    for name in ("1.jpg", "._1.jpg", ".cache/2.jpg"):
+        written(tmp_path / name, photo(1))
+    images = open_images(tmp_path)
+    assert labels(images) == ["1.jpg"] and counts(images) == [1, 1] and "hidden" in reasons(images)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".DNG", ".cr2", ".jp2", ".jxl", ".svg"])
+def test_formats_that_are_not_read_are_named(tmp_path, suffix):
+    written(tmp_path / "1.jpg", photo(1))
+    (tmp_path / f"2{suffix}").touch()
+    images = open_images(tmp_path)
+    assert len(images) == 1 and reasons(images) == f"{suffix.lower()} files, a format that is not read"
+    (tmp_path / "1.jpg").unlink()
+    with pytest.raises(VprError, match=rf"no images in this folder.*left out: 1 \{suffix.lower()} files"):
+        open_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "package"), [(".HEIC", "pillow-heif"), (".heif", "pillow-heif"), (".avif", "pillow>")]
+)
+def test_photos_of_phones_without_the_package(tmp_path, monkeypatch, suffix, package):
+    monkeypatch.setattr("vpr_aesvc.pillow_images.find_spec", lambda name: None)
+    written(tmp_path / "1.jpg", photo(1))
+    (tmp_path / f"2{suffix}").touch()
+    images = open_images(tmp_path)
+    assert len(images) == 1 and f"pip install {package}" in reasons(images).replace("'", "")
+
+
+def test_links(tmp_path):
+    for day in ("a", "b/inner", "outside/c"):
+        written(tmp_path / ("" if day.startswith("outside") else "in") / day / "1.jpg", photo(len(day)))
+    (tmp_path / "in" / "c").symlink_to("../outside/c")
+    (tmp_path / "in" / "again").symlink_to("a")  # the same real folder
+    (tmp_path / "in" / "b" / "up").symlink_to("..")  # a circle
+    (tmp_path / "in" / "above").symlink_to(tmp_path)  # a circle that begins above
+    (tmp_path / "in" / "gone.jpg").symlink_to("nothing")
+    (tmp_path / "in" / "file.jpg").symlink_to("a/1.jpg")
+    images = open_images(tmp_path / "in")
+    assert labels(images) == ["a/1.jpg", "b/inner/1.jpg", "c/1.jpg", "file.jpg"]
+    assert images.skip_counts.counts == {
+        "links to a folder that is read already": 3,
+        "links whose target is missing": 1,
+    }
+    assert "1 images have the same bytes as another one" in images.notes[0]
+    (tmp_path / "root").symlink_to("in")
+    assert labels(open_images(tmp_path / "root")) == labels(images)
+    os.chdir(tmp_path / "in")
+    assert labels(open_images(".")) == labels(images)
+
+
+def test_what_two_folders_leave_out_is_added_up(tmp_path):
+    for split in ("database", "queries"):
+        for name in ("1.jpg", ".hidden.jpg", "@eaDir/1.jpg"):
+            written(tmp_path / split / name, photo(len(split)))
+    images = open_images(tmp_path)
+    assert len(images) == 2 and counts(images) == [2, 2]
+
+
+def table(folder, rows, columns="path,split"):
+    for number in range(3):
+        written(folder / f"{number}.jpg", photo(number))
+    (folder / "frames.csv").write_text("\n".join([columns, *rows]) + "\n")
+    return open_images(folder)
+
+
+@pytest.mark.parametrize(
+    ("rows", "columns", "kept", "repeated", "note"),
+    [
+        (["0.jpg,database", "1.jpg,database"] * 3, "path,split", 2, 4, None),
+        (["0.jpg,database", "0.jpg,query", "1.jpg,database"], "path,split", 3, 0, None),  # both splits: as data sets do
+        (["0.jpg,database,1", "0.jpg,database,2"], "path,split,stamp", 2, 0, "1 rows list an image that another row"),
+        (["0.jpg,database,a", "0.jpg,database,b", "0.jpg,database,a"], "path,split,note", 2, 1, "1 rows list an image"),
+    ],
+)
+def test_repeated_rows(tmp_path, rows, columns, kept, repeated, note):
+    images = table(tmp_path, rows, columns)
+    assert len(images) == kept and len(images.skip_counts) == repeated
+    assert images.notes == [] if note is None else images.notes[0].startswith(note)
+
+
+def test_equal_files_are_said_and_kept(tmp_path):
+    for number in range(5):
+        written(tmp_path / f"{number}.bmp", photo(number))  # all of one size
+    shutil.copy(tmp_path / "1.bmp", tmp_path / "copy of 1.bmp")
+    shutil.copy(tmp_path / "1.bmp", tmp_path / "9.bmp")
+    almost = bytearray((tmp_path / "2.bmp").read_bytes())
+    almost[100] ^= 1
+    (tmp_path / "2b.bmp").write_bytes(almost)
+    images = open_images(tmp_path)
+    assert len(images) == 8
+    (note,) = images.notes
+    assert note.startswith("2 images have the same bytes as another one")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_cannot_be_read(tmp_path):
+    written(tmp_path / "1.jpg", photo(1))
+    (tmp_path / "locked").mkdir(mode=0)
+    images = open_images(tmp_path)
+    assert len(images) == 1 and "cannot be read" in reasons(images)

@@ -1,0 +1,110 @@
+"""Depth images, masks and thumbnails among photos: left out if both their name and their look say so.
+
+The name is that of a file or of a folder below the one that the user named. A few files of each such name are decoded, so a folder
+``depth`` of color photos stays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.frame_source import SkipCounts
+from vpr_aesvc.image_header import MAX_PIXELS, coded_size
+
+_WORDS = re.compile(
+    r"(?<![a-z])(?:(?P<depth>depths?|depthmaps?|disp|disparity|disparities)"
+    r"|(?P<mask>masks?|labels?|label_ids|seg|segmentations?|semantics?|instances?|annotations?)"
+    r"|(?P<thumbnail>thumbs?|thumbnails?|previews?))(?![a-z])"
+)
+_CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_KINDS = {"depth": "depth images", "mask": "masks or label images", "thumbnail": "thumbnails"}
+_SAMPLES = 5  # pictures of a name that are looked at: all must have the look
+_FEW = 64  # values that cover 99 % of a label image; a photo has thousands of colors
+_MAP_COLORS = 256  # of a color map; 8 pixels or more for each
+
+
+def photos(folder: Path, paths: list[Path], skip_counts: SkipCounts, notes: list[str]) -> list[Path]:
+    """The paths without those that have the name and the look of depth images, masks or thumbnails; all of them if none would be left.
+
+    Args:
+        skip_counts: counts what is left out.
+        notes: gets a sentence for pictures that are used though their name says that they are none.
+    """
+    ordinary: list[Path] = []
+    suspects: dict[tuple[str, str], list[Path]] = defaultdict(list)
+    of_folder: dict[Path, tuple[str, str] | None] = {}
+    for path in paths:
+        if path.parent not in of_folder:
+            parts = path.parent.relative_to(folder).parts
+            of_folder[path.parent] = next((found for part in reversed(parts) if (found := _named(part))), None)
+        name = _named(path.stem) or of_folder[path.parent]
+        (suspects[name] if name else ordinary).append(path)
+    if not suspects:
+        return paths
+    left_out = {name for name, some in suspects.items() if _looks(name[0], _sample(some), _sample(ordinary))}
+    kept = ordinary + [path for name, some in suspects.items() if name not in left_out for path in some]
+    for key, some in suspects.items():
+        kind, word = _KINDS[key[0]], key[1]
+        if key not in left_out or not kept:
+            why = "they look like photos" if kept else "there are no others"
+            notes.append(f"{len(some)} images are named like {kind} ({word}) but are used: {why}")
+            continue
+        for path in some:
+            skip_counts.add(f"{kind}, by their name ({word}) and their look", str(path))
+    return kept or paths
+
+
+def _named(name: str) -> tuple[str, str] | None:
+    """(kind, the word that tells) in the name of a file or folder."""
+    found = _WORDS.search(_CAMEL.sub("_", name).lower())
+    return (str(found.lastgroup), found[0]) if found else None
+
+
+def _sample(paths: Sequence[Path]) -> list[NDArray[Any]]:
+    """Some pictures, evenly spaced, as they are stored; [] if none can be decoded."""
+    chosen = [paths[at] for at in np.linspace(0, len(paths) - 1, min(_SAMPLES, len(paths))).astype(int)]
+    pictures = []
+    for path in chosen:
+        try:
+            data = np.frombuffer(path.read_bytes(), np.uint8)
+            width, height = coded_size(data) or (0, 0)
+            picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if 0 < width * height <= MAX_PIXELS else None
+        except (OSError, cv2.error):
+            continue
+        if picture is not None:
+            pictures.append(np.asarray(picture))
+    return pictures
+
+
+def _looks(kind: str, pictures: list[NDArray[Any]], ordinary: list[NDArray[Any]]) -> bool:
+    """Whether all pictures look like that kind, beside ordinary ones."""
+    if kind == "thumbnail":
+        longest = [max(picture.shape[:2]) for picture in ordinary]
+        return bool(longest and pictures) and all(max(one.shape[:2]) * 2 <= np.median(longest) for one in pictures)
+    beside_color = any(not _is_gray(picture) for picture in ordinary)
+    return bool(pictures) and all(
+        _has_few_values(kind, one) or (_is_gray(one) and (one.dtype != np.uint8 or (kind == "depth" and beside_color)))
+        for one in pictures
+    )
+
+
+def _is_gray(picture: NDArray[Any]) -> bool:
+    return picture.ndim == 2 or (picture[:, :, :1] == picture[:, :, 1:3]).all()
+
+
+def _has_few_values(kind: str, picture: NDArray[Any]) -> bool:
+    """A label image, or a depth image in the colors of a map."""
+    channels = np.atleast_3d(picture)[:, :, :3].astype(np.int64)
+    colors = channels @ (1 << 16 * np.arange(channels.shape[2]))
+    counts = np.sort(np.unique(colors, return_counts=True)[1])[::-1]
+    if kind == "depth":
+        return not _is_gray(picture) and len(counts) <= min(_MAP_COLORS, colors.size // 8)
+    return bool(counts[:_FEW].sum() >= 0.99 * colors.size)
