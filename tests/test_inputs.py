@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vpr_aesvc.datasets.folder import utm_pose
+from vpr_aesvc.datasets.positions import utm_pose
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
@@ -84,8 +84,8 @@ def test_csv_mistakes_are_named_with_their_line(tmp_path, text, words):
 
 
 def test_a_csv_that_is_binary(tmp_path):
-    (tmp_path / "frames.csv").write_bytes(b"\xff\xfe\x00\x80path")
-    with pytest.raises(VprError, match="cannot be read as CSV"):
+    (tmp_path / "frames.csv").write_bytes(b"\x89PNG\x00\x80path")
+    with pytest.raises(VprError, match="cannot be read"):
         open_input(tmp_path / "frames.csv")
 
 

@@ -22,8 +22,10 @@ def test_utm_folders(tmp_path):
             right = positives(frames.split("query").frames, frames.split("database").frames, frames.tolerance)
             assert right.table(2).tolist() == [[True, False]]
     image(tmp_path / "flat" / "database" / "plain.jpg")
-    with pytest.raises(VprError, match=r"plain\.jpg: expected a name such as @"):
-        open_dataset("utm", tmp_path / "flat")
+    frames = open_dataset("utm", tmp_path / "flat")
+    right = positives(frames.split("query").frames, frames.split("database").frames, frames.tolerance)
+    assert right.table(3).tolist() == [[True, False, False]]
+    assert frames.skip_counts.lines() == ["1 poses (no UTM in the name): database/plain.jpg"]
     shutil.rmtree(tmp_path / "nested/images/test/queries")
     with pytest.raises(VprError, match="does not hold this set"):
         open_dataset("utm", tmp_path / "nested")

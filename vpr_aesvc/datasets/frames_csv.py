@@ -1,8 +1,9 @@
 """``frames.csv``: one row a frame.
 
-Required columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``). Optional: ``easting`` with ``northing``
-(meters) and ``heading`` (radians, counter-clockwise from east), ``sequence`` with ``index``, ``stamp`` (seconds), ``category`` (frames of one
-category are right answers if nothing else tells). Other columns are kept in ``Frame.extra``.
+Required columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``). Optional: ``easting`` with ``northing`` (meters), or
+``latitude`` with ``longitude`` (degrees) and ``altitude`` (meters), which are projected to UTM; ``heading`` (radians, counter-clockwise from east),
+``sequence`` with ``index``, ``stamp`` (seconds; since 1970 also in smaller units), ``category`` (frames of one category are right answers if nothing
+else tells). Other columns are kept in ``Frame.extra``. Commas, semicolons or tabs separate the fields.
 """
 
 from __future__ import annotations
@@ -10,13 +11,20 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 
+from vpr_aesvc.datasets.exif_gps import Fix
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.positions import located_by, refuse_degrees
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
+from vpr_aesvc.text import read_text
 from vpr_aesvc.types import Frame, Pose
 
+_Row = dict[str, str]
 _SPLITS = ("database", "query")
+_TURN = 2 * math.pi + 0.01
 _KNOWN = {"path", "split", "easting", "northing", "heading", "sequence", "index", "stamp", "category"}
 
 
@@ -26,54 +34,98 @@ def read_frames_csv(table: Path) -> FrameSet:
     Raises:
         VprError: a required column is missing, a number or a split is malformed, or there are no rows.
     """
+    text = read_text(table)
+    first = text.partition("\n")[0]
+    separator = next((one for one in ",;\t" if one in first), ",")
     try:
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            columns = set(reader.fieldnames or [])
-            missing = [name for name in ("path", "split") if name not in columns]
-            for one, other in (("easting", "northing"), ("northing", "easting")):
-                if one in columns and other not in columns:
-                    missing.append(other)
-            if missing:
-                raise VprError(
-                    f"{table}: column {', '.join(missing)} is missing; found {', '.join(sorted(columns)) or 'none'}"
-                )
-            frames = tuple(_frame(row, table, reader.line_num) for row in reader)
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
+        columns = set(reader.fieldnames or [])
+        missing = [name for name in ("path", "split") if name not in columns]
+        for one, other in (("easting", "northing"), ("northing", "easting")):
+            if one in columns and other not in columns:
+                missing.append(other)
+        if missing:
+            raise VprError(
+                f"{table}: column {', '.join(missing)} is missing; found {', '.join(sorted(columns)) or 'none'}"
+            )
+        rows = [(f"{table}, line {reader.line_num}", row) for row in reader]
+    except csv.Error as error:
         raise VprError(f"{table}: cannot be read as CSV ({error})") from error
-    if not frames:
+    if not rows:
         raise VprError(f"{table}: has a header but no rows")
-    return FrameSet(table, "frames.csv", frames)
+    frames = [_frame(row, table, where) for where, row in rows]
+    refuse_degrees(table, "easting and northing", [(f.pose.x, f.pose.y) for f in frames if f.pose is not None])
+    notes: list[str] = []
+    images = FrameSet(table, "frames.csv", tuple(_in_seconds(frames, rows, table, notes)), notes=notes)
+    latitude = next((name for name in ("latitude", "lat") if name in columns), "")
+    longitude = next((name for name in ("longitude", "lon", "lng") if name in columns), "")
+    if "easting" in columns or not latitude or not longitude:
+        return images
+    return located_by(images, [_fix(row, latitude, longitude, where) for where, row in rows], "latitude and longitude")
 
 
-def _frame(row: dict[str, str], table: Path, line: int) -> Frame:
-    def number(name: str) -> float | None:
-        text = (row.get(name) or "").strip()
-        try:
-            return float(text) if text else None
-        except ValueError:
-            raise VprError(f"{table}, line {line}: {name} must be a number, found {text!r}") from None
-
-    if None in row or not row["path"]:
-        raise VprError(f"{table}, line {line}: {'more fields than columns' if None in row else 'path is empty'}")
-    if row["split"] not in _SPLITS:
-        raise VprError(f"{table}, line {line}: split must be {' or '.join(_SPLITS)}, found {row['split']!r}")
-    east, north = number("easting"), number("northing")
+def _number(row: _Row, name: str, where: str) -> float | None:
+    text = (row.get(name) or "").strip()
     try:
-        pose = None if east is None or north is None else Pose.planar(east, north, number("heading") or 0.0)
+        return float(text) if text else None
+    except ValueError:
+        point = "; write a decimal point" if "," in text else ""
+        raise VprError(f"{where}: {name} must be a number, found {text!r}{point}") from None
+
+
+def _frame(row: _Row, table: Path, where: str) -> Frame:
+    if None in row or not row["path"]:
+        raise VprError(f"{where}: {'more fields than columns' if None in row else 'path is empty'}")
+    if row["split"] not in _SPLITS:
+        raise VprError(f"{where}: split must be {' or '.join(_SPLITS)}, found {row['split']!r}")
+    east, north, heading = (_number(row, name, where) for name in ("easting", "northing", "heading"))
+    if heading is not None and abs(heading) > _TURN:
+        raise VprError(
+            f"{where}: heading must be in radians, counter-clockwise from east, -2 pi to 2 pi; found {heading:g}. A compass heading h in degrees "
+            "is radians(90 - h)"
+        )
+    try:
+        pose = None if east is None or north is None else Pose.planar(east, north, heading or 0.0)
     except ValueError as error:
-        raise VprError(f"{table}, line {line}: {error}") from None
+        raise VprError(f"{where}: {error}") from None
     return Frame(
         label=row["path"],
         path=table.parent / row["path"],
-        stamp=number("stamp"),
+        stamp=_number(row, "stamp", where),
         pose=pose,
         sequence=row.get("sequence") or None,
-        index=number("index"),
+        index=_number(row, "index", where),
         category=row.get("category") or None,
         split=row["split"],
         extra={name: value or "" for name, value in row.items() if name not in _KNOWN},
     )
+
+
+def _in_seconds(frames: list[Frame], rows: list[tuple[str, _Row]], table: Path, notes: list[str]) -> list[Frame]:
+    """The frames with their stamps in seconds; another unit is noted."""
+    texts = [row["stamp"] if frame.stamp is not None else "" for frame, (_, row) in zip(frames, rows, strict=True)]
+    unit = unit_since_1970([text for text in texts if text], f"{table}, column stamp")
+    if unit in (None, UNITS[0]):
+        return frames
+    notes.append(f"stamps: in {unit}")
+    return [
+        replace(one, stamp=to_seconds([text], unit)[0]) if text else one
+        for one, text in zip(frames, texts, strict=True)
+    ]
+
+
+def _fix(row: _Row, latitude: str, longitude: str, where: str) -> Fix | str:
+    names = (latitude, longitude, "altitude", "heading")
+    north, east, altitude, heading = (_number(row, name, where) for name in names)
+    if north is None or east is None:
+        return "no latitude or longitude"
+    if not (-80 <= north <= 84 and -180 <= east <= 180):
+        raise VprError(
+            f"{where}: expected a latitude of -80 to 84 and a longitude of -180 to 180 degrees, found {north:g}, {east:g}"
+        )
+    if north == east == 0:
+        return "latitude and longitude 0, 0: the receiver had no fix"
+    return Fix(north, east, altitude, None if heading is None else 90 - math.degrees(heading))
 
 
 def frames_as_csv(frames: FrameSet) -> str:

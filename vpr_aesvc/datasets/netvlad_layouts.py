@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpr_aesvc.datasets.dbstruct import DbStruct, load_dbstruct
-from vpr_aesvc.datasets.folder import natural, utm_pose
+from vpr_aesvc.datasets.folder import natural
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.positions import utm_pose
 from vpr_aesvc.datasets.split_folders import name_field, read_utm_folders, utm_folders
 from vpr_aesvc.datasets.tokyo import cutout
 from vpr_aesvc.errors import VprError

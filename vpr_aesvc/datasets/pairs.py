@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from vpr_aesvc.datasets.folder import read_folder, utm_pose
+from vpr_aesvc.datasets.exif_gps import hold_gps
+from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.positions import utm_pose
 from vpr_aesvc.datasets.positives import Tolerance
 from vpr_aesvc.datasets.split_folders import split_folders
 from vpr_aesvc.errors import VprError
@@ -13,9 +15,14 @@ from vpr_aesvc.types import Frame
 
 
 def pair_folders(root: Path) -> tuple[Path, Path] | None:
-    """The reference folder and the query folder below ``root``; None if they are missing or hold UTM names."""
+    """The reference folder and the query folder below ``root``; None if they are missing, or tell positions and the names are not equal."""
     folders = split_folders(root)
-    return None if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")) else folders
+    if folders is None:
+        return None
+    if any(utm_pose(path.name) for path in folders[1].rglob("@*")):
+        return None
+    reference, queries = ({path.stem for path in folder.rglob("*")} for folder in folders)
+    return folders if queries <= reference or not hold_gps(list(folders[1].rglob("*"))) else None
 
 
 def read_pairs(root: Path) -> FrameSet:
@@ -30,7 +37,7 @@ def read_pairs(root: Path) -> FrameSet:
     folders = pair_folders(root)
     if folders is None:
         raise VprError(f"{root}: expected the folders query and ref in it, with images of equal names")
-    reference, queries = (read_folder(folder).frames for folder in folders)
+    reference, queries = (list_folder(folder).frames for folder in folders)
     position: dict[str, int] = {}
     for frame in reference:
         if _stem(frame) in position:

@@ -100,11 +100,15 @@ def positives(
     """The right answers; None if the frames do not tell. A frame is never a right answer for its own image file.
 
     Args:
-        tolerance: by default 25 m in x and y if every frame has a pose, else 3 frames of ``index`` in one ``sequence``, else ``category``.
+        tolerance: by default that of ``guess_tolerance``.
     """
     tolerance = tolerance or guess_tolerance([*queries, *database])
-    if tolerance is None or not _tells((*queries, *database), tolerance):
+    if tolerance is None:
         return None
+    is_meters = tolerance.by == "meters"  # then a frame without a pose has no right answer and is none
+    for frames in (queries, database):
+        if not _tells(frames, tolerance) and not (is_meters and any(frame.pose is not None for frame in frames)):
+            return None
     image = image_codes([*queries, *database])
     pairs: list[tuple[Rows, Rows]] = []
     blocks = _near_in_meters if tolerance.by == "meters" else _near_in_groups
@@ -118,11 +122,12 @@ def positives(
 
 
 def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
-    """The usual tolerance for what is known of these frames; None if nothing is."""
+    """25 m in x and y if every frame has a pose, else 3 frames of ``index`` in one ``sequence``, else ``category``, else 25 m if most have a
+    pose; None if nothing tells."""
     for tolerance in (METERS, FRAMES, Tolerance("category")):
         if _tells(frames, tolerance):
             return tolerance
-    return None
+    return METERS if 2 * sum(frame.pose is not None for frame in frames) > len(frames) else None
 
 
 def image_codes(frames: Sequence[Frame]) -> Rows:
@@ -179,4 +184,5 @@ def _grouped(names: Sequence[Hashable]) -> dict[Hashable, Rows]:
 
 
 def _plane(frames: Sequence[Frame]) -> NDArray[np.float64]:
-    return np.array([[f.pose.x, f.pose.y] for f in frames if f.pose], np.float64).reshape(-1, 2)
+    nowhere = (np.nan, np.nan)
+    return np.array([(f.pose.x, f.pose.y) if f.pose else nowhere for f in frames], np.float64).reshape(-1, 2)

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from vpr_aesvc.datasets.folder import read_folder, utm_pose
+from vpr_aesvc.datasets.exif_gps import hold_gps
+from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.positions import located, utm_pose
 from vpr_aesvc.datasets.positives import METERS
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
@@ -32,46 +34,42 @@ def split_folders(root: Path) -> tuple[Path, Path] | None:
 
 
 def read_split_folders(root: Path, database: Path, queries: Path) -> FrameSet:
-    """Database frames, then query frames, labeled by folder and name, with poses if all names of a folder have them.
+    """Database frames, then query frames, labeled by folder and name, with the poses that ``located`` finds, all in one frame.
 
     Raises:
-        VprError: a folder holds no image.
+        VprError: a folder holds no image, or the names hold degrees.
     """
     frames: list[Frame] = []
     images = FrameSet(root, f"folders {database} and {queries}", ())
     for split, folder in (("database", database), ("query", queries)):
-        found = read_folder(folder)
+        found = list_folder(folder)
         frames += (replace(frame, label=f"{folder.name}/{frame.label}", split=split) for frame in found.frames)
         images.notes += found.notes
         images.skip_counts.include(found.skip_counts)
-    return replace(images, frames=tuple(frames))
+    return located(replace(images, frames=tuple(frames)))
+
+
+def tells_positions(folder: Path) -> bool:
+    """Whether names hold UTM, or photos GPS."""
+    return any(utm_pose(path.name) for path in folder.rglob("@*")) or hold_gps(list(folder.rglob("*")))
 
 
 def utm_folders(root: Path) -> tuple[Path, Path] | None:
     """The database folder and the query folder of the test split below ``root``; None if they or the coordinates are missing."""
     folders = split_folders(root)
-    if folders is None or not any(utm_pose(path.name) for path in folders[0].rglob("@*")):
-        return None
-    return folders
+    return folders if folders is not None and tells_positions(folders[0]) else None
 
 
 def read_utm_folders(root: Path) -> FrameSet:
-    """Database frames, then query frames, each with its pose; a database frame within 25 m is a right answer.
+    """Database frames, then query frames, with poses; a database frame within 25 m is a right answer.
 
     Raises:
-        VprError: a folder is missing or holds no image, or a name has no coordinates.
+        VprError: a folder is missing or holds no image, or the names hold degrees.
     """
     folders = utm_folders(root)
     if folders is None:
         raise VprError(f"{root}: expected images/test/database and images/test/queries, or database and queries, in it")
-    images = read_split_folders(root, *folders)
-    frames: list[Frame] = []
-    for frame in images.frames:
-        pose = frame.pose or utm_pose(Path(frame.label).name)
-        if pose is None:
-            raise VprError(f"{frame.path}: expected a name such as @0584825.96@4476945.61@17@T@...@.jpg with its UTM")
-        frames.append(replace(frame, pose=pose))
-    return replace(images, kind=f"UTM {images.kind}", frames=tuple(frames), stated=METERS)
+    return replace(read_split_folders(root, *folders), stated=METERS)
 
 
 def name_field(name: str, field: int) -> str:

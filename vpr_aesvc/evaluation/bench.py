@@ -149,8 +149,7 @@ def _retrieval_task(
     dataset: FrameSet, tolerance: Tolerance, database: Extraction, queries: Extraction
 ) -> RetrievalTask:
     right = positives(queries.frames, database.frames, tolerance)
-    assert right is not None  # the set has a tolerance
-    if not right.counts.any():
+    if right is None or not right.counts.any():
         raise VprError(
             f"{dataset.path}: no query has a right place in the database ({tolerance}); check that both have poses in one frame, "
             "or the same sequences or categories"

@@ -1,0 +1,255 @@
+"""Where images were taken: names, tables and photos with degrees, two UTM zones, or nothing for one image."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+import utm
+
+from tests.cases.folder import case
+from tests.cases.test_units import JPEG, built
+from tests.command import refused, vpr
+from vpr_aesvc.datasets.catalog import open_own
+from vpr_aesvc.datasets.exif_gps import hold_gps
+from vpr_aesvc.datasets.positives import positives
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.geography import look_like_degrees, zone_of
+from vpr_aesvc.inputs import open_input
+from vpr_aesvc.transforms import heading
+
+PARIS = (48.85, 2.35)
+EAST, NORTH = 452314.8912, 5410984.8879  # of it, in zone 31
+
+
+def images(folder, names):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        (folder / name).write_bytes(JPEG)
+    return folder
+
+
+def photo(path, latitude=None, longitude=None, **more):
+    """A JPEG with GPS in its EXIF. ``more``: ``gps`` replaces tags by number."""
+    image_module = pytest.importorskip("PIL.Image")
+    picture = image_module.fromarray(np.full((24, 32, 3), 90, np.uint8))
+    exif = image_module.Exif()
+    exif[0x010F] = "maker"
+    if latitude is not None:
+        sexagesimal = [(abs(one) // 1, abs(one) * 60 % 60 // 1, abs(one) * 3600 % 60) for one in (latitude, longitude)]
+        tags = {
+            1: "NS"[latitude < 0],
+            2: sexagesimal[0],
+            3: "EW"[longitude < 0],
+            4: sexagesimal[1],
+            **more.get("gps", {}),
+        }
+        exif[0x8825] = {tag: value for tag, value in tags.items() if value is not None}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    picture.save(path, exif=exif)
+
+
+def table(path, header, *rows):
+    path.write_text("\n".join(["path,split," + header, *(f"{i}.jpg,{row}" for i, row in enumerate(rows))]))
+    return open_input(path)
+
+
+def xy(source):
+    return [frame.pose and (round(frame.pose.x, 2), round(frame.pose.y, 2)) for frame in source]
+
+
+def test_degrees_in_names(drawn_model, tmp_path):
+    refused(
+        vpr("map", "build", case("names-in-degrees"), "-m", drawn_model, "-o", tmp_path / "map"),
+        "looks like degrees: 48.85",
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_one_name_without_utm(drawn_model, tmp_path):
+    said, places = built(drawn_model, case("one-name-without-utm"), tmp_path / "map")
+    assert [place.pose and place.pose.x for place in places] == [365000.0 + 10 * i for i in range(8)] + [None]
+    assert "left out: 1 poses (no UTM in the name): preview.jpg" in said
+
+
+def test_photos_with_gps(drawn_model, tmp_path):
+    said, places = built(drawn_model, case("photos-with-gps"), tmp_path / "map")
+    assert "GPS of the photos (EXIF), in UTM zone 31 north, meters; headings: unknown" in said
+    assert np.diff([place.pose.y for place in places]) == pytest.approx([11.116] * 5, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["@48.8501@2.3501@.jpg", "@48.8503@2.3501@.jpg"],
+        ["@2.3501@48.8501@.jpg", "@2.3503@48.8501@.jpg", "@2.3503@48.8511@.jpg"],
+        ["@-33.86881@151.20931@.jpg", "@-33.86981@151.21931@.jpg"],
+        ["@35.6581@139.7017@54@S@.jpg", "@35.6681@139.7117@54@S@.jpg"],
+    ],
+)  # fmt: skip
+def test_other_degrees_in_names(names, tmp_path):
+    with pytest.raises(VprError, match="looks like degrees"):
+        open_input(images(tmp_path, names))
+    rows = [f"database,{','.join(name.split('@')[1:3])}" for name in names]
+    with pytest.raises(VprError, match="in easting and northing, found what looks like degrees"):
+        table(tmp_path / "frames.csv", "easting,northing", *rows)
+
+
+@pytest.mark.parametrize(
+    "positions",
+    [
+        [(365000.12345, 4620000.0), (365010.0, 4620000.12345)],
+        [(0.0, 0.0), (0.5, 0.1234), (0.6, 0.2)],  # a table top
+        [(1.34051, 0.62661), (1.24051, 0.92661)],  # TUM RGB-D, a desk
+        [(35.12, 20.501), (35.34, 20.6)],  # millimeters
+        [(35.12345, 20.50123), (95.34567, 20.65432)],
+        [(48.8501, 2.3501)],
+        [],
+    ],
+)
+def test_meters_are_no_degrees(positions):
+    assert not look_like_degrees(positions)
+
+
+def test_two_zones(tmp_path):
+    """Two images 40 m apart, on either side of 6 degrees east, and one 2 km away."""
+    names = []
+    for latitude, longitude in ((50.0, 5.9998), (50.0, 6.0003), (50.0, 6.03)):
+        east, north, zone, letter = utm.from_latlon(latitude, longitude)
+        names.append(f"@{east:.2f}@{north:.2f}@{zone}@{letter}@x@.jpg")
+    images(tmp_path / "database", names[:1])
+    images(tmp_path / "queries", names[1:])
+    for source in (open_input(tmp_path), open_own(tmp_path)):
+        assert (
+            "poses: the names have UTM zone 31 north and UTM zone 32 north; all were projected to UTM zone 31 north"
+            in source.notes
+        )
+        (x, y), (near_x, near_y), _ = xy(source)
+        assert math.hypot(near_x - x, near_y - y) == pytest.approx(35.8, abs=0.1)
+        found = positives(source.split("query").frames, source.split("database").frames)
+        assert found.counts.tolist() == [0, 0]  # 36 m
+    assert not open_input(images(tmp_path / "one", names[1:])).notes
+
+
+def test_the_equator(tmp_path):
+    names = ["@166021.44@9999000.00@31@M@.jpg", "@166021.44@0000500.00@31@N@.jpg"]
+    (_, south), (_, north) = xy(open_input(images(tmp_path, names)))
+    assert abs(north - south) == pytest.approx(1500, abs=0.01)
+
+
+def test_frames_csv_in_degrees(tmp_path):
+    rows = ["database,48.85,2.35,35,0", "query,48.8501,2.35,36,1.5707963", "query,0,0,0,0", "query,,,,"]
+    source = table(tmp_path / "frames.csv", "latitude,longitude,altitude,heading", *rows)
+    assert xy(source)[:1] == [(round(EAST, 2), round(NORTH, 2))] and xy(source)[2:] == [None, None]
+    assert source.frames[1].pose.y - NORTH == pytest.approx(11.116, abs=0.01) and source.frames[1].pose.z == 36
+    assert any("latitude and longitude, in UTM zone 31 north" in note for note in source.notes)
+    assert len(source.skip_counts) == 2
+    assert xy(table(tmp_path / "frames.csv", "lon,lat", "database,2.35,48.85")) == [(round(EAST, 2), round(NORTH, 2))]
+    assert table(tmp_path / "frames.csv", "easting,northing,lat,lon", "database,1,2,48,2").frames[0].pose.x == 1
+    with pytest.raises(VprError, match="line 2: expected a latitude"):
+        table(tmp_path / "frames.csv", "latitude,longitude", "database,148.85,2.35")
+
+
+def test_the_frame_of_degrees_does_not_depend_on_the_set(tmp_path):
+    """A map and queries that are opened at other times have one frame, and that of names with UTM."""
+    first = table(tmp_path / "a.csv", "latitude,longitude", "database,48.85,2.35", "database,48.86,2.36")
+    second = table(tmp_path / "b.csv", "latitude,longitude", "query,48.86,2.36", "query,48.2,4.9")
+    assert xy(first)[1] == xy(second)[0]
+    east, north, *_ = utm.from_latlon(48.86, 2.36)
+    assert xy(open_input(images(tmp_path / "named", [f"@{east:.2f}@{north:.2f}@31@U@.jpg"]))) == xy(second)[:1]
+
+
+@pytest.mark.parametrize("value", ["90", "-180", "359.5"])
+def test_headings_in_degrees(value, tmp_path):
+    with pytest.raises(VprError, match=r"line 3: heading must be in radians"):
+        table(tmp_path / "frames.csv", "easting,northing,heading", "database,1,2,3.14", f"database,1,2,{value}")
+
+
+@pytest.mark.parametrize("separator", [";", "\t", ","])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_tables_as_windows_writes_them(separator, encoding, tmp_path):
+    text = "path,split,easting,northing,stamp\r\na.jpg,database,1.5,2,1403636579763555584\r\nb.jpg,query,2,3,1403636580763555584\r\n"
+    (tmp_path / "frames.csv").write_bytes(text.replace(",", separator).encode(encoding))
+    source = open_input(tmp_path)
+    assert xy(source) == [(1.5, 2), (2, 3)] and source.frames[0].stamp == 1403636579763555584 / 10**9
+    assert source.notes == ["stamps: in nanoseconds"]
+    (tmp_path / "frames.csv").write_text(text.replace(",", ";").replace("1.5", "1,5"))
+    with pytest.raises(VprError, match="easting must be a number, found '1,5'; write a decimal point"):
+        open_input(tmp_path)
+
+
+def test_stamps_of_a_table_since_the_start(tmp_path):
+    source = table(tmp_path / "frames.csv", "stamp", "database,0.5", "database,", "database,12")
+    assert [frame.stamp for frame in source] == [0.5, None, 12] and not source.notes
+    with pytest.raises(VprError, match="column stamp: expected stamps of one unit"):
+        table(tmp_path / "frames.csv", "stamp", "database,1403636579.5", "database,1403636579763555584")
+
+
+def test_photos_one_of_which_has_no_fix(tmp_path):
+    below = {5: b"\x01", 6: 12.5, 16: "T", 17: 90.0}
+    photo(tmp_path / "0.jpg", *PARIS, gps=below)
+    photo(tmp_path / "1.jpg", -33.8688, -70.6693, gps={6: 100.0, 16: "M", 17: 0.0})
+    photo(tmp_path / "2.jpg", 0.0, 0.0)
+    photo(tmp_path / "3.jpg")
+    photo(tmp_path / "4.jpg", *PARIS, gps={9: "V"})
+    photo(tmp_path / "5.jpg", *PARIS, gps={1: None})
+    source = open_input(tmp_path)
+    assert xy(source)[0] == (round(EAST, 2), round(NORTH, 2)) and xy(source)[2:] == [None] * 4
+    first, second = (frame.pose for frame in source.frames[:2])
+    assert first.z == -12.5 and heading(first) == pytest.approx(0.0, abs=0.01)  # east, but for the convergence
+    assert second.y < 0 and second.x < EAST  # south and west
+    assert "magnetic north" in source.notes[0]
+    assert source.skip_counts.counts == {
+        "poses (GPS 0, 0: the receiver had no fix)": 1,
+        "poses (no GPS in the photo)": 1,
+        "poses (no valid GPS position in the photo)": 2,
+    }
+    assert not source.is_run
+
+
+def test_photos_in_folders_of_database_and_queries(tmp_path):
+    for i in range(3):
+        photo(tmp_path / "database" / f"a{i}.jpg", PARIS[0] + i * 1e-3, PARIS[1])
+        photo(tmp_path / "queries" / f"b{i}.jpg", PARIS[0] + i * 1e-3 + 1e-4, PARIS[1])
+    source = open_own(tmp_path)
+    found = positives(source.split("query").frames, source.split("database").frames, source.tolerance)
+    assert found.table(3).tolist() == np.eye(3, dtype=bool).tolist()
+    assert str(source.tolerance) == "within 25 m"
+
+
+def test_photos_without_pillow(tmp_path, monkeypatch):
+    photo(tmp_path / "0.jpg", *PARIS)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    source = open_input(tmp_path)
+    assert xy(source) == [None] and "pip install pillow" in source.notes[0]
+
+
+def test_ordinary_folders_are_not_searched_for_gps(tmp_path, monkeypatch):
+    """Their files are not opened by Pillow, and no more than 16 headers are read."""
+    folder = images(tmp_path, [f"{i:03d}.jpg" for i in range(100)])
+    opened = []
+    monkeypatch.setattr("vpr_aesvc.datasets.exif_gps.read_fix", opened.append)
+    monkeypatch.setattr("vpr_aesvc.datasets.exif_gps._has_pointer", lambda path: opened.append(path))
+    assert not hold_gps([frame.path for frame in open_input(folder)]) and len(opened) <= 32
+
+
+def test_damaged_exif(tmp_path):
+    photo(tmp_path / "a.jpg", *PARIS)
+    whole = (tmp_path / "a.jpg").read_bytes()
+    at = whole.index(b"Exif")
+    random = np.random.default_rng(0)
+    for i in range(60):
+        damaged = bytearray(whole)
+        for spot in random.integers(at + 6, at + 250, 3):
+            damaged[spot] = random.integers(256)
+        (tmp_path / f"b{i}.jpg").write_bytes(damaged)
+    (tmp_path / "c.jpg").write_bytes(whole[: at + 60])
+    source = open_input(tmp_path)
+    assert xy(source)[0] == (round(EAST, 2), round(NORTH, 2)) and xy(source)[-1] is None
+
+
+def test_zones():
+    assert str(zone_of(60.39, 5.32)) == "UTM zone 32 north"  # Bergen, in the wide zone
+    assert str(zone_of(-33.87, 151.2)) == "UTM zone 56 south"
+    with pytest.raises(VprError, match=r"x: cannot be projected to UTM"):
+        zone_of(48.0, 2.0).project([89.0], [2.0], "x")

@@ -1,0 +1,133 @@
+"""Where the images of a folder were taken: by UTM in their names, else by the GPS of the photos. All in one frame, in meters."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from vpr_aesvc.datasets.exif_gps import Fix, can_read, hold_gps, read_fix
+from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.geography import UtmZone, look_like_degrees, zone_of
+from vpr_aesvc.types import Pose
+
+
+def utm_pose(name: str) -> Pose | None:
+    """``@0218047.08@2472431.44@50@Q@...`` -> its pose in UTM meters, or None for other names."""
+    fields = name.split("@")
+    if len(fields) < 4 or fields[0]:
+        return None
+    try:
+        east, north = float(fields[1]), float(fields[2])
+    except ValueError:
+        return None
+    return Pose(east, north) if math.isfinite(east) and math.isfinite(north) else None
+
+
+def located(images: FrameSet) -> FrameSet:
+    """The set with the poses that names or photos tell. An image that does not tell loses only its own pose, and is counted.
+
+    Raises:
+        VprError: the names hold degrees.
+    """
+    names = ["" if frame.path is None else frame.path.name for frame in images.frames]
+    poses = [utm_pose(name) for name in names]
+    if any(poses):
+        refuse_degrees(images.path, "the names of images", [(pose.x, pose.y) for pose in poses if pose is not None])
+        named = replace(images, kind=f"UTM {images.kind}")
+        return _with_poses(named, _in_one_zone(names, poses, images), ["no UTM in the name"] * len(poses))
+    paths = [frame.path for frame in images.frames if frame.path is not None]
+    if not hold_gps(paths):
+        return images
+    if not can_read():
+        images.notes.append(
+            "no poses: the photos hold GPS positions (EXIF), which need another package: pip install pillow"
+        )
+        return images
+    return located_by(images, [read_fix(path) for path in paths], "GPS of the photos (EXIF)")
+
+
+def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> FrameSet:
+    """The set with poses.
+
+    Args:
+        found: for each frame, where it was taken or why that is not known.
+        what: tells it, for the note.
+
+    Raises:
+        VprError: a position lies where UTM ends.
+    """
+    fixes = [fix for fix in found if isinstance(fix, Fix)]
+    made, how = _poses_of(fixes, images.path) if fixes else ([], "unknown")
+    images.notes.append(f"poses: {what}, {how}")
+    rest = iter(made)
+    poses = [next(rest) if isinstance(fix, Fix) else None for fix in found]
+    return _with_poses(images, poses, [str(fix) for fix in found])
+
+
+def refuse_degrees(path: Path, where: str, positions: Sequence[tuple[float, float]]) -> None:
+    """Raises VprError if positions that should be meters are latitude and longitude."""
+    if look_like_degrees(positions):
+        raise VprError(
+            f"{path}: expected east and north in meters (UTM) in {where}, found what looks like degrees: {positions[0][0]:.10g}, "
+            f"{positions[0][1]:.10g}; write a frames.csv with the columns path, split, latitude and longitude, or, if these are meters, no more than 3 decimals"
+        )
+
+
+def _in_one_zone(names: Sequence[str], poses: Sequence[Pose | None], images: FrameSet) -> list[Pose | None]:
+    """The poses in the zone of the first name that tells one: eastings of two zones do not compare."""
+    zones = [None if pose is None else _zone(name) for name, pose in zip(names, poses, strict=True)]
+    known = sorted(set(zones) - {None}, key=str)
+    if len(known) < 2:
+        return list(poses)
+    first = next(zone for zone in zones if zone is not None)
+    made = list(poses)
+    for at, (zone, pose) in enumerate(zip(zones, poses, strict=True)):
+        if zone not in (None, first) and pose is not None:
+            (east, north), *_ = first.project(*zone.unproject([pose.x], [pose.y]), str(images.path))[0].tolist()
+            made[at] = replace(pose, x=east, y=north)
+    images.notes.append(f"poses: the names have {' and '.join(map(str, known))}; all were projected to {first}")
+    return made
+
+
+def _zone(name: str) -> UtmZone | None:
+    """Of a name such as ``@0218047.08@2472431.44@50@Q@...``; None if it tells none."""
+    number, letter = name.split("@")[3], [*name.split("@"), ""][4]
+    is_zone = number.isdecimal() and 1 <= int(number) <= 60 and len(letter) == 1 and "C" <= letter.upper() <= "X"
+    return UtmZone(int(number), letter.upper() >= "N") if is_zone else None
+
+
+def _poses_of(fixes: Sequence[Fix], path: Path) -> tuple[list[Pose], str]:
+    """All in the UTM zone of the first, and how they were understood. Headings only if all tell one.
+
+    Raises:
+        VprError: one lies where UTM ends.
+    """
+    zone = zone_of(fixes[0].latitude, fixes[0].longitude)
+    xy, convergence = zone.project([fix.latitude for fix in fixes], [fix.longitude for fix in fixes], str(path))
+    usual = next((fix.altitude for fix in fixes if fix.altitude is not None), 0.0)
+    directions = [fix.direction for fix in fixes if fix.direction is not None]
+    has_headings = len(directions) == len(fixes)
+    words = "unknown"
+    if has_headings:
+        is_magnetic = any(fix.is_magnetic for fix in fixes)
+        words = "of the camera, from magnetic north without declination" if is_magnetic else "of the camera"
+    headings = np.pi / 2 - np.radians(directions) + convergence if has_headings else np.zeros(len(fixes))
+    poses = [
+        replace(Pose.planar(east, north, heading), z=usual if fix.altitude is None else fix.altitude)
+        for fix, (east, north), heading in zip(fixes, xy.tolist(), headings.tolist(), strict=True)
+    ]
+    return poses, f"in {zone}, meters; headings: {words}"
+
+
+def _with_poses(images: FrameSet, poses: Sequence[Pose | None], why: Sequence[str]) -> FrameSet:
+    """``why`` a frame has no pose."""
+    for frame, pose, reason in zip(images.frames, poses, why, strict=True):
+        if pose is None:
+            images.skip_counts.add(f"poses ({reason})", frame.label)
+    frames = tuple(replace(frame, pose=pose) for frame, pose in zip(images.frames, poses, strict=True))
+    return replace(images, frames=frames)
