@@ -54,10 +54,11 @@ def read_fix(path: Path) -> Fix | str:
     from PIL import Image
 
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            gps = image.getexif().get_ifd(_GPS_TAG)
-            return _fix(gps) if gps else "no GPS in the photo"
+            with Image.open(path) as image:
+                gps = image.getexif().get_ifd(_GPS_TAG)
+        return _fix(gps) if gps else "no GPS in the photo"
     except Exception:  # whatever a damaged header makes of the parser
         return "EXIF that cannot be read"
 
