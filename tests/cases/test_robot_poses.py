@@ -118,3 +118,182 @@ def test_the_choice_of_two_says_rates_and_frames(bag):
         given(bag)
     assert "/wheels/odom (nav_msgs/Odometry, 21 messages, 10.0 Hz, of base_link in odom)" in str(error.value)
     assert "/visual/odom (nav_msgs/Odometry, 1 message, of camera in an unnamed frame)" in str(error.value)
+
+
+# Several frames on one topic
+
+
+def test_two_odometries_on_one_topic(drawn_model, tmp_path):
+    said, poses = built(drawn_model, case("two-odometries-one-topic") / "drive", tmp_path / "map")
+    assert poses[0].x == pytest.approx(0.02, abs=0.01) and poses[-1].x < 7
+    assert "70 poses of another frame on /odom: of base_footprint in map, not of base_link in odom" in said
+    done = vpr("bag", "info", case("two-odometries-one-topic") / "drive")
+    assert done.returncode == 0 and "others of base_footprint in map: 70" in done.stdout
+
+
+def two_odometries(bag, **of_second):
+    """The second is 5 m aside."""
+    for i, stamp in enumerate(STAMPS):
+        if i % 2 == 0:
+            bag.odometry(Pose(stamp, 5), stamp + 0.05, **of_second)
+        bag.odometry(Pose(stamp, 0), stamp)
+        bag.compressed(JPEG, stamp)
+
+
+@pytest.mark.parametrize(
+    "of_second", [{"frame": "map"}, {"child": "camera"}, {"frame": "map", "child": "camera"}, {"frame": ""}]
+)
+def test_the_frame_of_most_poses_is_taken(bag, of_second):
+    """Though the other comes first."""
+    two_odometries(bag, **of_second)
+    recording, poses = given(bag)
+    assert [pose.y for pose in poses] == [0] * len(STAMPS)
+    assert recording.skip_counts.counts == {"poses of another frame on /odom": 11}
+    assert any("/odom has poses of 2 frames" in note for note in recording.notes)
+
+
+@pytest.mark.parametrize(
+    ("of_second", "options"),
+    [({"frame": "map"}, {"map_frame": "map"}), ({"child": "camera"}, {"base_frame": "camera"})],
+)
+def test_the_frame_that_is_requested_is_taken(bag, of_second, options):
+    two_odometries(bag, **of_second)
+    _, poses = given(bag, **options)
+    assert {pose.y for pose in poses if pose is not None} == {5}
+
+
+def test_pose_topics_of_two_frames(bag):
+    for stamp in STAMPS:
+        bag.pose(Pose(stamp, 0), stamp)
+        bag.compressed(JPEG, stamp)
+    bag.pose(Pose(0, 9), 11.02, frame="odom")
+    recording, poses = given(bag)
+    assert [pose.y for pose in poses] == [0] * len(STAMPS)
+    assert recording.skip_counts.counts == {"poses of another frame on /pose": 1}
+
+
+@pytest.mark.parametrize("kind", ["odometry", "pose", "tf"])
+@pytest.mark.parametrize("late", [0.0, 0.03])
+def test_two_publishers_of_one_frame(bag, kind, late):
+    """They cannot be told apart, so it is said; also where both use the same stamps."""
+    for stamp in STAMPS:
+        for y, at in ((0, stamp), (0.5, stamp + late)):
+            pose = Pose(stamp, y)
+            if kind == "tf":
+                bag.tf([("odom", "base_link", pose)], at, at + y / 100)
+            else:
+                getattr(bag, kind)(pose, at, at + y / 100)
+        bag.compressed(JPEG, stamp, frame="base_link")
+    recording, _ = given(bag)
+    assert any("jump away and back, by 0.5" in note and "two sources in one" in note for note in recording.notes), (
+        recording.notes
+    )
+
+
+def test_two_parents_in_tf(bag):
+    for stamp in STAMPS:
+        bag.tf([("odom", "base_link", Pose(stamp, 0))], stamp)
+        bag.compressed(JPEG, stamp, frame="base_link")
+    bag.tf([("visual_odom", "base_link", Pose(0, 9))], 11.0)
+    recording, poses = given(bag)
+    assert all(pose.y == 0 for pose in poses)
+    assert recording.skip_counts.counts == {"transforms of base_link in another frame": 1}
+
+
+# Satellites without a position
+
+
+def test_satellites_before_they_have_a_fix(drawn_model, tmp_path):
+    said, poses = built(drawn_model, case("gps-zero-before-fix") / "drive", tmp_path / "map")
+    way = [pose.y for pose in poses if pose is not None]
+    assert 5 < max(way) - min(way) < 11
+    assert "messages of /gps/fix without a position: latitude 0, longitude 0" in said
+    done = vpr("bag", "info", case("gps-zero-before-fix") / "drive")
+    assert "left out: 4 messages of /gps/fix without a position" in done.stdout
+
+
+def fixes(bag, *positions, **options):
+    for i, (latitude, longitude, status) in enumerate(positions):
+        bag.fix(latitude, longitude, 0, 10.0 + i, status=status)
+        bag.compressed(JPEG, 10.0 + i)
+    return given(bag, **options)
+
+
+@pytest.mark.parametrize(
+    "bad", [(0, 0, 0), (47, 8, -1), (0, 0, -1), (float("nan"), float("nan"), 0), (91, 8, 0), (1e-8, -1e-8, 2)]
+)
+def test_fixes_without_a_position(bag, bad):
+    """At the beginning, where the origin would be, and between the others."""
+    recording, poses = fixes(bag, bad, (47, 8, 0), (47, 8.0001, 0), bad, (47, 8.0003, 0))
+    assert recording.skip_counts.counts == {"messages of /gps/fix without a position": 2}
+    assert poses[0] is None and poses[1].x == 0 and poses[-1].x == pytest.approx(22.8, abs=0.1)
+
+
+def test_a_drive_through_zero(bag):
+    """Some simulators place the world there."""
+    recording, poses = fixes(bag, (0, -1e-4, 0), (0, 0, 0), (0, 1e-4, 0))
+    assert poses[-1].x == pytest.approx(22.3, abs=0.1) and not len(recording.skip_counts)
+
+
+def test_no_fix_at_all(bag):
+    recording, poses = fixes(bag, (0, 0, 0), (0, 0, 0))
+    assert poses == [None, None] and any("none holds a position" in note for note in recording.notes)
+
+
+def test_an_outlier_of_the_receiver(bag):
+    recording, _ = fixes(bag, *[(47, 8 + i / 1e5, 0) for i in range(9)], (47.01, 8, 0), (47, 8.0001, 0))
+    assert any(
+        "2 jumps" in note and "1111.7 m in 1.00 s" in note and "at 19.000 s" in note for note in recording.notes
+    ), recording.notes
+
+
+# TF more slowly than the gap
+
+
+def test_slow_map_to_odom(drawn_model, tmp_path):
+    said, poses = built(drawn_model, case("slow-map-to-odom") / "drive", tmp_path / "map")
+    assert len(poses) == 12 and all(poses)
+    assert "TF map > odom comes every 1 s: an image between two at most 1.5 s apart gets a pose" in said
+
+
+def slow_tf(bag, period, until=14.0):
+    """map > odom moves along y by 1 m/s; images every 0.5 s from 10.25 on."""
+    for i in range(int((until - 10) / period) + 1):
+        bag.tf([("map", "odom", Pose(0, i * period))], 10.0 + i * period)
+    for i in range(int((until - 10) * 10) + 1):
+        bag.tf([("odom", "base_link", Pose(1, 0))], 10.0 + i / 10)
+    for i in range(int((until - 10) * 2)):
+        bag.compressed(JPEG, 10.25 + i / 2, frame="base_link")
+    return given(bag)
+
+
+@pytest.mark.parametrize("period", [0.8, 1.0, 2.0])
+def test_slow_transforms_are_interpolated(bag, period):
+    recording, poses = slow_tf(bag, period)
+    assert [pose.y for pose in poses] == pytest.approx([0.25 + i / 2 for i in range(8)])
+    assert any(f"TF map > odom comes every {period:.2g} s" in note for note in recording.notes)
+
+
+def test_transforms_too_slow_for_tf2(bag):
+    """Its buffer holds 10 s."""
+    recording, poses = slow_tf(bag, 12.0, until=22.0)
+    assert poses == [None] * 24
+    assert any("map > odom comes every 12 s, further apart than --pose-gap 0.5" in note for note in recording.notes)
+
+
+def test_a_gap_of_a_fast_transform_stays_one(bag):
+    for stamp in (10.0, 10.1, 10.2, 10.3, 13.0, 13.1):
+        bag.tf([("odom", "base_link", Pose(stamp, 0))], stamp)
+    for stamp in (10.05, 11.0, 13.05):
+        bag.compressed(JPEG, stamp, frame="base_link")
+    recording, poses = given(bag)
+    assert [pose is None for pose in poses] == [False, True, False]
+    assert any("(--pose-gap)" in note for note in recording.notes)
+
+
+def test_a_slow_pose_topic_names_the_option(bag):
+    for i in range(4):
+        bag.pose(Pose(i, 0), 10.0 + i)
+        bag.compressed(JPEG, 10.5 + i)
+    recording, _ = given(bag)
+    assert any("every 1 s, further apart than --pose-gap 0.5" in note for note in recording.notes)

@@ -20,7 +20,16 @@ from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.recording import BagRecording
 from vpr_aesvc.recordings.bags.stamp_statistics import StampCollector, StampStatistics
 from vpr_aesvc.recordings.bags.tf_tree import TfTree
-from vpr_aesvc.recordings.bags.topics import CAMERA_INFO, COMPRESSED, KINDS, RAW, is_static
+from vpr_aesvc.recordings.bags.topics import (
+    CAMERA_INFO,
+    COMPRESSED,
+    KINDS,
+    RAW,
+    Frames,
+    frames_of,
+    in_frames,
+    is_static,
+)
 from vpr_aesvc.recordings.image_messages import coded_size
 from vpr_aesvc.recordings.pose_history import PoseSamples
 
@@ -44,7 +53,7 @@ class ImageTopicInfo:
 @dataclass
 class PoseTopicInfo:
     """``traveled``: length of the path in meters; ``extent``: its size along x and y in meters; None without poses. ``unusable``: messages with
-    NaN, without a unit quaternion or without a position."""
+    NaN, without a unit quaternion or without a position; ``others``: number of poses in other frames, which are not measured."""
 
     topic: Topic
     stamps: StampStatistics
@@ -53,6 +62,7 @@ class PoseTopicInfo:
     unusable: int = 0
     traveled: float | None = None
     extent: tuple[float, float] | None = None
+    others: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -103,7 +113,8 @@ def bag_info(path: Path, options: InputOptions, progress: Progress | None = None
     finally:
         bag.close()
     try:
-        info.used = BagRecording(path, replace(options, keep_good=True)).notes
+        recording = BagRecording(path, replace(options, keep_good=True))
+        info.used = [*recording.notes, *(f"left out: {line}" for line in recording.poses.skip_counts.lines())]
     except VprError as error:
         info.problem = str(error)
     return info
@@ -184,28 +195,31 @@ class _PoseTopic:
     def __init__(self, topic: Topic) -> None:
         self.topic, self.unusable = topic, 0
         self._stamps = StampCollector()
-        self._poses, self._fixes = PoseSamples(), NavSatSamples()
-        self._frame = self._child = ""
+        self._samples: dict[Frames, PoseSamples | NavSatSamples] = {}
 
     def add(self, received: int, raw: bytes) -> None:
         message = read_message(raw, self.topic.type, self.topic.ros1)
         stamp = nanoseconds(message.header.stamp)
         self._stamps.add(stamp, received)
-        self._frame = self._frame or message.header.frame_id.lstrip("/")
-        self._child = self._child or getattr(message, "child_frame_id", "").lstrip("/")
         time = (stamp or received) / 1e9, received / 1e9
+        is_fix = KINDS[self.topic.type] == "navsat"
+        samples = self._samples.setdefault(frames_of(message), NavSatSamples() if is_fix else PoseSamples())
         try:
-            if KINDS[self.topic.type] == "navsat":
-                self._fixes.add(*time, message)
+            if isinstance(samples, NavSatSamples):
+                samples.add(*time, message)
             else:
-                self._poses.add(*time, pose_of_message(message))
+                samples.add(*time, pose_of_message(message))
         except ValueError:
             self.unusable += 1
 
     def info(self) -> PoseTopicInfo:
-        table = self._fixes.table()[0] if len(self._fixes) else self._poses.table()
-        info = PoseTopicInfo(self.topic, self._stamps.statistics(), self._frame, self._child, self.unusable)
-        if len(table):
+        frames, samples = max(self._samples.items(), key=lambda one: len(one[1]), default=(("", ""), PoseSamples()))
+        if isinstance(samples, NavSatSamples):
+            self.unusable += samples.drop_unset()
+        info = PoseTopicInfo(self.topic, self._stamps.statistics(), *frames, self.unusable)
+        info.others = {in_frames(other): len(one) for other, one in self._samples.items() if other != frames}
+        if len(samples):
+            table = samples.table()[0] if isinstance(samples, NavSatSamples) else samples.table()
             xyz = table[:, 2:5]
             info.traveled = float(np.linalg.norm(np.diff(xyz, axis=0), axis=1).sum())
             info.extent = float(np.ptp(xyz[:, 0])), float(np.ptp(xyz[:, 1]))

@@ -50,6 +50,7 @@ def _pose_line(one: PoseTopicInfo) -> str:
     parts = [f"of {one.child} in {frame}" if one.child else f"in {frame}", one.stamps.text()]
     if one.traveled is not None and one.extent is not None:
         parts.append(f"{one.traveled:.1f} m traveled within {one.extent[0]:.1f} x {one.extent[1]:.1f} m")
+    parts += [f"others {frames}: {count}" for frames, count in one.others.items()]
     return f"  {one.topic}: {', '.join(parts)}{_unusable(one.unusable)}"
 
 

@@ -32,6 +32,17 @@ class NavSatSamples:
         altitude = fix.altitude if np.isfinite(fix.altitude) else np.nan
         self._numbers.extend((stamp, received, fix.latitude, fix.longitude, altitude))
 
+    def drop_unset(self) -> int:
+        """Removes fixes of 0, 0, which a receiver reports before it knows where it is, unless another fix is within a kilometer of
+        there. Returns their number."""
+        rows = np.array(self._numbers).reshape(-1, 5)
+        degrees = np.abs(rows[:, 2:4]).max(axis=1)
+        unset = degrees < 1e-6
+        if (degrees[~unset] < 0.01).any():
+            return 0
+        self._numbers = array("d", rows[~unset].ravel())
+        return int(unset.sum())
+
     def origin(self) -> tuple[float, float]:
         """Latitude and longitude of the first fix, degrees."""
         return self._numbers[2], self._numbers[3]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from operator import eq
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,11 +18,13 @@ from vpr_aesvc.recordings.bags.images import FirstImage
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.tf_tree import TfTree, TransformChain
-from vpr_aesvc.recordings.bags.topics import PoseChoice, is_static, tf_topics
+from vpr_aesvc.recordings.bags.topics import Frames, PoseChoice, frames_of, in_frames, is_static, tf_topics
+from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseHistory, PoseSamples
 from vpr_aesvc.transforms import compose, normalized_pose
 from vpr_aesvc.types import Pose
 
+Samples = TypeVar("Samples", PoseSamples, NavSatSamples)
 FIXED_FRAMES = ("map", "world", "odom")
 
 
@@ -94,21 +98,19 @@ class PoseReader:
         return poses
 
     def _from_topic(self, topic: Topic) -> CameraPoses:
-        poses, samples = CameraPoses(source=topic.name), PoseSamples()
-        fixed = child = ""
+        poses, found = CameraPoses(source=topic.name), defaultdict[Frames, PoseSamples](PoseSamples)
         for stamp, received, message in self._messages(topic, poses):
             try:
-                samples.add(stamp / 1e9, received / 1e9, pose_of_message(message))
+                pose = pose_of_message(message)
             except ValueError:
                 example = f"{topic.name} at {stamp / 1e9:.3f}"
                 poses.skip_counts.add("poses with NaN or without a unit quaternion", example)
                 continue
-            if not fixed:
-                fixed = message.header.frame_id.lstrip("/")
-                child = getattr(message, "child_frame_id", "").lstrip("/")
-        if not len(samples):
+            found[frames_of(message)].add(stamp / 1e9, received / 1e9, pose)
+        if not found:
             poses.notes.append(f"poses: {topic}: none can be used")
             return poses
+        samples, (fixed, child) = self._of_one_frame(found, topic, poses)
         named = child or self._options.base_frame
         tree = self._tree_to_camera(named or "")
         base = find_base_frame(tree, self._camera, named)
@@ -117,22 +119,49 @@ class PoseReader:
         history = PoseHistory(samples.table(), self._options.pose_gap)
         frames = f"of {base or 'the base'} in {fixed or 'an unnamed frame'}"
         poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
-        poses.notes = [f"poses: {topic}, {frames}{_rate(history)}", note]
+        poses.notes[:0] = [f"poses: {topic}, {frames}{_rate(history)}", note]
         poses.set_history(history, self._options.pose_gap)
+        poses.notes += odd_motion(samples.table()[:, 0], samples.table()[:, 2:], f"poses of {topic.name}")
         return poses
 
+    def _of_one_frame(
+        self, found: Mapping[Frames, Samples], topic: Topic, poses: CameraPoses
+    ) -> tuple[Samples, Frames]:
+        """The poses of one frame, where two publishers share a topic, and their frames: those that the user named, else of most messages, else
+        of the first. The others are counted."""
+        named = self._options.map_frame, self._options.base_frame
+        kept = max(found, key=lambda of: (sum(map(eq, of, named)), len(found[of])))
+        for frames, samples in found.items():
+            if frames != kept:
+                example = f"{in_frames(frames)}, not {in_frames(kept)}"
+                poses.skip_counts.add(f"poses of another frame on {topic.name}", example, len(samples))
+        if len(found) > 1:
+            chooses = (
+                "--map-frame chooses another"
+                if len({frame for frame, _ in found}) > 1
+                else "--base-frame chooses another"
+            )
+            poses.notes.append(
+                f"{topic.name} has poses of {len(found)} frames: those {in_frames(kept)} are used; {chooses}"
+            )
+        return found[kept], kept
+
     def _from_navsat(self, topic: Topic) -> CameraPoses:
-        poses, samples = CameraPoses(source=topic.name), NavSatSamples()
-        antenna = ""
+        poses, found = CameraPoses(source=topic.name), defaultdict[Frames, NavSatSamples](NavSatSamples)
+        reason = f"messages of {topic.name} without a position"
         for stamp, received, message in self._messages(topic, poses):
             try:
-                samples.add(stamp / 1e9, received / 1e9, message)
-                antenna = antenna or message.header.frame_id.lstrip("/")
+                found[frames_of(message)].add(stamp / 1e9, received / 1e9, message)
             except ValueError as error:
-                poses.skip_counts.add(f"messages of {topic.name} without a position", str(error))
-        if not len(samples):
+                poses.skip_counts.add(reason, str(error))
+        for one in found.values():
+            if unset := one.drop_unset():
+                poses.skip_counts.add(reason, "latitude 0, longitude 0", unset)
+        positions = {frames: one for frames, one in found.items() if len(one)}
+        if not positions:
             poses.notes.append(f"poses: {topic}: none holds a position")
             return poses
+        samples, (antenna, _) = self._of_one_frame(positions, topic, poses)
         tree = self._tree_to_camera(antenna)
         base = find_base_frame(tree, self._camera, self._options.base_frame)
         poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
@@ -154,6 +183,7 @@ class PoseReader:
             poses.notes.append("the receiver never moved a meter: the heading is not known, east is assumed")
         poses.notes.append(note)
         poses.set_history(history, gap)
+        poses.notes += odd_motion(table[:, 0], table[:, 2:5], f"poses of {topic.name}")
         return poses
 
     def _from_tf(self, fallback: Topic | None) -> CameraPoses:
@@ -168,6 +198,7 @@ class PoseReader:
             poses = CameraPoses(chain, source="TF", skip_counts=tree.skip_counts)
             poses.extrinsics, note = camera_extrinsics(tree, base, self._camera, self._time)
             poses.notes = [f"poses: TF, {' > '.join(chain.frames)}", note]
+            poses.notes += tree.notes(*(one for one in (chain, poses.extrinsics.chain) if one is not None))
             return poses
         missing = f"no chain of transforms from {fixed if fixed != base else 'a fixed frame'} to {base or 'the camera'}"
         missing += f"; frames: {', '.join(sorted(tree.frames)) or 'none'}"

@@ -113,7 +113,7 @@ def _decode(raw: bytes, topic: Topic, name: str) -> NDArray[np.uint8]:
 
 
 def _note_on_missing_poses(count: int, stream: ImageStream, poses: tuple[float, float] | None) -> str:
-    note = f"{count} of {stream.count} images have no pose: they lie before the first pose, after the last one, or in a gap"
+    note = f"{count} of {stream.count} images have no pose: they lie before the first pose, after the last one, or in a gap (--pose-gap)"
     if count < stream.count or stream.span is None or poses is None:
         return note
     images = f"{stream.span[0]:.1f} to {stream.span[1]:.1f} s"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.recordings.bags.messages import nanoseconds
+from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseHistory, PoseSamples
 from vpr_aesvc.transforms import IDENTITY, compose, inverse, normalized_pose
 from vpr_aesvc.types import Pose
 
+_BUFFER = 10.0  # seconds that tf2 keeps, hence the longest time over which it interpolates
 _KEEP_ALL = 1000  # moving transforms that are kept before those that no wanted frame depends on are dropped
 
 
@@ -57,7 +63,8 @@ class TransformChain:
 
 class TfTree:
     """Args:
-    gap: transforms are interpolated between two that are at most this many seconds apart.
+    gap: transforms are interpolated between two that are at most this many seconds apart; one that comes more slowly, between two that are at
+        most 1.5 times its usual period apart, as tf2 does.
     wanted: frames that will be looked up. Of a large moving tree, only their ancestors are kept.
     """
 
@@ -119,6 +126,34 @@ class TfTree:
         steps = [(self._edge(child), True) for child in rise] + [(self._edge(child), False) for child in fall]
         return TransformChain(tuple(steps), (*rise, common, *fall))
 
+    def notes(self, *chains: TransformChain) -> list[str]:
+        """What is odd about the moving transforms of these chains, one sentence each. Those with another parent are counted in ``skip_counts``."""
+        notes = []
+        pairs = [pair for chain in chains for pair in pairwise(chain.frames)]
+        for pair in pairs:
+            for parent, child in {pair, pair[::-1]} & self._histories.keys():
+                name, table = f"TF {parent} > {child}", self._moving[parent, child].table()
+                notes += odd_motion(table[:, 0], table[:, 2:], name)
+                period, gap = self._period_and_gap(table[:, 0])
+                if gap > self.gap:
+                    notes.append(
+                        f"{name} comes every {period:.2g} s: an image between two at most {gap:.2g} s apart gets a pose"
+                    )
+                elif period > gap:
+                    notes.append(
+                        f"{name} comes every {period:.2g} s, further apart than --pose-gap {gap:g}: images between get no pose"
+                    )
+                for other, samples in self._moving.items():
+                    if other[1] == child and other[0] != parent:
+                        reason = f"transforms of {child} in another frame"
+                        self.skip_counts.add(reason, f"in {other[0]}, not in {parent}", len(samples))
+        return notes
+
+    def _period_and_gap(self, stamps: NDArray[np.float64]) -> tuple[float, float]:
+        steps = np.diff(np.unique(stamps))
+        period = float(np.median(steps)) if len(steps) else 0.0
+        return period, 1.5 * period if self.gap < period <= _BUFFER else self.gap
+
     def _parents(self) -> dict[str, str]:
         """The parent of each frame; of two parents, the one with more transforms."""
         parents = {child: parent for child, (parent, _) in self._static.items()}
@@ -137,5 +172,6 @@ class TfTree:
         if edge not in self._moving:
             return self._static[child][1]
         if edge not in self._histories:
-            self._histories[edge] = PoseHistory(self._moving[edge].table(), self.gap)
+            table = self._moving[edge].table()
+            self._histories[edge] = PoseHistory(table, self._period_and_gap(table[:, 0])[1])
         return self._histories[edge]

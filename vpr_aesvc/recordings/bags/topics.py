@@ -11,6 +11,8 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, read_message
 
 Kind = Literal["odometry", "pose", "tf", "navsat"]
+Frames = tuple[str, str]
+"""The frame of a message's header and, of an odometry, its child frame."""
 
 RAW, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
@@ -142,9 +144,14 @@ def camera_info(topics: Mapping[str, Topic], images: Topic) -> Topic | None:
     return filled[0] if len(filled) == 1 else None
 
 
-def frames_of(message: Any) -> str:
-    """The frames that a message names, in words."""
-    child, frame = getattr(message, "child_frame_id", "").lstrip("/"), message.header.frame_id.lstrip("/")
+def frames_of(message: Any) -> Frames:
+    """The frames that a message names, without a leading slash; empty where it names none."""
+    return message.header.frame_id.lstrip("/"), getattr(message, "child_frame_id", "").lstrip("/")
+
+
+def in_frames(frames: Frames) -> str:
+    """The frames in words: ``of base_link in odom``."""
+    frame, child = frames
     return f"{f'of {child} ' if child else ''}in {frame or 'an unnamed frame'}"
 
 
@@ -185,7 +192,7 @@ def _described(bag: BagFile, topics: Iterable[Topic]) -> str:
         parts = [f"{(topic.count - 1) / seconds:.1f} Hz"] if seconds > 0 and topic.count > 1 else []
         for _, _, raw in bag.messages([topic.name]):
             try:
-                parts.append(frames_of(read_message(raw, topic.type, topic.ros1)))
+                parts.append(in_frames(frames_of(read_message(raw, topic.type, topic.ros1))))
             except VprError:
                 parts.append("its first message cannot be read")
             break
