@@ -25,7 +25,7 @@ EAST, NORTH = 452314.8912, 5410984.8879  # of it, in zone 31
 def images(folder, names):
     folder.mkdir(parents=True, exist_ok=True)
     for name in names:
-        (folder / name).write_bytes(JPEG)
+        (folder / name).write_bytes(JPEG + name.encode())  # no two have equal bytes
     return folder
 
 
@@ -217,6 +217,18 @@ def test_photos_in_folders_of_database_and_queries(tmp_path):
     assert str(source.tolerance) == "within 25 m"
 
 
+@pytest.mark.parametrize("suffix", ["tif", "heic"])
+def test_other_formats_of_photos(suffix, tmp_path):
+    image_module = pytest.importorskip("PIL.Image")
+    if suffix == "heic":
+        pytest.importorskip("pillow_heif").register_heif_opener()
+    picture = image_module.fromarray(np.random.default_rng(0).integers(0, 256, (400, 500, 3), np.uint8))
+    exif = image_module.Exif()
+    exif[0x8825] = {1: "N", 2: (48.0, 51.0, 0.0), 3: "E", 4: (2.0, 21.0, 0.0)}
+    picture.save(tmp_path / f"a.{suffix}", exif=exif.tobytes())
+    assert xy(open_input(tmp_path)) == [(round(EAST, 2), round(NORTH, 2))]
+
+
 def test_photos_without_pillow(tmp_path, monkeypatch):
     photo(tmp_path / "0.jpg", *PARIS)
     monkeypatch.setitem(sys.modules, "PIL", None)
@@ -225,12 +237,12 @@ def test_photos_without_pillow(tmp_path, monkeypatch):
 
 
 def test_ordinary_folders_are_not_searched_for_gps(tmp_path, monkeypatch):
-    """Their files are not opened by Pillow, and no more than 16 headers are read."""
+    """Their files are not opened by Pillow, and the ends of no more than 16 are read."""
     folder = images(tmp_path, [f"{i:03d}.jpg" for i in range(100)])
     opened = []
     monkeypatch.setattr("vpr_aesvc.datasets.exif_gps.read_fix", opened.append)
     monkeypatch.setattr("vpr_aesvc.datasets.exif_gps._has_pointer", lambda path: opened.append(path))
-    assert not hold_gps([frame.path for frame in open_input(folder)]) and len(opened) <= 32
+    assert not hold_gps([frame.path for frame in open_input(folder)]) and len(opened) <= 32  # by open_input and here
 
 
 def test_damaged_exif(tmp_path):

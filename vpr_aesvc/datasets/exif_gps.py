@@ -10,8 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-_SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", ".heic", ".heif"}
-_SAMPLE, _HEADER = 16, 1 << 17  # photos looked into before all are read; bytes
+from vpr_aesvc.pillow_images import PHONE_SUFFIXES
+
+_SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", *PHONE_SUFFIXES}
+_SAMPLE, _PART = 16, 1 << 16  # photos looked into before all are read; bytes of both ends
 _GPS_TAG = 0x8825
 _POINTERS = (
     b"\x25\x88\x04\x00\x01\x00\x00\x00",
@@ -31,7 +33,7 @@ class Fix:
 
 
 def hold_gps(paths: Sequence[Path]) -> bool:
-    """Whether one of at most 16 of the photos, spread over all, has a GPS part. Reads their first 128 KiB only."""
+    """Whether one of at most 16 of the photos, spread over all, has a GPS part. Reads 64 KiB of both ends."""
     photos = [path for path in paths if path.suffix.lower() in _SUFFIXES]
     return any(map(_has_pointer, photos[:: max(1, -(-len(photos) // _SAMPLE))]))
 
@@ -39,10 +41,12 @@ def hold_gps(paths: Sequence[Path]) -> bool:
 def _has_pointer(photo: Path) -> bool:
     try:
         with photo.open("rb") as file:
-            header = file.read(_HEADER)
+            ends = [file.read(_PART)]
+            file.seek(max(0, file.seek(0, 2) - _PART))  # where TIFF and HEIC may have it
+            ends.append(file.read())
     except OSError:
         return False
-    return any(pointer in header for pointer in _POINTERS)
+    return any(pointer in end for end in ends for pointer in _POINTERS)
 
 
 def can_read() -> bool:
@@ -53,6 +57,10 @@ def read_fix(path: Path) -> Fix | str:
     """The position of a photo, or why it has none. Only the header of the file is read."""
     from PIL import Image
 
+    if path.suffix.lower() in PHONE_SUFFIXES and find_spec("pillow_heif"):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener(thumbnails=False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
