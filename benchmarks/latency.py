@@ -27,7 +27,7 @@ from torch_graph import torch_graph
 
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
-from vpr_aesvc.backbones.onnx import Graph, PreprocessFile
+from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
 from vpr_aesvc.export.graph import fused_graph
 from vpr_aesvc.export.precision import is_convolutional, to_dynamic, to_half, to_static, to_weight_only
 from vpr_aesvc.projections.artifact import Projection

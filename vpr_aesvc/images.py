@@ -9,7 +9,7 @@ from typing import Literal
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vpr_aesvc.deep_images import to_8_bits
 from vpr_aesvc.errors import VprError
@@ -20,6 +20,8 @@ from vpr_aesvc.types import Frame, Image
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 _MAX_BYTES = 10**9
 _AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # without alpha; the EXIF orientation is applied
+
+_SPAN = 0.3, 300.0  # from black to white, as encoders take it: 1 to 5 after normalization, or 255 bytes
 
 _INTERPOLATION = {
     "nearest": cv2.INTER_NEAREST,
@@ -49,6 +51,17 @@ class Preprocess(BaseModel):
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    @model_validator(mode="after")
+    def _check_normalization(self) -> Preprocess:
+        for mean, std in zip(self.mean, self.std, strict=True):
+            black, white = (-mean / std, (255 * self.scale - mean) / std) if std > 0 else (np.nan, np.nan)
+            if not (_SPAN[0] <= white - black <= _SPAN[1] and black <= 0.01 and white >= -0.01):
+                raise ValueError(
+                    f"scale {self.scale:.4g} with mean {mean:g} and std {std:g} makes numbers from {black:.4g} (black) to {white:.4g} (white), which no "
+                    "encoder takes; mean and std of pixels from 0 to 255 (123.7, 58.4) need scale 1, those of 0 to 1 (0.485, 0.229) need 1/255"
+                )
+        return self
 
     def __str__(self) -> str:
         rule = "stretched" if self.resize == "square" else f"short side to {self.short_side}, center cut out"

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from vpr_aesvc.backbones.onnx import Graph, GraphInput, GraphOutput, PreprocessFile
+from vpr_aesvc.backbones.onnx_graph import Graph, GraphInput, GraphOutput, PreprocessFile
 from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.fingerprint import fingerprint

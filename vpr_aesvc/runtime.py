@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from vpr_aesvc.errors import VprError, first_line
@@ -36,7 +37,11 @@ def default_threads() -> int:
 
 
 def open_session(
-    graph: bytes, name: str, provider: str = "cpu", threads: int | None = None
+    graph: bytes,
+    name: str,
+    provider: str = "cpu",
+    threads: int | None = None,
+    weights: Mapping[str, bytes] | None = None,
 ) -> onnxruntime.InferenceSession:
     """A session of a graph in memory, so the bytes that run are the bytes that were checked.
 
@@ -46,6 +51,7 @@ def open_session(
         provider: one of ``PROVIDERS``, or several separated by commas, in order of preference. A single one must be available; of
             several the first available one is used, and a warning names the missing ones.
         threads: CPU threads; None for ``default_threads``.
+        weights: the files of weights that the graph names, if they are not in it.
 
     Raises:
         VprError: an unknown or unavailable provider, fewer than one thread, or a graph that ONNX Runtime cannot run.
@@ -63,6 +69,14 @@ def open_session(
     options.intra_op_num_threads = threads or default_threads()
     options.inter_op_num_threads = 1
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    if weights:
+        if not hasattr(options, "add_external_initializers_from_files_in_memory"):
+            raise VprError(
+                f"{name}: onnxruntime {onnxruntime.__version__} cannot load weights from other files ({', '.join(weights)}); update it, or "
+                "write the model as one file with onnx.save_model(onnx.load(PATH), NEW_PATH)"
+            )
+        data = list(weights.values())
+        options.add_external_initializers_from_files_in_memory(list(weights), data, list(map(len, data)))
     built_in = onnxruntime.get_available_providers()
     missing: list[str] = []
     for word in requested:

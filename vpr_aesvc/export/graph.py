@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from vpr_aesvc.backbones import Backbone
-from vpr_aesvc.backbones.onnx import GraphInput, GraphOutput, OnnxBackbone
+from vpr_aesvc.backbones.onnx import OnnxBackbone
+from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput
 from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.export.class_token import only_class_token
 from vpr_aesvc.projections.artifact import Projection
@@ -76,6 +77,8 @@ def _append(model: onnx.ModelProto, source: str, projection: Projection) -> None
         return name
 
     flat = node("Reshape", source, constant("shape", np.array([1, projection.dim_in], np.int64)))
+    if {one.name: one.type.tensor_type.elem_type for one in graph.output}.get(source) != TensorProto.FLOAT:
+        flat = node("Cast", flat, to=TensorProto.FLOAT)
     centered = node("Sub", node("LpNormalization", flat, axis=-1, p=2), constant("mean", projection.mean))
     projected = node("MatMul", centered, constant("linear", projection.linear))
     if len(projection.hidden_bias):

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.backbones.hog import HogBackbone
-from vpr_aesvc.backbones.onnx import Graph, PreprocessFile
+from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.export.check import MAX_CHANGED, MIN_COSINE, Describe, Reference

@@ -1,0 +1,169 @@
+"""An ONNX graph with a description of its input and output, run by ONNX Runtime. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+from vpr_aesvc.errors import VprError, first_line
+from vpr_aesvc.images import Preprocess
+from vpr_aesvc.runtime import PROVIDERS, open_session
+
+_FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
+_INPUTS: dict[str, Any] = {**_FLOATS, "tensor(uint8)": np.uint8}
+
+
+class GraphInput(BaseModel):
+    """The input tensor. ``size`` is [height, width] in pixels; pixel values become ``(p * scale - mean) / std``."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    layout: Literal["NCHW", "NHWC"] = "NCHW"
+    size: tuple[int, int]
+    # The files and the fingerprint use this spelling; "color" is accepted too.
+    colour: Literal["RGB", "BGR"] = Field("RGB", validation_alias=AliasChoices("colour", "color"))
+    scale: float = 1 / 255
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    resize: Literal["square", "crop"] = "square"
+    short_side: int | None = None
+    interpolation: Literal["nearest", "linear", "cubic", "lanczos", "area"] = "cubic"
+
+    def preprocess(self) -> Preprocess:
+        """The preprocessing rule for images."""
+        named = self.model_dump(include={"resize", "short_side", "interpolation", "scale", "mean", "std"})
+        return Preprocess(height=self.size[0], width=self.size[1], **named)
+
+
+class GraphOutput(BaseModel):
+    """The output tensor, [n, size]."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    size: int = Field(ge=1)
+
+
+class PreprocessFile(BaseModel):
+    """``preprocess.json``: input and output of a graph."""
+
+    model_config = ConfigDict(extra="forbid")
+    input: GraphInput
+    output: GraphOutput
+
+
+class Graph:
+    """A loaded graph: images -> its output.
+
+    Args:
+        data: the bytes of the ONNX file.
+        path: the file, for error messages.
+        described: its input and output.
+        provider, threads, weights: as in ``open_session``.
+
+    Raises:
+        VprError: ONNX Runtime cannot load the graph, or its inputs and outputs are not as described.
+    """
+
+    def __init__(
+        self,
+        data: bytes,
+        path: Path,
+        described: PreprocessFile,
+        provider: str = "cpu",
+        threads: int | None = None,
+        weights: Mapping[str, bytes] | None = None,
+    ) -> None:
+        self._path, self._input, self._output = path, described.input, described.output
+        self.preprocess = described.input.preprocess()
+        self._session = open_session(data, str(path), provider, threads, weights)
+        self.provider = {full: name for name, full in PROVIDERS.items()}[self._session.get_providers()[0]]
+        self._dtype, self._batch = self._check_input()
+        self._check_output()
+
+    def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """RGB uint8 images [H, W, 3] -> float32 [n, size].
+
+        Raises:
+            VprError: ONNX Runtime cannot run the graph, or the output has another shape than described or is not finite.
+        """
+        if not images:
+            return np.empty((0, self._output.size), np.float32)
+        step = self._batch or len(images)  # some graphs have a fixed batch size
+        parts = [self._run(images[at : at + step]) for at in range(0, len(images), step)]
+        return np.concatenate(parts)
+
+    def tensor(self, image: NDArray[np.uint8]) -> NDArray[Any]:
+        """The graph's input for an RGB uint8 image [H, W, 3]: [3, height, width] or [height, width, 3], in the type that the graph takes."""
+        ordered = image if self._input.colour == "RGB" else np.ascontiguousarray(image[:, :, ::-1])
+        if self._dtype == np.uint8:
+            pixels = self.preprocess.resized(ordered)
+            return pixels if self._input.layout == "NHWC" else np.ascontiguousarray(pixels.transpose(2, 0, 1))
+        scaled = self.preprocess(ordered).astype(self._dtype, copy=False)
+        return scaled if self._input.layout == "NCHW" else np.ascontiguousarray(scaled.transpose(1, 2, 0))
+
+    def _run(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        pixels = np.stack([self.tensor(image) for image in images])
+        missing = (self._batch or 0) - len(images)
+        if missing > 0:
+            pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, 0)])
+        try:
+            output = np.asarray(self._session.run([self._output.name], {self._input.name: pixels})[0])
+        except Exception as error:  # ONNX Runtime has many exception types
+            raise VprError(
+                f"{self._path}: ONNX Runtime cannot run it on an input of {list(pixels.shape)} ({first_line(error)})"
+            ) from error
+        if not output.ndim or len(output) != len(pixels) or output.size != len(pixels) * self._output.size:
+            raise VprError(
+                f"{self._path}: expected an output [{len(pixels)}, {self._output.size}] for {len(pixels)} images, found {list(output.shape)}; "
+                "correct output.size in preprocess.json, or export the graph with a pooled embedding"
+            )
+        rows = output.reshape(len(pixels), -1)[: len(images)].astype(np.float32, copy=False)
+        if not np.isfinite(rows).all():
+            raise VprError(f"{self._path}: the output is not finite; check scale, mean and std in preprocess.json")
+        return rows
+
+    def _check_input(self) -> tuple[Any, int | None]:
+        """The type that the graph takes, and its batch size if that is fixed."""
+        tensors = {tensor.name: tensor for tensor in self._session.get_inputs()}
+        tensor = self._named("input", self._input.name, tensors)
+        if len(tensors) > 1:
+            raise VprError(
+                f"{self._path}: expected one input, found {', '.join(tensors)}; export the graph with the image as its only input"
+            )
+        if tensor.type not in _INPUTS:
+            raise VprError(
+                f"{self._path}: input {tensor.name} takes {tensor.type}; expected float32, float16, float64 or uint8"
+            )
+        height, width = self._input.size
+        expected = ["n", 3, height, width] if self._input.layout == "NCHW" else ["n", height, width, 3]
+        fixed = [size if isinstance(size, int) and size > 0 else None for size in tensor.shape]
+        agrees = len(fixed) == 4 and all(size in (None, one) for size, one in zip(fixed[1:], expected[1:], strict=True))
+        if not agrees:
+            raise VprError(
+                f"{self._path.parent / 'preprocess.json'}: describes an input {expected} ({self._input.layout}, size [height, width]), but "
+                f"{self._path.name} takes {tensor.shape}; correct size or layout"
+            )
+        rule = self._input
+        if tensor.type == "tensor(uint8)" and (rule.scale, *rule.mean, *rule.std) != (1, 0, 0, 0, 1, 1, 1):
+            raise VprError(
+                f"{self._path.parent / 'preprocess.json'}: input {tensor.name} of {self._path.name} takes bytes from 0 to 255; expected scale 1, "
+                f"mean 0 and std 1, found scale {rule.scale:g}, mean {list(rule.mean)} and std {list(rule.std)}"
+            )
+        return _INPUTS[tensor.type], fixed[0]
+
+    def _check_output(self) -> None:
+        tensor = self._named("output", self._output.name, {one.name: one for one in self._session.get_outputs()})
+        if tensor.type not in _FLOATS:
+            raise VprError(f"{self._path}: output {tensor.name} is {tensor.type}; expected float32, float16 or float64")
+
+    def _named(self, kind: str, name: str, tensors: Mapping[str, Any]) -> Any:
+        if name not in tensors:
+            raise VprError(
+                f"{self._path.parent / 'preprocess.json'}: {kind} {name!r} is not in {self._path.name}, which has {list(tensors)}"
+            )
+        return tensors[name]
