@@ -134,7 +134,10 @@ def messages(file):
             yield node.value
 
 
-@pytest.mark.parametrize("file", sorted((ROOT / "vpr_aesvc").rglob("*.py")), ids=name_of)
+SOURCES = sorted(file for folder in ("vpr_aesvc", "launch", "benchmarks") for file in (ROOT / folder).rglob("*.py"))
+
+
+@pytest.mark.parametrize("file", SOURCES, ids=name_of)
 def test_messages_name_only_commands_and_options_that_exist(file):
     names = {words[0] for words in COMMANDS}
     for message in messages(file):
@@ -142,5 +145,14 @@ def test_messages_name_only_commands_and_options_that_exist(file):
         for match in re.finditer(r"(?<![\w/.-])vpr ([a-z]+)\b[^`\n,;:()]*", text):
             if match[1] in names or match.string[match.start() - 1 : match.start()] == "`":
                 check_command(match[0], name_of(file))
-        for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w-])", text):
-            assert option in OPTIONS | OTHER_OPTIONS, f"{name_of(file)}: {text!r}"
+        for group, command in re.findall(r"`(map|bag|data) ([a-z-]+)", text):  # the same without "vpr"
+            assert (group, command) in COMMANDS, f"{name_of(file)}: {text!r}"
+        if "vpr_aesvc" in file.parts:  # benchmarks have options of their own
+            for option in re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z](?![\w-])", text):
+                assert option in OPTIONS | OTHER_OPTIONS, f"{name_of(file)}: {text!r}"
+
+
+@pytest.mark.parametrize("file", [*SOURCES, *PAGES], ids=name_of)
+def test_the_package_is_installed_from_the_clone_only(file):
+    """It is on no index; a missing library is named as the index names it."""
+    assert not re.search(r"vpr[_-]aesvc\[|pip install '?vpr", file.read_text())

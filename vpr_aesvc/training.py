@@ -97,4 +97,4 @@ def _train(
 def require_torch() -> None:
     """Raises VprError if torch is not installed. Imports nothing."""
     if find_spec("torch") is None:
-        raise VprError("training needs torch: pip install 'vpr_aesvc[train]'")
+        raise VprError("training needs torch: pip install torch")

@@ -153,7 +153,7 @@ def _read_hdf5(path: Path) -> tuple[NDArray[np.floating], list[str]]:
     try:
         import h5py
     except ImportError as error:
-        raise VprError(f"{path}: reading HDF5 needs h5py: pip install 'vpr_aesvc[bench]'") from error
+        raise VprError(f"{path}: reading HDF5 needs h5py: pip install h5py") from error
     names: list[str] = []
 
     with h5py.File(path, "r") as file:

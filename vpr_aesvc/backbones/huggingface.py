@@ -51,7 +51,7 @@ class HuggingFaceBackbone:
             import transformers
         except ImportError as error:
             raise VprError(
-                f"the Hugging Face backbone {name!r} needs torch and transformers: pip install 'vpr_aesvc[train]'"
+                f"the Hugging Face backbone {name!r} needs torch and transformers: pip install torch transformers"
             ) from error
         folder = _snapshot(name)
         try:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import os
 import signal
+import stat
 import sys
 from contextlib import suppress
+from dataclasses import is_dataclass
 from pathlib import Path
 from typing import TextIO
 
-from cyclopts import App
+from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from vpr_aesvc import __version__
@@ -18,15 +20,26 @@ from vpr_aesvc.errors import VprError
 
 try:
     from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
-    from vpr_aesvc.cli.console import err, out
+    from vpr_aesvc.cli.console import err, out, printable
 except KeyboardInterrupt:  # most of the first second is spent on imports
     sys.exit(130)
+
+
+def _refuse_special_file(_type: object, value: object) -> None:
+    """A FIFO, a socket or a device blocks whoever opens it, in libraries that no signal interrupts."""
+    for path in vars(value).values() if is_dataclass(value) else (value,):
+        if isinstance(path, (str, Path)):
+            with suppress(OSError, ValueError):  # no such file: the command says so
+                if stat.S_IFMT(Path(path).stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
+                    raise VprError(f"{path}: is a FIFO, a socket or a device; expected a file or a folder")
+
 
 app = App(
     name="vpr",
     suppress_keyboard_interrupt=False,
     version=__version__,
     help_format="rich",
+    default_parameter=Parameter(validator=_refuse_special_file),
     result_action="return_value",
     help="Visual place recognition: has the robot's camera been here before, and where is that?\n\n"
     "Three steps: [bold]vpr train[/] fits a model to images of the place, without labels; [bold]vpr map build[/] makes a map of them; "
@@ -58,7 +71,8 @@ def main() -> None:
         sys.stdout.flush()
     except CycloptsError as error:
         command = " ".join(("vpr", *(error.command_chain or ())))
-        message = str(error) if str(error).endswith("...") else str(error).removesuffix(".")
+        message = " ".join(str(error).split())
+        message = message if message.endswith("...") else message.removesuffix(".")
         _fail(f"{message}; `{command} --help` explains the options", 2)
     except VprError as error:
         _fail(str(error), 1)
@@ -86,7 +100,7 @@ def _writable(stream: TextIO | None) -> TextIO:
 
 def _fail(message: str, code: int, prefix: str = "error: ") -> None:
     with suppress(OSError):  # standard error is full or closed: the exit code still tells
-        print(f"{prefix}{message}", file=sys.stderr, flush=True)
+        print(f"{prefix}{printable(message, one_line=True)}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

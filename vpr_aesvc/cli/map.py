@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vpr_aesvc.cli import map_tools
-from vpr_aesvc.cli.console import out, progress_bars, say_source
+from vpr_aesvc.cli.console import out, printable, progress_bars, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -35,7 +35,7 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.copies import add_map, require_new_traverses, temporary_folder_beside
+from vpr_aesvc.placemap.copies import add_map, temporary_folder_beside
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
@@ -61,6 +61,10 @@ def build_command(
 
     Example:  vpr map build office.mcap -m model/ -o office.vprmap
     """
+    if output.is_file():
+        raise VprError(
+            f"{output}: exists already; `vpr map add {output} {input}` adds to it, or choose another name for a new map"
+        )
     check_free(output, "map")
     source = reading.open(input, embeddings, **keyframes.given)
     _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes)
@@ -93,7 +97,7 @@ def add_command(
         source = reading.open(input, embeddings, **keyframes.given)
         if traverse is None and source.is_recording:
             traverse = name_of(source.path)
-        require_new_traverses(place_map, [] if traverse is None else [traverse])  # before a long run, not after it
+        place_map.require_new_traverses([] if traverse is None else [traverse])  # before a long run, not after it
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / map.name
         _build(source, describer, new_path, traverse, keyframes)
@@ -132,7 +136,7 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
         f": {info.places} places, {info.size_bytes / 1e6:.2f} MB on disk, {info.memory_bytes / 1e6:.2f} MB in memory for search, "
         f"made {info.created}"
     )
-    out.print(Text.assemble((info.path, "bold"), summary))
+    out.print(Text.assemble((printable(info.path), "bold"), summary))
     last_found: list[str] = []
     for one in info.traverses[:_SHOWN]:
         said = one.traverse

@@ -118,7 +118,7 @@ def _load(mat: Path) -> Any:
     try:
         from scipy.io import loadmat
     except ImportError:
-        raise VprError(f"{mat}: reading a .mat file needs scipy: pip install 'vpr_aesvc[bench]'") from None
+        raise VprError(f"{mat}: reading a .mat file needs scipy: pip install scipy") from None
     if not mat.is_file():
         raise VprError(f"{mat}: no such file; expected a NetVLAD dbStruct (.mat)")
     try:

@@ -16,7 +16,7 @@ def check_installed() -> None:
         import sklearn  # noqa: F401
     except ImportError as error:
         raise VprError(
-            "a report needs matplotlib, jinja2, scipy and scikit-learn: pip install 'vpr_aesvc[bench]'"
+            "a report needs matplotlib, jinja2, scipy and scikit-learn: pip install matplotlib jinja2 scipy scikit-learn"
         ) from error
 
 

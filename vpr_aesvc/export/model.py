@@ -58,7 +58,7 @@ def export_model(
     try:
         import onnx  # noqa: F401
     except ImportError as error:
-        raise VprError("exporting needs onnx: pip install 'vpr_aesvc[train]'") from error
+        raise VprError("exporting needs onnx: pip install onnx") from error
     describer = Describer.open(model)
     _check_has_graph(model, describer)
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)

@@ -140,22 +140,13 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
         VprError: a traverse of that name exists, a map is damaged, or the disk refuses.
     """
     traverses = other.traverses()
-    require_new_traverses(place_map, traverses)
     ids, descriptors = other.descriptors()
     frames = [frame_of(place) for place in other.places().values()]
-    place_map.add_stored(frames, descriptors, (other.thumbnail_jpeg(int(place)) for place in ids))
+    jpegs = (other.thumbnail_jpeg(int(place)) for place in ids)
+    place_map.add_stored(frames, descriptors, jpegs, new=traverses)
     for name, traverse in traverses.items():
         place_map.start_traverse(name, traverse.started, traverse.robot, traverse.notes)
     return len(frames)
-
-
-def require_new_traverses(place_map: PlaceMap, names: Iterable[str]) -> None:
-    """Raises VprError if the map has a traverse of one of the names: a run added twice would always match itself."""
-    existing = sorted(set(names) & set(place_map.traverses()))
-    if existing:
-        raise VprError(
-            f"{place_map.path}: has a traverse {existing[0]} already; nothing was added, give the new one another name with --traverse"
-        )
 
 
 def _unique_names(names: Iterable[str], existing: Iterable[str]) -> dict[str, str]:

@@ -76,6 +76,11 @@ class MapFile(Description):
         with self._lock, vpr_errors(self.path):
             return self._traverses.all()
 
+    def require_new_traverses(self, names: Iterable[str]) -> None:
+        """Raises VprError if the map has a traverse of one of the names."""
+        with self._lock, vpr_errors(self.path):
+            self._traverses.require_new(names)
+
     def start_traverse(
         self, name: str, started: float | None = None, robot: str | None = None, notes: str | None = None
     ) -> None:

@@ -108,9 +108,15 @@ class PlaceMap(MapFile):
         descriptors: NDArray[np.float16],
         jpegs: Iterable[bytes | None],
         traverse: str = DEFAULT_TRAVERSE,
+        new: Iterable[str] = (),
     ) -> list[int]:
-        """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails."""
+        """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails.
+
+        Args:
+            new: traverses that the map must not have yet, also not by another process.
+        """
         with self._writing() as change:
+            self._traverses.require_new(new)
             traverse_ids = self._traverses.ids_of(frame.sequence or traverse for frame in frames)
             first = place_table.next_id(self._db)
             for place, (frame, descriptor, jpeg) in enumerate(zip(frames, descriptors, jpegs, strict=True), first):

@@ -53,6 +53,14 @@ class Traverses:
         """Ids by name."""
         return {name: traverse.id for name, traverse in self.all().items()}
 
+    def require_new(self, names: Iterable[str]) -> None:
+        """Raises VprError if there is a traverse of one of the names: a run added twice would always match itself."""
+        existing = sorted(set(names) & set(self.all()))
+        if existing:
+            raise VprError(
+                f"{self._path}: has a traverse {existing[0]} already; nothing was added, give the new one another name with --traverse"
+            )
+
     def ids_of(self, names: Iterable[str]) -> dict[str, int]:
         """Ids by name; starts the traverses that do not exist. Only within a transaction."""
         for name in dict.fromkeys(names):
