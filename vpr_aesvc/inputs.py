@@ -13,9 +13,9 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource, InputOptions
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
+from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
 from vpr_aesvc.types import Frame
 
-BAG_SUFFIXES = {".bag", ".mcap", ".db3"}
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"}
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
 
@@ -67,11 +67,14 @@ def open_input(
     if kind == "trajectory":
         from vpr_aesvc.recordings.image_folder import ImageFolderRecording
 
-        return ImageFolderRecording(path, options)
+        recording = ImageFolderRecording(path, options)
+        recording.notes += stray_bags(path)
+        return recording
     if path.is_file() and path.suffix.lower() in EMBEDDING_SUFFIXES:
         frames, embeddings = read_named_embeddings(path)
         return FrameSet(path, "embeddings", frames, embeddings=embeddings)
     images = open_images(path)
+    images.notes += stray_bags(path) if path.is_dir() else []
     if options.embeddings is None:
         return images
     return replace(images, embeddings=read_embeddings(options.embeddings, images.frames))
@@ -100,17 +103,13 @@ def database_frames(
 
 
 def _kind(path: Path, options: InputOptions) -> str:
-    if path.is_file():
-        suffix = path.suffix.lower()
-        return "bag" if suffix in BAG_SUFFIXES else "video" if suffix in VIDEO_SUFFIXES else "images"
     try:
-        is_bag = (path / "metadata.yaml").is_file() or any(
-            file.suffix.lower() in BAG_SUFFIXES for file in path.iterdir()
-        )
+        if is_bag(path):
+            return "bag"
     except OSError as error:
         raise VprError(f"{path}: the folder cannot be read ({error.strerror or error})") from error
-    if is_bag:
-        return "bag"
+    if path.is_file():
+        return "video" if path.suffix.lower() in VIDEO_SUFFIXES else "images"
     return "images" if options.trajectory is None else "trajectory"
 
 

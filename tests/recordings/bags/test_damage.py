@@ -60,9 +60,9 @@ REPAIR = {
 }
 
 
-def check_cut_mcap(bag, frames, at_least, at_most):
+def check_cut(bag, frames, at_least, at_most, storage="mcap"):
     with pytest.raises(
-        VprError, match=rf"damaged: .*messages over \d\.\d s come before; .*{REPAIR['mcap']}.*--keep-good"
+        VprError, match=rf"damaged: .*messages over \d\.\d s come before; .*{REPAIR[storage]}.*--keep-good"
     ):
         open_input(bag)
     recording = open_input(bag, KEEP)
@@ -81,13 +81,13 @@ def check_refused(bag, storage):
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap", "ros1"])
 def test_truncated(whole, frames, tmp_path, storage):
     bag = cut(whole[storage], tmp_path / "cut", 0.6)
-    check_cut_mcap(bag, frames, 5, 8) if storage == "mcap" else check_refused(bag, storage)
+    check_refused(bag, storage) if storage == "sqlite3" else check_cut(bag, frames, 5, 8, storage)
 
 
-@pytest.mark.parametrize("compression", ["chunk", "message"])
-def test_truncated_and_compressed(frames, tmp_path, compression):
-    bag = cut(write_bag(tmp_path / "whole", frames, "mcap", compression=compression), tmp_path / "cut", 0.6)
-    check_cut_mcap(bag, frames, 4, 8)
+@pytest.mark.parametrize(("storage", "compression"), [("mcap", "chunk"), ("mcap", "message"), ("ros1", "chunk")])
+def test_truncated_and_compressed(frames, tmp_path, storage, compression):
+    bag = cut(write_bag(tmp_path / "whole", frames, storage, compression=compression), tmp_path / "cut", 0.6)
+    check_cut(bag, frames, 4, 8, storage)
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
@@ -97,7 +97,7 @@ def test_truncated_inside_its_folder(whole, frames, tmp_path, storage):
     shutil.copytree(whole[storage], bag)
     file = storage_file(bag)
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
-    check_cut_mcap(bag, frames, 4, 7) if storage == "mcap" else check_refused(bag, storage)
+    check_cut(bag, frames, 4, 7) if storage == "mcap" else check_refused(bag, storage)
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap", "ros1"])
@@ -109,7 +109,7 @@ def test_damage_in_the_middle(whole, frames, tmp_path, storage):
     middle = len(data) // 2
     data[middle : middle + 1_500_000] = b"\xa5" * 1_500_000  # larger than a chunk, an image and all between them
     bag.write_bytes(data)
-    check_cut_mcap(bag, frames, 5, 6) if storage == "mcap" else check_refused(bag, storage)
+    check_refused(bag, storage) if storage == "sqlite3" else check_cut(bag, frames, 5, 6, storage)
 
 
 @pytest.mark.parametrize("storage", ["sqlite3", "ros1"])
@@ -185,15 +185,19 @@ def test_unindexed_mcap(whole, frames, tmp_path):
     assert not len(recording.skip_counts)
 
 
-def test_unindexed_ros1(whole, tmp_path):
+@pytest.mark.parametrize("name", ["killed.bag", "killed.bag.active", "KILLED.BAG"])
+def test_unindexed_ros1(whole, frames, tmp_path, name):
     """As `rosbag record` leaves it when it is killed: the header says that there is no index."""
     data = whole["ros1"].read_bytes()
     field = data.index(b"index_pos=") + len(b"index_pos=")
-    bag = tmp_path / "killed.bag"
+    bag = tmp_path / name
     end = int.from_bytes(data[field : field + 8], "little")
     bag.write_bytes(data[:field] + bytes(8) + data[field + 8 : end])
-    with pytest.raises(VprError, match=rf"not indexed.*{REPAIR['ros1']}"):
-        open_input(bag, KEEP)
+    check_cut(bag, frames, 12, 12, "ros1")
+    check_cut(tmp_path, frames, 12, 12, "ros1")
+    with pytest.raises(VprError) as error:
+        open_input(bag)
+    assert ("then rename it to killed.bag" in str(error.value)) == name.endswith(".active")
 
 
 def test_messages_that_were_not_merged(whole, frames, tmp_path):

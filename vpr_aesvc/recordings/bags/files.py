@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import IMAGE_SUFFIXES
 
 _STORAGES = {".bag": "ros1", ".mcap": "mcap", ".db3": "sqlite3"}
+_ACTIVE = ".active"  # the end of the name while ROS 1 records, and after a crash
 _MAGIC = {"ros1": b"#ROSBAG V2.0\n", "mcap": b"\x89MCAP0\r\n", "sqlite3": b"SQLite format 3\0"}
 
 
@@ -18,11 +21,13 @@ class BagFiles:
     path: the folder or file that the user named.
     storage: ``ros1``, ``mcap`` or ``sqlite3``.
     files: in the order in which they were recorded.
+    notes: on their choice, one sentence each.
     """
 
     path: Path
     storage: str
     files: list[Path]
+    notes: list[str] = field(default_factory=list)
 
     @property
     def kind(self) -> str:
@@ -43,7 +48,8 @@ class BagFiles:
             "mcap": f"mcap recover {name} -o recovered.mcap",
             "sqlite3": f'sqlite3 {name} ".recover" | sqlite3 recovered.db3',
         }[self.storage]
-        return f"to repair it, run `{command}`"
+        rename = f", then rename it to {file.stem}" if file.suffix == _ACTIVE else ""
+        return f"to repair it, run `{command}`{rename}"
 
     def check(self) -> None:
         """
@@ -81,16 +87,49 @@ def find_files(path: Path) -> BagFiles:
     listed = _listed_in_metadata(path)
     if listed is not None:
         return listed
-    files = [file for file in path.iterdir() if _storage(file) is not None and file.is_file()]
-    storages = sorted({_STORAGES[file.suffix.lower()] for file in files})
+    files = _bag_files(path)
+    storages = sorted({str(_storage(file)) for file in files})
     if not storages:
         raise VprError(f"{path}: expected one bag, found no .bag, .mcap or .db3 file")
     if len(storages) > 1:
         raise VprError(f"{path}: expected one bag, found files of several kinds: {', '.join(storages)}; name one file")
+    files.sort(key=lambda file: (_part(file), file.name))
     names = sorted({_part(file)[0] for file in files})
+    if len({_part(file) for file in files}) < len(files):
+        names = [file.name for file in files]
     if len(names) > 1:
         raise VprError(f"{path}: expected one bag, found {len(names)}: {', '.join(names)}; name one file")
-    return BagFiles(path, storages[0], sorted(files, key=lambda file: (_part(file), file.name)))
+    parts = ", ".join(file.name for file in files)
+    notes = [f"files: {parts}, taken as the parts of one recording"] if len(files) > 1 else []
+    return BagFiles(path, storages[0], files, notes)
+
+
+def is_bag(path: Path) -> bool:
+    """Whether a file is a bag by its name; whether a folder is one: by the ``metadata.yaml`` of rosbag2, or because it holds bag files and neither a
+    list of images nor more images than bag files: a stray bag among images is not meant.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
+    if path.is_file():
+        return _storage(path) is not None
+    metadata = path / "metadata.yaml"
+    if metadata.is_file() and b"rosbag2_bagfile_information" in metadata.read_bytes()[:4096]:
+        return True
+    if any((path / name).is_file() for name in ("frames.csv", "rgb.txt")):
+        return False
+    images = sum(file.suffix.lower() in IMAGE_SUFFIXES for file in path.iterdir())
+    return 0 < len(_bag_files(path)) >= images
+
+
+def stray_bags(folder: Path) -> list[str]:
+    """A note on the bags beside images that are read instead."""
+    names = sorted(file.name for file in _bag_files(folder))
+    return [f"not read, beside the images: {', '.join(names)}; to read a bag, name its file"] if names else []
+
+
+def _bag_files(folder: Path) -> list[Path]:
+    return [file for file in folder.iterdir() if _storage(file) is not None and file.is_file()]
 
 
 def _listed_in_metadata(path: Path) -> BagFiles | None:
@@ -110,10 +149,13 @@ def _listed_in_metadata(path: Path) -> BagFiles | None:
 
 
 def _storage(file: Path) -> str | None:
-    return _STORAGES.get(file.suffix.lower())
+    return _STORAGES.get(Path(file.name.lower().removesuffix(_ACTIVE)).suffix)
 
 
 def _part(file: Path) -> tuple[str, int]:
-    """The name that the parts of one bag share, and the number of the part: ``run`` and 10 for ``run_10.mcap``; -1 without a number."""
-    stem, _, digits = file.stem.rpartition("_")
-    return (stem, int(digits)) if digits.isdigit() else (file.stem, -1)
+    """The name that the parts of one bag share, and the number of the part: ``run`` and 10 for ``run_10.mcap``; -1 without a number. ROS 1 puts the
+    time at which each part begins before its number: ``run_2024-05-01-10-00-00_0.bag``."""
+    stem, _, digits = Path(file.name.removesuffix(_ACTIVE)).stem.rpartition("_")
+    if not digits.isdecimal():
+        return Path(file.name.removesuffix(_ACTIVE)).stem, -1
+    return re.sub(r"_?\d{4}(-\d\d){5}$", "", stem), int(digits)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.images import image_of
 from vpr_aesvc.recordings.bags.camera import find_base_frame, read_intrinsics
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, peek_header, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
@@ -34,6 +36,7 @@ from vpr_aesvc.recordings.image_messages import coded_size
 from vpr_aesvc.recordings.pose_history import PoseSamples
 
 Progress = Callable[[int, int], None]
+_TRIED = 50  # images; more than a camera sends before its exposure or its stream is ready
 
 
 @dataclass
@@ -114,10 +117,23 @@ def bag_info(path: Path, options: InputOptions, progress: Progress | None = None
         bag.close()
     try:
         recording = BagRecording(path, replace(options, keep_good=True))
+        info.problem = _undecodable(recording)
         info.used = [*recording.notes, *(f"left out: {line}" for line in recording.poses.skip_counts.lines())]
     except VprError as error:
         info.problem = str(error)
     return info
+
+
+def _undecodable(recording: BagRecording) -> str | None:
+    """Why none of the first images can be decoded; None if one can."""
+    reasons = []
+    for frame in islice(recording, _TRIED):
+        try:
+            image_of(frame)
+            return None
+        except VprError as error:
+            reasons.append(str(error))
+    return f"none of the first {len(reasons)} images can be decoded: {next(iter(reasons), 'there is none')}"
 
 
 def _read(path: Path, bag: BagFile, progress: Progress | None) -> BagInfo:

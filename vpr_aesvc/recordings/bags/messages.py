@@ -56,6 +56,7 @@ class BagFile(Protocol):
     """
 
     kind: str
+    notes: list[str]
     topics: dict[str, Topic]
     span: tuple[int, int]
     damage: str | None

@@ -17,7 +17,8 @@ from vpr_aesvc.recordings.bags.topics import COMPRESSED, RAW
 
 
 def open_bag(path: Path, known_damage: Damaged | None = None) -> BagFile:
-    """Opens a bag, given as a folder or a file. An MCAP file that rosbags cannot open is scanned from its beginning.
+    """Opens a bag, given as a folder or a file. An MCAP file or a ROS 1 bag that rosbags cannot open is
+    scanned from its beginning.
 
     Args:
         known_damage: what reading the bag led to before. Its ``messages`` then end before the damage without an error.
@@ -27,7 +28,7 @@ def open_bag(path: Path, known_damage: Damaged | None = None) -> BagFile:
     """
     files = find_files(path)
     files.check()
-    can_scan = files.storage == "mcap" and not files.is_compressed
+    can_scan = files.storage != "sqlite3" and not files.is_compressed
     if can_scan and known_damage is not None:
         return ScannedBag(files)
     try:
@@ -46,7 +47,7 @@ class IndexedBag:
     """
 
     def __init__(self, files: BagFiles, known_damage: Damaged | None = None) -> None:
-        self.kind = files.kind
+        self.kind, self.notes = files.kind, files.notes
         self.damage = _unmerged_wal(files) if known_damage is None else f"damaged: {known_damage}"
         self._stop_at_damage = known_damage is not None
         self._files = files

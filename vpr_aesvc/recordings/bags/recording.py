@@ -40,7 +40,7 @@ class BagRecording(Recording):
             self._open(open_bag(path))
         except Damaged as damage:
             self._open(open_bag(path, damage))
-        self._opening_notes = [f"images: {self.topic}", *self.poses.notes, self._camera_note]
+        self._opening_notes = [*self._bag.notes, f"images: {self.topic}", *self.poses.notes, self._camera_note]
         self.notes = list(self._opening_notes)
 
     def _open(self, bag: BagFile) -> None:
@@ -109,7 +109,11 @@ def _decode(raw: bytes, topic: Topic, name: str) -> NDArray[np.uint8]:
         message = read_message(raw, topic.type, topic.ros1)
     except VprError as error:
         raise VprError(f"{name}: {error}") from error
-    return rgb_of(message, name)
+    try:
+        return rgb_of(message, name)
+    except VprError as error:
+        coding = getattr(message, "format", "")
+        raise VprError(f"{error}; its format is {coding!r}") if coding else error from None
 
 
 def _note_on_missing_poses(count: int, stream: ImageStream, poses: tuple[float, float] | None) -> str:

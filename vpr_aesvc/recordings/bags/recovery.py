@@ -1,18 +1,17 @@
-"""MCAP files without a usable index, read from their beginning up to the damage."""
+"""MCAP files and ROS 1 bags without a usable index, read from their beginning up to the damage."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterator
-from itertools import chain
-from pathlib import Path
+from typing import BinaryIO
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.files import BagFiles
 from vpr_aesvc.recordings.bags.messages import Damaged, Topic, decompress
+from vpr_aesvc.recordings.bags.ros1_records import Channel, read_messages
 
 _IS_ROS1 = {"cdr": False, "ros1": True}
-_Channel = tuple[str, str, bool]  # topic, type in the form of ROS 2, serialized as in ROS 1
 
 
 class ScannedBag:
@@ -24,11 +23,12 @@ class ScannedBag:
     """
 
     def __init__(self, files: BagFiles) -> None:
-        self.kind = files.kind
+        self.kind, self.notes = files.kind, files.notes
         self.damage: str | None = None
-        self._files = files.files
+        self._files, self._is_ros1 = files.files, files.storage == "ros1"
+        self._foreign: set[str] = set()
         first, last = 2**63, 0
-        counts: Counter[_Channel] = Counter()
+        counts: Counter[Channel] = Counter()
         try:
             for channel, received, _ in self._read():
                 counts[channel] += 1
@@ -36,7 +36,12 @@ class ScannedBag:
         except Damaged as damage:
             self.damage = f"damaged: {damage}"
         if not counts:
-            raise VprError(f"{files.path}: no message of the bag can be read ({self.damage or 'it holds none'})")
+            foreign = (
+                f"only messages of ROS are read, found {', '.join(sorted(self._foreign))}" if self._foreign else ""
+            )
+            raise VprError(
+                f"{files.path}: no message of the bag can be read ({self.damage or foreign or 'it holds none'})"
+            )
         # of two types of one topic, the more frequent
         self.topics = {name: Topic(name, type, count, ros1) for (name, type, ros1), count in counts.most_common()[::-1]}
         self.span = first, last
@@ -55,38 +60,51 @@ class ScannedBag:
     def close(self) -> None:
         """Nothing is kept open."""
 
-    def _read(self) -> Iterator[tuple[_Channel, int, bytes]]:
-        return chain.from_iterable(map(_read_file, self._files))
+    def _read(self) -> Iterator[tuple[Channel, int, bytes]]:
+        """The messages as written: channel, time of reception in nanoseconds, bytes.
+
+        Raises:
+            Damaged: a file ends before its end, or holds bytes that are no record.
+        """
+        for file in self._files:
+            is_complete = False
+            with file.open("rb") as stream:
+                try:
+                    for message in read_messages(stream) if self._is_ros1 else _read_mcap(stream, self._foreign):
+                        if message is None:
+                            is_complete = True
+                        else:
+                            yield message
+                except Exception as error:  # the readers raise many types on bad bytes
+                    if not is_complete:
+                        raise Damaged(f"{file.name}: {_what(error, stream.tell(), file.stat().st_size)}") from error
 
 
-def _read_file(file: Path) -> Iterator[tuple[_Channel, int, bytes]]:
-    """The messages of ROS 2, and those converted from ROS 1, as written: channel, time of reception in nanoseconds, bytes.
+def _what(error: Exception, offset: int, size: int) -> str:
+    if offset >= size:
+        return "truncated"
+    what = "a wrong checksum" if type(error).__name__ == "CRCValidationError" else "bytes that are no record"
+    return f"{what} at {offset / 1e6:.1f} of {size / 1e6:.1f} MB"
 
-    Raises:
-        Damaged: the file ends before its footer, or holds bytes that are no record.
-    """
-    from mcap.records import Channel, Footer, Message, Schema
-    from mcap.stream_reader import CRCValidationError, StreamReader
+
+def _read_mcap(stream: BinaryIO, foreign: set[str]) -> Iterator[tuple[Channel, int, bytes] | None]:
+    """The messages of ROS 2, and those converted from ROS 1; None at the footer. Topics in other encodings are added to ``foreign``."""
+    from mcap.records import Channel as McapChannel
+    from mcap.records import Footer, Message, Schema
+    from mcap.stream_reader import StreamReader
 
     types: dict[int, str] = {}
-    channels: dict[int, _Channel] = {}
-    is_complete = False
-    with file.open("rb") as stream:
-        try:
-            for record in StreamReader(stream, validate_crcs=True).records:
-                if isinstance(record, Message):
-                    if record.channel_id in channels:
-                        yield channels[record.channel_id], record.log_time, record.data
-                elif isinstance(record, Schema):
-                    package, _, name = record.name.partition("/")
-                    types[record.id] = f"{package}/msg/{name.removeprefix('msg/')}"
-                elif isinstance(record, Channel) and record.message_encoding in _IS_ROS1 and record.schema_id in types:
-                    ros1 = _IS_ROS1[record.message_encoding]
-                    channels[record.id] = record.topic, types[record.schema_id], ros1
-                is_complete |= isinstance(record, Footer)
-        except Exception as error:  # the reader raises many types on bad bytes
-            if not is_complete:
-                offset, size = stream.tell(), file.stat().st_size
-                what = "a wrong checksum" if isinstance(error, CRCValidationError) else "bytes that are no record"
-                where = "truncated" if offset >= size else f"{what} at {offset / 1e6:.1f} of {size / 1e6:.1f} MB"
-                raise Damaged(f"{file.name}: {where}") from error
+    channels: dict[int, Channel] = {}
+    for record in StreamReader(stream, validate_crcs=True).records:
+        if isinstance(record, Message):
+            if record.channel_id in channels:
+                yield channels[record.channel_id], record.log_time, record.data
+        elif isinstance(record, Schema):
+            package, _, name = record.name.partition("/")
+            types[record.id] = f"{package}/msg/{name.removeprefix('msg/')}" if name else package
+        elif isinstance(record, McapChannel) and record.message_encoding not in _IS_ROS1:
+            foreign.add(f"{record.topic} ({types.get(record.schema_id, 'no schema')}, {record.message_encoding})")
+        elif isinstance(record, McapChannel) and record.schema_id in types:
+            channels[record.id] = record.topic, types[record.schema_id], _IS_ROS1[record.message_encoding]
+        elif isinstance(record, Footer):
+            yield None

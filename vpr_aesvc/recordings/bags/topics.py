@@ -25,6 +25,7 @@ KINDS: dict[str, Kind] = {
     "sensor_msgs/msg/NavSatFix": "navsat",
 }
 _IMAGES = {RAW, COMPRESSED}
+_VIDEO = {"FFMPEGPacket", "CompressedVideo", "Packet"}  # of ffmpeg_image_transport, Foxglove and theora_image_transport
 _DEPTH_WORDS = ("depth", "disparity")
 _NOT_THE_ROBOT = re.compile(
     r"goal|set_?point|way_?point|initial_?pose|marker|aruco|april_?tag"  # in any word of a name; the next only as the start of one
@@ -70,6 +71,12 @@ def choose_images(bag: BagFile, requested: str | None, path: str) -> Topic:
         return _check_filled(topic, images, "image topic", path)
     filled = [topic for topic in images if topic.count]
     if not filled:
+        video = [topic for topic in topics.values() if topic.type.rpartition("/")[2] in _VIDEO]
+        if video:
+            raise VprError(
+                f"{path}: no images but video packets (h264, theora ...), which are not decoded: {_list(video)}; convert them to "
+                "sensor_msgs/CompressedImage with `image_transport republish`"
+            )
         raise VprError(f"{path}: no images; {_list(images) if images else 'it holds ' + _list(topics.values())}")
     cameras: dict[str, Topic] = {}
     for topic in sorted(filled, key=lambda topic: (topic.type != RAW, topic.name)):
