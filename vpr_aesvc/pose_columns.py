@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.stamps import UNITS
 from vpr_aesvc.text import fields_of
 
 USUAL = ("stamp", "x", "y", "z", "qx", "qy", "qz", "qw")
@@ -16,12 +17,10 @@ _POSITION = {"p", "pos", "position", "pose", "t", "trans", "translation", "locat
 _ROTATION = {"q", "quat", "quaternion", "orientation", "rot", "rotation"}
 _OTHER = {"twist", "velocity", "vel", "v", "linear", "angular", "acceleration", "b", "bias", "covariance"}
 _DEGREES = {"lat", "latitude", "lon", "lng", "long", "longitude"}
-_SECONDS = dict.fromkeys(("s", "sec", "secs", "seconds"), "seconds")
-_SMALLER = {"ms": "milliseconds", "msec": "milliseconds", "us": "microseconds", "µs": "microseconds"}
-_SMALLEST = dict.fromkeys(("ns", "nsec", "nsecs", "nanosec", "nanosecs", "nanoseconds"), "nanoseconds")
-_TIME = {**_SECONDS, **_SMALLER, "usec": "microseconds", **_SMALLEST}
+_TIME = re.compile(r"(|m|milli|u|µ|micro|n|nano)s(?:ecs?|econds?)?")
+_POWERS = {"": 0, "m": 1, "milli": 1, "u": 2, "µ": 2, "micro": 2, "n": 3, "nano": 3}
 _METERS = {"m", "meter", "meters", "metre", "metres"}
-_UNITS = {*_TIME, *_METERS, "mm", "cm", "km", "ft", "deg", "degrees"}
+_UNITS = {*_METERS, "mm", "cm", "km", "ft", "deg", "degrees"}
 
 
 @dataclass(frozen=True)
@@ -93,12 +92,12 @@ def find_columns(names: Sequence[str], where: str) -> PoseColumns | None:
 def _role(name: str) -> tuple[str, str | None]:
     """What a column holds (one of ``USUAL``, of the names of a stamp, ``degrees`` or nothing), and its unit."""
     parts = [part.lower() for part in re.findall(r"[A-Z]?[a-zµ]+|[A-Z]+", name)]
-    unit = None
-    if parts and parts[-1] in _UNITS and (len(parts) > 1 or parts[0] in _TIME):
+    unit, time = None, _TIME.fullmatch(parts[-1]) if parts else None
+    if time or (len(parts) > 1 and parts[-1] in _UNITS):
         unit = parts.pop()
     last, before = (parts or ["stamp"])[-1], set(parts[:-1])
     if last in _STAMPS and not before & _OTHER:
-        return last, _TIME.get(unit or "")
+        return last, UNITS[_POWERS[time[1]]] if time else None
     if last in _DEGREES:
         return "degrees", unit
     if before & _OTHER:

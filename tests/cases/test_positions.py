@@ -128,7 +128,9 @@ def test_two_zones(tmp_path):
         assert math.hypot(near_x - x, near_y - y) == pytest.approx(35.8, abs=0.1)
         found = positives(source.split("query").frames, source.split("database").frames)
         assert found.counts.tolist() == [0, 0]  # 36 m
-    assert not open_input(images(tmp_path / "one", names[1:])).notes
+    assert open_input(images(tmp_path / "one", names[1:])).notes == [
+        "poses: UTM in the names, in UTM zone 32 north, meters"
+    ]
 
 
 def test_the_equator(tmp_path):
@@ -157,6 +159,21 @@ def test_the_frame_of_degrees_does_not_depend_on_the_set(tmp_path):
     assert xy(first)[1] == xy(second)[0]
     east, north, *_ = utm.from_latlon(48.86, 2.36)
     assert xy(open_input(images(tmp_path / "named", [f"@{east:.2f}@{north:.2f}@31@U@.jpg"]))) == xy(second)[:1]
+
+
+def test_another_zone_is_not_added_to_a_map(drawn_model, tmp_path):
+    for name, easting in (("a", 31), ("b", 31), ("c", 32)):
+        images(tmp_path / name, [f"@365000.00@4620000.00@{easting}@T@{name}@.jpg"])
+    built(drawn_model, tmp_path / "a", tmp_path / "map")
+    add = ("map", "add", tmp_path / "map")
+    refused(vpr(*add, tmp_path / "c", "--traverse", "c"), "its poses are in UTM zone 32 north, those of")
+    assert vpr(*add, tmp_path / "b", "--traverse", "b").returncode == 0
+
+
+def test_two_zones_in_a_column(tmp_path):
+    rows = ["database,500000,5000000,31", "database,500100,5000000,32"]
+    with pytest.raises(VprError, match="found 31, 32 in utm_zone"):
+        table(tmp_path / "frames.csv", "easting,northing,utm_zone", *rows)
 
 
 @pytest.mark.parametrize("value", ["90", "-180", "359.5"])
@@ -263,5 +280,5 @@ def test_damaged_exif(tmp_path):
 def test_zones():
     assert str(zone_of(60.39, 5.32)) == "UTM zone 32 north"  # Bergen, in the wide zone
     assert str(zone_of(-33.87, 151.2)) == "UTM zone 56 south"
-    with pytest.raises(VprError, match=r"x: cannot be projected to UTM"):
-        zone_of(48.0, 2.0).project([89.0], [2.0], "x")
+    with pytest.raises(VprError, match="cannot be projected to UTM"):
+        zone_of(48.0, 2.0).project([89.0], [2.0])

@@ -235,3 +235,28 @@ def test_text_as_windows_writes_it(encoding, tmp_path):
     listing = "# color\r\n" + "".join(f"{stamp} {i:06d}.jpg\r\n" for i, stamp in enumerate(SECONDS))
     (images / "rgb.txt").write_bytes((mark + listing).encode(encoding))
     assert [frame.stamp for frame in opened(images, tmp_path / "t.tum")[1]] == SECONDS
+
+
+def test_degrees_in_a_trajectory_are_said(tmp_path):
+    rows = [f"{stamp} {48.85 + i * 1e-5} 2.3501 35 0 0 0 1" for i, stamp in enumerate(SECONDS)]
+    assert "are they degrees?" in read_trajectory(written(tmp_path / "t.tum", "\n".join(rows))).note
+    assert "degrees" not in read_trajectory(tum(tmp_path / "t.tum", SECONDS)).note
+
+
+def test_stamps_of_a_table_beside_a_trajectory(tmp_path):
+    """As `vpr bag images` writes the keyframes of a bag: the names are no stamps."""
+    images = folder(tmp_path / "img", [f"k{i}" for i in range(4)])
+    rows = [f"k{i}.jpg,database,{NANOSECONDS[3 - i]}" for i in range(4)]
+    (images / "frames.csv").write_text("\n".join(["path,split,stamp", *rows]))
+    recording, frames = opened(images, tum(tmp_path / "t.tum", SECONDS))
+    assert [(frame.label, frame.stamp) for frame in frames] == [(f"k{3 - i}.jpg", SECONDS[i]) for i in range(4)]
+    assert "stamps: frames.csv" in recording.notes
+
+
+def test_what_is_left_out_beside_a_trajectory_is_counted(tmp_path):
+    images = folder(tmp_path / "img", [f"{stamp:.6f}" for stamp in SECONDS])
+    (images / "@eaDir").mkdir()
+    (images / "@eaDir" / "1.jpg").write_bytes(JPEG)
+    recording, frames = opened(images, tum(tmp_path / "t.tum", SECONDS))
+    assert len(frames) == 8 and len(recording.skip_counts) == 1 and len(list(recording)) == 8
+    assert len(recording.skip_counts) == 1

@@ -32,6 +32,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
@@ -98,6 +99,8 @@ def add_command(
         if traverse is None and source.is_recording:
             traverse = name_of(source.path)
         place_map.require_new_traverses([] if traverse is None else [traverse])  # before a long run, not after it
+        known = [one.notes or "" for one in place_map.traverses().values()]
+        require_one_zone(source.path, source.notes, map, known)
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / map.name
         _build(source, describer, new_path, traverse, keyframes)

@@ -191,7 +191,7 @@ def import_command(
 
 def _is_npz(path: Path) -> bool:
     suffix = path.suffix.lower()
-    if suffix not in (".npz", ".tum", ".txt"):
+    if suffix not in (".npz", ".tum", ".txt", ".csv"):
         raise VprError(f"{path}: expected a name that ends in .npz or .tum")
     return suffix == ".npz"
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.image_roots import find_images
+from vpr_aesvc.datasets.positions import refuse_degrees
 from vpr_aesvc.datasets.positives import Tolerance
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame, Pose
@@ -65,6 +66,7 @@ class DbStruct:
             # Only then: Pitts250k has database images with the names of Pitts30k queries.
             folders += bases
         queries, query_paths = find_images(self.names[1], folders, (".png", ".jpg"))
+        refuse_degrees(self.path, "utmDb and utmQ", np.concatenate(self.utm).tolist())
         frames = [
             Frame(label=name, path=path, pose=self._pose(east, north, name), split=split)
             for split, names, paths, utm in zip(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,8 @@ from vpr_aesvc.pillow_images import PHONE_SUFFIXES
 _SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", *PHONE_SUFFIXES}
 _SAMPLE, _PART = 16, 1 << 16  # photos looked into before all are read; bytes of both ends
 _GPS_TAG = 0x8825
-_POINTERS = (
-    b"\x25\x88\x04\x00\x01\x00\x00\x00",
-    b"\x88\x25\x00\x04\x00\x00\x00\x01",
+_POINTER = re.compile(
+    rb"\x25\x88\x04\x00\x01\x00\x00\x00|\x88\x25\x00\x04\x00\x00\x00\x01"
 )  # to the GPS part, in either byte order
 
 
@@ -41,16 +41,11 @@ def hold_gps(paths: Sequence[Path]) -> bool:
 def _has_pointer(photo: Path) -> bool:
     try:
         with photo.open("rb") as file:
-            ends = [file.read(_PART)]
+            start = file.read(_PART)
             file.seek(max(0, file.seek(0, 2) - _PART))  # where TIFF and HEIC may have it
-            ends.append(file.read())
+            return _POINTER.search(start + file.read()) is not None
     except OSError:
         return False
-    return any(pointer in end for end in ends for pointer in _POINTERS)
-
-
-def can_read() -> bool:
-    return find_spec("PIL") is not None
 
 
 def read_fix(path: Path) -> Fix | str:
@@ -85,12 +80,13 @@ def _fix(gps: Mapping[int, Any]) -> Fix | str:
 
 def _degrees(parts: Any, reference: Any, letters: str, most: float) -> float | None:
     """From degrees, minutes and seconds; negative with the second of the letters."""
-    numbers = [_number(part) for part in parts] if isinstance(parts, tuple) else [_number(parts)]
+    numbers = [_number(part) for part in (parts if isinstance(parts, tuple) else (parts,))]
+    known = [number for number in numbers if number is not None]
+    value = sum(number / 60**power for power, number in enumerate(known))
     letter = _letter(reference)
-    if None in numbers or not letter or letter not in letters:
+    if len(known) < len(numbers) or not letter or letter not in letters or not abs(value) <= most:
         return None
-    value = sum(number / 60**power for power, number in enumerate(numbers) if number is not None)
-    return None if not abs(value) <= most else -value if letter == letters[1] else value
+    return -value if letter == letters[1] else value
 
 
 def _letter(value: Any) -> str:

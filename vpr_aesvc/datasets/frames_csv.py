@@ -54,6 +54,11 @@ def read_frames_csv(table: Path) -> FrameSet:
     if not rows:
         raise VprError(f"{table}: has a header but no rows")
     frames = [_frame(row, table, where) for where, row in rows]
+    zones = sorted({row["utm_zone"] or "" for _, row in rows} - {""}) if "utm_zone" in columns else []
+    if "easting" in columns and len(zones) > 1:
+        raise VprError(
+            f"{table}: expected positions of one UTM zone, found {', '.join(zones)} in utm_zone; write latitude and longitude instead"
+        )
     refuse_degrees(table, "easting and northing", [(f.pose.x, f.pose.y) for f in frames if f.pose is not None])
     notes: list[str] = []
     images = FrameSet(table, "frames.csv", tuple(_in_seconds(frames, rows, table, notes)), notes=notes)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import utm
 
-from vpr_aesvc.datasets.exif_gps import Fix, can_read, hold_gps, read_fix
+from vpr_aesvc.datasets.exif_gps import Fix, hold_gps, read_fix
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.geography import UtmZone, look_like_degrees, zone_of
@@ -39,34 +41,42 @@ def located(images: FrameSet) -> FrameSet:
     if any(poses):
         refuse_degrees(images.path, "the names of images", [(pose.x, pose.y) for pose in poses if pose is not None])
         named = replace(images, kind=f"UTM {images.kind}")
-        return _with_poses(named, _in_one_zone(names, poses, images), ["no UTM in the name"] * len(poses))
+        found = [pose or "no UTM in the name" for pose in _in_one_zone(names, poses, images.notes)]
+        return _with_poses(named, found)
     paths = [frame.path for frame in images.frames if frame.path is not None]
     if not hold_gps(paths):
         return images
-    if not can_read():
-        images.notes.append(
-            "no poses: the photos hold GPS positions (EXIF), which need another package: pip install pillow"
-        )
+    if find_spec("PIL") is None:
+        images.notes.append("no poses: the photos hold GPS positions (EXIF); pip install pillow to use them")
         return images
     return located_by(images, [read_fix(path) for path in paths], "GPS of the photos (EXIF)")
 
 
 def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> FrameSet:
-    """The set with poses.
+    """The set with poses, all in the UTM zone of the first; headings only if all have one.
 
     Args:
         found: for each frame, where it was taken or why that is not known.
         what: tells it, for the note.
-
-    Raises:
-        VprError: a position lies where UTM ends.
     """
     fixes = [fix for fix in found if isinstance(fix, Fix)]
-    made, how = _poses_of(fixes, images.path) if fixes else ([], "unknown")
-    images.notes.append(f"poses: {what}, {how}")
-    rest = iter(made)
-    poses = [next(rest) if isinstance(fix, Fix) else None for fix in found]
-    return _with_poses(images, poses, [str(fix) for fix in found])
+    if not fixes:
+        return _with_poses(images, [str(fix) for fix in found])
+    zone = zone_of(fixes[0].latitude, fixes[0].longitude)
+    xy, convergence = zone.project([fix.latitude for fix in fixes], [fix.longitude for fix in fixes])
+    usual = next((fix.altitude for fix in fixes if fix.altitude is not None), 0.0)
+    directions = [fix.direction for fix in fixes if fix.direction is not None]
+    headings, words = np.zeros(len(fixes)), "unknown"
+    if len(directions) == len(fixes):
+        headings = np.pi / 2 - np.radians(directions) + convergence
+        is_magnetic = any(fix.is_magnetic for fix in fixes)
+        words = "of the camera" + (", from magnetic north without declination" if is_magnetic else "")
+    images.notes.append(f"poses: {what}, in {zone}, meters; headings: {words}")
+    poses = iter(
+        replace(Pose.planar(east, north, heading), z=usual if fix.altitude is None else fix.altitude)
+        for fix, (east, north), heading in zip(fixes, xy.tolist(), headings.tolist(), strict=True)
+    )
+    return _with_poses(images, [next(poses) if isinstance(fix, Fix) else fix for fix in found])
 
 
 def refuse_degrees(path: Path, where: str, positions: Sequence[tuple[float, float]]) -> None:
@@ -78,19 +88,20 @@ def refuse_degrees(path: Path, where: str, positions: Sequence[tuple[float, floa
         )
 
 
-def _in_one_zone(names: Sequence[str], poses: Sequence[Pose | None], images: FrameSet) -> list[Pose | None]:
+def _in_one_zone(names: Sequence[str], poses: Sequence[Pose | None], notes: list[str]) -> list[Pose | None]:
     """The poses in the zone of the first name that tells one: eastings of two zones do not compare."""
     zones = [None if pose is None else _zone(name) for name, pose in zip(names, poses, strict=True)]
-    known = sorted(set(zones) - {None}, key=str)
-    if len(known) < 2:
-        return list(poses)
-    first = next(zone for zone in zones if zone is not None)
+    known = list(dict.fromkeys(zone for zone in zones if zone is not None))
     made = list(poses)
     for at, (zone, pose) in enumerate(zip(zones, poses, strict=True)):
-        if zone not in (None, first) and pose is not None:
-            (east, north), *_ = first.project(*zone.unproject([pose.x], [pose.y]), str(images.path))[0].tolist()
+        if zone is not None and pose is not None and zone != known[0]:
+            degrees = utm.to_latlon(pose.x, pose.y, zone.number, northern=zone.is_north, strict=False)
+            (east, north) = known[0].project(*([one] for one in degrees))[0][0].tolist()
             made[at] = replace(pose, x=east, y=north)
-    images.notes.append(f"poses: the names have {' and '.join(map(str, known))}; all were projected to {first}")
+    if len(known) > 1:
+        notes.append(f"poses: the names have {' and '.join(map(str, known))}; all were projected to {known[0]}")
+    elif known:
+        notes.append(f"poses: UTM in the names, in {known[0]}, meters")
     return made
 
 
@@ -101,33 +112,11 @@ def _zone(name: str) -> UtmZone | None:
     return UtmZone(int(number), letter.upper() >= "N") if is_zone else None
 
 
-def _poses_of(fixes: Sequence[Fix], path: Path) -> tuple[list[Pose], str]:
-    """All in the UTM zone of the first, and how they were understood. Headings only if all tell one.
-
-    Raises:
-        VprError: one lies where UTM ends.
-    """
-    zone = zone_of(fixes[0].latitude, fixes[0].longitude)
-    xy, convergence = zone.project([fix.latitude for fix in fixes], [fix.longitude for fix in fixes], str(path))
-    usual = next((fix.altitude for fix in fixes if fix.altitude is not None), 0.0)
-    directions = [fix.direction for fix in fixes if fix.direction is not None]
-    has_headings = len(directions) == len(fixes)
-    words = "unknown"
-    if has_headings:
-        is_magnetic = any(fix.is_magnetic for fix in fixes)
-        words = "of the camera, from magnetic north without declination" if is_magnetic else "of the camera"
-    headings = np.pi / 2 - np.radians(directions) + convergence if has_headings else np.zeros(len(fixes))
-    poses = [
-        replace(Pose.planar(east, north, heading), z=usual if fix.altitude is None else fix.altitude)
-        for fix, (east, north), heading in zip(fixes, xy.tolist(), headings.tolist(), strict=True)
-    ]
-    return poses, f"in {zone}, meters; headings: {words}"
-
-
-def _with_poses(images: FrameSet, poses: Sequence[Pose | None], why: Sequence[str]) -> FrameSet:
-    """``why`` a frame has no pose."""
-    for frame, pose, reason in zip(images.frames, poses, why, strict=True):
-        if pose is None:
+def _with_poses(images: FrameSet, found: Sequence[Pose | str]) -> FrameSet:
+    """``found``: the pose of each frame, or why it has none, which is counted."""
+    poses = [one if isinstance(one, Pose) else None for one in found]
+    for frame, reason in zip(images.frames, found, strict=True):
+        if isinstance(reason, str):
             images.skip_counts.add(f"poses ({reason})", frame.label)
-    frames = tuple(replace(frame, pose=pose) for frame, pose in zip(images.frames, poses, strict=True))
-    return replace(images, frames=frames)
+    frames = (replace(frame, pose=pose) for frame, pose in zip(images.frames, poses, strict=True))
+    return replace(images, frames=tuple(frames))

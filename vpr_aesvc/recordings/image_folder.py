@@ -1,7 +1,7 @@
 """A folder of images with a trajectory, as research sets come: TUM RGB-D, KITTI odometry, EuRoC's names.
 
 When an image was taken is looked for in ``rgb.txt`` (TUM RGB-D: ``stamp path`` a line), in ``times.txt`` (KITTI: one number a line, in the
-folder or in the one above it), and in the images' names. Seconds with a decimal point are stamps, and so are numbers that count seconds, or
+folder or in the one above it), in ``frames.csv``, and in the images' names. Seconds with a decimal point are stamps, and so are numbers that count seconds, or
 thousandths, millionths or billionths of them, from 1970.
 """
 
@@ -16,8 +16,9 @@ from typing import TypeVar
 import numpy as np
 
 from vpr_aesvc.datasets import open_images
+from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.frame_source import InputOptions
+from vpr_aesvc.frame_source import InputOptions, SkipCounts
 from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
@@ -25,7 +26,7 @@ from vpr_aesvc.text import read_text
 from vpr_aesvc.trajectory import Trajectory, read_trajectory
 from vpr_aesvc.types import Frame, Pose
 
-_LISTING, _TIMES = "rgb.txt", "times.txt"
+_LISTING, _TIMES, _TABLE = "rgb.txt", "times.txt", "frames.csv"
 Row = TypeVar("Row")
 _PADDED = 16  # digits at the least, with zeros before: nanoseconds from the start of a run
 _NAME = re.compile(r"(?:.*[^\d.])?(\d+(?:\.\d+)?)")  # 1403636579.763, 1403636579763555584, cam0_1403636579763
@@ -45,6 +46,7 @@ class ImageFolderRecording(Recording):
         if options.trajectory is None:
             raise VprError(f"{path}: a folder of images is a run only with --trajectory FILE")
         super().__init__(path, options, "folder of images")
+        self._left_out = SkipCounts()
         listing = path / _LISTING
         listed = _read_listing(listing) if listing.is_file() else None
         trajectory = read_trajectory(options.trajectory, optical=listed is not None)
@@ -53,8 +55,11 @@ class ImageFolderRecording(Recording):
             self._files = [file for _, file in listed]
             self._stamps: list[float] | list[None] = self._to_seconds([stamp for stamp, _ in listed], _LISTING)
         else:
-            self._files = [frame.path for frame in open_images(path) if frame.path is not None]
-            self._stamps = self._find_stamps()
+            images = open_images(path) if (path / _TABLE).is_file() else list_folder(path)
+            self.notes += images.notes
+            self._left_out = images.skip_counts
+            self._files = [frame.path for frame in images if frame.path is not None]
+            self._stamps = self._find_stamps([frame.stamp for frame in images])
         self.images = len(self._files)
         self._poses = self._find_poses(trajectory)
         without = sum(pose is None for pose in self._poses)
@@ -66,11 +71,13 @@ class ImageFolderRecording(Recording):
     def __iter__(self) -> Iterator[Frame]:
         """By rising stamp where there are stamps, else in the order of the names."""
         self.skip_counts.clear()
+        self.skip_counts.include(self._left_out)
         for file, stamp, pose in zip(self._files, self._stamps, self._poses, strict=True):
             label = str(file.relative_to(self.path)) if file.is_relative_to(self.path) else str(file)
             yield Frame(label, path=file, stamp=stamp, pose=pose)
 
-    def _find_stamps(self) -> list[float] | list[None]:
+    def _find_stamps(self, listed: list[float | None]) -> list[float] | list[None]:
+        """``listed``: those of the images in frames.csv. The files are put in the order of the stamps."""
         for folder in (self.path, self._files[0].parent, self.path.absolute().parent):
             if (folder / _TIMES).is_file():
                 stamps = _read_lines(folder / _TIMES, _finite, "a number of seconds")
@@ -79,10 +86,13 @@ class ImageFolderRecording(Recording):
                         f"{folder / _TIMES}: expected a line for each of the {len(self._files)} images of {self.path}, found {len(stamps)}"
                     )
                 return self._to_seconds(stamps, _TIMES)
-        named = _named_stamps([file.stem for file in self._files], f"{self.path}, names of images")
-        if named is None:
+        known = [stamp for stamp in listed if stamp is not None]
+        if len(known) == len(self._files):
+            self.notes.append(f"stamps: {_TABLE}")
+        elif named := _named_stamps([file.stem for file in self._files], f"{self.path}, names of images"):
+            known = self._to_seconds(named[0], "the images' names", named[1])
+        else:
             return [None] * len(self._files)
-        known = self._to_seconds(named[0], "the images' names", named[1])
         order = sorted(range(len(known)), key=known.__getitem__)
         self._files = [self._files[at] for at in order]
         return [known[at] for at in order]
