@@ -63,6 +63,9 @@ def test_reported_trajectories(name, trajectory, start, words, drawn_model, tmp_
     found = case(name)
     said, places = built(drawn_model, found / "img", tmp_path / "map", "--trajectory", found / trajectory)
     assert len(places) == 12 and words in said
+    if name == "trajectory-qw-first":
+        done = vpr("map", "import", found / trajectory, tmp_path / "map")
+        assert "12 places" in done.stdout and "columns as its header names them" in done.stdout
     assert [place.stamp for place in places] == [start + 0.25 * i for i in range(12)]
     assert [place.pose.x for place in places] == pytest.approx([0.6 * i for i in range(12)])
     turn = 0.05 if name == "trajectory-qw-first" else 0.0

@@ -155,7 +155,7 @@ def export_command(
 
 
 def import_command(
-    file: Annotated[Path, Parameter(help="A .npz file from `vpr map export`, or a .tum trajectory.")],
+    file: Annotated[Path, Parameter(help="A .npz file from `vpr map export`, or a .tum or .csv trajectory.")],
     map: Annotated[Path, Parameter(help="The map to make from a .npz, or the map that gets the poses of a .tum.")],
     /,
     *,
@@ -176,7 +176,7 @@ def import_command(
     from vpr_aesvc.placemap.poses import set_poses_from_trajectory
     from vpr_aesvc.trajectory import read_tum
 
-    if _is_npz(file):
+    if _is_npz(file, ".csv"):
         count = read_npz(file, map)
         out.print(f"map {map} holds {count} places")
         return
@@ -189,9 +189,9 @@ def import_command(
     out.print(f"{given} places of {map} have new poses{left}")
 
 
-def _is_npz(path: Path) -> bool:
+def _is_npz(path: Path, other: str = "") -> bool:
     suffix = path.suffix.lower()
-    if suffix not in (".npz", ".tum", ".txt", ".csv"):
+    if suffix not in (".npz", ".tum", ".txt", other):
         raise VprError(f"{path}: expected a name that ends in .npz or .tum")
     return suffix == ".npz"
 
