@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.types import Image
 
+NOTE = "pictures of more than 8 bits: the low bits are dropped where a picture uses most of its bits, else its range is stretched"
 _PERCENTILES = (0.1, 99.9)
 _MIN_RANGE = 32  # counts: a closed shutter stays flat instead of becoming a picture of noise
 _SAMPLES = 1e6  # pixels from which the range is taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -174,6 +174,11 @@ def decode_image(data: bytes, name: str = "image") -> Image:
 
 def decode_pixels(data: bytes, name: str) -> Image:
     """Like ``decode_image``, but gray stays uint8 [H, W], and color is BGR uint8 [H, W, 3]."""
+    return to_8_bits(stored_pixels(data, name))
+
+
+def stored_pixels(data: bytes, name: str) -> NDArray[Any]:
+    """Like ``decode_pixels``, in the number type that the file holds."""
     if _is_truncated(data):
         raise VprError(f"{name}: the file is truncated")
     if size := coded_size(data):
@@ -184,7 +189,7 @@ def decode_pixels(data: bytes, name: str) -> Image:
         pixels = None  # OpenCV raises for some damaged headers, for others it returns None
     if pixels is None:
         raise VprError(f"{name}: {'the file is empty' if not data else 'not an image that can be decoded'}")
-    return to_8_bits(np.asarray(pixels))
+    return np.asarray(pixels)
 
 
 def encode_jpeg(image: Image, quality: int = 85) -> bytes:

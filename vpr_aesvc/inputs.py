@@ -17,6 +17,7 @@ from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
 from vpr_aesvc.types import Frame
 
 VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"}
+VIDEO_SUFFIXES |= {".ts", ".mts", ".m2ts", ".3gp", ".wmv", ".flv"}
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
 
 # The kinds of input that each option fits, and in words. Options of commands are listed as well, so that one place refuses them all.

@@ -76,3 +76,8 @@ def test_compressed_bayer_has_colors(model, tmp_path):
         assert np.ptp(picture.astype(int), axis=2).mean() > 5  # not gray
         rows = picture[::2].astype(int) - picture[1::2]
         assert np.abs(rows).mean() < 12  # not a chequered mosaic
+
+
+def test_video_with_dropped_frames(model, tmp_path):
+    said, pictures = built(model, case("video-dropped-frames") / "drive.mkv", tmp_path / "m.vprmap")
+    assert len(pictures) == 10 and "left out" not in said and "10.0 s of 96 x 72 pixels" in said

@@ -71,7 +71,8 @@ def test_the_only_images_are_used_and_said(tmp_path, inside):
     for number in range(3):
         written(tmp_path / "depth" / inside / f"{number}.png", DEPTH + number)
     images = open_images(tmp_path / "depth")
-    assert len(images) == 3 and bool(images.notes) == bool(inside)
+    said = any("there are no others" in note for note in images.notes)
+    assert len(images) == 3 and said == bool(inside)
 
 
 def test_names_that_only_contain_such_a_word(tmp_path):
@@ -189,3 +190,12 @@ def test_a_folder_that_cannot_be_read(tmp_path):
     (tmp_path / "locked").mkdir(mode=0)
     images = open_images(tmp_path)
     assert len(images) == 1 and "cannot be read" in reasons(images)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture", "is_said"),
+    [("1.png", DEPTH, True), ("1.tif", DEPTH.astype(np.float32), True), ("1.png", photo(1), False)],
+)
+def test_more_than_8_bits_are_said(tmp_path, name, picture, is_said):
+    written(tmp_path / name, picture)
+    assert any("more than 8 bits" in note for note in open_images(tmp_path).notes) == is_said

@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import SkipCounts
-from vpr_aesvc.image_header import MAX_PIXELS, coded_size
+from vpr_aesvc.images import stored_pixels
 
 _WORDS = re.compile(
     r"(?<![a-z])(?:(?P<depth>depths?|depthmaps?|disp|disparity|disparities)"
@@ -73,14 +74,8 @@ def _sample(paths: Sequence[Path]) -> list[NDArray[Any]]:
     chosen = [paths[at] for at in np.linspace(0, len(paths) - 1, min(_SAMPLES, len(paths))).astype(int)]
     pictures = []
     for path in chosen:
-        try:
-            data = np.frombuffer(path.read_bytes(), np.uint8)
-            width, height = coded_size(data) or (0, 0)
-            picture = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if 0 < width * height <= MAX_PIXELS else None
-        except (OSError, cv2.error):
-            continue
-        if picture is not None:
-            pictures.append(np.asarray(picture))
+        with suppress(VprError, OSError):
+            pictures.append(stored_pixels(path.read_bytes(), str(path)))
     return pictures
 
 

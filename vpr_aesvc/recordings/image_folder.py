@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
@@ -52,6 +53,10 @@ class ImageFolderRecording(Recording):
         trajectory = read_trajectory(options.trajectory, optical=listed is not None)
         self.notes = [trajectory.note]
         if listed is not None:
+            for before, (stamp, file) in pairwise(listed):
+                if before == (stamp, file):
+                    self._left_out.add(f"lines of {_LISTING} that repeat an earlier line", f"{stamp} {file.name}")
+            listed = list(dict.fromkeys(listed))
             self._files = [file for _, file in listed]
             self._stamps: list[float] | list[None] = self._to_seconds([stamp for stamp, _ in listed], _LISTING)
         else:

@@ -18,7 +18,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.image_header import check_size, coded_size
 from vpr_aesvc.images import as_rgb, decode_pixels
 
-__all__ = ["coded_size", "rgb_of"]
+__all__ = ["coded_size", "is_deep", "rgb_of"]
 _CHANNELS = {
     "mono8": 1, "8uc1": 1, "bgr8": 3, "rgb8": 3, "8uc3": 3, "bgra8": 4, "rgba8": 4, "8uc4": 4,
     "bayer_rggb8": 1, "bayer_bggr8": 1, "bayer_gbrg8": 1, "bayer_grbg8": 1,
@@ -46,6 +46,13 @@ def rgb_of(message: Any, name: str) -> NDArray[np.uint8]:
             truncated or cannot be decoded.
     """
     return _compressed(message, name) if hasattr(message, "format") else _raw(message, name)
+
+
+def is_deep(message: Any) -> bool:
+    """Whether an image message has more than 8 bits a channel."""
+    if not hasattr(message, "format"):
+        return str(message.encoding).lower() in _16_BITS
+    return bytes(message.data[:4]) == b"\x89PNG" and bytes(message.data[24:25]) == b"\x10"
 
 
 def _raw(message: Any, name: str) -> NDArray[np.uint8]:

@@ -5,39 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import as_rgb
 from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
+from vpr_aesvc.recordings.video_decoders import open_video
 from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame
 
-_SHORT = 0.02  # a container's own count is an estimate in some formats
+_SHORT, _SHORT_SECONDS = 0.02, 0.5  # the length in a container is an estimate, and sound may last a little longer
+_PACKET = {".ts": 188, ".mts": 192, ".m2ts": 192}  # bytes
+_WITHOUT_LENGTH = {".mpg", ".mpeg", *_PACKET}  # a reader takes the last stamp for the end
+_STILL = 0.5  # gray levels, on average: two pictures of a video that differ less are one picture
 
 
 class VideoRecording(Recording):
     """A video. Its frames build on each other, so all are decoded; only the conversion to RGB waits until an image is used.
 
+    A video from which a recorder dropped frames, or which pauses, is whole. It is cut short where its last stamp is before the end that the
+    container tells.
+
     Raises:
-        VprError: OpenCV cannot read it, or the trajectory is not one.
+        VprError: it cannot be read, or the trajectory is not one.
     """
 
     def __init__(self, path: Path, options: InputOptions) -> None:
         super().__init__(path, options, "video")
-        capture = self._open()
-        self.images = max(0, int(capture.get(cv2.CAP_PROP_FRAME_COUNT)))
-        fps = capture.get(cv2.CAP_PROP_FPS)
-        self._fps = fps if 0 < fps < 1000 else None
-        size = f"{capture.get(cv2.CAP_PROP_FRAME_WIDTH):.0f} x {capture.get(cv2.CAP_PROP_FRAME_HEIGHT):.0f}"
-        capture.release()
-        self.notes = [f"video: {self.images} frames of {size}" + (f" at {fps:.3g} a second" if self._fps else "")]
+        self._video = video = open_video(path)
+        self.images = video.count
+        length = f"{video.seconds:.1f} s of" if video.seconds else "frames of"
+        rate = f", {video.rate:.3g} frames a second" if video.rate else ""
+        self.notes = [f"video: {length} {video.size} pixels{rate}{video.reader}"]
+        if video.seconds is None or path.suffix.lower() in _WITHOUT_LENGTH:
+            self.notes.append("the file does not tell its length: if its end is missing, nobody sees it")
         self._track: PoseTrack | None = None
         if options.trajectory is None:
             self.notes.append("no poses: keyframes go by time")
@@ -50,7 +54,7 @@ class VideoRecording(Recording):
         self.notes.append(trajectory.note)
         table = [pose.as_tuple() for pose in trajectory.poses]
         self._track = PoseTrack(trajectory.stamps, table, options.pose_gap)
-        ends = self.images / self._fps if self._fps else float("inf")
+        ends = video.seconds or float("inf")
         if trajectory.stamps[0] > ends or trajectory.stamps[-1] < 0:
             raise VprError(
                 f"{options.trajectory}: expected stamps in seconds from the beginning of {path}, which lasts {ends:.1f} s; "
@@ -58,38 +62,33 @@ class VideoRecording(Recording):
             )
 
     def __iter__(self) -> Iterator[Frame]:
-        """As they are shown. Raises VprError where the file ends before its end, unless it was opened with ``keep_good``."""
+        """As they are shown.
+
+        Raises:
+            VprError: the file ends before its end, unless it was opened with ``keep_good``, or all its frames are one picture.
+        """
         self.skip_counts.clear()
-        capture, number, last = self._open(), 0, -1.0
-        try:
-            while True:
-                done, picture = capture.read()
-                if not done:
-                    break
-                stamp = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
-                if stamp <= last:  # a container without stamps
-                    stamp = number / self._fps if self._fps else last + 1 / 30
-                last = stamp
-                pose = None if self._track is None else self._track.at(stamp)
-                yield Frame(f"frame {number:06d}", stamp=stamp, pose=pose, decode=partial(_rgb, picture))
-                number += 1
-        finally:
-            capture.release()
-        if number < self.images * (1 - _SHORT) - 1:
-            words = f"ends after {number} of {self.images} frames: it was cut short or is damaged"
+        number, last, first, moves = 0, -1.0, None, False
+        for number, (picture, stamp) in enumerate(self._video.pictures(), 1):
+            if stamp <= last:  # a container without stamps
+                stamp = (number - 1) / self._video.rate if self._video.rate else last + 1 / 30
+            last = stamp
+            if not moves:
+                small = picture[::8, ::8].astype(np.int16)
+                first = small if first is None else first
+                moves = first.shape != small.shape or np.abs(small - first).mean() > _STILL
+            pose = None if self._track is None else self._track.at(stamp)
+            yield Frame(f"frame {number - 1:06d}", stamp=stamp, pose=pose, decode=partial(as_rgb, picture, "bgr"))
+        if words := self._cut_short(last):
             if not self.options.keep_good:
                 raise VprError(f"{self.path}: {words}; --keep-good uses what comes before the damage")
             self.skip_counts.add("the rest of the video, damaged", words)
+        if number > 1 and not moves:
+            raise VprError(f"{self.path}: all {number} frames show the same picture; expected a camera that moves")
 
-    def _open(self) -> cv2.VideoCapture:
-        capture = cv2.VideoCapture(str(self.path))
-        if not capture.isOpened():
-            raise VprError(
-                f"{self.path}: not a video that OpenCV can read, or one that was cut short: an mp4 that was not closed has no index and must "
-                "be repaired first (untrunc), other formats can be read up to the cut"
-            )
-        return capture
-
-
-def _rgb(picture: Any) -> NDArray[np.uint8]:
-    return as_rgb(np.asarray(picture, np.uint8), "bgr")
+    def _cut_short(self, last: float) -> str | None:
+        """What is wrong with the end; None if the video is whole."""
+        ends, packet = self._video.seconds or 0.0, _PACKET.get(self.path.suffix.lower(), 1)
+        if ends - last > max(_SHORT_SECONDS, _SHORT * ends) + 1 / (self._video.rate or 30):
+            return f"its pictures end after {last:.1f} of {ends:.1f} s: it was cut short or is damaged, or its sound is longer"
+        return "its last packet is incomplete: it was cut short" if self.path.stat().st_size % packet else None

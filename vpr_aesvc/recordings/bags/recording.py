@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.deep_images import NOTE
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.recordings.bags.camera import read_intrinsics
@@ -18,7 +20,7 @@ from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, read_mes
 from vpr_aesvc.recordings.bags.poses import PoseReader
 from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.topics import camera_info, camera_of, choose_images, choose_poses
-from vpr_aesvc.recordings.image_messages import rgb_of
+from vpr_aesvc.recordings.image_messages import is_deep, rgb_of
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.types import Frame, Intrinsics
 
@@ -41,6 +43,9 @@ class BagRecording(Recording):
         except Damaged as damage:
             self._open(open_bag(path, damage))
         self._opening_notes = [*self._bag.notes, f"images: {self.topic}", *self.poses.notes, self._camera_note]
+        with suppress(VprError):  # reported when it is read
+            if is_deep(read_message(self._first.raw, self.topic.type, self.topic.ros1)):
+                self._opening_notes.append(NOTE)
         self.notes = list(self._opening_notes)
 
     def _open(self, bag: BagFile) -> None:
