@@ -17,9 +17,10 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.inputs import open_input
+from vpr_aesvc.keyframes.selection import write_table
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recordings.bags.info import bag_info
-from vpr_aesvc.types import Pose
+from vpr_aesvc.types import Frame, Pose
 
 RGB = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
 JPEG = encode_jpeg(RGB)
@@ -227,3 +228,35 @@ def test_one_bad_image_at_the_start_is_no_problem(tmp_path):
         bag.compressed(b"not a picture", 10.0)
         bag.compressed(JPEG, 11.0)
     assert problem(tmp_path / "bag") is None
+
+
+# What `vpr bag images` writes
+
+
+def test_images_of_a_bag_have_its_stamps_and_poses(tmp_path):
+    start = 1_700_000_000.123456789
+    with BagWriter(tmp_path / "bag") as bag:
+        for i in range(5):
+            bag.odometry(Pose.planar(i, 2 * i, 0.1 * i), start + i / 3)
+            bag.compressed(encode_jpeg(np.roll(RGB, 5 * i, 0)), start + i / 3, frame="base_link")
+    done = vpr("bag", "images", tmp_path / "bag", "-o", tmp_path / "images")
+    assert done.returncode == 0, done.stderr
+    before, after = list(open_input(tmp_path / "bag")), list(open_input(tmp_path / "images"))
+    assert [frame.stamp for frame in after] == [frame.stamp for frame in before] and len(after) == 5
+    assert [frame.pose.as_tuple() for frame in after] == [
+        pytest.approx(frame.pose.as_tuple(), abs=1e-5) for frame in before
+    ]
+    lines = [f"{frame.stamp + 0.01:.6f} {frame.pose.x + 7} 0 0 0 0 0 1\n" for frame in before]
+    (tmp_path / "slam.txt").write_text("".join(lines))
+    recording = open_input(tmp_path / "images", InputOptions(trajectory=tmp_path / "slam.txt"))
+    assert [frame.stamp for frame in recording] == [frame.stamp for frame in before]
+    assert "stamps: frames.csv" in recording.notes
+    assert [frame.pose.x for frame in list(recording)[1:]] == pytest.approx([8, 9, 10, 11], abs=0.05)
+
+
+@pytest.mark.parametrize("stamps", [[10.1, 10.4, 10.8], [1e9 + 1e-6, 1e9 + 1, 1e9 + 2.5], [0.0, 1 / 30, 1e5 / 3]])
+def test_stamps_are_written_as_they_are(tmp_path, stamps):
+    frames = [Frame(f"{i}.jpg", path=tmp_path / f"{i}.jpg", stamp=stamp, index=i) for i, stamp in enumerate(stamps)]
+    write_table(frames, tmp_path / "frames.csv")
+    assert [frame.stamp for frame in open_input(tmp_path / "frames.csv")] == stamps
+    assert [frame.pose for frame in open_input(tmp_path / "frames.csv")] == [None] * 3

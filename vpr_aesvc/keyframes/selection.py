@@ -17,6 +17,7 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.images import encode_jpeg, image_of
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
+from vpr_aesvc.keyframes.standing import StandingPoses
 from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.transforms import angle, distance, heading
 from vpr_aesvc.types import Frame
@@ -71,7 +72,7 @@ def keyframes(
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Frame]:
     """Keyframes with their images, in the order recorded, in constant memory. If the image of a candidate is bad, the next frame is tried;
-    the reason is counted in ``recording.skip_counts``.
+    the reason is counted in ``recording.skip_counts``. If the poses stand still while the images change, ``recording.notes`` tells it at the end.
 
     Images are not decoded ahead in a thread: the choice of a frame depends on the image before it, and decoding takes a fraction of the time
     of describing.
@@ -84,11 +85,13 @@ def keyframes(
         VprError: the recording is damaged, unless it was opened with ``keep_good``.
     """
     gate, quality, stats = KeyframeGate(settings), ImageQuality(), stats or SelectionStats()
+    standing = StandingPoses()
     previous: Frame | None = None
     last_keyframe: Frame | None = None
     expected = len(recording)
     for frame in recording:
         stats.add(frame, previous)
+        standing.add(frame)
         previous = frame
         if progress:
             progress(min(stats.frames, expected), expected)
@@ -108,6 +111,9 @@ def keyframes(
         last_keyframe = frame
         stats.taken += 1
         yield replace(frame, image=image, decode=None)
+    note = standing.note()
+    if note is not None and note not in recording.notes:  # a folder keeps its notes when it is read again
+        recording.notes.append(note)
 
 
 def moved_between(before: Frame, after: Frame) -> bool | None:
@@ -173,6 +179,6 @@ def write_table(frames: Iterable[Frame], path: Path) -> None:
     for frame in frames:
         pose = () if frame.pose is None else (frame.pose.x, frame.pose.y, heading(frame.pose))
         columns = [f"{number:.6f}" for number in pose] or [""] * 3
-        stamp = "" if frame.stamp is None else f"{frame.stamp:.6f}"
+        stamp = "" if frame.stamp is None else repr(float(frame.stamp))
         table.writerow([frame.label, "database", frame.sequence, f"{frame.index:g}", stamp, *columns])
     write_file(path, text.getvalue().encode(), "table")

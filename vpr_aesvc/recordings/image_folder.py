@@ -20,6 +20,7 @@ from vpr_aesvc.datasets import open_images
 from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions, SkipCounts
+from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
@@ -67,6 +68,9 @@ class ImageFolderRecording(Recording):
             self._stamps = self._find_stamps([frame.stamp for frame in images])
         self.images = len(self._files)
         self._poses = self._find_poses(trajectory)
+        known = [(at, pose) for at, pose in zip(self._stamps, self._poses, strict=True) if pose and at is not None]
+        table = [pose.as_tuple() for _, pose in known]
+        self.notes += odd_motion([at for at, _ in known], table, f"trajectory {options.trajectory.name}")
         without = sum(pose is None for pose in self._poses)
         if without:
             self.notes.append(

@@ -11,6 +11,7 @@ import numpy as np
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import as_rgb
+from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseTrack
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.recordings.video_decoders import open_video
@@ -54,6 +55,7 @@ class VideoRecording(Recording):
         self.notes.append(trajectory.note)
         table = [pose.as_tuple() for pose in trajectory.poses]
         self._track = PoseTrack(trajectory.stamps, table, options.pose_gap)
+        self.notes += odd_motion(trajectory.stamps, table, f"trajectory {options.trajectory.name}")
         ends = video.seconds or float("inf")
         if trajectory.stamps[0] > ends or trajectory.stamps[-1] < 0:
             raise VprError(
