@@ -45,9 +45,8 @@ def read_frames_csv(table: Path) -> FrameSet:
             if one in columns and other not in columns:
                 missing.append(other)
         if missing:
-            raise VprError(
-                f"{table}: column {', '.join(missing)} is missing; found {', '.join(sorted(columns)) or 'none'}"
-            )
+            found = " ".join(", ".join(sorted(columns)).split()) or "none"
+            raise VprError(f"{table}: column {', '.join(missing)} is missing; found {found}")
         rows = [(f"{table}, line {reader.line_num}", row) for row in reader]
     except csv.Error as error:
         raise VprError(f"{table}: cannot be read as CSV ({error})") from error
