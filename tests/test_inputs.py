@@ -69,7 +69,7 @@ def test_poses_decide_before_sequences():
         ("path\na.png\n", "column split is missing"),
         ("path,split,easting\na.png,database,1\n", "column northing is missing"),
         ("path,split,index\na.png,database,first\n", "line 2: index must be a number, found 'first'"),
-        ("path,split,easting,northing\na.png,database,nan,1\n", "line 2: a pose must be finite"),
+        ("path,split,easting,northing\na.png,database,nan,1\n", "line 2: easting must be a number, found 'nan'"),
         ("path,split\na.png,train\n", "line 2: split must be database or query, found 'train'"),
         ("path,split\na.png,database,more\n", "line 2: more fields than columns"),
         ("path,split\n,query\n", "line 2: path is empty"),

@@ -9,6 +9,10 @@ class VprError(Exception):
     The ``vpr`` command prints the message and exits with code 1. A bug is never a VprError.
     """
 
+    def __str__(self) -> str:
+        """The message. Line ends and other control characters, which names of files can hold, are written as escapes."""
+        return "".join(one if one.isprintable() else repr(one)[1:-1] for one in super().__str__())
+
 
 def first_line(error: Exception) -> str:
     """An error message in one line of at most 300 characters; for a pydantic error its first field and message."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 
@@ -60,6 +65,21 @@ def write_file(path: Path, content: bytes, what: str) -> None:
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an ``.npz``, by name. A damaged file raises exceptions of many kinds."""
+    file = np.load(path, allow_pickle=False)
+    if not isinstance(file, np.lib.npyio.NpzFile):
+        raise VprError(f"{path}: is one array, not an .npz archive; call it .npy")
+    with file:
+        arrays = {name: np.asarray(file[name]) for name in file.files}
+    for name, array in arrays.items():
+        if array.dtype.kind == "U" and array.size and array.dtype.itemsize:
+            codes = np.ascontiguousarray(array).view(np.dtype("u4").newbyteorder(array.dtype.byteorder))
+            if codes.max() > sys.maxunicode:  # numpy would make broken Python strings
+                raise ValueError(f"{name} holds no text")
+    return arrays
 
 
 @contextmanager

@@ -43,10 +43,10 @@ class Preprocess(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    height: int = Field(ge=1)
-    width: int = Field(ge=1)
+    height: int = Field(ge=1, le=4096)
+    width: int = Field(ge=1, le=4096)
     resize: Literal["square", "crop"] = "square"
-    short_side: int | None = Field(default=None, ge=1)
+    short_side: int | None = Field(default=None, ge=1, le=4096)
     interpolation: Literal["nearest", "linear", "cubic", "lanczos", "area"] = "cubic"
     scale: float = 1 / 255
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -85,6 +85,7 @@ class Preprocess(BaseModel):
         short = self.short_side or max(self.height, self.width)
         ratio = max(short / min(rows, columns), self.height / rows, self.width / columns)
         size = max(round(rows * ratio), self.height), max(round(columns * ratio), self.width)
+        check_size(size[1], size[0], f"a picture of {columns} x {rows} pixels, its short side resized to {short}")
         big = resize(image, *size, self.interpolation)
         top, left = (big.shape[0] - self.height) // 2, (big.shape[1] - self.width) // 2
         return np.ascontiguousarray(big[top : top + self.height, left : left + self.width])
@@ -146,8 +147,8 @@ def read_image(path: Path | str) -> Image:
                 f"{path}: {size / 1e9:.1f} GB, more than the limit of 1 GB for an image; scale it down first"
             )
         data = path.read_bytes()
-    except OSError as error:
-        raise VprError(f"{path}: cannot be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte in the name
+        raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     return decode_image(data, str(path))
 
 
@@ -225,5 +226,8 @@ def _is_truncated(data: bytes) -> bool:
                 at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         return True
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return b"IEND" not in data[8:]
+        at = 8
+        while data[at + 4 : at + 8] not in (b"IEND", b""):
+            at += 12 + int.from_bytes(data[at : at + 4], "big")  # OpenCV makes room for any length
+        return at + 8 > len(data)
     return False

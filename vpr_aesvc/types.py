@@ -17,6 +17,7 @@ Points = NDArray[np.float64]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]  # row numbers of an array
 Descriptor = NDArray[np.float32]  # unit norm, [d]
+FARTHEST = 1e9  # meters: no robot was there, and squares of larger numbers soon overflow
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Pose:
     (right-handed, z up; x is east and y is north where the input is georeferenced).
 
     Raises:
-        ValueError: a number is NaN or infinite.
+        ValueError: a number is NaN or infinite, or farther than a million kilometers.
     """
 
     x: float
@@ -39,6 +40,8 @@ class Pose:
     def __post_init__(self) -> None:
         if not all(map(math.isfinite, self.as_tuple())):
             raise ValueError(f"a pose must be finite, found {self.as_tuple()}")
+        if max(abs(self.x), abs(self.y), abs(self.z)) > FARTHEST:
+            raise ValueError(f"a position must be within {FARTHEST:g} m of the origin, found {self.as_tuple()[:3]}")
 
     def as_tuple(self) -> tuple[float, float, float, float, float, float, float]:
         return self.x, self.y, self.z, self.qx, self.qy, self.qz, self.qw

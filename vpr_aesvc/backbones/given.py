@@ -9,16 +9,15 @@ Such a file does not name its network, so a model or map made from it can only c
 
 from __future__ import annotations
 
-import zlib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import read_arrays
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.types import Frame
 
@@ -123,7 +122,9 @@ def _read_table(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
             table, names = _read_hdf5(path)
         else:
             raise VprError(f"{path}: expected embeddings as .npy, .npz or .h5, found {path.suffix or 'no suffix'}")
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile, zlib.error) as error:
+    except VprError:
+        raise
+    except Exception as error:  # numpy, zipfile and h5py raise many kinds for damaged files
         raise VprError(f"{path}: the embeddings cannot be read ({error})") from error
     if table.ndim != 2 or not np.issubdtype(table.dtype, np.floating):
         raise VprError(f"{path}: expected numbers of shape [images, D], found {table.dtype} {list(table.shape)}")
@@ -131,11 +132,7 @@ def _read_table(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
 
 
 def _read_npz(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
-    file = np.load(path, allow_pickle=False)
-    if not isinstance(file, np.lib.npyio.NpzFile):
-        raise VprError(f"{path}: is one array, not an .npz archive; call it .npy")
-    with file:
-        arrays = {name: file[name] for name in file.files}
+    arrays = read_arrays(path)
     tables = [name for name, array in arrays.items() if array.ndim == 2 and np.issubdtype(array.dtype, np.floating)]
     names = [name for name, array in arrays.items() if array.ndim == 1 and array.dtype.kind in "US"]
     if len(tables) != 1 or len(names) > 1:
@@ -193,7 +190,8 @@ def _match(names: list[str], frames: Sequence[Frame]) -> dict[str, int]:
 
 
 def _parts(name: str) -> tuple[str, ...]:
-    return PurePosixPath(name).with_suffix("").parts if name else ("",)
+    path = PurePosixPath(name)
+    return (path.with_suffix("") if path.name else path).parts or ("",)
 
 
 def _ends(parts: tuple[str, ...]) -> Iterator[tuple[str, ...]]:

@@ -7,6 +7,7 @@ beside it, which users unpack in different places; see ``DATABASE_FOLDERS``.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.image_roots import find_images
+from vpr_aesvc.datasets.mat_check import check_mat
 from vpr_aesvc.datasets.positions import refuse_degrees
 from vpr_aesvc.datasets.positives import Tolerance
 from vpr_aesvc.errors import VprError
@@ -124,7 +126,9 @@ def _load(mat: Path) -> Any:
     if not mat.is_file():
         raise VprError(f"{mat}: no such file; expected a NetVLAD dbStruct (.mat)")
     try:
-        content = loadmat(str(mat), struct_as_record=False, squeeze_me=True)
+        data = mat.read_bytes()
+        check_mat(data)
+        content = loadmat(BytesIO(data), struct_as_record=False, squeeze_me=True)
     except NotImplementedError:
         raise VprError(f"{mat}: is a MATLAB 7.3 file; save it again in MATLAB with `save(..., '-v7')`") from None
     except Exception as error:  # scipy raises many kinds of errors for damaged files, and documents none

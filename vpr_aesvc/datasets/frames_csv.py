@@ -71,10 +71,12 @@ def read_frames_csv(table: Path) -> FrameSet:
 def _number(row: _Row, name: str, where: str) -> float | None:
     text = (row.get(name) or "").strip()
     try:
+        if not math.isfinite(float(text or 0)):
+            raise ValueError
         return float(text) if text else None
     except ValueError:
         point = "; write a decimal point" if "," in text else ""
-        raise VprError(f"{where}: {name} must be a number, found {text!r}{point}") from None
+        raise VprError(f"{where}: {name} must be a number, found {text[:80]!r}{point}") from None
 
 
 def _frame(row: _Row, table: Path, where: str) -> Frame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def find_images(names: Sequence[str], folders: Sequence[Path], suffixes: Sequenc
     best, most = (folders[0], ""), 0
     for folder in folders:
         for suffix in ("", *suffixes):
-            found = sum(_path(folder, name, suffix).is_file() for name in sample)
+            found = sum(os.path.isfile(_path(folder, name, suffix)) for name in sample)  # noqa: PTH113 - False for a name that is too long
             if found > most:
                 best, most = (folder, suffix), found
     return best[0], [_path(best[0], name, best[1]) for name in names]

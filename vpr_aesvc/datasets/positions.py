@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
@@ -24,10 +23,9 @@ def utm_pose(name: str) -> Pose | None:
     if len(fields) < 4 or fields[0]:
         return None
     try:
-        east, north = float(fields[1]), float(fields[2])
-    except ValueError:
+        return Pose(float(fields[1]), float(fields[2]))
+    except ValueError:  # no numbers, or none of a position
         return None
-    return Pose(east, north) if math.isfinite(east) and math.isfinite(north) else None
 
 
 def located(images: FrameSet) -> FrameSet:

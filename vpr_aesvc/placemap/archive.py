@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import check_free
+from vpr_aesvc.files import check_free, read_arrays
 from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.description import Description
 from vpr_aesvc.placemap.place_table import DESCRIPTOR, check_descriptors
@@ -21,10 +19,6 @@ from vpr_aesvc.types import Frame, Pose
 
 _FORMAT = "vpr_aesvc map 1"
 _BATCH = 1000
-_UNREADABLE = (
-    *(OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, MemoryError),
-    *(NotImplementedError, RecursionError, zipfile.BadZipFile, zlib.error),
-)  # numpy, zipfile and json raise these for files of another format
 
 
 def write_npz(place_map: PlaceMap, path: Path) -> None:
@@ -69,8 +63,7 @@ def read_npz(path: Path, output: Path) -> int:
         VprError: not such an archive, arrays of different lengths, or the output exists.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = read_arrays(path)
         if str(arrays["format"]) != _FORMAT:
             raise VprError(f"{path}: expected format {_FORMAT!r}, found {str(arrays['format'])[:40]!r}")
         meta = {key: str(value) for key, value in json.loads(str(arrays["meta"])).items() if key != "checksum"}
@@ -83,7 +76,9 @@ def read_npz(path: Path, output: Path) -> int:
         described = Description(path, {"created": "", **meta})
         if descriptors.shape[1:] != (described.dim,) or not all(0 < size <= described.dim for size in described.sizes):
             raise ValueError("the sizes do not fit the descriptors")
-    except _UNREADABLE as error:
+    except VprError:
+        raise
+    except Exception as error:  # numpy, zipfile and json raise many kinds for files of another format
         raise VprError(f"{path}: not an archive that `vpr map export` wrote ({error})") from error
     if not len(descriptors) == len(frames) == len(jpegs):
         raise VprError(

@@ -99,7 +99,10 @@ class MapFile(Description):
             row = self._db.execute("SELECT name, value, checksum FROM learned WHERE name = ?", (name,)).fetchone()
             if row is not None and not matches(row[2], row_checksum, *row[:2]):
                 raise damage_error(self.path, f"the learned parameters {name!r} do not match their checksum")
-            return None if row is None else json.loads(row[1])
+            try:
+                return None if row is None else json.loads(row[1])
+            except (ValueError, TypeError, RecursionError) as error:
+                raise damage_error(self.path, f"the learned parameters {name!r} are no JSON ({error})") from error
 
     def store_learned_parameters(self, name: str, value: Any) -> None:
         """Stores parameters that recognition fitted to the map, as a JSON value. Removing places or changing poses deletes all of

@@ -49,9 +49,11 @@ class PlaceRow(NamedTuple):
         return matches(self.words_checksum, row_checksum, self.id, self.label, self.path, self.extra, self.thumbnail)
 
     def place(self, traverse: str) -> Place:
-        """The place, of the traverse of that name."""
+        """The place, of the traverse of that name. Raises ValueError or TypeError for a row of another program."""
         pose = None if self.x is None else Pose(*map(float, self.numbers[1:]))  # type: ignore[arg-type]
         stamp = None if self.stamp is None else float(self.stamp)
+        if not math.isfinite(stamp or 0) or (pose is not None and abs(math.hypot(*pose.as_tuple()[3:]) - 1) > 0.01):
+            raise ValueError(f"stamp {stamp}, {pose}")
         return Place(self.id, self.label, traverse, self.path, stamp, pose, json.loads(self.extra))
 
 

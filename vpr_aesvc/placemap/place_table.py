@@ -65,7 +65,10 @@ def _place(path: Path, row: PlaceRow, names: Mapping[int, str]) -> Place:
         raise damage_error(path, f"place {row.id} does not match its checksum")
     if row.traverse not in names:
         raise damage_error(path, f"the traverse of place {row.id} is missing")
-    return row.place(names[row.traverse])
+    try:
+        return row.place(names[row.traverse])
+    except (ValueError, TypeError) as error:
+        raise damage_error(path, f"place {row.id} cannot be read: {error}") from error
 
 
 def select_thumbnail(path: Path, db: sqlite3.Connection, place: int) -> bytes | None:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 
 Array = NDArray[np.float32]
+_LARGEST = 1e9  # of a weight: descriptors of larger ones overflow
 _CHUNK = 8192  # rows projected at once: bounds the memory of the hidden layer
 
 
@@ -150,8 +151,8 @@ class Projection:
             raise VprError(
                 f"{path}: the shapes of the model's weights do not fit together; copy the model folder again or train again"
             )
-        if not all(np.isfinite(array).all() for array in loaded.tensors().values()):
+        if not all((np.abs(array) < _LARGEST).all() for array in loaded.tensors().values()):  # also False for NaN
             raise VprError(
-                f"{path}: the model's weights hold numbers that are not finite; copy the model folder again or train again"
+                f"{path}: the model's weights hold numbers that are not finite or too large; copy the model folder again or train again"
             )
         return loaded
