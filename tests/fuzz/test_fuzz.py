@@ -1,0 +1,37 @@
+"""Damaged inputs for every reader: a clear error or a right result, within 1 GB and 10 s. ``python -m tests.fuzz`` runs longer."""
+
+import pytest
+
+from tests.fuzz.broken import BROKEN
+from tests.fuzz.campaign import Campaign
+from tests.fuzz.readers import READERS
+
+SECONDS = 60.0
+
+
+@pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
+def test_valid_inputs_are_right(reader, tmp_path):
+    for number, (variant, write) in enumerate(reader.valid.items()):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        write(folder)
+        right = reader.right.get(variant, reader.right.get(None)) if isinstance(reader.right, dict) else reader.right
+        assert reader.read(folder) == right, variant
+
+
+def test_broken_readers_are_found():
+    readers = [reader for _, reader in BROKEN.values()]
+    campaign = Campaign(readers, 2 * len(readers), None, limit=3.0, broken=True)
+    campaign.run()
+    assert len(campaign.findings) == 2 * len(readers)
+    for finding in campaign.findings:
+        assert BROKEN[finding.reader][0] in finding.words, finding
+
+
+def test_damaged_inputs_give_a_clear_error_or_a_right_result(capsys):
+    campaign = Campaign(READERS, None, SECONDS)
+    campaign.run()
+    with capsys.disabled():
+        print(f"\n{campaign.table()}")
+    assert all(tally.inputs for tally in campaign.tallies.values())
+    assert not campaign.findings, "\n".join(map(str, campaign.findings))
