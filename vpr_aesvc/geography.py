@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import utm
 from numpy.typing import ArrayLike, NDArray
 
 from vpr_aesvc.errors import VprError
@@ -30,6 +29,8 @@ class UtmZone(NamedTuple):
         Raises:
             VprError: a position lies beyond 84 degrees north or 80 south, where UTM ends.
         """
+        import utm
+
         degrees = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)
         try:
             east, north, *_ = utm.from_latlon(*degrees, force_zone_number=self.number, force_northern=self.is_north)
@@ -38,8 +39,17 @@ class UtmZone(NamedTuple):
         from_meridian = np.radians(degrees[1] - (6 * self.number - 183))
         return np.column_stack([east, north]), np.arctan(np.tan(from_meridian) * np.sin(np.radians(degrees[0])))
 
+    def unproject(self, east: float, north: float) -> tuple[float, float]:
+        """Meters -> latitude and longitude in degrees."""
+        import utm
+
+        latitude, longitude = utm.to_latlon(east, north, self.number, northern=self.is_north, strict=False)
+        return float(latitude), float(longitude)
+
 
 def zone_of(latitude: float, longitude: float) -> UtmZone:
+    import utm
+
     return UtmZone(int(utm.latlon_to_zone_number(latitude, longitude)), latitude >= 0)
 
 

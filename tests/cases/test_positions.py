@@ -246,6 +246,19 @@ def test_other_formats_of_photos(suffix, tmp_path):
     assert xy(open_input(tmp_path)) == [(round(EAST, 2), round(NORTH, 2))]
 
 
+def test_pairs_of_photos_stay_pairs(tmp_path):
+    for folder in ("ref", "query"):
+        photo(tmp_path / folder / "1.jpg", *PARIS)
+        photo(tmp_path / folder / "2.jpg", *PARIS)
+    assert open_own(tmp_path).kind.startswith("aligned pairs")
+
+
+def test_a_table_of_photos_says_that_they_hold_gps(tmp_path):
+    photo(tmp_path / "0.jpg", *PARIS)
+    source = table(tmp_path / "frames.csv", "category", "database,a", "database,b")
+    assert xy(source) == [None, None] and "to use them, write the columns latitude and longitude" in source.notes[0]
+
+
 def test_photos_without_pillow(tmp_path, monkeypatch):
     photo(tmp_path / "0.jpg", *PARIS)
     monkeypatch.setitem(sys.modules, "PIL", None)

@@ -14,7 +14,7 @@ import math
 from dataclasses import replace
 from pathlib import Path
 
-from vpr_aesvc.datasets.exif_gps import Fix
+from vpr_aesvc.datasets.exif_gps import Fix, hold_gps
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positions import located_by, refuse_degrees
 from vpr_aesvc.errors import VprError
@@ -63,7 +63,13 @@ def read_frames_csv(table: Path) -> FrameSet:
     images = FrameSet(table, "frames.csv", tuple(_in_seconds(frames, rows, table, notes)), notes=notes)
     latitude = next((name for name in ("latitude", "lat") if name in columns), "")
     longitude = next((name for name in ("longitude", "lon", "lng") if name in columns), "")
-    if "easting" in columns or not latitude or not longitude:
+    if "easting" in columns:
+        return images
+    if not latitude or not longitude:
+        if hold_gps([frame.path for frame in frames if frame.path is not None]):
+            notes.append(
+                "no poses: the photos hold GPS positions (EXIF); to use them, write the columns latitude and longitude"
+            )
         return images
     return located_by(images, [_fix(row, latitude, longitude, where) for where, row in rows], "latitude and longitude")
 

@@ -17,12 +17,13 @@ from vpr_aesvc.types import Frame
 def pair_folders(root: Path) -> tuple[Path, Path] | None:
     """The reference folder and the query folder below ``root``; None if they are missing, or tell positions and the names are not equal."""
     folders = split_folders(root)
-    if folders is None:
+    if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")):
         return None
-    if any(utm_pose(path.name) for path in folders[1].rglob("@*")):
-        return None
-    reference, queries = ({path.stem for path in folder.rglob("*")} for folder in folders)
-    return folders if queries <= reference or not hold_gps(list(folders[1].rglob("*"))) else None
+    queries = list(folders[1].rglob("*"))
+    if not hold_gps(queries):
+        return folders
+    reference = {path.stem for path in folders[0].rglob("*")}
+    return folders if all(path.stem in reference for path in queries) else None
 
 
 def read_pairs(root: Path) -> FrameSet:

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
-import utm
 
 from vpr_aesvc.datasets.exif_gps import Fix, hold_gps, read_fix
 from vpr_aesvc.datasets.frameset import FrameSet
@@ -93,8 +92,8 @@ def _in_one_zone(names: Sequence[str], poses: Sequence[Pose | None], notes: list
     made = list(poses)
     for at, (zone, pose) in enumerate(zip(zones, poses, strict=True)):
         if zone is not None and pose is not None and zone != known[0]:
-            degrees = utm.to_latlon(pose.x, pose.y, zone.number, northern=zone.is_north, strict=False)
-            (east, north) = known[0].project(*([one] for one in degrees))[0][0].tolist()
+            latitude, longitude = zone.unproject(pose.x, pose.y)
+            east, north = known[0].project([latitude], [longitude])[0][0].tolist()
             made[at] = replace(pose, x=east, y=north)
     if len(known) > 1:
         notes.append(f"poses: the names have {' and '.join(map(str, known))}; all were projected to {known[0]}")
