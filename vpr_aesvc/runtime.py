@@ -1,6 +1,6 @@
-"""ONNX Runtime sessions with a named provider and a set number of threads.
+"""Threads, and ONNX Runtime sessions with a named provider.
 
-By default there are as many threads as cores available to this process. ONNX Runtime's own default is the cores of the machine, including
+By default an ONNX session has as many threads as cores are available to this process. ONNX Runtime's own default is the cores of the machine, including
 those that a container or ``taskset`` excludes. Threads spin while they wait within a frame (34 instead of 43 ms for a ViT-S in int8 on
 two free cores) and stop spinning after it. On overloaded cores spinning costs more than it gains: use fewer threads there.
 """
@@ -8,8 +8,10 @@ two free cores) and stop spinning after it. On overloaded cores spinning costs m
 from __future__ import annotations
 
 import os
+import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from vpr_aesvc.errors import VprError, first_line
@@ -34,6 +36,33 @@ def default_threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def wait_passively() -> None:
+    """Threads of OpenMP (torch, FAISS) and OpenBLAS (numpy) sleep while they wait for each other. By default they spin, and beside other
+    work on the cores they then wait for a thread that cannot run. Call it before these libraries are imported; the user's own settings stay.
+
+    https://gcc.gnu.org/onlinedocs/libgomp/OMP_005fWAIT_005fPOLICY.html
+    """
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")  # 2^4 cycles
+
+
+@contextmanager
+def bounded_threads(count: int) -> Iterator[None]:
+    """Runs numpy, FAISS and torch, if it is imported, on at most ``count`` threads."""
+    from threadpoolctl import threadpool_limits
+
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else count
+    with threadpool_limits(limits=count):
+        if torch:
+            torch.set_num_threads(count)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 def open_session(

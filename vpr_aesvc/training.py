@@ -17,6 +17,7 @@ from vpr_aesvc.inputs import database_frames
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerprint, save_model
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
+from vpr_aesvc.projections.threads import fit_threads
 from vpr_aesvc.types import Frame
 
 VIEWS = 2  # augmented views of each image, to estimate how an embedding changes at another visit
@@ -72,7 +73,8 @@ def _train(
         backbone, frames, VIEWS, seed, progress and (lambda done, total: progress("embedding images", done, total))
     )
     data = TrainingData.of(extraction.embeddings, extraction.views, extraction.view_rows)
-    result = fit(data, extraction.frames, sizes, method, seed, progress)
+    with fit_threads(data):
+        result = fit(data, extraction.frames, sizes, method, seed, progress)
     manifest = Manifest(
         backbone=BackboneInfo(spec=backbone.spec, dim=backbone.dim, fingerprint=backbone.fingerprint),
         method=result.method,

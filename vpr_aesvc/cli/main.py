@@ -17,7 +17,9 @@ from cyclopts.exceptions import CycloptsError
 
 from vpr_aesvc import __version__
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.runtime import wait_passively
 
+wait_passively()
 try:
     from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
     from vpr_aesvc.cli.console import err, out, printable

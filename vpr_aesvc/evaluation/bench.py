@@ -26,6 +26,7 @@ from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import default_sizes
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
 from vpr_aesvc.projections.stages import Stages
+from vpr_aesvc.projections.threads import fit_threads
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.training import VIEWS
 from vpr_aesvc.types import Frame
@@ -96,7 +97,8 @@ def bench(
     data = TrainingData.of(database.embeddings, database.views, database.view_rows)
     used_sizes, left_out = _sizes(sizes, data)
     stages = Stages(data, database.frames, used_sizes, seed, progress)
-    fitted = fit_methods(stages, backbone.dim, methods)
+    with fit_threads(data):
+        fitted = fit_methods(stages, backbone.dim, methods)
     protocol = {
         **({"input": "; ".join(dataset.notes)} if dataset.notes else {}),
         "database_images": len(database.frames),

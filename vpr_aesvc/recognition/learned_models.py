@@ -18,6 +18,7 @@ from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
+from vpr_aesvc.runtime import bounded_threads
 
 _Model = TypeVar("_Model", NullModel, SimilarityLikelihood, InlierModel)
 Parameters = dict[str, Any]
@@ -102,7 +103,7 @@ class LearnedModels:
             self._places[name] = count
             return self._store(name, count, learn() or previous)
         if self._pending is None:
-            self._pending = _Pending(name, count, start_in_background(lambda: learn() or previous))
+            self._pending = _Pending(name, count, start_in_background(lambda: _on_one_thread(learn) or previous))
         return None
 
     def _finished(self, pending: _Pending) -> Parameters | None:
@@ -141,6 +142,12 @@ def start_in_background(work: Callable[[], Parameters]) -> Future[Parameters]:
     future = pool.submit(work)
     pool.shutdown(wait=False)
     return future
+
+
+def _on_one_thread(learn: Callable[[], Parameters]) -> Parameters:
+    """The other cores are the node's."""
+    with bounded_threads(1):
+        return learn()
 
 
 def _learn_similarities(snapshot: MapSnapshot) -> Parameters:

@@ -10,6 +10,8 @@ import traceback
 from collections.abc import Sequence
 from types import FrameType
 
+from vpr_aesvc.runtime import wait_passively
+
 _THREADS = 3  # sensors; services; parameters and transitions
 _SWITCH_INTERVAL = 0.0005  # seconds
 _POLL = 0.2  # seconds between checks for a signal
@@ -17,6 +19,7 @@ _POLL = 0.2  # seconds between checks for a signal
 
 def main(args: Sequence[str] | None = None) -> int:
     """Runs the node until SIGINT or SIGTERM, then stops it, closes the map and returns 0."""
+    wait_passively()
     stopping = False
 
     def stop(_number: int, _frame: FrameType | None) -> None:
