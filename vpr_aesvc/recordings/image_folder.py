@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.datasets import open_images
 from vpr_aesvc.datasets.folder import list_folder
@@ -136,22 +137,25 @@ class ImageFolderRecording(Recording):
 
     def _poses_at(self, trajectory: Trajectory) -> list[Pose | None]:
         """The poses of the images. If none fits, or only the start, stamps are tried in the unit in which both take as long."""
-        table = [pose.as_tuple() for pose in trajectory.poses]
+        table = np.array([pose.as_tuple() for pose in trajectory.poses])
         images, others = np.array(self._stamps, np.float64), np.array(trajectory.stamps)
-        poses = [PoseTrack(others, table, self.options.pose_gap).at(stamp) for stamp in images]
+        poses = _poses(PoseTrack(others, table, self.options.pose_gap), images)
         times = float(np.ptp(images)), float(np.ptp(others))
-        power = round(math.log10(times[1] / times[0]) / 3) if min(times) > 0 else 0
+        power = round(math.log10(times[1] / times[0]) / 3) if 1e-9 < min(times) <= max(times) < 1e30 else 0
         if sum(pose is not None for pose in poses) > 1 or not 0 < abs(power) < len(UNITS):
             return poses
-        scaled = others if power > 0 else images
+        scaled, whose = (others, "the trajectory") if power > 0 else (images, "the images")
         scaled /= 1000 ** abs(power)
-        found = [PoseTrack(others, table, self.options.pose_gap).at(stamp) for stamp in images]
+        found = _poses(PoseTrack(others, table, self.options.pose_gap), images)
         if 2 * sum(pose is not None for pose in found) <= len(found):
             return poses
-        whose = "the trajectory" if power > 0 else "the images"
         self.notes.append(f"stamps of {whose}: taken to be {UNITS[abs(power)]}, which fit the others")
         self._stamps = images.tolist()
         return found
+
+
+def _poses(track: PoseTrack, stamps: NDArray[np.float64]) -> list[Pose | None]:
+    return [track.at(stamp) for stamp in stamps.tolist()]
 
 
 def _named_stamps(names: Sequence[str], where: str) -> tuple[list[str], str] | None:
