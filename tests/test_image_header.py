@@ -93,3 +93,12 @@ def test_photos_of_phones(format, tmp_path):
     for end in (20, len(file.getvalue()) // 2, len(file.getvalue()) - 10):
         with pytest.raises(VprError, match="cannot be decoded"):
             decode_image(file.getvalue()[:end], "cut")
+
+
+def test_a_damaged_length_of_a_chunk_reserves_no_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
+    _, coded = cv2.imencode(".png", PICTURE)
+    data = bytearray(coded.tobytes())
+    data[33:37] = b"\xe9\x00\x17\x99"  # the length of the first IDAT: 3.9 GB
+    with pytest.raises(VprError, match="truncated"):
+        decode_image(bytes(data))

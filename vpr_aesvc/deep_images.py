@@ -36,8 +36,11 @@ def to_8_bits(pixels: NDArray[Any]) -> Image:
         table = values >> (bits - 8) if fills else (values - low) * (255 / max(high - low, _MIN_RANGE))
         return np.clip(table, 0, 255).astype(np.uint8)[pixels]
     span = high - low if pixels.dtype.kind == "f" else max(high - low, _MIN_RANGE)
-    scaled = (pixels.astype(np.float32) - np.float32(low)) * np.float32(255 / span if span > 0 else 0)
-    return np.clip(np.nan_to_num(scaled, nan=0.0), 0, 255).astype(np.uint8)
+    with np.errstate(over="ignore", invalid="ignore"):
+        scaled = pixels.astype(np.float32)  # in place from here on: these pictures are large
+        scaled -= np.float32(low)
+        scaled *= np.float32(255 / span if span > 0 else 0)
+    return np.clip(np.nan_to_num(scaled, copy=False), 0, 255, out=scaled).astype(np.uint8)
 
 
 def _used_range(pixels: NDArray[Any]) -> tuple[float, float]:

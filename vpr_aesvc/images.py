@@ -18,7 +18,7 @@ from vpr_aesvc.pillow_images import decode_phone_image, phone_format
 from vpr_aesvc.types import Frame, Image
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
-_MAX_BYTES = 10**9
+MAX_BYTES = 10**9
 _AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # without alpha; the EXIF orientation is applied
 
 _SPAN = 0.3, 300.0  # from black to white, as encoders take it: 1 to 5 after normalization, or 255 bytes
@@ -139,17 +139,24 @@ def read_image(path: Path | str) -> Image:
     Raises:
         VprError: the file is missing, truncated, too large, or not an image that can be decoded.
     """
-    path = Path(path)
+    return decode_image(_file_bytes(Path(path)), str(path))
+
+
+def stored_pixels_of(path: Path) -> NDArray[Any]:
+    """Like ``read_image``, in the number type that the file holds: gray [H, W] or BGR [H, W, 3]. Not for HEIC and AVIF."""
+    return _stored_pixels(_file_bytes(path), str(path))
+
+
+def _file_bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
-        if size > _MAX_BYTES:
+        if size > MAX_BYTES:
             raise VprError(
                 f"{path}: {size / 1e9:.1f} GB, more than the limit of 1 GB for an image; scale it down first"
             )
-        data = path.read_bytes()
+        return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
-    return decode_image(data, str(path))
 
 
 def image_of(frame: Frame) -> Image:
@@ -175,11 +182,10 @@ def decode_image(data: bytes, name: str = "image") -> Image:
 
 def decode_pixels(data: bytes, name: str) -> Image:
     """Like ``decode_image``, but gray stays uint8 [H, W], and color is BGR uint8 [H, W, 3]."""
-    return to_8_bits(stored_pixels(data, name))
+    return to_8_bits(_stored_pixels(data, name))
 
 
-def stored_pixels(data: bytes, name: str) -> NDArray[Any]:
-    """Like ``decode_pixels``, in the number type that the file holds."""
+def _stored_pixels(data: bytes, name: str) -> NDArray[Any]:
     if _is_truncated(data):
         raise VprError(f"{name}: the file is truncated")
     if size := coded_size(data):

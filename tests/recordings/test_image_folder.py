@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.datasets.images import image
 from tests.recordings.corridor import corridor_frames
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource, InputOptions
@@ -169,3 +170,13 @@ def test_a_trajectory_that_does_not_belong_to_the_images(frames, tmp_path):
     (tmp_path / "binary.txt").write_bytes(bytes(range(128, 256)))
     with pytest.raises(VprError, match="cannot be read"):
         opened(folder, tmp_path / "binary.txt")
+
+
+def test_lines_of_a_listing_that_repeat(tmp_path):
+    for number in range(3):
+        image(tmp_path / "rgb" / f"{number}.png", 40 * number)
+    rows = [f"{number}.5 rgb/{number}.png\n" for number in range(3)]
+    (tmp_path / "rgb.txt").write_text("".join(rows + rows))
+    (tmp_path / "t.tum").write_text("".join(f"{number}.5 {number} 0 0 0 0 0 1\n" for number in range(3)))
+    recording = open_input(tmp_path, InputOptions(trajectory=tmp_path / "t.tum"))
+    assert len(list(recording)) == 3 and len(recording.skip_counts) == 3

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.deep_images import NOTE
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import IMAGE_SUFFIXES, stored_pixels
+from vpr_aesvc.images import IMAGE_SUFFIXES
 from vpr_aesvc.pillow_images import PHONE_SUFFIXES
 from vpr_aesvc.types import Frame
 
@@ -25,15 +21,9 @@ def open_images(path: Path | str) -> FrameSet:
     Raises:
         VprError: the path is missing, holds no images, or its CSV is malformed; the message says which.
     """
-    from vpr_aesvc.datasets.repeats import without_repeats
+    from vpr_aesvc.datasets.file_checks import checked
 
-    images = without_repeats(_open(Path(path).expanduser()))
-    first = images.frames[0].path
-    if first is not None and first.suffix.lower() in (".png", ".tif", ".tiff", ".pgm", ".ppm"):
-        with suppress(VprError, OSError):  # reported when it is read
-            if stored_pixels(first.read_bytes(), str(first)).dtype != np.uint8:
-                images.notes.append(NOTE)
-    return images
+    return checked(_open(Path(path).expanduser()))
 
 
 def _open(path: Path) -> FrameSet:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import SkipCounts
-from vpr_aesvc.images import stored_pixels
+from vpr_aesvc.images import stored_pixels_of
 
 _WORDS = re.compile(
     r"(?<![a-z])(?:(?P<depth>depths?|depthmaps?|disp|disparity|disparities)"
@@ -74,8 +74,8 @@ def _sample(paths: Sequence[Path]) -> list[NDArray[Any]]:
     chosen = [paths[at] for at in np.linspace(0, len(paths) - 1, min(_SAMPLES, len(paths))).astype(int)]
     pictures = []
     for path in chosen:
-        with suppress(VprError, OSError):
-            pictures.append(stored_pixels(path.read_bytes(), str(path)))
+        with suppress(VprError):
+            pictures.append(stored_pixels_of(path))
     return pictures
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.datasets import open_images
+from vpr_aesvc.datasets.file_checks import checked
 from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions, SkipCounts
@@ -62,7 +63,7 @@ class ImageFolderRecording(Recording):
             self._files = [file for _, file in listed]
             self._stamps: list[float] | list[None] = self._to_seconds([stamp for stamp, _ in listed], _LISTING)
         else:
-            images = open_images(path) if (path / _TABLE).is_file() else list_folder(path)
+            images = open_images(path) if (path / _TABLE).is_file() else checked(list_folder(path))
             self.notes += images.notes
             self._left_out = images.skip_counts
             self._files = [frame.path for frame in images if frame.path is not None]
