@@ -96,7 +96,7 @@ class InputOptions:
         image_topic: of a bag; by default the only one.
         pose_topic: of a bag, ``tf`` or ``none``; by default the only one of the first kind that the bag holds.
         base_frame: TF frame of the robot, for a pose source that does not name it.
-        map_frame: fixed TF frame, if poses are taken from TF.
+        map_frame: fixed TF frame, if poses are taken from TF; of a topic that has poses in several frames, the one to take. So may ``base_frame``.
         trajectory: a TUM or KITTI file with the poses of a folder of images or of a video.
         pose_gap: an image between two poses gets an interpolated pose if they are at most this many seconds apart.
         keep_good: use the part of a damaged recording before the damage.

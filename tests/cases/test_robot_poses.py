@@ -297,3 +297,50 @@ def test_a_slow_pose_topic_names_the_option(bag):
         bag.compressed(JPEG, 10.5 + i)
     recording, _ = given(bag)
     assert any("every 1 s, further apart than --pose-gap 0.5" in note for note in recording.notes)
+
+
+# Absurd numbers
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("number", [1e308, -1e200, 1e10, float("inf"), float("nan")])
+def test_absurd_positions_are_left_out(bag, number):
+    zero = bag.make("geometry_msgs/msg/Vector3", 0.0, 0.0, 0.0)
+    unit = bag.make("geometry_msgs/msg/Quaternion", 0.0, 0.0, 0.0, 1.0)
+    for stamp in STAMPS:
+        bag.odometry(Pose(stamp, 0), stamp)
+        bag.compressed(JPEG, stamp)
+    pose = bag.make("geometry_msgs/msg/Pose", bag.make("geometry_msgs/msg/Point", number, 0.0, 0.0), unit)
+    twist = bag.make(
+        "geometry_msgs/msg/TwistWithCovariance", bag.make("geometry_msgs/msg/Twist", zero, zero), np.zeros(36)
+    )
+    placed = bag.make("geometry_msgs/msg/PoseWithCovariance", pose, np.zeros(36))
+    bag.write("/odom", bag.make("nav_msgs/msg/Odometry", bag.header(10.55, "odom"), "base_link", placed, twist), 10.55)
+    recording, poses = given(bag)
+    assert [pose.x for pose in poses] == STAMPS and len(recording.skip_counts) == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_transforms_that_add_up_to_an_absurd_position(bag):
+    """On the robot they are refused; on the way no frame has a pose."""
+    drive_in_tf(bag)
+    for stamp in STAMPS:
+        bag.tf([("map", "odom", Pose(1e9, 0))], stamp)
+    assert given(bag)[1] == [None] * len(STAMPS)
+    with BagWriter(bag.at.with_name("other")) as other:
+        other.tf([("base_link", "mast", Pose(1e9, 0)), ("mast", "camera", Pose(1e9, 0))], 1.0, topic="/tf_static")
+        other.odometry(Pose(0, 0), 10.0)
+        other.compressed(JPEG, 10.0, frame="camera")
+        other.at = bag.at.with_name("other")
+        with pytest.raises(VprError, match=r"where the camera is: a position must be within .*--pose-topic none"):
+            given(other)
+        assert given(other, pose_topic="none")[1] == [None]
+
+
+@pytest.mark.filterwarnings("error")
+def test_absurd_altitudes_are_unknown(bag):
+    for i, altitude in enumerate((400, 1e308, float("nan"), -1e300, 401)):
+        bag.fix(47, 8 + i / 1e5, altitude, 10.0 + i)
+        bag.compressed(JPEG, 10.0 + i)
+    _, poses = given(bag)
+    assert [pose.z for pose in poses] == pytest.approx([0, 0, 0, 0, 1], abs=0.01)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+_HIGHEST = 1e5  # meters; above are satellites
 _STRIDE = 1.0  # meters of travel for one heading: about the error of a receiver within seconds
 
 
@@ -29,7 +30,7 @@ class NavSatSamples:
             raise ValueError("no fix")
         if not (abs(fix.latitude) <= 90 and abs(fix.longitude) <= 180):  # also False for NaN
             raise ValueError(f"latitude {fix.latitude:g}, longitude {fix.longitude:g}")
-        altitude = fix.altitude if np.isfinite(fix.altitude) else np.nan
+        altitude = fix.altitude if abs(fix.altitude) < _HIGHEST else np.nan
         self._numbers.extend((stamp, received, fix.latitude, fix.longitude, altitude))
 
     def drop_unset(self) -> int:

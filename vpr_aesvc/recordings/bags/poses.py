@@ -49,8 +49,11 @@ class CameraPoses:
         """The pose of the camera (x forward, y left, z up) at a stamp in seconds; None if it is not known."""
         if self.base is None or self.extrinsics is None:
             return None
-        base, camera = self.base.at(stamp, received), self.extrinsics.at(stamp, received)
-        return None if base is None or camera is None else compose(base, camera)
+        try:
+            base, camera = self.base.at(stamp, received), self.extrinsics.at(stamp, received)
+            return None if base is None or camera is None else compose(base, camera)
+        except ValueError:  # the transforms add up to a position that no robot can have
+            return None
 
     def set_history(self, history: PoseHistory, gap: float) -> None:
         """Takes the poses of the base, and notes what is odd about their stamps."""
@@ -81,15 +84,20 @@ class PoseReader:
     def read(self, choice: PoseChoice | None) -> CameraPoses:
         """
         Raises:
-            VprError: TF was requested and does not lead from a fixed frame to the camera.
+            VprError: TF was requested and does not lead from a fixed frame to the camera, or transforms add up to an absurd position.
             Damaged: the bag is damaged.
         """
         if choice is None:
             return CameraPoses(notes=["no poses: images get none"])
-        if choice.topic is None:
-            poses = self._from_tf(choice.fallback)
-        else:
-            poses = self._from_navsat(choice.topic) if choice.kind == "navsat" else self._from_topic(choice.topic)
+        try:
+            if choice.topic is None:
+                poses = self._from_tf(choice.fallback)
+            else:
+                poses = self._from_navsat(choice.topic) if choice.kind == "navsat" else self._from_topic(choice.topic)
+        except ValueError as error:
+            raise VprError(
+                f"{self._path}: where the camera is: {error}; --pose-topic none leaves the poses out"
+            ) from error
         if choice.left_out:
             names = ", ".join(topic.name for topic in choice.left_out)
             poses.notes.append(
