@@ -6,7 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from tests.fuzz.readers import Reader, Wrong
+from tests.fuzz.checks import Wrong
+from tests.fuzz.readers import Reader
 from vpr_aesvc.errors import VprError
 
 

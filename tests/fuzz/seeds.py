@@ -1,28 +1,21 @@
-"""Small valid inputs of every kind, written into an empty folder. Each function returns nothing; the reader knows what it should read."""
+"""Small valid inputs with images, written into an empty folder: folders, tables, trajectories, bags and videos."""
 
 from __future__ import annotations
 
-import json
 import struct
 from collections.abc import Callable
 from functools import lru_cache
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from tests.recordings.bags.bags import BagWriter
-from vpr_aesvc.backbones.hog import HogBackbone
-from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput
-from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerprint, save_model
-from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.archive import write_npz
-from vpr_aesvc.projections.artifact import Projection, unit
-from vpr_aesvc.robot_model import Original, RobotManifest, save_robot_model
 from vpr_aesvc.transforms import OPTICAL
-from vpr_aesvc.types import Frame, Pose
+from vpr_aesvc.types import Pose
 
-SIDE, START, DIM = 16, 1_700_000_000.0, 8
+SIDE, START = 16, 1_700_000_000.0
 Write = Callable[[Path], None]
 
 
@@ -40,20 +33,36 @@ def coded(number: int = 0, suffix: str = ".jpg", bits: int = 8) -> bytes:
 def folder_of(suffix: str, bits: int = 8, names: str = "images/{}") -> Write:
     def write(folder: Path) -> None:
         for number in range(3):
-            _put(folder / f"{names.format(number)}{suffix}", coded(number, suffix, bits))
+            put(folder / f"{names.format(number)}{suffix}", coded(number, suffix, bits))
+
+    return write
+
+
+def phone(kind: str) -> Write:
+    """Photos as phones write them: ``heic`` or ``avif``."""
+
+    def write(folder: Path) -> None:
+        from PIL import Image
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+        for number in range(3):
+            file = BytesIO()
+            Image.fromarray(cv2.resize(image(number), (64, 64))).save(file, "HEIF" if kind == "heic" else "AVIF")
+            put(folder / f"{number}.{kind}", file.getvalue())
 
     return write
 
 
 def split_folders(folder: Path) -> None:
     for number in range(2):
-        _put(folder / f"database/@{500000 + number}.5@{4000000 + number}.25@.png", coded(number, ".png"))
-    _put(folder / "queries/@500000.7@4000000.1@.png", coded(3, ".png"))
+        put(folder / f"database/@{500000 + number}.5@{4000000 + number}.25@.png", coded(number, ".png"))
+    put(folder / "queries/@500000.7@4000000.1@.png", coded(3, ".png"))
 
 
 def photos_with_gps(folder: Path) -> None:
     for number in range(3):
-        _put(folder / f"photo{number}.jpg", with_gps(coded(number), 47.37 + number * 1e-5, 8.54, 408.0))
+        put(folder / f"photo{number}.jpg", with_gps(coded(number), 47.37 + number * 1e-5, 8.54, 408.0))
 
 
 def with_gps(jpeg: bytes, latitude: float, longitude: float, altitude: float) -> bytes:
@@ -91,20 +100,20 @@ def with_gps(jpeg: bytes, latitude: float, longitude: float, altitude: float) ->
 def frames_csv(folder: Path) -> None:
     rows = ["path,split,easting,northing,heading,sequence,index,stamp,category,weather"]
     for number in range(4):
-        _put(folder / f"{number}.png", coded(number, ".png"))
+        put(folder / f"{number}.png", coded(number, ".png"))
         split = "query" if number == 3 else "database"
         rows.append(
             f"{number}.png,{split},{500000.5 + number},4000000.25,{number / 10},a,{number},{START + number / 2},c,sunny"
         )
-    _put(folder / "frames.csv", "\n".join(rows).encode())
+    put(folder / "frames.csv", "\n".join(rows).encode())
 
 
 def geographic_csv(folder: Path) -> None:
     rows = ["path,split,latitude,longitude"]
     for number in range(3):
-        _put(folder / f"{number}.png", coded(number, ".png"))
+        put(folder / f"{number}.png", coded(number, ".png"))
         rows.append(f"{number}.png,database,{47.37 + number / 1e5:.6f},8.54")
-    _put(folder / "frames.csv", "\n".join(rows).encode())
+    put(folder / "frames.csv", "\n".join(rows).encode())
 
 
 _LINES = [(START + number / 4, number / 4, 0.5, 0.0, 0.0, 0.0, 0.0, 1.0) for number in range(6)]
@@ -114,16 +123,16 @@ def tum(folder: Path, unit: float = 1, header: str = "", separator: str = " ", c
     """A listing ``rgb.txt``, and a trajectory."""
     listing = []
     for number in range(3):
-        _put(folder / f"images/rgb/{number}.png", coded(number, ".png"))
+        put(folder / f"images/rgb/{number}.png", coded(number, ".png"))
         listing.append(f"{START + number / 2:.3f} rgb/{number}.png")
-    _put(folder / "images/rgb.txt", "\n".join(["# color images", *listing]).encode())
-    _put(folder / "trajectory.txt", trajectory(unit, header, separator).encode(code))
+    put(folder / "images/rgb.txt", "\n".join(["# color images", *listing]).encode())
+    put(folder / "trajectory.txt", trajectory(unit, header, separator).encode(code))
 
 
 def stamped_names(folder: Path) -> None:
     for number in range(3):
-        _put(folder / f"images/{round(START * 1e9) + number * 500_000_000}.png", coded(number, ".png"))
-    _put(folder / "trajectory.txt", trajectory(1e9).encode())
+        put(folder / f"images/{round(START * 1e9) + number * 500_000_000}.png", coded(number, ".png"))
+    put(folder / "trajectory.txt", trajectory(1e9).encode())
 
 
 def trajectory(unit: float = 1, header: str = "", separator: str = " ") -> str:
@@ -136,13 +145,13 @@ def trajectory(unit: float = 1, header: str = "", separator: str = " ") -> str:
 
 def kitti(folder: Path) -> None:
     for number in range(3):
-        _put(folder / f"images/{number:06d}.png", coded(number, ".png"))
-    _put(folder / "images/times.txt", b"0.000000e+00\n1.036224e-01\n2.072441e-01\n")
-    _put(folder / "trajectory.txt", "\n".join(f"1 0 0 0 0 1 0 0 0 0 1 {number}" for number in range(3)).encode())
+        put(folder / f"images/{number:06d}.png", coded(number, ".png"))
+    put(folder / "images/times.txt", b"0.000000e+00\n1.036224e-01\n2.072441e-01\n")
+    put(folder / "trajectory.txt", "\n".join(f"1 0 0 0 0 1 0 0 0 0 1 {number}" for number in range(3)).encode())
 
 
 def text_trajectory(content: str, code: str = "utf-8") -> Write:
-    return lambda folder: _put(folder / "trajectory.txt", content.encode(code))
+    return lambda folder: put(folder / "trajectory.txt", content.encode(code))
 
 
 KITTI_TEXT = "\n".join(f"9.999e-01 0 1e-3 0 0 1 0 0 -1e-3 0 9.999e-01 {number}" for number in range(4)) + "\n"
@@ -218,168 +227,8 @@ def video(name: str, code: str) -> Write:
     return write
 
 
-def encoder(layout: str = "NCHW", batch: str | int = "n", external: bool = False, type: int = 1) -> Write:
-    """A graph of a mean over the pixels and a matrix: 8 numbers."""
-
-    def write(folder: Path) -> None:
-        (folder / "encoder").mkdir()
-        _save_graph(folder / "encoder/model.onnx", layout, batch, external, type)
-        description = {
-            "input": {
-                "name": "image",
-                "layout": layout,
-                "size": [SIDE, SIDE],
-                "mean": [0.5, 0.5, 0.5],
-                "std": [0.25, 0.25, 0.25],
-            },
-            "output": {"name": "embedding", "size": DIM},
-        }
-        _put(folder / "encoder/preprocess.json", json.dumps(description).encode())
-
-    return write
-
-
-def _save_graph(path: Path, layout: str, batch: str | int, external: bool, type: int) -> None:
-    import onnx
-    from onnx import helper, numpy_helper
-
-    weights = np.random.default_rng(0).standard_normal((3, DIM)).astype(np.float16 if type == 10 else np.float32)
-    axes = [2, 3] if layout == "NCHW" else [1, 2]
-    shape = [batch, 3, SIDE, SIDE] if layout == "NCHW" else [batch, SIDE, SIDE, 3]
-    nodes = [
-        helper.make_node("ReduceMean", ["image"], ["mean"], axes=axes, keepdims=0),
-        helper.make_node("MatMul", ["mean", "weights"], ["embedding"]),
-    ]
-    graph = helper.make_graph(
-        nodes, "encoder",
-        [helper.make_tensor_value_info("image", type, shape)],
-        [helper.make_tensor_value_info("embedding", type, [batch, DIM])],
-        [numpy_helper.from_array(weights, "weights")],
-    )  # fmt: skip
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    if external:
-        onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
-    else:
-        onnx.save(model, path)
-
-
-def projection() -> Projection:
-    random = np.random.default_rng(0)
-    dim = HogBackbone().dim
-    return Projection.of(np.zeros(dim, np.float32), random.standard_normal((dim, DIM)).astype(np.float32))
-
-
-def model(folder: Path, weights: Projection | None = None) -> None:
-    weights, backbone = weights or projection(), HogBackbone()
-    training = TrainingInfo(
-        images=3, seed=0, why="a test", isotropic=0.0, view=0.0, held_out_scores={}, terms={}, cosine_variance={}
-    )
-    info = BackboneInfo(spec=backbone.spec, dim=backbone.dim, fingerprint=backbone.fingerprint)
-    mark = model_fingerprint(backbone.fingerprint, weights)
-    manifest = Manifest(backbone=info, method="raw", sizes=[4, DIM], fingerprint=mark, training=training)
-    save_model(folder / "model", manifest, weights)
-
-
-def robot_model(folder: Path, graph: bytes | None = None) -> None:
-    if graph is None:
-        _save_graph(folder / "graph.onnx", "NCHW", "n", False, 1)
-        graph = (folder / "graph.onnx").read_bytes()
-        (folder / "graph.onnx").unlink()
-    manifest = RobotManifest.of(
-        graph,
-        precision="fp32",
-        how="a test",
-        input=GraphInput(name="image", size=(SIDE, SIDE)),
-        output=GraphOutput(name="embedding", size=DIM),
-        sizes=[4, DIM],
-        original=Original(fingerprint="0123456789abcdef", backbone="hog", method="raw"),
-        check=None,
-    )
-    save_robot_model(folder / "model", manifest, graph)
-
-
-def rows(count: int = 4) -> np.ndarray:
-    return unit(np.random.default_rng(0).standard_normal((count, DIM)))
-
-
-def embeddings(suffix: str, named: bool = True) -> Write:
-    """For the images 0.png, 1.png and 2.png, which are in the folder ``images``."""
-
-    def write(folder: Path) -> None:
-        folder_of(".png")(folder)
-        path, names = folder / f"table{suffix}", [f"{number}.png" for number in range(3)]
-        if suffix == ".npy":
-            np.save(path, rows(3))
-        elif suffix == ".npz":
-            np.savez(path, embeddings=rows(3), **({"names": np.array(names)} if named else {}))
-        else:
-            import h5py
-
-            with h5py.File(path, "w") as file:
-                for name, row in zip(names, rows(3), strict=True):
-                    file[f"{name}/global_descriptor"] = row
-
-    return write
-
-
-META = {
-    "dim": str(DIM),
-    "sizes": json.dumps([4, DIM]),
-    "model_fingerprint": "0123456789abcdef",
-    "model_family": "0123456789abcdef",
-    "model_precision": "fp32",
-    "model_path": "/a/model",
-}
-
-
-def place_map(folder: Path) -> None:
-    with PlaceMap.create_like(folder / "street.vprmap", META) as made:
-        made.start_traverse("monday", START, "robot", "sunny")
-        frames = [
-            Frame(
-                f"{n}.jpg",
-                Path(f"/a/{n}.jpg"),
-                None,
-                START + n,
-                Pose(n, 1),
-                "monday" if n < 3 else None,
-                index=n,
-                extra={"a": "b"},
-            )
-            for n in range(4)
-        ]
-        made.add(frames, rows(4), [image(0), None, image(2), None])
-        made.store_learned_parameters("kept", {"a": [1, 2.5]})
-
-
-def archive(folder: Path) -> None:
-    place_map(folder)
-    with PlaceMap.open(folder / "street.vprmap") as made:
-        write_npz(made, folder / "street.npz")
-    for file in folder.glob("street.vprmap*"):
-        file.unlink()
-
-
-def dbstruct(folder: Path) -> None:
-    from scipy.io import savemat
-
-    struct = {
-        "whichSet": "test",
-        "dbImageFns": np.array([["0.png"], ["1.png"]], object),
-        "utmDb": np.array([[500000.0, 500010.0], [4000000.0, 4000000.0]]),
-        "qImageFns": np.array([["2.png"]], object),
-        "utmQ": np.array([[500001.0], [4000001.0]]),
-        "numImages": 2.0,
-        "numQueries": 1.0,
-        "posDistThr": 25.0,
-    }
-    savemat(folder / "set.mat", {"dbStruct": struct})
-    for number in range(3):
-        _put(folder / f"{'queries' if number == 2 else 'images'}/{number}.png", coded(number, ".png"))
-
-
 def product_list(folder: Path) -> None:
-    _put(
+    put(
         folder / "Ebay_test.txt",
         b"image_id class_id super_class_id path\n1 11319 1 a/0.png\n2 11319 1 a/1.png\n3 11320 2 a/2.png\n",
     )
@@ -388,10 +237,10 @@ def product_list(folder: Path) -> None:
 
 def shop_list(folder: Path) -> None:
     words = b"3\nimage_name item_id evaluation_status\na/0.png id_1 gallery\na/1.png id_1 query\na/2.png id_2 train\n"
-    _put(folder / "list_eval_partition.txt", words)
+    put(folder / "list_eval_partition.txt", words)
     folder_of(".png", names="a/{}")(folder)
 
 
-def _put(path: Path, content: bytes) -> None:
+def put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

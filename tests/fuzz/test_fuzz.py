@@ -15,8 +15,7 @@ def test_valid_inputs_are_right(reader, tmp_path):
         folder = tmp_path / str(number)
         folder.mkdir()
         write(folder)
-        right = reader.right.get(variant, reader.right.get(None)) if isinstance(reader.right, dict) else reader.right
-        assert reader.read(folder) == right, variant
+        assert reader.read(folder) == reader.right_for(variant), variant
 
 
 def test_broken_readers_are_found():

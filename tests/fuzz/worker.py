@@ -17,8 +17,9 @@ from pathlib import Path
 from random import Random
 
 from tests.fuzz import seeds
-from tests.fuzz.mutations import damaged, damaged_name
-from tests.fuzz.readers import READERS, Reader, Wrong
+from tests.fuzz.checks import Wrong
+from tests.fuzz.damage import damaged, damaged_name
+from tests.fuzz.readers import READERS, Reader
 from vpr_aesvc.errors import VprError
 
 Files = dict[str, bytes]
@@ -53,7 +54,7 @@ def prepare(reader: Reader, seed: int, folder: Path, kept: dict[str, dict[str, F
         return variant
     others = [*OTHERS, *(content for one in contents.values() for content in one.values())]
     for _ in range(random.choice((1, 1, 1, 2))):
-        name = _choice(list(files), random)
+        name = _choice([name for name in files if name.split("/")[0] != reader.intact], random)
         what = random.random()
         if what < 0.05:
             files[damaged_name_of(name, random)] = files.pop(name)
@@ -62,7 +63,7 @@ def prepare(reader: Reader, seed: int, folder: Path, kept: dict[str, dict[str, F
             del files[name]
         else:
             files[name] = damaged(files[name], random, others)
-        if not files:
+        if all(name.split("/")[0] == reader.intact for name in files):
             break
     _write(files, folder)
     return variant
