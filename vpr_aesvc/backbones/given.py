@@ -115,7 +115,7 @@ def _read_table(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
         raise VprError(f"{path}: no such file; expected embeddings as .npy, .npz or .h5")
     try:
         if path.suffix == ".npy":
-            table, names = np.load(path, mmap_mode="r", allow_pickle=False), None
+            table, names = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)), None
         elif path.suffix == ".npz":
             table, names = _read_npz(path)
         elif path.suffix in (".h5", ".hdf5"):

@@ -31,7 +31,7 @@ def metadata_checksum(metadata: Mapping[str, str]) -> str:
     return f"{zlib.crc32(json.dumps(sorted(metadata.items())).encode()):08x}"
 
 
-def matches(expected: object, checksum: Callable[..., int], *columns: object) -> bool:
+def matches(expected: object, checksum: Callable[..., object], *columns: object) -> bool:
     """Whether ``checksum(*columns)`` is the expected one. Columns of a damaged row can have any type."""
     try:
         return expected == checksum(*columns)

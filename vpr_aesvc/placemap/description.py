@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.checksums import metadata_checksum
+from vpr_aesvc.placemap.checksums import matches, metadata_checksum
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def read_metadata(path: Path, db: sqlite3.Connection) -> dict[str, str]:
     """The metadata as stored, without its checksum. Raises VprError if it does not match the checksum."""
     with vpr_errors(path):
         metadata = dict(db.execute("SELECT key, value FROM meta"))
-    if metadata.pop("checksum", None) != metadata_checksum(metadata):
+    if not matches(metadata.pop("checksum", None), metadata_checksum, metadata):
         raise damage_error(path, "its description does not match its checksum")
     return metadata
 

@@ -102,7 +102,7 @@ def _with_pyav(path: Path) -> VideoFile | None:
                     stamp = frame.time or 0.0
                     first = stamp if first is None else first
                     yield np.ascontiguousarray(picture), stamp - first
-        except (av.FFmpegError, IndexError):  # damaged from here on, or without a video
+        except Exception:  # damaged from here on, or without a video: PyAV raises many kinds
             return
 
     try:
@@ -112,5 +112,5 @@ def _with_pyav(path: Path) -> VideoFile | None:
             seconds = container.duration / 1e6 if container.duration else None
             count = stream.frames or int((seconds or 0) * rate)
             return VideoFile(seconds, count, rate or None, f"{stream.width} x {stream.height}", pictures, ", by PyAV")
-    except (av.FFmpegError, IndexError):
+    except Exception:  # PyAV raises many kinds for damaged files
         return None

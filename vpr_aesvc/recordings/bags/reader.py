@@ -59,13 +59,21 @@ class IndexedBag:
             self.close = stack.pop_all().close
         self._indexes = _mcap_indexes(files)
         self.topics: dict[str, Topic] = {}
+        self.span = (0, 0)
+        try:
+            self._count()
+        except (TypeError, ValueError) as error:  # rosbags does not check the types in metadata.yaml
+            self.close()
+            raise self._damaged(files.files[0], error) from error
+
+    def _count(self) -> None:
+        """Fills ``topics`` and ``span``."""
         for connection in (one for _, reader in self._readers for one in reader.connections):
             topic = self.topics.get(connection.topic)
             if topic is None or topic.type == connection.msgtype:
                 count = connection.msgcount + (topic.count if topic else 0)
                 self.topics[connection.topic] = Topic(connection.topic, connection.msgtype, count, self._ros1)
         filled = [reader for _, reader in self._readers if reader.message_count]
-        self.span = (0, 0)
         if filled:
             self.span = min(one.start_time for one in filled), max(one.end_time - 1 for one in filled)
 
