@@ -41,7 +41,7 @@ def test_check_and_salvage(street, tmp_path):
 
 
 def test_prune_backup_merge(street, tmp_path):
-    text = answer("map", "prune", street, "-o", tmp_path / "small.vprmap", "--places", 10, "--radius", 20)
+    text = answer("map", "prune", street, "-o", tmp_path / "small.vprmap", "--places", 10, "--radius", 20, "--force")
     assert "keeps 10 of 40 places and saves" in text and "part of the right answers lost" in text
     assert "is whole" in answer("map", "check", tmp_path / "small.vprmap")
     assert "is whole" in answer("map", "backup", street, "-o", tmp_path / "copy.vprmap")

@@ -21,6 +21,7 @@ from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.evaluation.bench import bench
 from vpr_aesvc.evaluation.evaluate import RetrievalTask, evaluate
 from vpr_aesvc.evaluation.methods import NAMES, fit_methods
+from vpr_aesvc.evaluation.summary import methods_summary
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.data import TrainingData
@@ -332,3 +333,25 @@ def test_evaluating_twice_gives_the_same_bytes():
         found = evaluate(task, fit_methods(stages, 32, ("pca", "vae", "ss2d")))
         runs.append([(one.method, one.size, one.recall, one.map_at) for one in found.results])
     assert runs[0] == runs[1]
+
+
+@pytest.mark.parametrize(("queries", "low", "high"), [(5, "0.57", "1.00"), (12, "0.76", "1.00"), (29, "0.88", "1.00")])
+def test_few_queries_name_no_best_method(drawn, queries, low, high):
+    """The interval is Wilson's; from 30 queries on the methods are compared."""
+    frames = open_input(drawn)
+    database = [frame for frame in frames.frames if frame.split == "database"]
+    repeated = [frame for frame in frames.frames if frame.split == "query"] * 3
+    source = replace(frames, frames=(*database, *repeated[:queries]))
+    run = bench(source, "few", open_backbone("hog"), ["raw", "pca"])
+    text = " ".join(methods_summary(run, "R@1"))
+    assert f"Only {queries} queries have a right place, too few to name a best method" in text
+    assert f"between {low} and {high} (95 %)" in text and "is best" not in text and "as good as" not in text
+
+
+def test_thirty_queries_are_enough(drawn):
+    frames = open_input(drawn)
+    database = [frame for frame in frames.frames if frame.split == "database"]
+    repeated = [frame for frame in frames.frames if frame.split == "query"] * 3
+    run = bench(replace(frames, frames=(*database, *repeated[:30])), "enough", open_backbone("hog"), ["raw", "pca"])
+    text = " ".join(methods_summary(run, "R@1"))
+    assert "too few" not in text and ("is best" in text or "No method beats raw" in text)

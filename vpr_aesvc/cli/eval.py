@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Group, Parameter
 from rich.table import Table
@@ -16,7 +16,8 @@ from vpr_aesvc.cli.options import InputFlags, InputPath, KeyframeFlags, Output, 
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.drive import Drive, check_poses, check_same_frame, drive_in_map, drive_loops
+from vpr_aesvc.evaluation.alignment import Alignment, aligned_drive, find_alignment, matched_positions, tolerance_of
+from vpr_aesvc.evaluation.drive import BOTH, Drive, check_poses, check_same_frame, drive_in_map, drive_loops
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure_drive
 from vpr_aesvc.evaluation.drive_report import DriveReport, table_header, table_rows, write_drive
 from vpr_aesvc.evaluation.page import check_installed
@@ -59,6 +60,12 @@ def eval_command(
         ),
     ] = None,
     rate: Rate = None,
+    align: Annotated[
+        Literal["none", "se2", "sim3"],
+        Parameter(
+            help="With --map: move the run's poses into the map's frame by the accepted matches; se2 turns and shifts, sim3 also scales."
+        ),
+    ] = "none",
     false_positive_rate: Annotated[
         float, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
     ] = RecognizerSettings().false_positive_rate,
@@ -69,7 +76,8 @@ def eval_command(
 ) -> None:
     """Measure how well a robot would know where it is on a run. The run's own poses are the truth.
 
-    With --map, each frame is recognized in a map. Without, loops are found: each keyframe is searched in the map of the keyframes before
+    With --map, each frame is recognized in a map, and where the accepted matches show that its poses have another origin than the map's,
+    the figures are given with and without the shift between them. Without, loops are found: each keyframe is searched in the map of the keyframes before
     it, then added. The report compares single frame, sequence, geometry, and both.
 
     Example:  vpr eval another_drive/ --map office.vprmap -o report
@@ -77,6 +85,8 @@ def eval_command(
     check_free(output, "results")
     check_installed()
     _check_numbers(map, within, rate, loops, keyframes)
+    if map is None and align != "none":
+        raise VprError("--align is for --map: within one run all poses have one origin")
     if map is None and model is None:
         raise VprError("say which model describes the images with -m MODEL, or in which --map the run is recognized")
     settings = recognizer_settings(false_positive_rate)
@@ -99,7 +109,7 @@ def eval_command(
     else:
         with PlaceMap.open(map) as place_map:
             describer = runtime.describer(place_map, model)
-            check_same_frame(source, place_map)
+            check_same_frame(source, place_map, any_distance=align != "none")
             drive = _in_map(source, place_map, describer, settings, rate)
             how = {"map": f"{map}, {len(place_map)} places", "rate": "all frames" if rate is None else f"{rate:g} Hz"}
     if not len(drive):
@@ -107,10 +117,19 @@ def eval_command(
     say_source(source)
     if drive.without_pose:
         err.print(f"{drive.without_pose} frames have no pose; they were left out")
-    measures = measure_drive(drive, within)
+    measures, other = measure_drive(drive, within), None
+    alignment = None if map is None else _alignment(drive, align)
+    if alignment is not None and (align != "none" or alignment.contradicts):
+        aligned = aligned_drive(drive, alignment)
+        other = measure_drive(aligned, within)
+        how["alignment"] = _compared(drive, aligned, measures.threshold, alignment)
+        if align != "none":
+            drive, measures, other = aligned, other, measures
     how |= {"model": f"{describer.path}, {describer.fingerprint}", "false-positive rate": f"{false_positive_rate:g}"}
     how |= {"distances": "straight, in x, y and z, between the frame's pose and the place's"}
     how |= {"left out": "; ".join(source.skip_counts.lines()) or "nothing"}
+    lowest = ", ".join(f"{variant} {rate:.2g}" for variant, rate in drive.lowest.items())
+    how |= {"lowest rate that the map can promise": lowest}
     notes = [
         ("run", f"{input}, {source.kind}"),
         *((f"found {at}", note) for at, note in enumerate(source.notes, 1)),
@@ -123,6 +142,18 @@ def eval_command(
         out.print(table)
     for sentence in sentences:
         out.print(sentence, soft_wrap=True)
+    if other is not None:
+        out.print(how["alignment"], soft_wrap=True)
+        for part in ("aligned:" if align == "none" else "as given:", *measures_tables(other)):
+            out.print(part)
+    out.print(f"lowest false-positive rate that the map can promise: {lowest}", soft_wrap=True)
+    unreachable = [variant for variant, rate in drive.lowest.items() if rate > false_positive_rate]
+    if unreachable:
+        out.print(
+            f"{' and '.join(unreachable)}: no match that key points verify can be accepted at {false_positive_rate:g}, because too few places "
+            "of the map have them; raise --false-positive-rate, or use a larger map",
+            soft_wrap=True,
+        )
     if drive.loops:
         out.print(
             f"Distances above {max(measures.recognizable):g} m are not counted: places that near were passed {loops.recent_meters:g} m "
@@ -131,6 +162,28 @@ def eval_command(
     out.print(
         f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}",
         soft_wrap=True,
+    )
+
+
+def _alignment(drive: Drive, align: Literal["none", "se2", "sim3"]) -> Alignment | None:
+    """Raises VprError if an alignment is requested and the matches agree on none."""
+    source, target = matched_positions(drive)
+    found = find_alignment(source, target, tolerance_of(drive.places), "se2" if align == "none" else align)
+    if found is None and align != "none":
+        raise VprError(
+            f"--align {align}: the {len(source)} accepted matches do not agree on one transform, or lie too near each other; raise "
+            "--false-positive-rate for more matches, or leave out --align"
+        )
+    return found
+
+
+def _compared(given: Drive, aligned: Drive, within: float, alignment: Alignment) -> str:
+    """How far the poses are apart, and what that does to the figures."""
+    right = [int((one.column("error", BOTH) <= within).sum()) for one in (given, aligned)]
+    origins = "The poses of the run and of the map seem to have different origins: " if alignment.contradicts else ""
+    return (
+        f"{origins}{alignment}. Best match within {within:g} m ({BOTH}): of {len(given)} frames {right[0]} as given, {right[1]} aligned. "
+        "The aligned figures are judged by the matches that aligned them."
     )
 
 

@@ -17,6 +17,7 @@ from rich.text import Text
 
 from vpr_aesvc.cli import map_tools
 from vpr_aesvc.cli.console import out, printable, progress_bars, say_source
+from vpr_aesvc.cli.map_tools import say_promise
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -70,6 +71,7 @@ def build_command(
     source = reading.open(input, embeddings, **keyframes.given)
     _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes)
     with PlaceMap.open(output) as place_map:
+        say_promise(place_map)
         hint = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
         out.print(hint, soft_wrap=True)
 
@@ -106,6 +108,7 @@ def add_command(
         _build(source, describer, new_path, traverse, keyframes)
         with PlaceMap.open(new_path) as new:
             added = add_map(place_map, new)
+        say_promise(place_map)
         out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
 
 
@@ -129,11 +132,12 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
     Example:  vpr map info office.vprmap
     """
     from vpr_aesvc.placemap.info import map_info
+    from vpr_aesvc.recognition.self_check import stored_promise
 
     with PlaceMap.open(map) as place_map:
-        info = map_info(place_map)
+        info, promise = map_info(place_map), stored_promise(place_map)
     if as_json:
-        print(json.dumps(asdict(info)))
+        print(json.dumps({**asdict(info), "promise": promise}))
         return
     summary = (
         f": {info.places} places, {info.size_bytes / 1e6:.2f} MB on disk, {info.memory_bytes / 1e6:.2f} MB in memory for search, "
@@ -162,6 +166,8 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
         out.print("  no poses")
     sizes = ", ".join(str(size) for size in info.sizes)
     out.print(f"  descriptors: {info.dim} numbers, {2 * info.dim} bytes a place; sizes for search: {sizes}")
+    for line in promise:
+        out.print(f"  {line}", soft_wrap=True)
     out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}")
     if info.model_family != info.model_fingerprint:
         out.print(f"  an export of model {info.model_family}, which serves this map as well")

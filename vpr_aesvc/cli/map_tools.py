@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 from cyclopts import Parameter, validators
 
-from vpr_aesvc.cli.console import out, progress_bars
+from vpr_aesvc.cli.console import err, out, progress_bars
 from vpr_aesvc.cli.options import MapPath, Output, at_least
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.evaluation.alignment import Alignment, find_alignment, tolerance_of
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Pose
+
+_MOST_COMPARED = 200  # places of the second map that are searched in the first
 
 
 def prune_command(
@@ -35,24 +40,38 @@ def prune_command(
         float | None,
         Parameter(help="Meters within which one place may replace another; default three times the usual step."),
     ] = None,
+    force: Annotated[bool, Parameter(negative="", help="Write a map in which nothing would be accepted.")] = False,
 ) -> None:
     """Make a smaller map of the same area.
 
     A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched as if
     they were new images. Images of another day lose more (on an indoor tower .08 of the right answers, where .01 was measured, with a
-    quarter of the places left): measure it with `vpr query` if you have some.
+    quarter of the places left): measure it with `vpr query` if you have some. What recognition loses is measured too: removed places are
+    recognized as single new images.
 
     Example:  vpr map prune office.vprmap -o small.vprmap --max-loss 0.02
     """
-    from vpr_aesvc.placemap.copies import copy_places
+    from vpr_aesvc.placemap.copies import copy_places, temporary_folder_beside
     from vpr_aesvc.placemap.database import new_file
     from vpr_aesvc.placemap.prune import prune
+    from vpr_aesvc.recognition.self_check import RATE, measure_promise, recognition_loss
 
     check_free(output, "map")
     with PlaceMap.open(map) as whole, progress_bars() as progress:
         chosen = prune(whole, places, max_loss, radius, partial(progress, "choosing places"))
         with new_file(output) as unfinished, PlaceMap.create_like(unfinished, whole.meta) as pruned:
             copy_places(whole, pruned, chosen.kept, progress=partial(progress, "copying places"))
+            with temporary_folder_beside(output) as folder:
+                lost = recognition_loss(whole, pruned, chosen.kept, Path(folder))
+            found = (
+                f"recognition at a false-positive rate of {RATE:g}: of {lost.asked} removed places, recognized as single new images, "
+                f"{lost.before} are accepted in the whole map, {lost.after} in the new one"
+            )
+            if lost.asked and not lost.after and not force:
+                raise VprError(
+                    f"{output}: not written, nothing would be accepted in it; {found}; keep more --places, or add --force"
+                )
+            promise = measure_promise(pruned)
         before = map.stat().st_size
     near = "within 3 places along the traverse" if chosen.radius is None else f"within {chosen.radius:.2f} m"
     saved = before - output.stat().st_size
@@ -65,6 +84,16 @@ def prune_command(
             f"searched for {chosen.asked} of the removed places: the best match is near for {chosen.right_before} in the whole map, for "
             f"{chosen.right_after} in the new one; part of the right answers lost: {chosen.loss:.3f}"
         )
+    for line in ([found] if lost.asked else []) + promise.lines():
+        out.print(line, soft_wrap=True)
+
+
+def say_promise(place_map: PlaceMap) -> None:
+    """Measures what a new or changed map can promise, stores it in the map and says it."""
+    from vpr_aesvc.recognition.self_check import measure_promise
+
+    for line in measure_promise(place_map).lines():
+        out.print(line, soft_wrap=True)
 
 
 def merge_command(
@@ -75,7 +104,10 @@ def merge_command(
     output: Output,
     transform: Annotated[
         str,
-        Parameter(help="Transforms the second map's poses into the first's frame: x,y,z in meters and yaw in degrees."),
+        Parameter(
+            help="Transforms the second map's poses into the first's frame: x,y,z in meters and yaw in degrees; `auto` finds it from places that "
+            "both maps show."
+        ),
     ] = "0,0,0,0",
 ) -> None:
     """Join two maps of the same model.
@@ -85,17 +117,59 @@ def merge_command(
     from vpr_aesvc.placemap.copies import merge
 
     check_free(output, "map")
-    x, y, z, yaw = _transform(transform)
+    x, y, z, yaw = (0.0,) * 4 if transform == "auto" else _transform(transform)
 
     def align(frame: Frame) -> Frame:
         return frame if frame.pose is None else replace(frame, pose=_moved(frame.pose, x, y, z, yaw))
 
     with PlaceMap.open(first) as one, PlaceMap.open(second) as other, progress_bars() as progress:
         total = len(one) + len(other)
+        found = _overlay(one, other, align, partial(progress, "comparing places"))
+        if transform == "auto":
+            if found is None:
+                raise VprError(
+                    f"{second}: too few of its places are recognized in {first}, or they do not agree on one transform; give the four numbers "
+                    "of --transform"
+                )
+            (x, y, z), yaw = found.translation.tolist(), found.yaw
         renamed = merge(one, other, output, align, partial(progress, "copying places"))
+    if found is not None and transform == "auto":
+        out.print(
+            f"{found}; the same again: --transform={x:.3f},{y:.3f},{z:.3f},{math.degrees(yaw):.2f}", soft_wrap=True
+        )
+    elif found is not None and found.contradicts:
+        err.print(
+            f"warning: the maps do not fit each other: {found}; try --transform auto", style="yellow", soft_wrap=True
+        )
     for old, new in renamed.items():
         out.print(f"traverse {old} of {second} is now {new}")
+    with PlaceMap.open(output) as merged:
+        say_promise(merged)
     out.print(f"map {output} holds {total} places")
+
+
+def _overlay(
+    one: PlaceMap, other: PlaceMap, align: Callable[[Frame], Frame], progress: Callable[[int, int], None]
+) -> Alignment | None:
+    """How the poses of the second map, as ``align`` moves them, must be moved for the places that are recognized in the first."""
+    from vpr_aesvc.placemap.copies import frame_of
+    from vpr_aesvc.recognition.self_check import recognize_places
+
+    if one.model_family != other.model_family:
+        return None  # `merge` says so
+    ids = [place.id for place in other.places().values() if place.pose is not None]
+    ids = ids[:: -(-len(ids) // _MOST_COMPARED) or 1]
+    pairs = []
+    for at, (place, result) in enumerate(recognize_places(one, other, ids), 1):
+        progress(at, len(ids))
+        pose = align(frame_of(place)).pose
+        if result.accepted and result.pose is not None and pose is not None:
+            pairs.append((pose.as_tuple()[:3], result.pose.as_tuple()[:3]))
+    positions = [place.pose.as_tuple()[:3] for place in one.places().values() if place.pose is not None]
+    if not pairs:
+        return None
+    source, target = np.array(pairs, np.float64).swapaxes(0, 1)
+    return find_alignment(source, target, tolerance_of(np.array(positions, np.float64)))
 
 
 def backup_command(map: MapPath, /, *, output: Output) -> None:
@@ -185,6 +259,7 @@ def import_command(
         out.print(f"trajectory {file.name}: {how}", soft_wrap=True)
     with PlaceMap.open(map) as place_map:
         given, without = set_poses_from_trajectory(place_map, poses, max_gap)
+        say_promise(place_map)
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}")
 

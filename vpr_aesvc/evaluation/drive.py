@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.recognition_ablation import AblationVariant
+from vpr_aesvc.recognition.decision import lowest_rate
 from vpr_aesvc.recognition.run import RunFollower
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Drive:
         places: float64 [m, 3], all places of the map at the end, meters; NaN without a pose.
         without_pose: number of frames left out because they have no pose.
         unjudged: by variant, number of accepted matches with places that have no pose.
+        lowest: by variant, the lowest false-positive rate that the map can promise at the end.
     """
 
     loops: bool
@@ -91,6 +93,7 @@ class Drive:
     places: Floats = field(default_factory=lambda: np.empty((0, 3)))
     without_pose: int = 0
     unjudged: dict[str, int] = field(default_factory=lambda: {variant.name: 0 for variant in VARIANTS})
+    lowest: dict[str, float] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -122,8 +125,11 @@ class Drive:
         return np.asarray(np.cumsum(np.where(steps < 0, 0.0, steps)))
 
 
-def check_same_frame(recording: FrameSource, place_map: PlaceMap) -> None:
+def check_same_frame(recording: FrameSource, place_map: PlaceMap, any_distance: bool = False) -> None:
     """Checks the poses before anything is decoded.
+
+    Args:
+        any_distance: the poses will be aligned, so they may be far apart.
 
     Raises:
         VprError: the recording or the map has no poses, or they are too far apart to be in one coordinate frame.
@@ -138,10 +144,10 @@ def check_same_frame(recording: FrameSource, place_map: PlaceMap) -> None:
     if not poses:
         raise _no_poses(recording)
     nearest = min(float(np.linalg.norm(places - (pose.x, pose.y, pose.z), axis=1).min()) for pose in poses)
-    if nearest > MAX_DISTANCE:
+    if nearest > MAX_DISTANCE and not any_distance:
         raise VprError(
             f"{recording.path}: no frame lies within {MAX_DISTANCE:g} m of any place of {place_map.path}, the nearest is {nearest:.0f} m away; "
-            "both need poses in one coordinate frame: localize the run in the map's frame first, or leave out --map to look for loops"
+            "both need poses in one coordinate frame: align them by the matches with --align se2, localize the run in the map's frame first, or leave out --map to look for loops"
         )
 
 
@@ -220,6 +226,12 @@ def _recognized(
         }
         drive.frames.append(DriveFrame(frame.label, stamp, position, driven=driven, nearest=nearest, answers=answers))
         yield frame, descriptor
+    if drive.frames:
+        learned = {name: follower.recognizer.learned for name, follower in followers.items()}
+        drive.lowest = {
+            one.name: lowest_rate(learned[one.name].null, learned[one.name].inlier_model, one.sequence, one.geometry)
+            for one in VARIANTS
+        }
 
 
 def _driven(drive: Drive, stamp: float, xyz: Floats) -> float:

@@ -10,6 +10,7 @@ from vpr_aesvc.evaluation.recognition_ablation import SEQUENCE
 from vpr_aesvc.evaluation.recognition_run import MOTION_WITHOUT_STAMPS
 from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
 
+_FEW_QUERIES = 30
 Score = Callable[[MethodResult], float]
 
 
@@ -29,6 +30,9 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
         sentences.append(
             f"{len(protocol['skipped'])} images could not be read: the numbers are for a part of the set, not for the whole set."
         )
+    usable = protocol["query_images"] - protocol["queries_without_positives"]
+    if 0 < usable < _FEW_QUERIES:
+        return [*sentences, _few_queries(usable, results)]
     raw = next((one for one in results if one.method == "raw"), None)
     fitted = [one for one in results if one.method != "raw"]
     if raw is None or not fitted:
@@ -54,6 +58,19 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
         )
     notes = [f"{method.name}: {method.note}." for method in run.methods if method.key == "aesvc" and method.note]
     return [*sentences, *notes, *_against_latent(run, score), *_against_upper_bound(run, score)]
+
+
+def _few_queries(usable: int, results: list[MethodResult]) -> str:
+    """What so few queries can show: the 95 % interval of a proportion (Wilson, 1927)."""
+    highest = max((one.recall[1] for one in results if 1 in one.recall), default=0.0)
+    z, hits = 1.96, round(highest * usable)
+    center = (hits + z**2 / 2) / (usable + z**2)
+    half = z / (usable + z**2) * math.sqrt(hits * (usable - hits) / usable + z**2 / 4)
+    return (
+        f"Only {usable} queries have a right place, too few to name a best method: {hits} right of {usable} is a recall between "
+        f"{center - half:.2f} and {center + half:.2f} (95 %), so methods within {2 * half:.2f} of each other cannot be told apart. Use at "
+        f"least {_FEW_QUERIES} queries."
+    )
 
 
 def _against_latent(run: BenchmarkRun, score: Score) -> list[str]:

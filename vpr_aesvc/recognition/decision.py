@@ -106,6 +106,12 @@ def _min_frame_rate(inputs: DecisionInputs) -> float:
     return _DEFAULT_RATE if inputs.inlier_model is None else inputs.inlier_model.min_rate
 
 
+def lowest_rate(null: NullModel, inlier_model: InlierModel | None, sequence: bool, geometry: bool) -> float:
+    """The lowest false-positive rate that a match can have in a map; with ``geometry``, one that key points decide."""
+    rate = null.min_rate if not geometry else _DEFAULT_RATE if inlier_model is None else inlier_model.min_rate
+    return rate * _SEQUENCE_RATE / (1 - _FRAME_SHARE) if sequence else rate
+
+
 def _probability(inputs: DecisionInputs) -> float:
     """See the text of the module. The margin is used only if both are missing: the inlier model was learned on candidates that similarity
     chose, so it contains the margin already."""

@@ -36,7 +36,7 @@ class Recognizer:
 
     Args:
         place_map: an open map.
-        describer: of the model that made the map.
+        describer: of the model that made the map; None if every frame comes with its descriptor.
         intrinsics: of the camera, if all frames have the same; see ``recognize``.
         learn_in_background: no frame waits for learning; old models are used until the new ones are ready. The time of the switch
             depends on the machine, so a few answers may differ between two runs. Without it, all runs are equal.
@@ -52,14 +52,15 @@ class Recognizer:
     def __init__(
         self,
         place_map: PlaceMap,
-        describer: Describer,
+        describer: Describer | None,
         settings: RecognizerSettings | None = None,
         intrinsics: Intrinsics | None = None,
         learn_in_background: bool = False,
     ) -> None:
-        place_map.require(describer)
+        if describer is not None:
+            place_map.require(describer)
         self.map = place_map
-        self.describer = describer
+        self._describer = describer
         self.settings = settings or RecognizerSettings()
         size = place_map.check_size(self.settings.size)
         self.snapshot = MapSnapshot(place_map, size)
@@ -69,6 +70,13 @@ class Recognizer:
         self._intrinsics = intrinsics
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
+
+    @property
+    def describer(self) -> Describer:
+        """Raises VprError without a model."""
+        if self._describer is None:
+            raise VprError("this recognizer has no model: give the descriptor of each frame")
+        return self._describer
 
     def prepare(self) -> None:
         """Reads the map and learns missing or stale models, so that the next frame does not wait.
@@ -105,9 +113,9 @@ class Recognizer:
         """
         frame = _as_frame(frame)
         image = image_of(frame) if descriptor is None or self._keypoints is not None else None
-        if descriptor is None and image is not None:
+        if descriptor is None:
+            assert image is not None
             descriptor = self.describer.describe(image)
-        assert descriptor is not None
         self._update(background=self._learn_in_background)
         similarities = self.snapshot.similarities(descriptor, self.settings.where(frame))
         if not self.settings.sequence:

@@ -28,9 +28,10 @@ from vpr_aesvc.types import Rows
 
 _QUERIES = 200  # places that serve as queries; each costs at most ten comparisons
 _CANDIDATES = 5
+MIN_ANSWERS = 20
+"""Queries of either kind that the model needs."""
 _NEAR = 3.0  # meters, or places along a traverse: nearer places are the same place
 _SHARE_ABSENT = 0.1  # part of the frames that are expected to show places outside the map; for the probability only
-_MIN_ANSWERS = 20  # of either kind
 _TAIL = 0.2
 _EXTRAPOLATION = 10
 
@@ -45,7 +46,7 @@ class InlierModel:
         present: number of queries whose place was in the map.
     """
 
-    absent: Annotated[tuple[NonNegativeInt, ...], Field(min_length=_MIN_ANSWERS)]
+    absent: Annotated[tuple[NonNegativeInt, ...], Field(min_length=MIN_ANSWERS)]
     slope: NonNegativeFloat
     intercept: float
     present: int
@@ -109,7 +110,7 @@ def learn_inlier_model(
             first = _first_candidate(keypoints, row, ranked[is_near | is_far][:_CANDIDATES])
             if first is not None:
                 present.append((first[1], bool(distance[first[0]] <= _NEAR)))
-    if min(len(absent), len(present)) < _MIN_ANSWERS:
+    if min(len(absent), len(present)) < MIN_ANSWERS:
         return None
     inliers = np.array([count for count, _ in present] + absent)
     right = np.array([ok for _, ok in present] + [False] * len(absent))

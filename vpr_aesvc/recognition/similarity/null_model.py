@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpr_aesvc.recognition.similarity.leave_out import leave_neighborhood_out
+from vpr_aesvc.recognition.similarity.leave_out import LeaveOutResult, leave_neighborhood_out
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.types import Floats, Rows
 
@@ -79,9 +79,13 @@ class NullModel(BaseModel):
     present: Logistic
 
     @classmethod
-    def fit(cls, places: Neighborhoods) -> NullModel:
-        """Fits the model to a map: about two seconds for 10,000 places on one core. Never fails: an empty map gets the prior."""
-        result = leave_neighborhood_out(places)
+    def fit(cls, places: Neighborhoods, result: LeaveOutResult | None = None) -> NullModel:
+        """Fits the model to a map: about two seconds for 10,000 places on one core. Never fails: an empty map gets the prior.
+
+        Args:
+            result: of ``leave_neighborhood_out(places)``, if it is known.
+        """
+        result = result or leave_neighborhood_out(places)
         first, second = result.gaps[:, 0], 2 * result.gaps[:, 1]
         revisited = _tail_start(first) > _REVISITED * max(_tail_start(second), 1e-3)
         gaps = second if revisited else first
