@@ -1,4 +1,5 @@
-"""Damage that checksums do not show: messages in an intact bag, arrays in an intact archive, rows of a map and weights with right checksums."""
+"""Damage below the container: messages and rows of a bag, arrays of an archive, parts of a graph, and rows of a map and weights with
+checksums that match them."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 
@@ -99,9 +101,16 @@ def damage_learned(folder: Path, random: Random, _: str) -> None:
             )
 
 
+_ENDLESS = """DROP TABLE learned; CREATE VIEW learned AS
+WITH RECURSIVE n(name) AS (SELECT 'kept' UNION ALL SELECT name FROM n) SELECT name, max(name) AS value, 1 AS checksum FROM n"""
+
+
 def damage_rows(folder: Path, random: Random, _: str) -> None:
     """Absurd values in the tables of a map, most of the time with checksums that match them."""
     with closing(sqlite3.connect(folder / "street.vprmap", isolation_level=None)) as db:
+        if random.random() < 0.02:
+            db.executescript(_ENDLESS)
+            return
         db.execute("PRAGMA ignore_check_constraints = 1")
         for _change in range(random.choice((1, 1, 3))):
             table = random.choice(("meta", "places", "places", "places", "traverses", "thumbnails", "learned", "tally"))
@@ -174,3 +183,87 @@ def damage_graph(folder: Path, random: Random, _: str) -> None:
     graph = (folder / "model/descriptor.onnx").read_bytes()
     shutil.rmtree(folder / "model")
     seed_models.robot_model(folder, damaged(graph, random, [b"x" * 50]))
+
+
+def damage_onnx(folder: Path, random: Random, _: str) -> None:
+    """A graph that can be parsed, with absurd sizes, types, operators, attributes or names."""
+    import onnx
+
+    path = next(folder.glob("*/*.onnx"))
+    model = onnx.load(path, load_external_data=False)
+    for _change in range(random.choice((1, 1, 2))):
+        _change_graph(model.graph, random)
+    content = model.SerializeToString()
+    if folder.joinpath("model").is_dir():
+        shutil.rmtree(folder / "model")
+        seed_models.robot_model(folder, content)
+    else:
+        path.write_bytes(content)
+
+
+def _change_graph(graph: Any, random: Random) -> None:
+    what = random.randrange(7)
+    node = random.choice(graph.node)
+    if what in (0, 1):  # of an input or output
+        tensor = random.choice((graph.input[0], graph.output[0])).type.tensor_type
+        if random.random() < 0.3:
+            tensor.elem_type = random.choice((1, 2, 3, 6, 7, 8, 9, 10, 11, 16, 99))
+        elif random.random() < 0.2 or not tensor.shape.dim:
+            del tensor.shape.dim[random.randrange(3) :]
+        else:
+            dim = random.choice(tensor.shape.dim)
+            dim.Clear()
+            dim.dim_value = random.choice((-1, 0, 1, 2, 7, 300, 2**16, 2**31 - 1, 2**31, 2**62))
+    elif what == 2:
+        node.op_type = random.choice(
+            ("Relu", "Exp", "Log", "Shape", "Size", "Loop", "If", "Expand", "Tile", "NonZero", "Nonsense", "Reciprocal")
+        )
+    elif what == 3 and node.attribute:
+        attribute = random.choice(node.attribute)
+        attribute.i = random.choice((-1, 2, 2**31, 2**62))
+        if attribute.ints:
+            attribute.ints[random.randrange(len(attribute.ints))] = random.choice((-9, -1, 0, 3, 99, 2**62))
+    elif what == 4:
+        tensor = random.choice(graph.initializer)
+        if random.random() < 0.5:
+            tensor.dims[random.randrange(len(tensor.dims))] = random.choice((-1, 0, 1, 5, 2**31, 2**62))
+        else:
+            tensor.raw_data = damaged(tensor.raw_data or b"1", random, [b"\xff" * 96, b"\0" * 96])
+    elif what == 5:
+        names = node.input if random.random() < 0.5 else node.output
+        names[random.randrange(len(names))] = random.choice(("image", "weights", "mean", "", "nothing", "embedding"))
+    else:
+        random.choice((graph.input[0], graph.output[0], node, graph)).name = random.choice(
+            ("", "x", "image", "embedding", "a" * 5000)
+        )
+
+
+def damage_bag_rows(folder: Path, random: Random, _: str) -> None:
+    """Absurd values in the tables of a sqlite3 bag."""
+    with closing(sqlite3.connect(next(folder.glob("run/*.db3")), isolation_level=None)) as db:
+        for _change in range(random.choice((1, 1, 3))):
+            table = random.choice([row[0] for row in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")])
+            columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+            rows = [row[0] for row in db.execute(f"SELECT rowid FROM {table}")]
+            value = random.choice(
+                (
+                    None,
+                    b"",
+                    b"\xff" * 16,
+                    math.inf,
+                    1e308,
+                    -1,
+                    0,
+                    2**62,
+                    -(2**63),
+                    *NUMBERS,
+                    *[w for w in WORDS if w.isascii()],
+                )
+            )
+            with suppress(sqlite3.Error, IndexError):
+                if random.random() < 0.1:
+                    db.execute(f"DELETE FROM {table} WHERE rowid = ?", (random.choice(rows),))
+                else:
+                    db.execute(
+                        f"UPDATE {table} SET {random.choice(columns)} = ? WHERE rowid = ?", (value, random.choice(rows))
+                    )

@@ -57,6 +57,7 @@ _BAGS = {
     "pose raw": seeds.bag("sqlite3", "pose", raw=True),
     "file": seeds.bag("sqlite3", compression="file"),
 }
+_DATABASES = {name: _BAGS[name] for name in ("odometry", "pose raw")}
 _MCAP_BAGS = {
     "odometry": seeds.bag("mcap"),
     "tf raw": seeds.bag("mcap", "tf", raw=True),
@@ -132,10 +133,15 @@ READERS = [
         4,
     ),
     Reader("bag sqlite3", _BAGS, reading.read_bag, _ALL, 4),
+    Reader("bag rows", _DATABASES, reading.read_bag, _ALL, 4, damage=hostile.damage_bag_rows),
     Reader("bag mcap", _MCAP_BAGS, reading.read_bag, _ALL, 4),
     Reader("bag messages", _MESSAGES, reading.read_bag, _ALL, 4, damage=hostile.damage_messages),
     Reader("video", _VIDEOS, reading.read_video, [6, 0, 6], 3),
     Reader("onnx", _ENCODERS, reading.read_encoder, _DIM, 20),
+    Reader("onnx graph", {"encoder": _ENCODERS["batch n"]}, reading.read_encoder, _DIM, 10, damage=hostile.damage_onnx),
+    Reader(
+        "robot graph", {"robot": seed_models.robot_model}, reading.read_model, [4, _DIM], 10, damage=hostile.damage_onnx
+    ),
     Reader(
         "model", {"trained": seed_models.model, "robot": seed_models.robot_model}, reading.read_model, [4, _DIM], 10
     ),

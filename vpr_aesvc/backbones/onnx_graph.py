@@ -16,6 +16,7 @@ from vpr_aesvc.runtime import PROVIDERS, open_session
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 _INPUTS: dict[str, Any] = {**_FLOATS, "tensor(uint8)": np.uint8}
+_MAX_BATCH_PIXELS = 32_000_000  # of a graph with a fixed batch size
 
 
 class GraphInput(BaseModel):
@@ -147,6 +148,10 @@ class Graph:
             raise VprError(
                 f"{self._path.parent / 'preprocess.json'}: describes an input {expected} ({self._input.layout}, size [height, width]), but "
                 f"{self._path.name} takes {tensor.shape}; correct size or layout"
+            )
+        if (fixed[0] or 1) * height * width > _MAX_BATCH_PIXELS:
+            raise VprError(
+                f"{self._path}: takes {fixed[0]} images of {width} x {height} pixels at once, too many for the memory; export it for one image"
             )
         rule = self._input
         if tensor.type == "tensor(uint8)" and (rule.scale, *rule.mean, *rule.std) != (1, 0, 0, 0, 1, 1, 1):

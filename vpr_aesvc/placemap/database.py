@@ -200,4 +200,6 @@ def _connect_read_only(path: Path) -> sqlite3.Connection:
 
 def _check_first_read(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA cell_size_check = ON")  # a damaged page raises an error
-    db.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # opens the WAL: an error is raised here, not later
+    # The first read opens the WAL: an error is raised here, not later. A view could compute forever.
+    if db.execute("SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger')").fetchone()[0]:
+        raise sqlite3.DatabaseError("it holds a view or a trigger, which no map has")

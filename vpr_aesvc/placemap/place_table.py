@@ -67,7 +67,7 @@ def _place(path: Path, row: PlaceRow, names: Mapping[int, str]) -> Place:
         raise damage_error(path, f"the traverse of place {row.id} is missing")
     try:
         return row.place(names[row.traverse])
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise damage_error(path, f"place {row.id} cannot be read: {error}") from error
 
 

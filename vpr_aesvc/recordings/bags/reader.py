@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
+from operator import index
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -62,13 +63,15 @@ class IndexedBag:
         self.span = (0, 0)
         try:
             self._count()
-        except (TypeError, ValueError) as error:  # rosbags does not check the types in metadata.yaml
+        except (TypeError, ValueError) as error:  # rosbags does not check the types in metadata.yaml and in SQLite
             self.close()
             raise self._damaged(files.files[0], error) from error
 
     def _count(self) -> None:
         """Fills ``topics`` and ``span``."""
         for connection in (one for _, reader in self._readers for one in reader.connections):
+            if not (isinstance(connection.topic, str) and isinstance(connection.msgtype, str)):
+                raise TypeError("a topic whose name or type is no text")
             topic = self.topics.get(connection.topic)
             if topic is None or topic.type == connection.msgtype:
                 count = connection.msgcount + (topic.count if topic else 0)
@@ -80,7 +83,7 @@ class IndexedBag:
     def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
         types = {name: self.topics[name].type for name in names}
         if self._indexes and not {RAW, COMPRESSED} & set(types.values()):
-            sources = [(index.file, index.messages(types)) for index in self._indexes]
+            sources = [(one.file, one.messages(types)) for one in self._indexes]
         else:
             sources = [(file, _read_topics(reader, types)) for file, reader in self._readers]
         for file, messages in sources:
@@ -110,7 +113,7 @@ def _read_topics(reader: Any, types: dict[str, str]) -> Iterator[tuple[str, int,
     connections = [one for one in reader.connections if types.get(one.topic) == one.msgtype]
     if connections:  # rosbags reads all topics if given none
         for connection, received, raw in reader.messages(connections=connections):
-            yield connection.topic, received, raw
+            yield connection.topic, index(received), raw  # a damaged row of SQLite can hold any type
 
 
 def _paths_to_open(files: BagFiles, stack: ExitStack) -> dict[Path, Path]:
