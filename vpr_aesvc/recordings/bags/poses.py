@@ -144,14 +144,8 @@ class PoseReader:
                 example = f"{in_frames(frames)}, not {in_frames(kept)}"
                 poses.skip_counts.add(f"poses of another frame on {topic.name}", example, len(samples))
         if len(found) > 1:
-            chooses = (
-                "--map-frame chooses another"
-                if len({frame for frame, _ in found}) > 1
-                else "--base-frame chooses another"
-            )
-            poses.notes.append(
-                f"{topic.name} has poses of {len(found)} frames: those {in_frames(kept)} are used; {chooses}"
-            )
+            used = f"those {in_frames(kept)} are used; --map-frame or --base-frame chooses others"
+            poses.notes.append(f"{topic.name} has poses of {len(found)} frames: {used}")
         return found[kept], kept
 
     def _from_navsat(self, topic: Topic) -> CameraPoses:
