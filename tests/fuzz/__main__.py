@@ -1,7 +1,9 @@
 """Reads damaged inputs with every reader of the library.
 
-python -m tests.fuzz --inputs 100000 --workers 2
-python -m tests.fuzz --reader onnx --seed 1234 --count 1   # one input again; its files are kept with --keep FOLDER
+    python -m tests.fuzz --inputs 100000 --workers 2
+    python -m tests.fuzz --reader onnx --seed 1234 --count 1 --keep FOLDER
+
+The second one reads one input again, and keeps its files. Linux only: memory is read from /proc.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from pathlib import Path
 
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.readers import READERS
-from tests.fuzz.worker import prepare
+from tests.fuzz.worker import Inputs
 
 
 def main() -> int:
@@ -22,13 +24,12 @@ def main() -> int:
     parser.add_argument("--inputs", "--count", type=int, default=10_000)
     parser.add_argument("--seconds", type=float)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="write the files of the one input into this new folder")
+    parser.add_argument("--keep", type=Path, help="write the files of the first input into this new folder")
     args = parser.parse_args()
     readers = [reader for reader in READERS if args.reader is None or reader.name in args.reader]
     if args.keep:
         args.keep.mkdir()
-        kept: dict = {}
-        print(prepare(readers[0], args.seed, args.keep, kept))
+        print("damaged:", Inputs(args.keep).write(readers[0], args.seed))
     campaign = Campaign(readers, args.inputs, args.seconds, args.seed, args.workers)
     campaign.run()
     for finding in campaign.findings:

@@ -6,6 +6,7 @@ import os
 import time
 from pathlib import Path
 
+from tests.fuzz.campaign import HANG
 from tests.fuzz.checks import Wrong
 from tests.fuzz.readers import Reader
 from vpr_aesvc.errors import VprError
@@ -45,6 +46,6 @@ BROKEN = {
     "says nothing": ("not one line", Reader("says nothing", {"file": _write}, _says_nothing, None, 1)),
     "wrong": ("wrong result: nonsense", Reader("wrong", {"file": _write}, _wrong, None, 1)),
     "crashes": ("the process ended with code", Reader("crashes", {"file": _write}, _crashes, None, 1)),
-    "hangs": ("no answer after", Reader("hangs", {"file": _write}, _hangs, None, 1)),
+    "hangs": (HANG, Reader("hangs", {"file": _write}, _hangs, None, 1)),
     "fills": ("GB of memory", Reader("fills", {"file": _write}, _fills, None, 1)),
 }

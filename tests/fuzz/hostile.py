@@ -25,6 +25,7 @@ from vpr_aesvc.projections.artifact import Projection
 
 def damage_messages(folder: Path, random: Random, variant: str) -> None:
     """Damages messages in a bag that is otherwise intact."""
+    seeds.empty(folder)
     storage, poses, raw = variant.split()
     messages = list(seeds.bag_messages(storage, poses, raw == "raw"))
     for _ in range(random.choice((1, 2, 20))):

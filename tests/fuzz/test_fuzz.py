@@ -1,5 +1,7 @@
 """Damaged inputs for every reader: a clear error or a right result, within 1 GB and 10 s. ``python -m tests.fuzz`` runs longer."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.fuzz.broken import BROKEN
@@ -7,6 +9,7 @@ from tests.fuzz.campaign import Campaign
 from tests.fuzz.readers import READERS
 
 SECONDS = 60.0
+pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
 
 
 @pytest.mark.parametrize("reader", READERS, ids=lambda reader: reader.name)
@@ -20,9 +23,9 @@ def test_valid_inputs_are_right(reader, tmp_path):
 
 def test_broken_readers_are_found():
     readers = [reader for _, reader in BROKEN.values()]
-    campaign = Campaign(readers, 2 * len(readers), None, limit=3.0, broken=True)
+    campaign = Campaign(readers, len(readers), None, limit=3.0, broken=True)
     campaign.run()
-    assert len(campaign.findings) == 2 * len(readers)
+    assert [finding.reader for finding in campaign.findings] == list(BROKEN)
     for finding in campaign.findings:
         assert BROKEN[finding.reader][0] in finding.words, finding
 

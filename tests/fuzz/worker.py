@@ -1,6 +1,9 @@
-"""Reads damaged inputs, one after another, and says what came of each. Whoever started it restarts it after a crash or a hang.
+"""Reads damaged inputs, one after another, and says what came of each.
 
-python -m tests.fuzz.worker FOLDER   # jobs as JSON lines on standard input, results as JSON lines on standard output
+    python -m tests.fuzz.worker FOLDER
+
+Jobs come as JSON lines on standard input, results go as JSON lines to standard output. Whoever started the worker restarts it after a
+crash or a hang.
 """
 
 from __future__ import annotations
@@ -8,13 +11,15 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 import time
 import traceback
 import warnings
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from tests.fuzz import seeds
 from tests.fuzz.checks import Wrong
@@ -23,55 +28,62 @@ from tests.fuzz.readers import READERS, Reader
 from vpr_aesvc.errors import VprError
 
 Files = dict[str, bytes]
-OTHERS = (
-    *(seeds.coded(9, suffix) for suffix in (".jpg", ".png", ".bmp", ".tif", ".webp", ".ppm")),
-    *(
-        seeds.trajectory().encode(),
-        seeds.KITTI_TEXT.encode(),
-        b"path,split\na.png,database\n",
-        b"{}",
-        b"[]",
-        b"null",
-        b"\0" * 4096,
-        b"",
-        b"\n",
-    ),
+_SUFFIXES = (".jpg", ".png", ".bmp", ".tif", ".webp", ".ppm")
+_TEXTS = (
+    seeds.trajectory().encode(),
+    seeds.KITTI_TEXT.encode(),
+    b"path,split\na.png,database\n",
+    b"{}",
+    b"[]",
+    b"null",
 )
+_OTHERS = (*(seeds.coded(9, suffix) for suffix in _SUFFIXES), *_TEXTS, b"\0" * 4096, b"", b"\n")
 
 
-def prepare(reader: Reader, seed: int, folder: Path, kept: dict[str, dict[str, Files]]) -> str:
-    """Writes the input of a seed into an empty folder; returns the variant."""
-    contents = kept.setdefault(reader.name, {}) or kept[reader.name]
-    if not contents:
-        contents.update({name: _contents(write, folder) for name, write in reader.valid.items()})
-    random = Random(f"{reader.name} {seed}")
-    variant = random.choice(sorted(contents))
-    files = dict(contents[variant])
-    if reader.damage is not None:
-        if reader.name != "bag messages":
-            _write(files, folder)
-        reader.damage(folder, random, variant)
+class Inputs:
+    """Writes the input of a reader and a seed into ``folder``, which is emptied before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._valid: dict[str, dict[str, Files]] = {}  # by reader and variant
+
+    def write(self, reader: Reader, seed: int) -> str:
+        """Returns the variant of the valid input that was damaged."""
+        if reader.name not in self._valid:
+            self._valid[reader.name] = {variant: self._files(write) for variant, write in reader.valid.items()}
+        seeds.empty(self.folder)
+        valid = self._valid[reader.name]
+        random = Random(f"{reader.name} {seed}")
+        variant = random.choice(sorted(valid))
+        if reader.damage is not None:
+            _write(valid[variant], self.folder)
+            reader.damage(self.folder, random, variant)
+            return variant
+        others = [*_OTHERS, *(content for files in valid.values() for content in files.values())]
+        files = dict(valid[variant])
+        for _ in range(random.choice((1, 1, 1, 2))):
+            names = [name for name in files if name.split("/")[0] != reader.intact]
+            if names:
+                self._damage(files, _choice(names, random), random, others)
+        _write(files, self.folder)
         return variant
-    others = [*OTHERS, *(content for one in contents.values() for content in one.values())]
-    for _ in range(random.choice((1, 1, 1, 2))):
-        name = _choice([name for name in files if name.split("/")[0] != reader.intact], random)
+
+    def _damage(self, files: Files, name: str, random: Random, others: list[bytes]) -> None:
         what = random.random()
         if what < 0.05:
-            files[damaged_name_of(name, random)] = files.pop(name)
+            above, _, last = name.rpartition("/")
+            files[f"{above}/{damaged_name(last, random)}".lstrip("/")] = files.pop(name)
         elif what < 0.08:
-            _replace(folder / name, random)
+            _replace(self.folder / name, random)
             del files[name]
         else:
             files[name] = damaged(files[name], random, others)
-        if all(name.split("/")[0] == reader.intact for name in files):
-            break
-    _write(files, folder)
-    return variant
 
-
-def damaged_name_of(name: str, random: Random) -> str:
-    above, _, last = name.rpartition("/")
-    return f"{above}/{damaged_name(last, random)}".lstrip("/")
+    def _files(self, write: seeds.Write) -> Files:
+        seeds.empty(self.folder)
+        write(self.folder)
+        paths = [path for path in sorted(self.folder.rglob("*")) if path.is_file()]
+        return {str(path.relative_to(self.folder)): path.read_bytes() for path in paths}
 
 
 def _choice(names: list[str], random: Random) -> str:
@@ -92,27 +104,12 @@ def _replace(path: Path, random: Random) -> None:
         path.symlink_to(path.name)
 
 
-def _contents(write, folder: Path) -> Files:  # type: ignore[no-untyped-def]
-    write(folder)
-    files = {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
-    empty(folder)
-    return files
-
-
 def _write(files: Files, folder: Path) -> None:
     for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.is_dir():
             path.write_bytes(content)
-
-
-def empty(folder: Path) -> None:
-    for path in folder.iterdir():
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
 
 
 def outcome_of(reader: Reader, folder: Path) -> tuple[str, str]:
@@ -145,49 +142,41 @@ def _memory(name: str) -> int:
 
 
 def _forget_peak() -> None:
-    with open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
+    with suppress(OSError), open("/proc/self/clear_refs", "w") as file:  # noqa: PTH123
         file.write("5")
 
 
+def result_of(reader: Reader, seed: int, inputs: Inputs) -> Iterator[dict[str, Any]]:
+    """The start of an input, and its result."""
+    result = {"seed": seed, "outcome": "finding", "words": "", "seconds": 0.0, "bytes": 0}
+    try:
+        inputs.write(reader, seed)
+    except Exception as error:
+        yield {**result, "words": f"the fuzzer itself: {_in_one_line(error)}"}
+        return
+    _forget_peak()
+    before, start = _memory("VmRSS"), time.perf_counter()
+    yield {"seed": seed}
+    outcome, words = outcome_of(reader, inputs.folder)
+    seconds, grown = time.perf_counter() - start, _memory("VmHWM") - before
+    yield {**result, "outcome": outcome, "words": words, "seconds": seconds, "bytes": grown}
+
+
 def main() -> None:
-    folder = Path(sys.argv[1])
-    names = {reader.name: reader for reader in READERS}
+    readers = {reader.name: reader for reader in READERS}
     if len(sys.argv) > 2:
         from tests.fuzz.broken import BROKEN
 
-        names |= {name: reader for name, (_, reader) in BROKEN.items()}
+        readers |= {name: reader for name, (_, reader) in BROKEN.items()}
     warnings.simplefilter("ignore")
     results, sys.stdout = os.fdopen(os.dup(1), "w", buffering=1), sys.stderr
-    os.dup2(2, 1)
-    kept: dict[str, dict[str, Files]] = {}
+    os.dup2(2, 1)  # what a library prints is no result
+    inputs = Inputs(Path(sys.argv[1]))
     for line in sys.stdin:
         job = json.loads(line)
-        reader = names[job["reader"]]
         for seed in range(job["first"], job["first"] + job["count"]):
-            empty(folder)
-            try:
-                prepare(reader, seed, folder, kept)
-            except Exception as error:
-                results.write(
-                    json.dumps(
-                        {
-                            "seed": seed,
-                            "outcome": "finding",
-                            "words": f"the fuzzer itself: {_in_one_line(error)}",
-                            "seconds": 0.0,
-                            "bytes": 0,
-                        }
-                    )
-                    + "\n"
-                )
-                continue
-            _forget_peak()
-            before, start = _memory("VmRSS"), time.perf_counter()
-            results.write(f'{{"seed": {seed}}}\n')
-            outcome, words = outcome_of(reader, folder)
-            seconds, grown = time.perf_counter() - start, _memory("VmHWM") - before
-            result = {"seed": seed, "outcome": outcome, "words": words, "seconds": seconds, "bytes": grown}
-            results.write(json.dumps(result) + "\n")
+            for result in result_of(readers[job["reader"]], seed, inputs):
+                results.write(json.dumps(result) + "\n")
         results.write('{"done": true}\n')
 
 
