@@ -85,7 +85,7 @@ def _check_array(kind: int, content: memoryview, order: str) -> None:
             _check_array(*inner, order)
         is_whole = len(rest) == count
     else:
-        is_whole = array_class in (_CHAR, *_NUMBERS) and 0 < len(rest) <= 2
+        is_whole = array_class in (_CHAR, *_NUMBERS) and (len(rest) in (1, 2) or not count)
         is_whole = is_whole and all(
             one in _SIZES and len(bytes_) >= count * (1 if array_class == _CHAR else _SIZES[one])
             for one, bytes_ in rest
