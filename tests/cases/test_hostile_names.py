@@ -104,7 +104,7 @@ def test_far_poses_of_files_are_refused(tmp_path):
     np.savez(tmp_path / "far.npz", **arrays)
     refused(vpr("map", "import", tmp_path / "far.npz", tmp_path / "far.vprmap"), "within 1e+09 m")
     (tmp_path / "far.tum").write_text("1000 1e308 0 0 0 0 0 1\n")
-    refused(vpr("map", "import", tmp_path / "far.tum", tmp_path / "m.vprmap"), "1e+308")
+    refused(vpr("map", "import", tmp_path / "far.tum", tmp_path / "m.vprmap"), "1e308")
     words = (tmp_path / "m.vprmap", tmp_path / "m.vprmap", "-o", tmp_path / "both.vprmap", "--transform", "1e300,0,0,0")
     refused(vpr("map", "merge", *words), "within 1e+09 m")
     assert not (tmp_path / "far.vprmap").exists() and not (tmp_path / "both.vprmap").exists()
