@@ -14,6 +14,12 @@ class VprError(Exception):
         return "".join(one if one.isprintable() else repr(one)[1:-1] for one in super().__str__())
 
 
+def expect(value: object, kind: type | tuple[type, ...], words: str) -> None:
+    """Raises VprError if an argument is of another type; ``words`` say what it should be and how to get one."""
+    if not isinstance(value, kind):
+        raise VprError(f"expected {words}, found {type(value).__name__} {str(value)[:60]!r}")
+
+
 def first_line(error: Exception) -> str:
     """An error message in one line of at most 300 characters; for a pydantic error its first field and message."""
     from pydantic import ValidationError

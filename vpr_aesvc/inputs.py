@@ -9,7 +9,7 @@ from pathlib import Path
 
 from vpr_aesvc.backbones.given import EMBEDDING_SUFFIXES, read_embeddings, read_named_embeddings
 from vpr_aesvc.datasets import FrameSet, open_images
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.frame_source import FrameSource, InputOptions
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
@@ -52,6 +52,8 @@ def open_input(
         VprError: the path is missing or holds nothing of these, the input is damaged, an option does not fit it, or the choice of a
             topic is the user's.
     """
+    expect(path, (str, Path), "the path of an input; frames in memory need no open_input")
+    expect(options, (InputOptions, type(None)), "InputOptions")
     path, options = Path(path).expanduser(), options or InputOptions()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected images, a frames.csv, or {RECORDING_HELP}")

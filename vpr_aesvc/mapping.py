@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
+from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.keyframes.gate import KeyframeSettings
@@ -50,6 +51,9 @@ def build_map(
     Raises:
         VprError: the output exists, no image could be read, a recording is damaged, or the disk refuses.
     """
+    if isinstance(source, (str, Path)):
+        raise VprError(f"expected a FrameSource or frames, found a path; open it with open_input({str(source)!r})")
+    expect(describer, Describer, "a model: Describer.open(PATH)")
     stats = SelectionStats()
     recording = source if not isinstance(source, Sequence) and source.is_recording else None
     with new_file(Path(output)) as partial, PlaceMap.create(partial, describer) as place_map:

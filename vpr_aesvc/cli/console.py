@@ -20,6 +20,7 @@ from rich.progress import (
 from rich.text import Text
 
 from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.placemap import PlaceMap
 
 _CODES = {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 _ESCAPES = {
@@ -97,3 +98,11 @@ def say_source(source: FrameSource) -> None:
         err.print(note, soft_wrap=True)
     for line in source.skip_counts.lines():
         err.print(f"left out: {line}", style="yellow", soft_wrap=True)
+
+
+def say_promise(place_map: PlaceMap) -> None:
+    """Measures what a new or changed map can promise, stores it in the map and says it."""
+    from vpr_aesvc.recognition.self_check import measure_promise
+
+    for line in measure_promise(place_map).lines():
+        out.print(line, soft_wrap=True)

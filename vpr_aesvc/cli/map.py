@@ -1,4 +1,4 @@
-"""``vpr map build | add | info | check | plan``. ``map_tools`` makes maps from maps."""
+"""``vpr map build | add | info | check | plan``. ``map_tools`` and ``map_merge`` make maps from maps."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from cyclopts import App, Parameter
 from rich.table import Table
 from rich.text import Text
 
-from vpr_aesvc.cli import map_tools
-from vpr_aesvc.cli.console import out, printable, progress_bars, say_source
-from vpr_aesvc.cli.map_tools import say_promise
+from vpr_aesvc.cli import map_merge, map_tools
+from vpr_aesvc.cli.console import out, printable, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -247,7 +246,7 @@ def plan_command(
 
 
 app.command(map_tools.prune_command, name="prune")
-app.command(map_tools.merge_command, name="merge")
+app.command(map_merge.merge_command, name="merge")
 app.command(map_tools.backup_command, name="backup")
 app.command(map_tools.salvage_command, name="salvage")
 app.command(map_tools.export_command, name="export")

@@ -9,7 +9,9 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from vpr_aesvc.errors import VprError
+import numpy as np
+
+from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.placemap.checksums import matches, metadata_checksum
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 
@@ -52,6 +54,8 @@ class Description:
 
     def check_size(self, size: int | None) -> int:
         """The descriptor size for search; None is the full size. Raises VprError if the map was not made for this size."""
+        if size is not None:
+            expect(size, (int, np.integer), "an integer size")
         if size is not None and size not in self.sizes:
             known = ", ".join(map(str, self.sizes))
             raise VprError(f"{self.path}: size {size} is not one this map was made for; choose one of {known}")

@@ -6,7 +6,7 @@ import json
 import math
 from typing import NamedTuple
 
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.placemap.checksums import matches, place_checksum, row_checksum
 from vpr_aesvc.types import Frame, Place, Pose
 
@@ -82,6 +82,7 @@ def row_of(place: int, frame: Frame, traverse: int, descriptor: bytes, thumbnail
 def pose_numbers(pose: Pose) -> tuple[float, ...]:
     """A pose as stored, 7 numbers (SQLite stores no negative zero). Raises VprError unless the quaternion is of unit length and the
     position within a million kilometers of the origin."""
+    expect(pose, Pose, "a pose (vpr_aesvc.Pose)")
     numbers = tuple(float(number) + 0.0 for number in pose.as_tuple())
     if max(map(abs, numbers[:3])) > _FARTHEST:
         raise VprError(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap import database, place_table
 from vpr_aesvc.placemap.description import metadata_of
@@ -61,6 +61,7 @@ class PlaceMap(MapFile):
         Raises:
             VprError: no such file, not a map, damaged, or made with another model.
         """
+        expect(path, (str, Path), "the path of a map")
         try:
             path = Path(path).resolve()  # the WAL is beside the file, not beside a link to it
             db = database.open_existing(path)
@@ -96,9 +97,15 @@ class PlaceMap(MapFile):
         Raises:
             VprError: shapes do not agree, a number is not finite, or the disk refuses.
         """
-        frames = list(frames)
+        frames, descriptors = list(frames), np.asarray(descriptors)
+        for frame in frames:
+            expect(frame, Frame, "frames (vpr_aesvc.Frame)")
         place_table.check_descriptors(descriptors, len(frames), self.dim)
         pictures = [None] * len(frames) if images is None else list(images)
+        if len(pictures) != len(frames):
+            raise VprError(
+                f"expected an image or None for each of {len(frames)} frames, found {len(pictures)}; nothing was added"
+            )
         jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
         return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse)
 
@@ -179,6 +186,7 @@ class PlaceMap(MapFile):
         size = self._search_size(size)
         if self._plan and exact is None and shortlist is None:
             exact, shortlist = self._plan.shortlist is None, self._plan.shortlist
+        expect(k, (int, np.integer), "an integer k")
         if k < 1:
             raise VprError(f"k must be at least 1, found {k}")
         with self.snapshot():
@@ -198,7 +206,12 @@ class PlaceMap(MapFile):
         return matches[0] if np.ndim(descriptors) == 1 else matches
 
     def _queries(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        queries = np.atleast_2d(np.asarray(descriptors, np.float32))
+        try:
+            queries = np.atleast_2d(np.asarray(descriptors, np.float32))
+        except (TypeError, ValueError) as error:
+            raise VprError(
+                f"expected descriptors, float32 [d_max] or [q, d_max], found {type(descriptors).__name__}"
+            ) from error
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise VprError(
                 f"{self.path}: expected descriptors of {self.dim} numbers, the query has {queries.shape[-1]}; "

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.decision import DecisionInputs, decide
@@ -57,7 +57,9 @@ class Recognizer:
         intrinsics: Intrinsics | None = None,
         learn_in_background: bool = False,
     ) -> None:
+        expect(place_map, PlaceMap, "an open map: PlaceMap.open(PATH)")
         if describer is not None:
+            expect(describer, Describer, "a model: Describer.open(PATH)")
             place_map.require(describer)
         self.map = place_map
         self._describer = describer
@@ -112,6 +114,7 @@ class Recognizer:
                 is unchanged.
         """
         frame = _as_frame(frame)
+        expect(odometry, (Odometry, type(None)), "odometry (vpr_aesvc.Odometry)")
         image = image_of(frame) if descriptor is None or self._keypoints is not None else None
         if descriptor is None:
             assert image is not None
