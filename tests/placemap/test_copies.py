@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tests.placemap.places import DIM, META, drive, new_map, unit_rows
-from vpr_aesvc.cli.map_tools import _moved
+from vpr_aesvc.cli.map_merge import _moved
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.archive import read_npz, write_npz
