@@ -83,6 +83,12 @@ def open_input(
     return replace(images, embeddings=read_embeddings(options.embeddings, images.frames))
 
 
+def refuse_path(source: object) -> None:
+    """Raises VprError for a path where a ``FrameSource`` or frames belong."""
+    if isinstance(source, (str, Path)):
+        raise VprError(f"expected a FrameSource or frames, found a path; open it with open_input({str(source)!r})")
+
+
 def database_frames(
     source: FrameSource | Sequence[Frame],
     folder: Path,
@@ -98,6 +104,7 @@ def database_frames(
     Raises:
         VprError: a recording is damaged or has no usable keyframe, a set has no database frames, or the disk refuses.
     """
+    refuse_path(source)
     if isinstance(source, Sequence):
         return source
     if source.is_recording:

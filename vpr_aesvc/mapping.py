@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError, expect
+from vpr_aesvc.errors import expect
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.images import image_of, thumbnail
+from vpr_aesvc.inputs import refuse_path
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, keyframes, name_of, nothing_found
 from vpr_aesvc.placemap.database import new_file
@@ -51,8 +52,7 @@ def build_map(
     Raises:
         VprError: the output exists, no image could be read, a recording is damaged, or the disk refuses.
     """
-    if isinstance(source, (str, Path)):
-        raise VprError(f"expected a FrameSource or frames, found a path; open it with open_input({str(source)!r})")
+    refuse_path(source)
     expect(describer, Describer, "a model: Describer.open(PATH)")
     stats = SelectionStats()
     recording = source if not isinstance(source, Sequence) and source.is_recording else None
