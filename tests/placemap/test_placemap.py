@@ -81,7 +81,7 @@ def test_a_batch_is_added_whole_or_not_at_all(tmp_path, describer):
         with pytest.raises(VprError, match="expected descriptors of shape"):
             place_map.add([Frame("0")], rows)
         with pytest.raises(ValueError, match="zip"):  # one image too few: found while adding, after the first place
-            place_map.add([Frame("0"), Frame("1")], rows, [None])
+            place_map.add_stored([Frame("0"), Frame("1")], np.asarray(rows, np.float16), [None])
         assert len(place_map) == 0
 
 
