@@ -47,7 +47,10 @@ def merge_command(
     x, y, z, yaw = (0.0,) * 4 if transform == "auto" else _transform(transform)
 
     def align(frame: Frame) -> Frame:
-        return frame if frame.pose is None else replace(frame, pose=_moved(frame.pose, x, y, z, yaw))
+        try:
+            return frame if frame.pose is None else replace(frame, pose=_moved(frame.pose, x, y, z, yaw))
+        except ValueError as error:
+            raise VprError(f"--transform: {error}") from error
 
     with PlaceMap.open(first) as one, PlaceMap.open(second) as other, progress_bars() as progress:
         total = len(one) + len(other)

@@ -11,7 +11,6 @@ from vpr_aesvc.placemap.checksums import matches, place_checksum, row_checksum
 from vpr_aesvc.types import Frame, Place, Pose
 
 ID_LIMIT = 2**63  # SQLite's ids are smaller
-_FARTHEST = 1e9  # meters; no robot was there, and squares of larger numbers soon overflow
 
 
 class PlaceRow(NamedTuple):
@@ -80,14 +79,9 @@ def row_of(place: int, frame: Frame, traverse: int, descriptor: bytes, thumbnail
 
 
 def pose_numbers(pose: Pose) -> tuple[float, ...]:
-    """A pose as stored, 7 numbers (SQLite stores no negative zero). Raises VprError unless the quaternion is of unit length and the
-    position within a million kilometers of the origin."""
+    """A pose as stored, 7 numbers (SQLite stores no negative zero). Raises VprError unless the quaternion is of unit length."""
     expect(pose, Pose, "a pose (vpr_aesvc.Pose)")
     numbers = tuple(float(number) + 0.0 for number in pose.as_tuple())
-    if max(map(abs, numbers[:3])) > _FARTHEST:
-        raise VprError(
-            f"the position of a pose must be within {_FARTHEST:g} m of the origin, found {numbers[:3]}; nothing was changed"
-        )
     if abs(math.hypot(*numbers[3:]) - 1) > 0.01:
         raise VprError(f"the orientation of a pose must be a unit quaternion, found {numbers[3:]}; nothing was changed")
     return numbers
