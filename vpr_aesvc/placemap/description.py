@@ -17,6 +17,7 @@ from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
+_MAX_DIM = 1 << 20  # numbers of a descriptor
 
 
 class Description:
@@ -38,6 +39,8 @@ class Description:
         try:
             self.dim = int(metadata["dim"])
             self.sizes = tuple(int(size) for size in json.loads(metadata["sizes"]))
+            if not all(0 < size <= self.dim < _MAX_DIM for size in self.sizes):
+                raise ValueError(f"descriptors of {self.dim} numbers and sizes {self.sizes}")
             self.model_fingerprint, self.model_family = metadata["model_fingerprint"], metadata["model_family"]
             self.model_precision, self.created = metadata["model_precision"], metadata["created"]
             self.model_path = Path(metadata["model_path"])

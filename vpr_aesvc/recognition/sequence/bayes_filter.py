@@ -26,6 +26,7 @@ from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS
 from vpr_aesvc.types import Floats, Odometry, Rows
 
+_LEAST = 1e-9  # usual change, where all images of a map are equal
 _PRIOR_LOST = 0.5  # probability of not being in the map when a sequence begins
 _PACE = 0.2  # weight of the newest interval in the moving average of the time between frames
 _DOMINATED = math.log(2)
@@ -157,7 +158,7 @@ class SequenceFilter:
         assert self._belief is not None
         log_ratio = observed.log_ratio
         if self._previous is not None:
-            repeated = 1.0 - min(1.0, change_of(self._previous, observed) / self.likelihood.change)
+            repeated = 1.0 - min(1.0, change_of(self._previous, observed) / max(self.likelihood.change, _LEAST))
             if repeated > 0:
                 previous = self._previous.log_ratio
                 log_ratio = log_ratio.copy()
