@@ -75,9 +75,39 @@ def test_a_pose_that_is_not_the_robots(bag, topic):
     ["/docs/pose", "/remarkable/odom_pose", "/recommended/pose", "/tag/pose", "/personal_robot/pose", "/slam/pose"],
 )
 def test_names_that_only_look_so(bag, topic):
-    bag.pose(Pose(7, 7), 10.5, topic=topic)
+    for stamp in STAMPS:
+        bag.pose(Pose(stamp, 0), stamp, topic=topic)
+        bag.compressed(JPEG, stamp)
+    assert given(bag)[0].poses.source == topic
+
+
+@pytest.mark.parametrize("topic", ["/destination", "/lookahead_pose", "/gripper_pose", "/leader/pose"])
+def test_a_pose_of_unknown_meaning_beside_tf(bag, topic):
+    """TF says where the robot was; a PoseStamped may be of anything, a localization's pose has a covariance."""
+    for stamp in STAMPS:
+        bag.pose(Pose(0, stamp), stamp, topic=topic)
+    drive_in_tf(bag)
+    recording, poses = given(bag)
+    assert recording.poses.source == "TF" and [pose.x for pose in poses] == pytest.approx(STAMPS)
+    assert any(topic in note and "--pose-topic" in note for note in recording.notes)
+    assert given(bag, pose_topic=topic)[0].poses.source == topic
+
+
+@pytest.mark.parametrize(("topic", "covariance"), [("/fused", True), ("/slam/pose", False), ("/robot_pose", False)])
+def test_the_pose_of_a_localization_beside_tf(bag, topic, covariance):
+    for stamp in STAMPS:
+        bag.pose(Pose(0, stamp), stamp, topic=topic, covariance=covariance)
     drive_in_tf(bag)
     assert given(bag)[0].poses.source == topic
+
+
+def test_a_pose_where_tf_does_not_lead_to_the_camera(bag):
+    for stamp in STAMPS:
+        bag.pose(Pose(stamp, 0), stamp)
+        bag.tf([("arm", "hand", Pose(stamp, 0))], stamp)
+        bag.compressed(JPEG, stamp, frame="camera")
+    recording, poses = given(bag)
+    assert recording.poses.source == "/pose" and all(poses)
 
 
 def test_goals_of_every_kind(bag):

@@ -18,7 +18,7 @@ from vpr_aesvc.recordings.bags.images import FirstImage
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.tf_tree import TfTree, TransformChain
-from vpr_aesvc.recordings.bags.topics import Frames, PoseChoice, frames_of, in_frames, is_static, tf_topics
+from vpr_aesvc.recordings.bags.topics import KINDS, Frames, PoseChoice, frames_of, in_frames, is_static, tf_topics
 from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseHistory, PoseSamples
 from vpr_aesvc.transforms import compose, normalized_pose
@@ -103,6 +103,9 @@ class PoseReader:
             poses.notes.append(
                 f"not taken for the robot's pose, by the name: {names}; choose another with --pose-topic"
             )
+        if choice.unsure and poses.source == "TF":
+            names = ", ".join(topic.name for topic in choice.unsure)
+            poses.notes.append(f"TF goes before {names}, which may be of something else; choose with --pose-topic")
         return poses
 
     def _from_topic(self, topic: Topic) -> CameraPoses:
@@ -208,7 +211,7 @@ class PoseReader:
             raise VprError(f"{self._path}: --pose-topic tf: {missing}; name others with --map-frame and --base-frame")
         if fallback is None:
             return CameraPoses(notes=[f"no poses: TF is not used: {missing}"])
-        poses = self._from_navsat(fallback)
+        poses = self._from_navsat(fallback) if KINDS[fallback.type] == "navsat" else self._from_topic(fallback)
         poses.notes.insert(0, f"TF is not used: {missing}")
         return poses
 

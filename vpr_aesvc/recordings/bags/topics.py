@@ -24,6 +24,7 @@ KINDS: dict[str, Kind] = {
     "tf/msg/tfMessage": "tf",
     "sensor_msgs/msg/NavSatFix": "navsat",
 }
+_ANY_POSE = "geometry_msgs/msg/PoseStamped"
 _IMAGES = {RAW, COMPRESSED}
 _VIDEO = {"FFMPEGPacket", "CompressedVideo", "Packet"}  # of ffmpeg_image_transport, Foxglove and theora_image_transport
 _DEPTH_WORDS = ("depth", "disparity")
@@ -32,16 +33,21 @@ _NOT_THE_ROBOT = re.compile(
     r"|(?<![a-z])(target|dock|desired|command|cmd|charg(er|ing)|clicked|detect|(object|person|human|obstacle)s?(?![a-z]))"
 )
 
+_THE_ROBOT = re.compile(
+    r"slam|locali[sz]|odom|amcl|robot_?pose|tracked_pose|ground_?truth|mocap|vrpn|(?<![a-z])vio(?![a-z])"
+)
+
 
 @dataclass(frozen=True)
 class PoseChoice:
     """Where poses come from. ``topic`` is None for TF; ``fallback`` is then used if TF was not requested and does not reach the camera.
-    ``left_out``: topics of poses that are not the robot's by their names, such as goals."""
+    ``left_out``: topics of poses that are not the robot's by their names, such as goals. ``unsure``: topics that may be of anything."""
 
     kind: Kind
     topic: Topic | None = None
     fallback: Topic | None = None
     left_out: tuple[Topic, ...] = ()
+    unsure: tuple[Topic, ...] = ()
 
 
 def camera_of(topic: Topic) -> str:
@@ -91,7 +97,8 @@ def choose_images(bag: BagFile, requested: str | None, path: str) -> Topic:
 
 def choose_poses(bag: BagFile, requested: str | None, path: str) -> PoseChoice | None:
     """The requested pose source (``tf`` and ``none`` are allowed too), else the first kind of odometry, pose, TF, satellites that the bag
-    holds; None for no poses. A topic whose name says that it is a goal, a marker or the like is taken only where it is requested.
+    holds; None for no poses. A topic whose name says that it is a goal, a marker or the like is taken only where it is requested. A
+    PoseStamped may be of anything, so TF goes before it, unless its name says that it is a localization's.
 
     Raises:
         VprError: the requested topic is missing, of another type or empty; the first kind has several topics; or no topic is the robot's.
@@ -107,11 +114,15 @@ def choose_poses(bag: BagFile, requested: str | None, path: str) -> PoseChoice |
     for topic in filled:
         if topic not in left_out:
             kinds[KINDS[topic.type]].append(topic)
+    has_tf = any(not is_static(topic) for topic in kinds["tf"])
+    stamped = (topic for topic in kinds["pose"] if topic.type == _ANY_POSE)
+    unsure = [topic for topic in stamped if has_tf and not _THE_ROBOT.search(topic.name.lower())]
+    kinds["pose"] = [topic for topic in kinds["pose"] if topic not in unsure]
     for kind, candidates in kinds.items():
         if kind == "tf":
-            if any(not is_static(topic) for topic in candidates):
-                navsat = kinds["navsat"]
-                return PoseChoice("tf", None, navsat[0] if len(navsat) == 1 else None, left_out)
+            if has_tf:
+                fallbacks = unsure or kinds["navsat"]
+                return PoseChoice("tf", None, fallbacks[0] if len(fallbacks) == 1 else None, left_out, tuple(unsure))
         elif len(candidates) > 1:
             raise VprError(
                 f"{path}: {len(candidates)} pose topics, choose with --pose-topic: {_described(bag, candidates)}"
