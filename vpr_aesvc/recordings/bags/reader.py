@@ -74,7 +74,7 @@ class IndexedBag:
                 raise TypeError("a topic whose name or type is no text")
             topic = self.topics.get(connection.topic)
             if topic is None or topic.type == connection.msgtype:
-                count = connection.msgcount + (topic.count if topic else 0)
+                count = index(connection.msgcount) + (topic.count if topic else 0)
                 self.topics[connection.topic] = Topic(connection.topic, connection.msgtype, count, self._ros1)
         filled = [reader for _, reader in self._readers if reader.message_count]
         if filled:
