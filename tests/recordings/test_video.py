@@ -79,6 +79,26 @@ def test_a_trajectory_on_another_clock(video, tmp_path):
         open_input(video, InputOptions(trajectory=tmp_path / "kitti.txt"))
 
 
+def test_units_and_lost_poses_are_said(video, frames, tmp_path):
+    times = [at / 2 for at in range(len(frames) + 2)]
+
+    def said(name, stamps):
+        (tmp_path / name).write_text("".join(f"{stamp} {at} 0 0 0 0 0 1\n" for at, stamp in enumerate(stamps)))
+        recording = open_input(video, InputOptions(trajectory=tmp_path / name))
+        posed = [frame.pose for frame in recording]
+        assert len(list(recording)) == len(posed)  # a second time, which says nothing twice
+        return [note for note in recording.notes if "stamps" in note or "no pose" in note], posed
+
+    assert said("s.txt", times)[0] == []
+    for power, unit in ((3, "milliseconds"), (6, "microseconds"), (9, "nanoseconds")):
+        notes, posed = said(unit, [f"{at * 10**power:.0f}" for at in times])
+        assert notes == [f"stamps of the trajectory: taken to be {unit}, which fit the others"] and None not in posed
+        assert posed[4].x == pytest.approx(4, abs=0.01)
+    for name, stamps in (("part.txt", times[: len(times) // 8]), ("sparse.txt", times[::5])):
+        (note,), posed = said(name, stamps)
+        assert note.startswith(f"{posed.count(None)} of {len(frames)} images have no pose") and posed.count(None) > 2
+
+
 def test_cut_short(video, tmp_path):
     cut = tmp_path / video.name
     cut.write_bytes(video.read_bytes()[: int(0.6 * video.stat().st_size)])

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.datasets import open_images
 from vpr_aesvc.datasets.file_checks import checked
@@ -23,7 +22,7 @@ from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions, SkipCounts
 from vpr_aesvc.recordings.pose_checks import odd_motion
-from vpr_aesvc.recordings.pose_history import PoseTrack
+from vpr_aesvc.recordings.pose_history import PoseTrack, fit_units
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import read_text
@@ -137,26 +136,15 @@ class ImageFolderRecording(Recording):
         return poses
 
     def _poses_at(self, trajectory: Trajectory) -> list[Pose | None]:
-        """The poses of the images. If none fits, or only the start, stamps are tried in the unit in which both take as long."""
-        table = np.array([pose.as_tuple() for pose in trajectory.poses])
-        images, others = np.array(self._stamps, np.float64), np.array(trajectory.stamps)
-        poses = _poses(PoseTrack(others, table, self.options.pose_gap), images)
-        times = float(np.ptp(images)), float(np.ptp(others))
-        power = round(math.log10(times[1] / times[0]) / 3) if 1e-9 < min(times) <= max(times) < 1e30 else 0
-        if sum(pose is not None for pose in poses) > 1 or not 0 < abs(power) < len(UNITS):
-            return poses
-        scaled, whose = (others, "the trajectory") if power > 0 else (images, "the images")
-        scaled /= 1000 ** abs(power)
-        found = _poses(PoseTrack(others, table, self.options.pose_gap), images)
-        if 2 * sum(pose is not None for pose in found) <= len(found):
-            return poses
-        self.notes.append(f"stamps of {whose}: taken to be {UNITS[abs(power)]}, which fit the others")
-        self._stamps = images.tolist()
-        return found
-
-
-def _poses(track: PoseTrack, stamps: NDArray[np.float64]) -> list[Pose | None]:
-    return [track.at(stamp) for stamp in stamps.tolist()]
+        """The poses of the images, whose stamps are scaled if they are in another unit."""
+        track = PoseTrack(
+            trajectory.stamps or [], [pose.as_tuple() for pose in trajectory.poses], self.options.pose_gap
+        )
+        images, track, said = fit_units(np.array(self._stamps, np.float64), track)
+        if said:
+            self.notes.append(said)
+            self._stamps = images.tolist()
+        return [track.at(stamp) for stamp in images.tolist()]
 
 
 def _named_stamps(names: Sequence[str], where: str) -> tuple[list[str], str] | None:

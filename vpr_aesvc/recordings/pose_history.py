@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from array import array
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vpr_aesvc.stamps import UNITS
 from vpr_aesvc.transforms import interpolate
 from vpr_aesvc.types import Pose
 
@@ -47,6 +49,28 @@ class PoseTrack:
             return None
         part = float(stamp - self.stamps[before]) / span
         return interpolate(Pose(*self.table[before].tolist()), Pose(*self.table[after].tolist()), part)
+
+    def count(self, stamps: NDArray[np.float64]) -> int:
+        """At how many of these stamps there is a pose."""
+        return sum(self.at(stamp) is not None for stamp in stamps.tolist())
+
+    def in_unit(self, power: int) -> PoseTrack:
+        """With the stamps divided by 1000 ** power; the gap stays."""
+        return PoseTrack(self.stamps / 1000**power, self.table, self.gap)
+
+
+def fit_units(images: NDArray[np.float64], track: PoseTrack) -> tuple[NDArray[np.float64], PoseTrack, str | None]:
+    """The stamps of images and the poses in seconds, and what was scaled, in words. If no pose fits, or only the start, stamps are tried in the
+    unit in which both take as long."""
+    times = float(np.ptp(images)), float(np.ptp(track.stamps))
+    power = round(math.log10(times[1] / times[0]) / 3) if 1e-9 < min(times) <= max(times) < 1e30 else 0
+    if track.count(images) > 1 or not 0 < abs(power) < len(UNITS):
+        return images, track, None
+    fitted = (images, track.in_unit(power)) if power > 0 else (images / 1000**-power, track)
+    if 2 * fitted[1].count(fitted[0]) <= len(images):
+        return images, track, None
+    whose = "trajectory" if power > 0 else "images"
+    return *fitted, f"stamps of the {whose}: taken to be {UNITS[abs(power)]}, which fit the others"
 
 
 class PoseSamples:

@@ -12,7 +12,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import as_rgb
 from vpr_aesvc.recordings.pose_checks import odd_motion
-from vpr_aesvc.recordings.pose_history import PoseTrack
+from vpr_aesvc.recordings.pose_history import PoseTrack, fit_units
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.recordings.video_decoders import open_video
 from vpr_aesvc.trajectory import read_trajectory
@@ -53,14 +53,21 @@ class VideoRecording(Recording):
                 f"{options.trajectory}: is in KITTI format, which has no stamps; a video needs a TUM file with seconds from its beginning"
             )
         self.notes.append(trajectory.note)
-        table = [pose.as_tuple() for pose in trajectory.poses]
-        self._track = PoseTrack(trajectory.stamps, table, options.pose_gap)
-        self.notes += odd_motion(trajectory.stamps, table, f"trajectory {options.trajectory.name}")
+        stamps, table = np.array(trajectory.stamps), np.array([pose.as_tuple() for pose in trajectory.poses])
+        track = PoseTrack(stamps, table, options.pose_gap)
+        if video.seconds and video.count:  # as if its frames came evenly
+            even = np.linspace(0, video.seconds, min(video.count, 1000), endpoint=False)
+            _, fitted, said = fit_units(even, track)
+            if said and fitted is not track:
+                self.notes.append(said)
+                track, stamps, table = fitted, fitted.stamps, fitted.table
+        self._track = track
+        self.notes += odd_motion(stamps, table, f"trajectory {options.trajectory.name}")
         ends = video.seconds or float("inf")
-        if trajectory.stamps[0] > ends or trajectory.stamps[-1] < 0:
+        if stamps[0] > ends or stamps[-1] < 0:
             raise VprError(
                 f"{options.trajectory}: expected stamps in seconds from the beginning of {path}, which lasts {ends:.1f} s; "
-                f"found {trajectory.stamps[0]:.3f} to {trajectory.stamps[-1]:.3f}"
+                f"found {stamps[0]:.3f} to {stamps[-1]:.3f}"
             )
 
     def __iter__(self) -> Iterator[Frame]:
@@ -70,7 +77,7 @@ class VideoRecording(Recording):
             VprError: the file ends before its end, unless it was opened with ``keep_good``, or all its frames are one picture.
         """
         self.skip_counts.clear()
-        number, last, first, moves = 0, -1.0, None, False
+        number, last, first, moves, without = 0, -1.0, None, False, 0
         for number, (picture, stamp) in enumerate(self._video.pictures(), 1):
             if stamp <= last:  # a container without stamps
                 stamp = (number - 1) / self._video.rate if self._video.rate else last + 1 / 30
@@ -80,6 +87,7 @@ class VideoRecording(Recording):
                 first = small if first is None else first
                 moves = first.shape != small.shape or np.abs(small - first).mean() > _STILL
             pose = None if self._track is None else self._track.at(stamp)
+            without += pose is None
             yield Frame(f"frame {number - 1:06d}", stamp=stamp, pose=pose, decode=partial(as_rgb, picture, "bgr"))
         if words := self._cut_short(last):
             if not self.options.keep_good:
@@ -87,6 +95,9 @@ class VideoRecording(Recording):
             self.skip_counts.add("the rest of the video, damaged", words)
         if number > 1 and not moves:
             raise VprError(f"{self.path}: all {number} frames show the same picture; expected a camera that moves")
+        words = f"{without} of {number} images have no pose: outside the trajectory, or in a gap of it (--pose-gap)"
+        if self._track is not None and without and words not in self.notes:
+            self.notes.append(words)
 
     def _cut_short(self, last: float) -> str | None:
         """What is wrong with the end; None if the video is whole."""
