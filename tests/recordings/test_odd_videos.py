@@ -25,7 +25,7 @@ STAMPS = {
 CODECS = {".mp4": "mpeg4", ".mov": "mpeg4", ".mkv": "mpeg4", ".webm": "libvpx", ".ts": "mpeg2video"}
 
 
-def write(path, stamps, codec="mpeg4", **options):
+def write(path, stamps, codec="mpeg4", sound=0.0, **options):
     """A camera that pans over a drawn picture; milliseconds are the unit of its stamps where the codec allows it."""
     av = pytest.importorskip("av")
     wide = photo(3, (64, 400, 3))
@@ -33,6 +33,7 @@ def write(path, stamps, codec="mpeg4", **options):
         with av.open(str(path), "w", options=options) as container:
             stream = container.add_stream(codec, rate=30)
             stream.width, stream.height, stream.pix_fmt, stream.bit_rate = 96, 64, "yuv420p", 2_000_000
+            hiss = container.add_stream("aac", rate=16000) if sound else None
             unit = Fraction(1, 30) if codec == "mpeg2video" else Fraction(1, 1000)
             stream.codec_context.time_base = unit
             for at, stamp in enumerate(stamps):
@@ -40,6 +41,11 @@ def write(path, stamps, codec="mpeg4", **options):
                 frame.pts, frame.time_base = round(stamp / unit), unit
                 container.mux(stream.encode(frame))
             container.mux(stream.encode())
+            for at in range(int(sound * 16000 / 1024)):
+                samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), "fltp", "mono")
+                samples.pts, samples.sample_rate = 1024 * at, 16000
+                container.mux(hiss.encode(samples))
+            container.mux(hiss.encode() if sound else [])
     except ValueError as error:  # an unknown codec
         pytest.skip(f"this PyAV does not write {codec}: {error}")
     return path
@@ -60,7 +66,7 @@ def test_whole_videos_have_their_own_stamps(tmp_path, suffix, kind):
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".webm", ".mp4", ".ts"])
-@pytest.mark.parametrize("part", [0.4, 0.7])
+@pytest.mark.parametrize("part", [0.4, 0.7, 0.9])
 def test_cut_short(tmp_path, suffix, part):
     options = {"movflags": "faststart"} if suffix == ".mp4" else {}  # the index comes first, as in videos for the web
     path = write(tmp_path / f"v{suffix}", FULL, CODECS[suffix], **options)
@@ -69,7 +75,22 @@ def test_cut_short(tmp_path, suffix, part):
     with pytest.raises(VprError, match=r"(of 3.0 s: it was cut short|last packet is incomplete).*--keep-good"):
         list(open_input(path))
     recording = open_input(path, InputOptions(keep_good=True))
-    assert 10 < len(list(recording)) < 80 and recording.skip_counts
+    assert 10 < len(list(recording)) < 88 and recording.skip_counts
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [(".mkv", "mpeg4"), (".mp4", "mpeg4"), (".avi", "mpeg4"), (".ts", "mpeg2video"), (".mp4", "libsvtav1")],
+)
+def test_longer_sound(tmp_path, suffix, codec):
+    path = write(tmp_path / f"v{suffix}", FULL, codec, sound=6)
+    recording = open_input(path)
+    assert len(list(recording)) == len(list(recording)) == 90 and not recording.skip_counts
+    assert len([note for note in recording.notes if "its sound is longer" in note]) == (suffix in (".mkv", ".ts"))
+    if suffix == ".mkv":
+        path.write_bytes(path.read_bytes()[:-9000])
+        with pytest.raises(VprError, match=r"of 6\.\d s: it was cut short or is damaged; --keep-good"):
+            list(open_input(path))
 
 
 def test_a_live_stream_without_length_is_read_and_said(tmp_path):

@@ -61,6 +61,18 @@ def open_video(path: Path) -> VideoFile:
     return found
 
 
+def matroska_size(path: Path) -> int | None:
+    """Bytes that a Matroska or WebM file should have, by its header; None for other files and live streams."""
+    with path.open("rb") as file:
+        head = file.read(4096)
+    at = head.find(b"\x18\x53\x80\x67") + 4  # the segment, which holds all but the header; then its size, RFC 8794, 4
+    if at < 8 or not head.startswith(b"\x1a\x45\xdf\xa3") or len(head) < at + 8 or not head[at]:
+        return None
+    width = 9 - head[at].bit_length()
+    size, unknown = int.from_bytes(head[at : at + width]), (1 << 7 * width) - 1
+    return at + width + (size & unknown) if size & unknown < unknown else None
+
+
 def _has_frame(video: VideoFile) -> bool:
     with closing(video.pictures()) as pictures:
         return any(True for _ in islice(pictures, 1))
@@ -110,6 +122,8 @@ def _with_pyav(path: Path) -> VideoFile | None:
             stream: Any = container.streams.video[0]
             rate = float(stream.average_rate or 0)
             seconds = container.duration / 1e6 if container.duration else None
+            if stream.duration:  # not that of the sound
+                seconds = float(stream.duration * stream.time_base)
             count = stream.frames or int((seconds or 0) * rate)
             return VideoFile(seconds, count, rate or None, f"{stream.width} x {stream.height}", pictures, ", by PyAV")
     except Exception:  # PyAV raises many kinds for damaged files
