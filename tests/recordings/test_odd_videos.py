@@ -66,7 +66,7 @@ def test_whole_videos_have_their_own_stamps(tmp_path, suffix, kind):
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".webm", ".mp4", ".ts"])
-@pytest.mark.parametrize("part", [0.4, 0.7, 0.9])
+@pytest.mark.parametrize("part", [0.4, 0.7])
 def test_cut_short(tmp_path, suffix, part):
     options = {"movflags": "faststart"} if suffix == ".mp4" else {}  # the index comes first, as in videos for the web
     path = write(tmp_path / f"v{suffix}", FULL, CODECS[suffix], **options)
@@ -75,7 +75,7 @@ def test_cut_short(tmp_path, suffix, part):
     with pytest.raises(VprError, match=r"(of 3.0 s: it was cut short|last packet is incomplete).*--keep-good"):
         list(open_input(path))
     recording = open_input(path, InputOptions(keep_good=True))
-    assert 10 < len(list(recording)) < 88 and recording.skip_counts
+    assert 10 < len(list(recording)) < 80 and recording.skip_counts
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,7 @@ def test_longer_sound(tmp_path, suffix, codec):
     assert len(list(recording)) == len(list(recording)) == 90 and not recording.skip_counts
     assert len([note for note in recording.notes if "its sound is longer" in note]) == (suffix in (".mkv", ".ts"))
     if suffix == ".mkv":
-        path.write_bytes(path.read_bytes()[:-9000])
+        path.write_bytes(path.read_bytes()[: int(0.9 * path.stat().st_size)])
         with pytest.raises(VprError, match=r"of 6\.\d s: it was cut short or is damaged; --keep-good"):
             list(open_input(path))
 
