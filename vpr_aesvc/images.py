@@ -18,6 +18,7 @@ from vpr_aesvc.pillow_images import decode_phone_image, phone_format
 from vpr_aesvc.types import Frame, Image
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
+MAY_BE_DEEP = {".png", ".tif", ".tiff", ".pgm", ".ppm"}  # more than 8 bits
 MAX_BYTES = 10**9
 _AS_STORED = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH  # without alpha; the EXIF orientation is applied
 

@@ -44,6 +44,12 @@ COLOR_MAP = cv2.applyColorMap(photo(5, (72, 96)), cv2.COLORMAP_JET)
         ("classSegmentation/{}.png", COLOR_LABELS, "mask"),
         ("aachen_{}_gtFine_labelIds.png", LABELS, "mask"),
         ("instances/{}.png", LABELS.astype(np.uint16) * 1000, "mask"),
+        ("semseg/{}.png", COLOR_LABELS, "mask"),
+        ("panoptic/{}.png", COLOR_LABELS, "mask"),
+        ("confidence/{}.png", LABELS, "mask"),
+        ("d/{}.png", DEPTH, "depth"),
+        ("range/{}.tif", DEPTH.astype(np.float32), "depth"),
+        ("scan/{}_d.png", DEPTH, "depth"),
         ("Thumbnails/{}.jpg", photo(1, (18, 24, 3)), "thumbnail"),
     ],
 )
@@ -53,7 +59,33 @@ def test_what_is_no_photo(tmp_path, name, picture, kind):
         written(tmp_path / name.format(number), picture)
     images = open_images(tmp_path)
     assert labels(images) == [f"rgb/{number}.jpg" for number in range(4)]
-    assert counts(images) == [4] and kind in reasons(images)
+    assert counts(images) == [4] and kind in reasons(images) and "rename them or list" in reasons(images)
+
+
+DARK = (photo(7, (72, 96)).astype(int) // 6 + np.random.default_rng(0).integers(0, 2, (72, 96))).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("name", "picture"),
+    [
+        ("seg_2/{}.png", DARK),
+        ("masks/{}.png", DARK),
+        ("depth_10m/{}.png", photo(8, (72, 96))),
+        ("depth/other_{}7.png", photo(8, (72, 96))),
+        ("label_A/{}.png", DEPTH),
+        ("d/{}.png", photo(8, (72, 96))),
+        ("d/other_{}7.png", DEPTH),
+        ("range/{}.jpg", photo(8)),
+        ("thermal/{}.tiff", DEPTH),
+    ],
+)
+def test_gray_photos_stay(tmp_path, name, picture):
+    for number in range(4):
+        written(tmp_path / "rgb" / f"{number}.jpg", photo(number))
+        written(tmp_path / name.format(number), picture + number)
+    images = open_images(tmp_path)
+    assert len(images) == 8 and not images.skip_counts
+    assert ("if they are depth" in " ".join(images.notes)) == name.startswith("thermal")
 
 
 @pytest.mark.parametrize("name", ["depth", "masks", "labels", "Thumbs", "seg_07"])
@@ -199,3 +231,17 @@ def test_a_folder_that_cannot_be_read(tmp_path):
 def test_more_than_8_bits_are_said(tmp_path, name, picture, is_said):
     written(tmp_path / name, picture)
     assert any("more than 8 bits" in note for note in open_images(tmp_path).notes) == is_said
+
+
+def test_more_than_8_bits_are_said_where_the_first_has_8(tmp_path):
+    for number in range(4):
+        written(tmp_path / "a" / f"{number}.jpg", photo(number))
+        written(tmp_path / "b" / f"{number}.tif", DEPTH + number)
+    assert any("more than 8 bits:" in note for note in open_images(tmp_path).notes)
+
+
+def test_matterport_names(tmp_path):
+    for number in range(3):
+        written(tmp_path / f"a{number}_i0_0.jpg", photo(number))
+        written(tmp_path / f"a{number}_d0_0.png", DEPTH)
+    assert labels(open_images(tmp_path)) == [f"a{number}_i0_0.jpg" for number in range(3)]

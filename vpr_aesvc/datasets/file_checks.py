@@ -17,17 +17,17 @@ import numpy as np
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.deep_images import NOTE
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import MAX_BYTES, stored_pixels_of
+from vpr_aesvc.images import MAX_BYTES, MAY_BE_DEEP, stored_pixels_of
 from vpr_aesvc.types import Frame
 
-_MAY_BE_DEEP = {".png", ".tif", ".tiff", ".pgm", ".ppm"}
+_LOOKED_AT = 8  # pictures, spread over the set
 _TAIL = 4096  # bytes
 _MANY = 20_000  # files; more are not compared, because that takes seconds
 
 
 def checked(images: FrameSet) -> FrameSet:
     """Leaves out and counts rows that repeat an earlier row. A note tells of rows that share an image but differ, and of files with equal
-    bytes; both stay. One image may be in the database and among the queries. A note tells of more than 8 bits, by the first image."""
+    bytes; both stay. One image may be in the database and among the queries. A note tells of more than 8 bits, by a few of the images."""
     kept: list[Frame] = []
     seen: set[str] = set()
     for frame in images.frames:
@@ -46,10 +46,12 @@ def checked(images: FrameSet) -> FrameSet:
     if twins:
         count, example = sum(map(len, twins)) - len(twins), f"{twins[0][1]} and {twins[0][0]}"
         images.notes.append(f"{count} images have the same bytes as another one: {example}{' ...' * (count > 1)}")
-    if paths and paths[0].suffix.lower() in _MAY_BE_DEEP:
+    deep = [path for path in paths if path.suffix.lower() in MAY_BE_DEEP]
+    for at in np.unique(np.linspace(0, len(deep) - 1, _LOOKED_AT).astype(int)) if deep else ():
         with suppress(VprError):  # reported when it is read
-            if stored_pixels_of(paths[0]).dtype != np.uint8:
+            if stored_pixels_of(deep[at]).dtype != np.uint8:
                 images.notes.append(NOTE)
+                break
     return replace(images, frames=tuple(kept)) if len(kept) < len(images.frames) else images
 
 
