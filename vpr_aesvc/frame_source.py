@@ -10,6 +10,8 @@ from typing import Protocol
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.types import Frame, Intrinsics
 
+VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"}
+VIDEO_SUFFIXES |= {".ts", ".mts", ".m2ts", ".3gp", ".wmv", ".flv"}
 _EXAMPLES = 3
 
 

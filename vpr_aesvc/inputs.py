@@ -10,14 +10,12 @@ from pathlib import Path
 from vpr_aesvc.backbones.given import EMBEDDING_SUFFIXES, read_embeddings, read_named_embeddings
 from vpr_aesvc.datasets import FrameSet, open_images
 from vpr_aesvc.errors import VprError, expect
-from vpr_aesvc.frame_source import FrameSource, InputOptions
+from vpr_aesvc.frame_source import VIDEO_SUFFIXES, FrameSource, InputOptions
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
 from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
 from vpr_aesvc.types import Frame
 
-VIDEO_SUFFIXES = {".mp4", ".mkv", ".avi", ".mov", ".webm", ".m4v", ".mpg", ".mpeg"}
-VIDEO_SUFFIXES |= {".ts", ".mts", ".m2ts", ".3gp", ".wmv", ".flv"}
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
 
 # The kinds of input that each option fits, and in words. Options of commands are listed as well, so that one place refuses them all.

@@ -81,3 +81,13 @@ def test_compressed_bayer_has_colors(model, tmp_path):
 def test_video_with_dropped_frames(model, tmp_path):
     said, pictures = built(model, case("video-dropped-frames") / "drive.mkv", tmp_path / "m.vprmap")
     assert len(pictures) == 10 and "left out:" not in said and "10.0 s of 96 x 72 pixels" in said
+
+
+def test_the_same_images_added_again_are_said(model, tmp_path):
+    for seed in range(8):
+        written(tmp_path / "in" / f"{seed}.jpg", photo(seed))
+        written(tmp_path / "other" / f"{seed}.jpg", photo(seed + (50 if seed else 0)))
+    built(model, tmp_path / "in", tmp_path / "m.vprmap")
+    for name, count in (("other", 1), ("in", 8)):
+        done = vpr("map", "add", tmp_path / "m.vprmap", tmp_path / name, "-m", model, "--traverse", name)
+        assert f"{count} of the new places are of images that the map held already" in " ".join(done.stdout.split())

@@ -245,3 +245,15 @@ def test_matterport_names(tmp_path):
         written(tmp_path / f"a{number}_i0_0.jpg", photo(number))
         written(tmp_path / f"a{number}_d0_0.png", DEPTH)
     assert labels(open_images(tmp_path)) == [f"a{number}_i0_0.jpg" for number in range(3)]
+
+
+def test_videos_in_a_folder_are_named(tmp_path):
+    for name in ("a.mp4", "b.MOV", "._a.mp4"):
+        (tmp_path / name).touch()
+    with pytest.raises(
+        VprError, match=r"no images in this folder.*left out: 2 videos,.*name one video itself: .*a\.mp4"
+    ):
+        open_images(tmp_path)
+    written(tmp_path / "1.jpg", photo(1))
+    images = open_images(tmp_path)
+    assert len(images) == 1 and counts(images) == [2]

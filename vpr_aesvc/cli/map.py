@@ -36,7 +36,7 @@ from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.copies import add_map, temporary_folder_beside
+from vpr_aesvc.placemap.copies import add_map, temporary_folder_beside, twins
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
@@ -106,9 +106,13 @@ def add_command(
         new_path = Path(folder) / map.name
         _build(source, describer, new_path, traverse, keyframes)
         with PlaceMap.open(new_path) as new:
-            added = add_map(place_map, new)
+            again, added = twins(place_map, new), add_map(place_map, new)
         say_promise(place_map)
         out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
+        if again:
+            out.print(
+                f"{again} of the new places are of images that the map held already (equal descriptors)", soft_wrap=True
+            )
 
 
 def _build(

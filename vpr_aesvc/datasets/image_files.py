@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vpr_aesvc.datasets.not_photos import photos
-from vpr_aesvc.frame_source import SkipCounts
+from vpr_aesvc.frame_source import VIDEO_SUFFIXES, SkipCounts
 from vpr_aesvc.images import IMAGE_SUFFIXES
 from vpr_aesvc.pillow_images import PHONE_SUFFIXES, what_to_install
 
@@ -32,7 +32,7 @@ def image_files(folder: Path, skip_counts: SkipCounts, notes: list[str]) -> list
     """All images below ``folder``, in no order.
 
     Links to folders are followed; each real folder is read once. Counted and left out: hidden images, the copies that systems keep
-    (``@eaDir``), formats that are not read, and what is no photo (``not_photos``).
+    (``@eaDir``), formats that are not read, videos, and what is no photo (``not_photos``).
 
     Args:
         skip_counts: counts what is left out, with the reason.
@@ -51,6 +51,8 @@ def image_files(folder: Path, skip_counts: SkipCounts, notes: list[str]) -> list
                 why = f"{suffix} images, which need another package (pip install {package})"
             elif suffix in _UNREAD:
                 why = why or f"{suffix} files, a format that is not read"
+            elif suffix in VIDEO_SUFFIXES and not why:
+                why = "videos, which are not read with a folder: name one video itself"
             elif not suffix and not why and _is_link_as_text(place / name):
                 why = "links to a folder that were copied as text: make them links again"
             elif suffix not in IMAGE_SUFFIXES and suffix not in PHONE_SUFFIXES:

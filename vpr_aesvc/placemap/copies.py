@@ -149,6 +149,12 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
     return len(frames)
 
 
+def twins(place_map: PlaceMap, other: PlaceMap) -> int:
+    """How many places of another map have the descriptor of a place of this one, as the same image has."""
+    known = {row.tobytes() for row in place_map.descriptors()[1]}
+    return sum(row.tobytes() in known for row in other.descriptors()[1])
+
+
 def _unique_names(names: Iterable[str], existing: Iterable[str]) -> dict[str, str]:
     """Each name with an unused one: itself, or itself with a number appended."""
     used = set(existing)
