@@ -93,6 +93,14 @@ def test_longer_sound(tmp_path, suffix, codec):
             list(open_input(path))
 
 
+def test_an_end_of_zeros_without_sound(tmp_path):
+    path = write(tmp_path / "v.mkv", FULL)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2].ljust(len(data), b"\0"))
+    with pytest.raises(VprError, match=r"of 3\.0 s: it was cut short or is damaged; --keep-good"):
+        list(open_input(path))
+
+
 def test_a_live_stream_without_length_is_read_and_said(tmp_path):
     recording = open_input(write(tmp_path / "v.webm", FULL, "libvpx", live="1"))
     assert len(list(recording)) == 90 and any("does not tell its length" in note for note in recording.notes)

@@ -14,7 +14,7 @@ from vpr_aesvc.images import as_rgb
 from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseTrack, fit_units
 from vpr_aesvc.recordings.recording import Recording
-from vpr_aesvc.recordings.video_decoders import matroska_size, open_video
+from vpr_aesvc.recordings.video_decoders import matroska_header, open_video
 from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame
 
@@ -102,13 +102,13 @@ class VideoRecording(Recording):
     def _cut_short(self, last: float) -> str | None:
         """What is wrong with the end; None if the video is whole. A note where its sound may be longer."""
         ends, packet = self._video.seconds or 0.0, _PACKET.get(self.path.suffix.lower(), 1)
-        size, declared = self.path.stat().st_size, matroska_size(self.path)
+        size, (declared, has_sound) = self.path.stat().st_size, matroska_header(self.path)
         if size % packet:
             return "its last packet is incomplete: it was cut short"
         slack = 0 if size < (declared or 0) else max(_SHORT_SECONDS, _SHORT * ends)
         if ends - last > slack + 1.5 / (self._video.rate or 30):
             words = f"its pictures end after {last:.1f} of {ends:.1f} s"
-            whole = self.path.suffix.lower() in _WITHOUT_LENGTH if declared is None else size >= declared
+            whole = self.path.suffix.lower() in _WITHOUT_LENGTH if declared is None else has_sound and size >= declared
             if not whole:
                 return f"{words}: it was cut short or is damaged{', or its sound is longer' * (declared is None)}"
             note = f"{words}: its sound is longer, or it is damaged"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -61,16 +62,17 @@ def open_video(path: Path) -> VideoFile:
     return found
 
 
-def matroska_size(path: Path) -> int | None:
-    """Bytes that a Matroska or WebM file should have, by its header; None for other files and live streams."""
+def matroska_header(path: Path) -> tuple[int | None, bool]:
+    """Bytes that a Matroska or WebM file should have (None for other files and live streams), and whether it has sound."""
     with path.open("rb") as file:
-        head = file.read(4096)
+        head = file.read(65536)
     at = head.find(b"\x18\x53\x80\x67") + 4  # the segment, which holds all but the header; then its size, RFC 8794, 4
     if at < 8 or not head.startswith(b"\x1a\x45\xdf\xa3") or len(head) < at + 8 or not head[at]:
-        return None
+        return None, False
     width = 9 - head[at].bit_length()
     size, unknown = int.from_bytes(head[at : at + width]), (1 << 7 * width) - 1
-    return at + width + (size & unknown) if size & unknown < unknown else None
+    has_sound = re.search(rb"\x86[\x80-\xff]A_[A-Z]", head) is not None  # the element CodecID of a track
+    return (at + width + (size & unknown) if size & unknown < unknown else None), has_sound
 
 
 def _has_frame(video: VideoFile) -> bool:
