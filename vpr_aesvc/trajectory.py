@@ -4,7 +4,7 @@ KITTI (one row-major 3 x 4 matrix for each image).
 KITTI poses have optical axes (z forward, x right, y down), in the optical frame of the first image. TUM files have no fixed axes: a robot's
 odometry has x forward and z up; ORB-SLAM and the ground truth of TUM RGB-D have optical axes. The motion decides: a camera that moves more
 along its own z axis than along its x axis has optical axes. The world of optical poses has y down where the camera's y axis is near the
-world's y axis, else z up.
+world's y axis, else z up. A file that begins with ``BODY_AXES``, as ``vpr map export`` writes it, is not judged.
 
 https://www.cvlibs.net/datasets/kitti/eval_odometry.php
 """
@@ -28,6 +28,9 @@ from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import fields_of, hint, read_text, words_of
 from vpr_aesvc.transforms import OPTICAL, compose, inverse, rotation_matrix
 from vpr_aesvc.types import Pose
+
+BODY_AXES = "# body axes:"
+"""The beginning of a file whose poses have x forward, y left, z up."""
 
 Stamped = tuple[float, Pose]
 _Line = tuple[int, str]  # its number and what it holds, without a comment
@@ -60,34 +63,28 @@ def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
     Raises:
         VprError: no such file, another format, or a bad line; the message names the line and what was found.
     """
-    header, lines = _read_table(path)
+    text = read_text(path)
+    header, lines = _read_table(path, text)
     if header is None and len(words_of(lines[0][1])) == 12:
         poses = [compose(compose(OPTICAL, pose), inverse(OPTICAL)) for pose in _read_kitti(path, lines)]
         note = f"trajectory {path.name}: KITTI, of the camera's optical frame"
         return Trajectory("KITTI", poses, None, note)
     stamped, how = _read_stamped(path, header, lines)
-    poses, axes = _with_body_axes([pose for _, pose in stamped], optical)
+    poses = [pose for _, pose in stamped]
+    axes = "with body axes, as its first line says"
+    if not text.startswith(BODY_AXES):
+        poses, axes = _with_body_axes(poses, optical)
     return Trajectory("TUM", poses, [stamp for stamp, _ in stamped], f"trajectory {path.name}: TUM, {axes}{how}")
 
 
-def read_tum(path: Path) -> tuple[list[Stamped], str]:
-    """(stamp in seconds, pose as in the file), by ascending stamp; and how the columns were understood, unless they are as TUM's.
-
-    Raises:
-        VprError: no such file, no pose in it, or a line that is not eight numbers; the message names the line.
-    """
-    stamped, how = _read_stamped(path, *_read_table(path))
-    return stamped, how.strip(",; ")
-
-
-def _read_table(path: Path) -> tuple[PoseColumns | None, list[_Line]]:
+def _read_table(path: Path, text: str) -> tuple[PoseColumns | None, list[_Line]]:
     """The header, and each line that holds something besides a # comment."""
     comments: list[_Line] = []
     lines: list[_Line] = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
-        text = line.split("#")[0].strip()
-        if text and not text.startswith("%"):
-            lines.append((number, text))
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split("#")[0].strip()
+        if words and not words.startswith("%"):
+            lines.append((number, words))
         elif line.strip() and not lines:
             comments.append((number, line))
     is_header = bool(lines) and not any(map(_NUMBER.match, fields_of(lines[0][1])))

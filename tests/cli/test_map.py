@@ -3,9 +3,12 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
 
 from tests.command import refused, vpr
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.poses import write_tum
 
 
 @pytest.fixture
@@ -63,6 +66,33 @@ def test_export_and_import(street, tmp_path):
     (tmp_path / "late.tum").write_text("\n".join(late))
     assert "32 lie further than" in answer("map", "import", tmp_path / "late.tum", street)
     refused(vpr("map", "export", street, tmp_path / "t.csv"), "ends in .npz or .tum")
+
+
+def test_imported_poses_are_judged(street, tmp_path):
+    """As `map build --trajectory` judges them. What `map export` wrote comes back as it was, even that of a drone that only climbs."""
+
+    def rows():
+        with PlaceMap.open(street) as places:
+            write_tum(places.places().values(), tmp_path / "now.tum")
+        (tmp_path / "now.tum").rename(tmp_path / "first.tum")
+        return np.loadtxt(tmp_path / "first.tum")
+
+    def said(text):
+        (tmp_path / "new.tum").write_text(text)
+        return " ".join(answer("map", "import", tmp_path / "new.tum", street).split())
+
+    stamps = rows()[:, 0].tolist()
+    first = (tmp_path / "first.tum").read_text().splitlines()[0]
+    climb = "".join(f"{stamp} 0 0 {i / 2:g} 0 0 0 1\n" for i, stamp in enumerate(stamps))
+    assert "with body axes, as its first line says" in said(f"{first}\n{climb}")
+    assert rows()[9].tolist() == [stamps[9], 0, 0, 4.5, 0, 0, 0, 1]
+    text = said(climb)
+    assert "of the camera's optical frame" in text and "long and is" not in text
+    assert rows()[9].tolist() == [stamps[9], 4.5, 0, 0, 0, 0, 0, 1]
+    text = said("".join(f"{stamp} {500 * i} 0 0 0 0 0 1\n" for i, stamp in enumerate(stamps)))
+    assert "in millimeters" in text and "was 19.5 m long and is 1.95e+04 m now" in text
+    (tmp_path / "kitti.tum").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
+    refused(vpr("map", "import", tmp_path / "kitti.tum", street), "is in KITTI format")
 
 
 def test_plan_says_what_a_search_costs(street):

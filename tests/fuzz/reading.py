@@ -23,7 +23,7 @@ from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recordings.bags.info import bag_info
-from vpr_aesvc.trajectory import read_trajectory, read_tum
+from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame, Odometry
 
 
@@ -34,8 +34,6 @@ def read_trajectory_file(folder: Path) -> object:
         check_frame(Frame("", pose=pose))
     require(found.stamps is None or np.isfinite(found.stamps).all(), "stamps that are not finite")
     require(found.stamps is None or sorted(found.stamps) == found.stamps, "stamps that do not rise")
-    with suppress(VprError):
-        read_tum(path)
     return (
         found.kind,
         len(found.poses),

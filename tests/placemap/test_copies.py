@@ -15,7 +15,7 @@ from vpr_aesvc.placemap.copies import backup, merge
 from vpr_aesvc.placemap.poses import set_poses_from_trajectory, write_tum
 from vpr_aesvc.placemap.prune import prune
 from vpr_aesvc.placemap.repair import check_map
-from vpr_aesvc.trajectory import read_tum
+from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame, Pose
 
 ROWS = unit_rows(60)
@@ -180,7 +180,8 @@ def test_archives_that_are_none(tmp_path):
 def test_a_trajectory_goes_out_and_corrected_poses_come_back(tmp_path):
     with new_map(tmp_path / "m.vprmap", drive(10), ROWS[:10]) as place_map:
         assert write_tum(place_map.places().values(), tmp_path / "t.tum") == 10
-        found, _ = read_tum(tmp_path / "t.tum")
+        read = read_trajectory(tmp_path / "t.tum")
+        found = list(zip(read.stamps, read.poses, strict=True))
         assert [stamp for stamp, _ in found] == [1000 + i / 2 for i in range(10)] and found[3][1] == Pose(1.5, 0)
         turned = [(stamp + 0.01, Pose(0, pose.x, 0, 0, 0, 1, 0)) for stamp, pose in found[:8]]
         assert set_poses_from_trajectory(place_map, turned, 0.05) == (8, 2)
@@ -206,4 +207,4 @@ def test_a_map_without_stamps_has_no_trajectory(tmp_path):
 def test_lines_that_are_no_pose(tmp_path, line):
     (tmp_path / "t.tum").write_text(f"# a comment\n0 0 0 0 0 0 0 1\n{line}\n")
     with pytest.raises(VprError, match=r"t\.tum, line 3: expected `stamp x y z qx qy qz qw`"):
-        read_tum(tmp_path / "t.tum")
+        read_trajectory(tmp_path / "t.tum")

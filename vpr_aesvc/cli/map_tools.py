@@ -15,6 +15,8 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 
+_LONGER = 1.5  # times: what no correction of a trajectory does
+
 
 def prune_command(
     map: MapPath,
@@ -155,19 +157,30 @@ def import_command(
     Example:  vpr map import corrected.tum office.vprmap
     """
     from vpr_aesvc.placemap.archive import read_npz
-    from vpr_aesvc.placemap.poses import set_poses_from_trajectory
-    from vpr_aesvc.trajectory import read_tum
+    from vpr_aesvc.placemap.poses import path_length, set_poses_from_trajectory
+    from vpr_aesvc.recordings.pose_checks import odd_motion
+    from vpr_aesvc.trajectory import read_trajectory
 
     if _is_npz(file, ".csv"):
         count = read_npz(file, map)
         out.print(f"map {map} holds {count} places")
         return
-    poses, how = read_tum(file)
-    if how:
-        out.print(f"trajectory {file.name}: {how}", soft_wrap=True)
+    found = read_trajectory(file)
+    if found.stamps is None:
+        raise VprError(f"{file}: is in KITTI format, which has no stamps; expected TUM's `stamp x y z qx qy qz qw`")
+    table = [pose.as_tuple() for pose in found.poses]
+    for line in (found.note, *odd_motion(found.stamps, table, f"trajectory {file.name}")):
+        out.print(line, soft_wrap=True)
     with PlaceMap.open(map) as place_map:
-        given, without = set_poses_from_trajectory(place_map, poses, max_gap)
+        before = path_length(place_map)
+        stamped = list(zip(found.stamps, found.poses, strict=True))
+        given, without = set_poses_from_trajectory(place_map, stamped, max_gap)
+        after = path_length(place_map)
         say_promise(place_map)
+    if before and not before / _LONGER < after < before * _LONGER:
+        out.print(
+            f"the path through the places was {before:.4g} m long and is {after:.4g} m now: are the positions in meters?"
+        )
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}")
 

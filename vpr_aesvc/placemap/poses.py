@@ -13,7 +13,7 @@ import numpy as np
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, write_file
 from vpr_aesvc.placemap.placemap import PlaceMap
-from vpr_aesvc.trajectory import Stamped
+from vpr_aesvc.trajectory import BODY_AXES, Stamped
 from vpr_aesvc.types import Place, Pose
 
 
@@ -32,10 +32,17 @@ def write_tum(places: Iterable[Place], path: Path) -> int:
         raise VprError(
             "no place of the map has both a stamp and a pose, so there is no trajectory to write; export the map as .npz"
         )
-    lines = ["# stamp x y z qx qy qz qw"]
-    lines += [" ".join([f"{stamp:.9f}", *(f"{number:.9g}" for number in pose.as_tuple())]) for stamp, pose in poses]
+    lines = [f"{BODY_AXES} stamp x y z qx qy qz qw"]
+    lines += [" ".join([f"{stamp:.9f}", *(f"{number:.12g}" for number in pose.as_tuple())]) for stamp, pose in poses]
     write_file(path, ("\n".join(lines) + "\n").encode(), "trajectory")
     return len(poses)
+
+
+def path_length(place_map: PlaceMap) -> float:
+    """Meters along the places that have a stamp and a pose, by ascending stamp."""
+    known = [(place.stamp, place.pose) for place in place_map.places().values() if place.stamp is not None]
+    rows = [(pose.x, pose.y, pose.z) for _, pose in sorted(known, key=lambda one: one[0]) if pose is not None]
+    return float(np.linalg.norm(np.diff(np.array(rows).reshape(-1, 3), axis=0), axis=1).sum())
 
 
 def set_poses_from_trajectory(place_map: PlaceMap, trajectory: list[Stamped], max_gap: float) -> tuple[int, int]:
