@@ -44,7 +44,11 @@ class PoseColumns:
         if len(fields) != len(self.names):
             raise ValueError
         stamp, *rest = (fields[at] for at in self.columns)
-        return [stamp if self.nanoseconds is None else f"{int(stamp)}.{int(fields[self.nanoseconds]):09d}", *rest]
+        if self.nanoseconds is not None:
+            if not 0 <= int(fields[self.nanoseconds]) < 10**9:  # not a part of a second
+                raise ValueError
+            stamp = f"{int(stamp)}.{int(fields[self.nanoseconds]):09d}"
+        return [stamp, *rest]
 
 
 def column_names(line: str) -> list[str]:
@@ -74,7 +78,8 @@ def find_columns(names: Sequence[str], where: str) -> PoseColumns | None:
     if not stamps or any(role not in found for role in USUAL[1:]):
         return None
     nanoseconds = None
-    if [unit for _, unit in stamps] == ["seconds", "nanoseconds"]:
+    if sorted(unit or "" for _, unit in stamps) == ["nanoseconds", "seconds"]:
+        stamps.sort(key=lambda stamp: stamp[1] == "nanoseconds")
         nanoseconds = stamps.pop()[0]
     for columns in (stamps, *(found[role] for role in USUAL[1:])):
         if len(columns) > 1:

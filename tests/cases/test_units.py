@@ -135,6 +135,17 @@ def test_a_trajectory_since_the_start_of_the_run(tmp_path):
         opened(images, tum(tmp_path / "t.tum", [100 + i for i in range(16)]))
 
 
+def test_both_in_another_unit(tmp_path):
+    """Milliseconds since a computer started: nothing but their distance shows it."""
+    images = folder(tmp_path / "img", [f"{i:06d}" for i in range(8)])
+    (images / "times.txt").write_text("".join(f"{523000 + 250 * i}\n" for i in range(8)))
+    words = "s apart or more: if their stamps are not seconds, write seconds"
+    with pytest.raises(VprError, match=f"images and poses lie 20 {words}"):
+        opened(images, tum(tmp_path / "t.tum", range(522987, 525000, 20)))
+    recording = opened(images, tum(tmp_path / "t.tum", range(523000, 525000, 250)))[0]
+    assert f"images and poses lie 250 {words}" in recording.notes
+
+
 def test_two_units_in_one_series(tmp_path):
     images = folder(tmp_path / "img", [*NANOSECONDS[:4], *(stamp // 10**3 for stamp in NANOSECONDS[4:])])
     with pytest.raises(VprError, match="expected stamps of one unit"):
@@ -165,6 +176,7 @@ TURNED = (math.cos(0.4), math.sin(0.4))  # qw and qz
         (EUROC, "{ns},1,2,3,{w},0,0,{z}" + ",9" * 9),
         (ROS1, "{other},7,{ns},odom,1,2,3,0,0,{z},{w},0.1,9,9,9,9"),
         (ROS1, "{other},7,{ns},,1,2,3,0,0,{z},{w},0.1,9,9,9,9"),
+        ("stamp.nanosec,stamp.sec,x,y,z,qx,qy,qz,qw", "{nsec},{sec},1,2,3,0,0,{z},{w}"),
         (BAGPY, "{other},7,{sec},{nsec},map,1,2,3,0,0,{z},{w}"),
         ("timestamp,tx,ty,tz,qw,qx,qy,qz", "{s},1,2,3,{w},0,0,{z}"),
         ("qx,qy,qz,qw,x,y,z,t", "0,0,{z},{w},1,2,3,{s}"),
@@ -209,6 +221,7 @@ def test_headers(header, row, tmp_path):
         ("# none", "1,5;0,0;0,0;0,0;0,0;0,0;0,0;1,0", "decimal comma"),
         ("stamp,x,y,z,qx,qy,qz,qw", "1,0,0,0,0,0,0,", "line 2: expected `stamp x y z qx qy qz qw"),
         ("stamp,x,y,z,qx,qy,qz,qw", "", "holds no pose"),
+        ("sec,nsec,x,y,z,qx,qy,qz,qw", "1403636579,1403636579763555584,0,0,0,0,0,0,1", "line 2: expected `sec x y z"),
     ],
 )  # fmt: skip
 def test_tables_that_cannot_be_read(header, row, words, tmp_path):

@@ -31,6 +31,7 @@ from vpr_aesvc.types import Frame, Pose
 
 _LISTING, _TIMES, _TABLE = "rgb.txt", "times.txt", "frames.csv"
 Row = TypeVar("Row")
+_SLOW = 5.0  # seconds; images and poses that are usually further apart are rare
 _PADDED = 16  # digits at the least, with zeros before: nanoseconds from the start of a run
 _NAME = re.compile(r"(?:.*[^\d.])?(\d+(?:\.\d+)?)")  # 1403636579.763, 1403636579763555584, cam0_1403636579763
 _PARTS = re.compile(r"(?:.*\D)?(\d{10})[-_](\d{9})")  # seconds and nanoseconds: 1311875609-372003400
@@ -128,10 +129,13 @@ class ImageFolderRecording(Recording):
                 f"or names that are stamps in seconds, or since 1970 in ms, us or ns, found {self._files[0].name}"
             )
         poses = self._poses_at(trajectory)
+        slow = _far_apart(self._stamps, trajectory.stamps)
+        self.notes += slow
         if not any(poses):
             raise VprError(
                 f"{where}: no image of {self.path} lies within its time, {trajectory.stamps[0]:.3f} to {trajectory.stamps[-1]:.3f} s, or its poses "
                 f"are more than {self.options.pose_gap:g} s apart (--pose-gap); the images were taken from {self._stamps[0]:.3f} to {self._stamps[-1]:.3f} s"
+                + "".join(f"; {words}" for words in slow)
             )
         return poses
 
@@ -145,6 +149,13 @@ class ImageFolderRecording(Recording):
             self.notes.append(said)
             self._stamps = images.tolist()
         return [track.at(stamp) for stamp in images.tolist()]
+
+
+def _far_apart(*series: Sequence[float | None]) -> list[str]:
+    """A note where all of them rise by many seconds, as stamps in milliseconds do."""
+    apart = min(float(np.median(np.diff(np.array(one, np.float64)))) if len(one) > 1 else 0.0 for one in series)
+    words = f"images and poses lie {apart:.3g} s apart or more: if their stamps are not seconds, write seconds"
+    return [words] if apart >= _SLOW else []
 
 
 def _named_stamps(names: Sequence[str], where: str) -> tuple[list[str], str] | None:

@@ -45,7 +45,9 @@ def odd_motion(stamps: ArrayLike, table: ArrayLike, name: str) -> list[str]:
             "two sources in one, which contradict each other"
         ]
     if usual > _SLIP:
-        return [f"{name}: the usual speed is {usual:.0f} m/s: the positions may be in millimeters, not in meters"]
+        return [
+            f"{name}: the usual speed is {usual:.0f} m/s: the positions may be in millimeters, not in meters, unless this was a fast train or an aircraft"
+        ]
 
     notes = []
     limit = min(_FASTEST, max(_SLOWEST, _TIMES * usual))

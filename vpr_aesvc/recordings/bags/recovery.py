@@ -27,6 +27,7 @@ class ScannedBag:
         self.damage: str | None = None
         self._files, self._is_ros1 = files.files, files.storage == "ros1"
         self._foreign: set[str] = set()
+        self._at = files.files[0]  # the file that is read
         first, last = 2**63, 0
         counts: Counter[Channel] = Counter()
         try:
@@ -47,7 +48,7 @@ class ScannedBag:
         self.span = first, last
         if self.damage is not None:
             good = f"{counts.total()} messages over {(last - first) / 1e9:.1f} s come before"
-            self.damage += f"; {good}; {files.repair_hint(files.files[0])}"
+            self.damage += f"; {good}; {files.repair_hint(self._at)}"
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
         try:
@@ -67,7 +68,7 @@ class ScannedBag:
             Damaged: a file ends before its end, or holds bytes that are no record.
         """
         for file in self._files:
-            is_complete = False
+            self._at, is_complete = file, False
             with file.open("rb") as stream:
                 try:
                     for message in read_messages(stream) if self._is_ros1 else _read_mcap(stream, self._foreign):
