@@ -12,6 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from vpr_aesvc.errors import VprError
 
+_NEAR_ZERO = 5.0
+_REACH = np.radians(10.0)  # from the central meridian, on the ground; meters are then 1.5 % too long
 _NOTED = re.compile(r"(?:in|to) (UTM zone \d+ (?:north|south))")
 
 
@@ -39,6 +41,11 @@ class UtmZone(NamedTuple):
         from_meridian = np.radians(degrees[1] - (6 * self.number - 183))
         return np.column_stack([east, north]), np.arctan(np.tan(from_meridian) * np.sin(np.radians(degrees[0])))
 
+    def reaches(self, latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.bool_]:
+        """bool [n]: positions in degrees that are near enough to compare in meters of this zone."""
+        from_meridian = (np.asarray(longitude, np.float64) - (6 * self.number - 183) + 180) % 360 - 180
+        return np.asarray(np.abs(np.radians(from_meridian) * np.cos(np.radians(latitude))) <= _REACH)
+
     def unproject(self, east: float, north: float) -> tuple[float, float]:
         """Meters -> latitude and longitude in degrees."""
         import utm
@@ -65,11 +72,22 @@ def look_like_degrees(positions: Sequence[tuple[float, float]]) -> bool:
     return 2 * sum(any(len(repr(number).partition(".")[2]) >= 4 for number in one) for one in xy.tolist()) > len(xy)
 
 
-def require_one_zone(path: Path, notes: Iterable[str], place_map: Path, map_notes: Iterable[str]) -> None:
-    """Raises VprError if the notes of an input and those of the traverses of a map name different UTM zones."""
+def may_be_degrees(positions: Sequence[tuple[float, float]]) -> bool:
+    """Whether numbers that are taken for meters could be latitude and longitude: all are in that range, and none is near 0, 0, where a local
+    frame has its origin and no land is."""
+    xy = np.abs(np.array(positions, np.float64).reshape(-1, 2))
+    return bool(len(xy) and xy.max() <= 180 and xy.max(axis=0).min() <= 90 and xy.max(axis=1).min() >= _NEAR_ZERO)
+
+
+def zones_differ(notes: Iterable[str], map_notes: Iterable[str]) -> str | None:
+    """How the UTM zones differ that the notes of an input and those of a map name; None if they do not, or if one side names none."""
     new, old = ({zone for note in part for zone in _NOTED.findall(note)} for part in (notes, map_notes))
-    if new and old and new != old:
-        raise VprError(
-            f"{path}: its poses are in {' and '.join(sorted(new))}, those of {place_map} in {' and '.join(sorted(old))}, which do not compare; "
-            "build one map of both, from one frames.csv with latitude and longitude"
-        )
+    if not new or not old or new == old:
+        return None
+    return f"its poses are in {' and '.join(sorted(new))}, those of the map in {' and '.join(sorted(old))}, which do not compare"
+
+
+def require_one_zone(path: Path, notes: Iterable[str], map_notes: Iterable[str]) -> None:
+    """Raises VprError if the notes of an input and those of the traverses of a map name different UTM zones."""
+    if why := zones_differ(notes, map_notes):
+        raise VprError(f"{path}: {why}; build one map of both, from one frames.csv with latitude and longitude")

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.geography import look_like_degrees
+from vpr_aesvc.geography import look_like_degrees, may_be_degrees
 from vpr_aesvc.pose_columns import PoseColumns, column_names, find_columns
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import fields_of, hint, read_text, words_of
@@ -132,8 +132,9 @@ def _read_stamped(path: Path, header: PoseColumns | None, lines: list[_Line]) ->
     unit = unit_since_1970(stamps, str(path)) or (header and header.unit) or UNITS[0]
     how = "" if header is None or header.is_usual else f", columns as its header names them ({header})"
     how += "" if unit == UNITS[0] else f", stamps in {unit}"
-    if look_like_degrees([(pose.x, pose.y) for pose in poses]):
-        how += f"; all positions lie near {poses[0].x:g}, {poses[0].y:g}: they were read as meters, are they degrees?"
+    positions = [(pose.x, pose.y) for pose in poses]
+    if look_like_degrees(positions) or may_be_degrees(positions):
+        how += f"; positions such as {poses[0].x:g}, {poses[0].y:g} were read as meters, are they degrees?"
     if header is None and _up(poses) < -0.5 and _up([Pose(p.x, p.y, p.z, p.qy, p.qz, p.qw, p.qx) for p in poses]) > 0.5:
         how += "; the quaternions were read as qx qy qz qw and turn the camera upside down: if qw comes first, write a header that names the columns"
     return sorted(zip(to_seconds(stamps, unit), poses, strict=True), key=lambda stamped: stamped[0]), how

@@ -16,6 +16,7 @@ from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.geography import look_like_degrees, zone_of
 from vpr_aesvc.inputs import open_input
+from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.transforms import heading
 
 PARIS = (48.85, 2.35)
@@ -205,7 +206,7 @@ def test_stamps_of_a_table_since_the_start(tmp_path):
 def test_photos_one_of_which_has_no_fix(tmp_path):
     below = {5: b"\x01", 6: 12.5, 16: "T", 17: 90.0}
     photo(tmp_path / "0.jpg", *PARIS, gps=below)
-    photo(tmp_path / "1.jpg", -33.8688, -70.6693, gps={6: 100.0, 16: "M", 17: 0.0})
+    photo(tmp_path / "1.jpg", -0.8688, 1.6693, gps={6: 100.0, 16: "M", 17: 0.0})
     photo(tmp_path / "2.jpg", 0.0, 0.0)
     photo(tmp_path / "3.jpg")
     photo(tmp_path / "4.jpg", *PARIS, gps={9: "V"})
@@ -295,3 +296,81 @@ def test_zones():
     assert str(zone_of(-33.87, 151.2)) == "UTM zone 56 south"
     with pytest.raises(VprError, match="cannot be projected to UTM"):
         zone_of(48.0, 2.0).project([89.0], [2.0])
+
+
+# Frames that do not compare
+
+
+def test_recall_of_another_zone_is_not_told(drawn_model, tmp_path):
+    for name, zone in (("a", 31), ("c", 32)):
+        images(tmp_path / name, [f"@365000.00@4620000.00@{zone}@T@{name}@.jpg"])
+    built(drawn_model, tmp_path / "a", tmp_path / "map")
+    done = vpr("query", tmp_path / "map", tmp_path / "c")
+    assert done.returncode == 0 and "R@1" not in done.stderr
+    assert "no recall: its poses are in UTM zone 32 north" in " ".join(done.stderr.split())
+    built(drawn_model, tmp_path / "c", tmp_path / "other")
+    refused(vpr("map", "merge", tmp_path / "map", tmp_path / "other", "-o", tmp_path / "both"), "UTM zone 32 north")
+
+
+def test_local_meters_are_not_added_to_utm(drawn_model, tmp_path):
+    images(tmp_path / "a", ["@365000.00@4620000.00@31@T@a@.jpg"])
+    built(drawn_model, tmp_path / "a", tmp_path / "map")
+    images(tmp_path / "b", ["b.jpg"])
+    (tmp_path / "b" / "frames.csv").write_text("path,split,easting,northing\nb.jpg,database,1,2\n")
+    refused(
+        vpr("map", "add", tmp_path / "map", tmp_path / "b", "--traverse", "b"), "their poses are in different frames"
+    )
+    with PlaceMap.open(tmp_path / "map") as places:
+        assert len(places) == 1
+
+
+def test_a_set_around_the_world(tmp_path):
+    """Meters of one zone compare only near it."""
+    rows = ["database,47.3769,8.5417", "database,-33.8688,151.2093", "query,47.38,8.54", "query,40.71,-74.0"]
+    source = table(tmp_path / "frames.csv", "latitude,longitude", *rows)
+    assert [position is not None for position in xy(source)] == [True, False, True, False]
+    assert any(
+        "too far from UTM zone 32 north" in line and line.startswith("2 ") for line in source.skip_counts.lines()
+    )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        ["database,47.3769,8.5417", "database,46.95,7.14"],  # Zurich to Bern
+        ["database,48.851,2.351", "database,48.852,2.352"],  # three decimals
+    ],
+)
+def test_what_may_be_degrees_is_said(rows, tmp_path):
+    source = table(tmp_path / "frames.csv", "easting,northing", *rows)
+    assert any("are taken for meters; if" in note and "latitude and longitude" in note for note in source.notes)
+
+
+def test_local_meters_have_no_such_note(tmp_path):
+    for rows in (["database,0,0", "database,12.5,30.25"], ["database,365000,4620000"], ["database,200.5,10"]):
+        assert not table(tmp_path / "frames.csv", "easting,northing", *rows).notes
+
+
+def test_degrees_times_ten_million(tmp_path):
+    with pytest.raises(VprError, match="farther than around the earth"):
+        table(tmp_path / "frames.csv", "easting,northing", "database,473769000,85417000")
+
+
+def test_columns_in_other_spellings(tmp_path):
+    assert xy(table(tmp_path / "a.csv", "Latitude, Longitude", "database,48.85,2.35")) == [
+        (round(EAST, 2), round(NORTH, 2))
+    ]
+    assert xy(table(tmp_path / "b.csv", "gps_lat,gps_lon", "database,48.85,2.35")) == [
+        (round(EAST, 2), round(NORTH, 2))
+    ]
+    notes = table(tmp_path / "c.csv", "x,y,speed", "database,1,2,3").notes
+    assert notes == [
+        "no poses: the columns x, y are not used; name positions easting and northing (meters), or latitude and longitude"
+    ]
+
+
+def test_zones_without_a_letter(tmp_path):
+    with pytest.raises(VprError, match="UTM zones 32, 33, some without the letter"):
+        open_input(images(tmp_path, ["@365000@5200000@32@@x@.jpg", "@365000@5200000@33@@x@.jpg"]))
+    assert xy(open_input(images(tmp_path / "one", ["@365000@5200000@32@@x@.jpg"]))) == [(365000, 5200000)]
+    assert len(xy(open_input(images(tmp_path / "two", ["@400000@5200000@a.jpg", "@400001@5200000@b.jpg"])))) == 2

@@ -14,6 +14,7 @@ from vpr_aesvc.cli.console import err, out
 from vpr_aesvc.datasets.positives import guess_tolerance, positives
 from vpr_aesvc.evaluation.metrics import recall
 from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.geography import zones_differ
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.transforms import distance
@@ -120,6 +121,7 @@ class QuerySummary:
 
     def __init__(self, source: FrameSource, place_map: PlaceMap, top: int) -> None:
         self._source = source
+        self._contradiction = zones_differ(source.notes, [one.notes or "" for one in place_map.traverses().values()])
         self._places = list(place_map.places().values())
         self._top = top
         self._answers: list[Answer] = []  # of a recording the first ones, of a set all
@@ -187,6 +189,9 @@ class QuerySummary:
 
     def say_recall(self) -> None:
         """Recall and position errors, if input and map tell where the images were taken; on standard error."""
+        if self._contradiction:
+            err.print(f"no recall: {self._contradiction}", style="yellow", soft_wrap=True)
+            return
         if self._source.is_recording:
             self._errors.say()
             return

@@ -36,7 +36,7 @@ from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.copies import add_map, temporary_folder_beside, twins
+from vpr_aesvc.placemap.copies import add_map, require_near, temporary_folder_beside, twins
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
@@ -101,11 +101,12 @@ def add_command(
             traverse = name_of(source.path)
         place_map.require_new_traverses([] if traverse is None else [traverse])  # before a long run, not after it
         known = [one.notes or "" for one in place_map.traverses().values()]
-        require_one_zone(source.path, source.notes, map, known)
+        require_one_zone(source.path, source.notes, known)
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / map.name
         _build(source, describer, new_path, traverse, keyframes)
         with PlaceMap.open(new_path) as new:
+            require_near(place_map, new, input)
             again, added = twins(place_map, new), add_map(place_map, new)
         say_promise(place_map)
         out.print(f"map {map} holds {len(place_map)} places, {added} of them new")

@@ -17,9 +17,11 @@ from vpr_aesvc.cli.options import Output
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.alignment import Alignment, find_alignment, tolerance_of
 from vpr_aesvc.files import check_free
+from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Pose
 
+_IDENTITY = "0,0,0,0"
 _MOST_COMPARED = 200  # places of the second map that are searched in the first
 
 
@@ -35,13 +37,13 @@ def merge_command(
             help="Transforms the second map's poses into the first's frame: x,y,z in meters and yaw in degrees; `auto` finds it from places that "
             "both maps show."
         ),
-    ] = "0,0,0,0",
+    ] = _IDENTITY,
 ) -> None:
     """Join two maps of the same model.
 
     Example:  vpr map merge floor1.vprmap floor2.vprmap -o building.vprmap --transform 10,0,3.2,90
     """
-    from vpr_aesvc.placemap.copies import merge
+    from vpr_aesvc.placemap.copies import merge, require_near
 
     check_free(output, "map")
     x, y, z, yaw = (0.0,) * 4 if transform == "auto" else _transform(transform)
@@ -53,6 +55,12 @@ def merge_command(
             raise VprError(f"--transform: {error}") from error
 
     with PlaceMap.open(first) as one, PlaceMap.open(second) as other, progress_bars() as progress:
+        if transform == _IDENTITY:
+            notes, known = (
+                [traverse.notes or "" for traverse in one_map.traverses().values()] for one_map in (other, one)
+            )
+            require_one_zone(second, notes, known)
+            require_near(one, other, second)
         total = len(one) + len(other)
         found = _overlay(one, other, align, partial(progress, "comparing places"))
         if transform == "auto":

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.image_roots import find_images
 from vpr_aesvc.datasets.mat_check import check_mat
-from vpr_aesvc.datasets.positions import refuse_degrees
+from vpr_aesvc.datasets.positions import check_meters
 from vpr_aesvc.datasets.positives import Tolerance
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame, Pose
@@ -68,7 +68,8 @@ class DbStruct:
             # Only then: Pitts250k has database images with the names of Pitts30k queries.
             folders += bases
         queries, query_paths = find_images(self.names[1], folders, (".png", ".jpg"))
-        refuse_degrees(self.path, "utmDb and utmQ", np.concatenate(self.utm).tolist())
+        notes: list[str] = []
+        check_meters(self.path, "utmDb and utmQ", np.concatenate(self.utm).tolist(), notes)
         frames = [
             Frame(label=name, path=path, pose=self._pose(east, north, name), split=split)
             for split, names, paths, utm in zip(
@@ -77,7 +78,7 @@ class DbStruct:
             for name, path, (east, north) in zip(names, paths, utm.tolist(), strict=True)
         ]
         kind = f"dbStruct, database images in {database}, query images in {queries}"
-        return FrameSet(self.path, kind, tuple(frames), Tolerance("meters", self.tolerance))
+        return FrameSet(self.path, kind, tuple(frames), Tolerance("meters", self.tolerance), notes=notes)
 
     def _pose(self, east: float, north: float, name: str) -> Pose:
         try:

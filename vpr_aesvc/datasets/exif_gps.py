@@ -9,11 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from random import Random
 from typing import Any
 
 from vpr_aesvc.pillow_images import PHONE_SUFFIXES
 
-_SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", *PHONE_SUFFIXES}
+_SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp", *PHONE_SUFFIXES}
 _SAMPLE, _PART = 16, 1 << 16  # photos looked into before all are read; bytes of both ends
 _GPS_TAG = 0x8825
 _POINTER = re.compile(
@@ -33,9 +34,10 @@ class Fix:
 
 
 def hold_gps(paths: Sequence[Path]) -> bool:
-    """Whether one of at most 16 of the photos, spread over all, has a GPS part. Reads 64 KiB of both ends."""
+    """Whether one of at most 16 of the photos has a GPS part. Reads 64 KiB of both ends. The photos are drawn, as every second one may be an
+    edited copy without it."""
     photos = [path for path in paths if path.suffix.lower() in _SUFFIXES]
-    return any(map(_has_pointer, photos[:: max(1, -(-len(photos) // _SAMPLE))]))
+    return any(map(_has_pointer, Random(0).sample(photos, min(_SAMPLE, len(photos)))))
 
 
 def _has_pointer(photo: Path) -> bool:

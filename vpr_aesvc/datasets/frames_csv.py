@@ -11,12 +11,14 @@ from __future__ import annotations
 import csv
 import io
 import math
+import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from vpr_aesvc.datasets.exif_gps import Fix, hold_gps
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.positions import located_by, refuse_degrees
+from vpr_aesvc.datasets.positions import check_meters, located_by
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import read_text
@@ -25,6 +27,13 @@ from vpr_aesvc.types import Frame, Pose
 _Row = dict[str, str]
 _SPLITS = ("database", "query")
 _TURN = 2 * math.pi + 0.01
+_LATITUDES, _LONGITUDES = (
+    ("latitude", "lat", "gps_lat", "gps_latitude"),
+    ("longitude", "lon", "lng", "gps_lon", "gps_longitude"),
+)
+_POSITION = re.compile(
+    r"[xyz]|(pos|position|pose|p|t|utm|gps)_?([xyz]|lat|lon|lng|east|north).*|(lat|lon|east|north)\w*"
+)
 _KNOWN = {"path", "split", "easting", "northing", "heading", "sequence", "index", "stamp", "category"}
 
 
@@ -39,7 +48,8 @@ def read_frames_csv(table: Path) -> FrameSet:
     separator = next((one for one in ",;\t" if one in first), ",")
     try:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
-        columns = set(reader.fieldnames or [])
+        reader.fieldnames = _known_names(reader.fieldnames or [])
+        columns = set(reader.fieldnames)
         missing = [name for name in ("path", "split") if name not in columns]
         for one, other in (("easting", "northing"), ("northing", "easting")):
             if one in columns and other not in columns:
@@ -58,20 +68,32 @@ def read_frames_csv(table: Path) -> FrameSet:
         raise VprError(
             f"{table}: expected positions of one UTM zone, found {', '.join(zones)} in utm_zone; write latitude and longitude instead"
         )
-    refuse_degrees(table, "easting and northing", [(f.pose.x, f.pose.y) for f in frames if f.pose is not None])
     notes: list[str] = []
+    check_meters(table, "easting and northing", [(f.pose.x, f.pose.y) for f in frames if f.pose is not None], notes)
     images = FrameSet(table, "frames.csv", tuple(_in_seconds(frames, rows, table, notes)), notes=notes)
-    latitude = next((name for name in ("latitude", "lat") if name in columns), "")
-    longitude = next((name for name in ("longitude", "lon", "lng") if name in columns), "")
+    latitude = next((name for name in _LATITUDES if name in columns), "")
+    longitude = next((name for name in _LONGITUDES if name in columns), "")
     if "easting" in columns:
         return images
     if not latitude or not longitude:
+        unused = sorted(name for name in columns if _POSITION.fullmatch(name.strip().casefold()))
+        if unused:
+            notes.append(
+                f"no poses: the columns {', '.join(unused)} are not used; name positions easting and northing (meters), or latitude and longitude"
+            )
         if hold_gps([frame.path for frame in frames if frame.path is not None]):
             notes.append(
                 "no poses: the photos hold GPS positions (EXIF); to use them, write the columns latitude and longitude"
             )
         return images
     return located_by(images, [_fix(row, latitude, longitude, where) for where, row in rows], "latitude and longitude")
+
+
+def _known_names(names: Sequence[str]) -> list[str]:
+    """The header, with the names of this file's columns in lower case and without spaces around them."""
+    known = {*_KNOWN, *_LATITUDES, *_LONGITUDES, "altitude", "utm_zone"}
+    plain = [(name or "").strip().lower() for name in names]
+    return [new if new in known and plain.count(new) == 1 else name for name, new in zip(names, plain, strict=True)]
 
 
 def _number(row: _Row, name: str, where: str) -> float | None:

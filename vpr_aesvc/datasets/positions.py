@@ -12,8 +12,10 @@ import numpy as np
 from vpr_aesvc.datasets.exif_gps import Fix, hold_gps, read_fix
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.geography import UtmZone, look_like_degrees, zone_of
+from vpr_aesvc.geography import UtmZone, look_like_degrees, may_be_degrees, zone_of
 from vpr_aesvc.types import Pose
+
+_EARTH = 2.1e7  # meters; half around it, and more than any UTM northing
 
 
 def utm_pose(name: str) -> Pose | None:
@@ -36,10 +38,10 @@ def located(images: FrameSet) -> FrameSet:
     names = ["" if frame.path is None else frame.path.name for frame in images.frames]
     poses = [utm_pose(name) for name in names]
     if any(poses):
-        refuse_degrees(images.path, "the names of images", [(pose.x, pose.y) for pose in poses if pose is not None])
+        positions = [(pose.x, pose.y) for pose in poses if pose is not None]
+        check_meters(images.path, "the names of images", positions, images.notes)
         named = replace(images, kind=f"UTM {images.kind}")
-        found = [pose or "no UTM in the name" for pose in _in_one_zone(names, poses, images.notes)]
-        return _with_poses(named, found)
+        return _with_poses(named, _in_one_zone(images.path, names, poses, images.notes))
     paths = [frame.path for frame in images.frames if frame.path is not None]
     if not hold_gps(paths):
         return images
@@ -60,6 +62,11 @@ def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> Frame
     if not fixes:
         return _with_poses(images, [str(fix) for fix in found])
     zone = zone_of(fixes[0].latitude, fixes[0].longitude)
+    found = [
+        _too_far(zone) if isinstance(fix, Fix) and not zone.reaches(fix.latitude, fix.longitude) else fix
+        for fix in found
+    ]
+    fixes = [fix for fix in found if isinstance(fix, Fix)]
     xy, convergence = zone.project([fix.latitude for fix in fixes], [fix.longitude for fix in fixes])
     usual = next((fix.altitude for fix in fixes if fix.altitude is not None), 0.0)
     directions = [fix.direction for fix in fixes if fix.direction is not None]
@@ -69,6 +76,8 @@ def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> Frame
         is_magnetic = any(fix.is_magnetic for fix in fixes)
         words = "of the camera" + (", from magnetic north without declination" if is_magnetic else "")
     images.notes.append(f"poses: {what}, in {zone}, meters; headings: {words}")
+    if len(fixes) > 2 and len({(fix.latitude, fix.longitude) for fix in fixes}) == 1:
+        images.notes.append(f"all {len(fixes)} positions are the same: the receiver may have kept an old one")
     poses = iter(
         replace(Pose.planar(east, north, heading), z=usual if fix.altitude is None else fix.altitude)
         for fix, (east, north), heading in zip(fixes, xy.tolist(), headings.tolist(), strict=True)
@@ -76,25 +85,50 @@ def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> Frame
     return _with_poses(images, [next(poses) if isinstance(fix, Fix) else fix for fix in found])
 
 
-def refuse_degrees(path: Path, where: str, positions: Sequence[tuple[float, float]]) -> None:
-    """Raises VprError if positions that should be meters are latitude and longitude."""
+def check_meters(path: Path, where: str, positions: Sequence[tuple[float, float]], notes: list[str]) -> None:
+    """Notes positions that could be degrees.
+
+    Raises:
+        VprError: positions that should be meters are latitude and longitude, or are larger than the earth.
+    """
+    remedy = "write a frames.csv with the columns path, split, latitude and longitude"
     if look_like_degrees(positions):
         raise VprError(
             f"{path}: expected east and north in meters (UTM) in {where}, found what looks like degrees: {positions[0][0]:.10g}, "
-            f"{positions[0][1]:.10g}; write a frames.csv with the columns path, split, latitude and longitude, or, if these are meters, no more than 3 decimals"
+            f"{positions[0][1]:.10g}; {remedy}, or, if these are meters, no more than 3 decimals"
+        )
+    far = next((one for one in positions if max(map(abs, one)) > _EARTH), None)
+    if far is not None:
+        raise VprError(
+            f"{path}: expected east and north in meters in {where}, found {far[0]:.10g}, {far[1]:.10g}, farther than around the earth: "
+            "they may be in millimeters, or degrees times ten million"
+        )
+    if may_be_degrees(positions):
+        notes.append(
+            f"poses: {where} are taken for meters; if {positions[0][0]:.10g}, {positions[0][1]:.10g} are degrees, {remedy}"
         )
 
 
-def _in_one_zone(names: Sequence[str], poses: Sequence[Pose | None], notes: list[str]) -> list[Pose | None]:
-    """The poses in the zone of the first name that tells one: eastings of two zones do not compare."""
+def _too_far(zone: UtmZone) -> str:
+    return f"too far from {zone} for meters to compare: split the set by region"
+
+
+def _in_one_zone(path: Path, names: Sequence[str], poses: Sequence[Pose | None], notes: list[str]) -> list[Pose | str]:
+    """The poses in the zone of the first name that tells one, or why there is none: eastings of two zones do not compare."""
     zones = [None if pose is None else _zone(name) for name, pose in zip(names, poses, strict=True)]
     known = list(dict.fromkeys(zone for zone in zones if zone is not None))
-    made = list(poses)
+    numbers = {_zone_number(name) for name, pose in zip(names, poses, strict=True) if pose is not None} - {None}
+    if len(numbers) > 1 and not all(zone or pose is None for zone, pose in zip(zones, poses, strict=True)):
+        raise VprError(
+            f"{path}: the names of images have the UTM zones {', '.join(map(str, sorted(filter(None, numbers))))}, some without the letter of their band, so that they "
+            "cannot be projected to one zone; write @east@north@zone@letter@"
+        )
+    made: list[Pose | str] = [pose or "no UTM in the name" for pose in poses]
     for at, (zone, pose) in enumerate(zip(zones, poses, strict=True)):
         if zone is not None and pose is not None and zone != known[0]:
             latitude, longitude = zone.unproject(pose.x, pose.y)
             east, north = known[0].project([latitude], [longitude])[0][0].tolist()
-            made[at] = replace(pose, x=east, y=north)
+            made[at] = replace(pose, x=east, y=north) if known[0].reaches(latitude, longitude) else _too_far(known[0])
     if len(known) > 1:
         notes.append(f"poses: the names have {' and '.join(map(str, known))}; all were projected to {known[0]}")
     elif known:
@@ -102,11 +136,16 @@ def _in_one_zone(names: Sequence[str], poses: Sequence[Pose | None], notes: list
     return made
 
 
+def _zone_number(name: str) -> int | None:
+    number = name.split("@")[3]
+    return int(number) if number.isdecimal() and 1 <= int(number) <= 60 else None
+
+
 def _zone(name: str) -> UtmZone | None:
     """Of a name such as ``@0218047.08@2472431.44@50@Q@...``; None if it tells none."""
-    number, letter = name.split("@")[3], [*name.split("@"), ""][4]
-    is_zone = number.isdecimal() and 1 <= int(number) <= 60 and len(letter) == 1 and "C" <= letter.upper() <= "X"
-    return UtmZone(int(number), letter.upper() >= "N") if is_zone else None
+    number, letter = _zone_number(name), [*name.split("@"), ""][4]
+    is_zone = number is not None and len(letter) == 1 and "C" <= letter.upper() <= "X"
+    return UtmZone(number, letter.upper() >= "N") if number is not None and is_zone else None
 
 
 def _with_poses(images: FrameSet, found: Sequence[Pose | str]) -> FrameSet:

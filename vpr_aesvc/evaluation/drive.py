@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.recognition_ablation import AblationVariant
+from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.recognition.decision import lowest_rate
 from vpr_aesvc.recognition.run import RunFollower
 
@@ -143,6 +144,8 @@ def check_same_frame(recording: FrameSource, place_map: PlaceMap, any_distance: 
     poses = [frame.pose for frame in recording if frame.pose is not None]
     if not poses:
         raise _no_poses(recording)
+    if not any_distance:
+        require_one_zone(recording.path, recording.notes, [one.notes or "" for one in place_map.traverses().values()])
     nearest = min(float(np.linalg.norm(places - (pose.x, pose.y, pose.z), axis=1).min()) for pose in poses)
     if nearest > MAX_DISTANCE and not any_distance:
         raise VprError(

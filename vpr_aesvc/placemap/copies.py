@@ -16,6 +16,7 @@ from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Place
 
 _BATCH = 1000
+_FAR = 1e5  # meters
 Progress = Callable[[int, int], None]
 
 
@@ -130,6 +131,26 @@ def merge(
             progress=progress and (lambda done, _: progress(len(first) + done, total)),
         )
     return {old: new for old, new in names.items() if old != new}
+
+
+def require_near(one: PlaceMap, other: PlaceMap, name: Path) -> None:
+    """Raises VprError if the places of two maps are so far apart that their poses must be in different frames.
+
+    Args:
+        name: what the second map was made of, for the message.
+    """
+    xy, other_xy = (
+        np.array([(place.pose.x, place.pose.y) for place in of.places().values() if place.pose is not None])
+        for of in (one, other)
+    )
+    if not len(xy) or not len(other_xy):
+        return
+    gap = np.maximum(other_xy.min(0) - xy.max(0), xy.min(0) - other_xy.max(0)).max()
+    if gap > _FAR:
+        raise VprError(
+            f"{name}: its places are {gap / 1000:.0f} km from those of {one.path}: their poses are in different frames, such as local meters "
+            "and UTM; nothing was added. Keep a map of its own, or bring it into the frame with `vpr map merge --transform`"
+        )
 
 
 def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
