@@ -150,7 +150,7 @@ def test_photos_of_phones_without_the_package(tmp_path, monkeypatch, suffix, pac
     assert len(images) == 1 and f"pip install {package}" in reasons(images).replace("'", "")
 
 
-def test_links(tmp_path):
+def test_links(tmp_path, monkeypatch):
     for day in ("a", "b/inner", "outside/c"):
         written(tmp_path / ("" if day.startswith("outside") else "in") / day / "1.jpg", photo(len(day)))
     (tmp_path / "in" / "c").symlink_to("../outside/c")
@@ -168,7 +168,7 @@ def test_links(tmp_path):
     assert "1 images have the same bytes as another one" in images.notes[0]
     (tmp_path / "root").symlink_to("in")
     assert labels(open_images(tmp_path / "root")) == labels(images)
-    os.chdir(tmp_path / "in")
+    monkeypatch.chdir(tmp_path / "in")
     assert labels(open_images(".")) == labels(images)
 
 
