@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from vpr_aesvc.errors import VprError
 
-_NEAR_ZERO = 5.0
+_NEAR_ZERO, _FEW_DEGREES = 5.0, 3.0
 _REACH = np.radians(10.0)  # from the central meridian, on the ground; meters are then 1.5 % too long
 _NOTED = re.compile(r"(?:in|to) (UTM zone \d+ (?:north|south))")
 
@@ -46,6 +46,22 @@ class UtmZone(NamedTuple):
         from_meridian = (np.asarray(longitude, np.float64) - (6 * self.number - 183) + 180) % 360 - 180
         return np.asarray(np.abs(np.radians(from_meridian) * np.cos(np.radians(latitude))) <= _REACH)
 
+    def place(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
+        """As ``project``, and the number of positions out of reach. Those are projected to their own zone and moved east by 10,000 km for each
+        zone between, so that meters are right within each region, and regions do not mix."""
+        degrees = np.column_stack([latitude, longitude]).astype(np.float64)
+        xy, convergence = self.project(*degrees.T)
+        far = np.flatnonzero(~self.reaches(*degrees.T))
+        for at in far:
+            own = UtmZone(zone_of(*degrees[at]).number, self.is_north)
+            xy[at : at + 1], convergence[at : at + 1] = own.project(*degrees[at : at + 1].T)
+            xy[at, 0] += self.apart(own)
+        return xy, convergence, len(far)
+
+    def apart(self, other: UtmZone) -> float:
+        """Meters by which positions of another zone that is out of reach are moved."""
+        return 1e7 * (other.number - self.number)
+
     def unproject(self, east: float, north: float) -> tuple[float, float]:
         """Meters -> latitude and longitude in degrees."""
         import utm
@@ -74,9 +90,11 @@ def look_like_degrees(positions: Sequence[tuple[float, float]]) -> bool:
 
 def may_be_degrees(positions: Sequence[tuple[float, float]]) -> bool:
     """Whether numbers that are taken for meters could be latitude and longitude: all are in that range, and none is near 0, 0, where a local
-    frame has its origin and no land is."""
+    frame has its origin and no land is; and no two are farther apart than a few degrees, which is a small place in meters."""
     xy = np.abs(np.array(positions, np.float64).reshape(-1, 2))
-    return bool(len(xy) and xy.max() <= 180 and xy.max(axis=0).min() <= 90 and xy.max(axis=1).min() >= _NEAR_ZERO)
+    if len(xy) < 2 or xy.max() > 180 or xy.max(axis=0).min() > 90 or xy.max(axis=1).min() < _NEAR_ZERO:
+        return False
+    return bool(0 < np.ptp(np.array(positions, np.float64), axis=0).max() <= _FEW_DEGREES)
 
 
 def zones_differ(notes: Iterable[str], map_notes: Iterable[str]) -> str | None:

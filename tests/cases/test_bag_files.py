@@ -9,7 +9,6 @@ import pytest
 from mcap.writer import Writer
 from rosbags.typesys import get_types_from_msg
 
-from tests.cases.folder import case
 from tests.command import refused, vpr
 from tests.recordings.bags.bags import BagWriter
 from vpr_aesvc.datasets.frameset import FrameSet
@@ -18,7 +17,6 @@ from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.keyframes.selection import write_table
-from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recordings.bags.info import bag_info
 from vpr_aesvc.types import Frame, Pose
 
@@ -41,17 +39,6 @@ def stamps(path, **options):
 
 
 # Bags that were not closed, and parts of bags
-
-
-@pytest.mark.parametrize("name", ["drive.bag.active", "."])
-def test_active_bag(drawn_model, tmp_path, name):
-    bag, output = case("bag-active") / name, tmp_path / "map"
-    done = vpr("bag", "info", bag)
-    assert done.returncode == 1 and "94 messages over 6.0 s come before" in done.stdout
-    assert "rosbag reindex" in done.stdout and "rename it to drive.bag" in done.stdout
-    refused(vpr("map", "build", bag, "-m", drawn_model, "-o", output), "--keep-good")
-    done = vpr("map", "build", bag, "-m", drawn_model, "-o", output, "--keep-good")
-    assert done.returncode == 0 and "12 images in 5.5 s" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize(
@@ -100,13 +87,6 @@ def test_several_bags_are_no_parts(tmp_path, names):
 
 
 # Images beside a bag
-
-
-def test_images_with_metadata_yaml(drawn_model, tmp_path):
-    done = vpr("map", "build", case("images-with-metadata-yaml"), "-m", drawn_model, "-o", tmp_path / "map")
-    assert done.returncode == 0, done.stderr
-    with PlaceMap.open(tmp_path / "map") as places:
-        assert len(places.places()) == 6
 
 
 @pytest.fixture
@@ -169,14 +149,6 @@ def cv2_file(folder):
 
 
 # Images that cannot be decoded
-
-
-def test_h264(drawn_model, tmp_path):
-    bag = case("bag-info-of-h264") / "drive"
-    done = vpr("bag", "info", bag)
-    assert done.returncode == 1 and "no map can be built" in done.stdout and "its format is 'h264'" in done.stdout
-    refused(vpr("map", "build", bag, "-m", drawn_model, "-o", tmp_path / "map"), "h264")
-    assert not (tmp_path / "map").exists()
 
 
 def problem(path):

@@ -2,15 +2,13 @@
 
 import json
 import os
-import shutil
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from tests.cases.folder import case
-from tests.command import refused, vpr
+from tests.command import vpr
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import Preprocess, encode_jpeg
@@ -55,28 +53,6 @@ def write(folder, kind=TensorProto.FLOAT, shape=("N", 3, SIDE, SIDE), output=("N
     rule = {"name": "x", "size": [SIDE, SIDE], "scale": 1 / 255, **described}
     (folder / "preprocess.json").write_text(json.dumps({"input": rule, "output": {"name": "y", "size": SIZE}}))
     return folder
-
-
-def test_the_case_of_half_precision(tmp_path):
-    done = trained(case("encoder-half-input"), tmp_path)
-    assert done.returncode == 0 and (tmp_path / "model" / "model.json").is_file(), done.stderr
-
-
-def test_the_case_of_another_size(tmp_path):
-    done = trained(case("encoder-other-size"), tmp_path)
-    refused(done, "32, 32")
-    assert "16, 16" in done.stderr
-
-
-def test_the_case_of_weights_beside(tmp_path):
-    encoder = tmp_path / "encoder"
-    shutil.copytree(case("encoder-weights-beside"), encoder)
-    done = trained(encoder, tmp_path)
-    assert done.returncode == 0, done.stderr
-    (encoder / "encoder.onnx.data").chmod(0o644)
-    (encoder / "encoder.onnx.data").write_bytes(bytes((encoder / "encoder.onnx.data").stat().st_size))
-    done = vpr("map", "build", tmp_path / "photos", "-m", tmp_path / "model", "-o", tmp_path / "place.vprmap")
-    refused(done, "fingerprint")
 
 
 def test_any_type_of_input_gives_the_same_numbers(tmp_path):

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import utm
 
-from tests.cases.folder import case
 from tests.cases.test_units import JPEG, built
 from tests.command import refused, vpr
 from vpr_aesvc.datasets.catalog import open_own
@@ -57,26 +56,6 @@ def table(path, header, *rows):
 
 def xy(source):
     return [frame.pose and (round(frame.pose.x, 2), round(frame.pose.y, 2)) for frame in source]
-
-
-def test_degrees_in_names(drawn_model, tmp_path):
-    refused(
-        vpr("map", "build", case("names-in-degrees"), "-m", drawn_model, "-o", tmp_path / "map"),
-        "looks like degrees: 48.85",
-    )
-    assert not list(tmp_path.iterdir())
-
-
-def test_one_name_without_utm(drawn_model, tmp_path):
-    said, places = built(drawn_model, case("one-name-without-utm"), tmp_path / "map")
-    assert [place.pose and place.pose.x for place in places] == [365000.0 + 10 * i for i in range(8)] + [None]
-    assert "left out: 1 poses (no UTM in the name): preview.jpg" in said
-
-
-def test_photos_with_gps(drawn_model, tmp_path):
-    said, places = built(drawn_model, case("photos-with-gps"), tmp_path / "map")
-    assert "GPS of the photos (EXIF), in UTM zone 31 north, meters; headings: unknown" in said
-    assert np.diff([place.pose.y for place in places]) == pytest.approx([11.116] * 5, abs=0.01)
 
 
 @pytest.mark.parametrize(
@@ -325,13 +304,24 @@ def test_local_meters_are_not_added_to_utm(drawn_model, tmp_path):
 
 
 def test_a_set_around_the_world(tmp_path):
-    """Meters of one zone compare only near it."""
-    rows = ["database,47.3769,8.5417", "database,-33.8688,151.2093", "query,47.38,8.54", "query,40.71,-74.0"]
+    """Meters are right within each region, and no two regions mix."""
+    rows = [
+        "database,47.3769,8.5417",
+        "database,-33.8688,151.2093",
+        "query,-33.86875,151.2093",
+        "query,-33.8688,-70.7907",
+    ]
     source = table(tmp_path / "frames.csv", "latitude,longitude", *rows)
-    assert [position is not None for position in xy(source)] == [True, False, True, False]
-    assert any(
-        "too far from UTM zone 32 north" in line and line.startswith("2 ") for line in source.skip_counts.lines()
-    )
+    zurich, sydney, near, santiago = (np.array(position) for position in xy(source))
+    assert np.linalg.norm(sydney - near) == pytest.approx(5.55, abs=0.05)
+    assert min(np.linalg.norm(zurich - sydney), np.linalg.norm(sydney - santiago)) > 1e7
+    assert any("3 images are too far from UTM zone 32 north" in note for note in source.notes)
+    names = []
+    for latitude, longitude in ((47.3769, 8.5417), (-33.8688, 151.2093), (-33.86875, 151.2093)):
+        east, north, zone, letter = utm.from_latlon(latitude, longitude)
+        names.append(f"@{east:.2f}@{north:.2f}@{zone}@{letter}@x{latitude}@.jpg")
+    first, second, third = (np.array(position) for position in xy(open_input(images(tmp_path / "named", names))))
+    assert np.linalg.norm(first - second) == pytest.approx(5.55, abs=0.05) and np.linalg.norm(first - third) > 1e7
 
 
 @pytest.mark.parametrize(
@@ -347,7 +337,8 @@ def test_what_may_be_degrees_is_said(rows, tmp_path):
 
 
 def test_local_meters_have_no_such_note(tmp_path):
-    for rows in (["database,0,0", "database,12.5,30.25"], ["database,365000,4620000"], ["database,200.5,10"]):
+    street = ["database,8.056,-0.352", "database,120.5,0.311"]
+    for rows in (["database,0,0", "database,12.5,30.25"], ["database,365000,4620000"], ["database,200.5,10"], street):
         assert not table(tmp_path / "frames.csv", "easting,northing", *rows).notes
 
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from tests.cases.folder import case
 from tests.command import vpr
 from tests.recordings.bags.bags import BagWriter
 from vpr_aesvc.errors import VprError
@@ -44,12 +43,6 @@ def drive_in_tf(bag):
     for stamp in STAMPS:
         bag.tf([("odom", "base_link", Pose(stamp, 0))], stamp)
         bag.compressed(JPEG, stamp, frame="base_link")
-
-
-def test_goal_beside_tf(drawn_model, tmp_path):
-    said, poses = built(drawn_model, case("goal-beside-tf") / "drive", tmp_path / "map")
-    assert len(poses) == 12 and "6.6 m traveled" in said
-    assert "poses: TF, odom > base_link" in said and "/move_base/current_goal" in said
 
 
 @pytest.mark.parametrize(
@@ -153,14 +146,6 @@ def test_the_choice_of_two_says_rates_and_frames(bag):
 # Several frames on one topic
 
 
-def test_two_odometries_on_one_topic(drawn_model, tmp_path):
-    said, poses = built(drawn_model, case("two-odometries-one-topic") / "drive", tmp_path / "map")
-    assert poses[0].x == pytest.approx(0.02, abs=0.01) and poses[-1].x < 7
-    assert "70 poses of another frame on /odom: of base_footprint in map, not of base_link in odom" in said
-    done = vpr("bag", "info", case("two-odometries-one-topic") / "drive")
-    assert done.returncode == 0 and "others of base_footprint in map: 70" in done.stdout
-
-
 def two_odometries(bag, **of_second):
     """The second is 5 m aside."""
     for i, stamp in enumerate(STAMPS):
@@ -233,15 +218,6 @@ def test_two_parents_in_tf(bag):
 # Satellites without a position
 
 
-def test_satellites_before_they_have_a_fix(drawn_model, tmp_path):
-    said, poses = built(drawn_model, case("gps-zero-before-fix") / "drive", tmp_path / "map")
-    way = [pose.y for pose in poses if pose is not None]
-    assert 5 < max(way) - min(way) < 11
-    assert "messages of /gps/fix without a position: latitude 0, longitude 0" in said
-    done = vpr("bag", "info", case("gps-zero-before-fix") / "drive")
-    assert "left out: 4 messages of /gps/fix without a position" in done.stdout
-
-
 def fixes(bag, *positions, **options):
     for i, (latitude, longitude, status) in enumerate(positions):
         bag.fix(latitude, longitude, 0, 10.0 + i, status=status)
@@ -278,12 +254,6 @@ def test_an_outlier_of_the_receiver(bag):
 
 
 # TF more slowly than the gap
-
-
-def test_slow_map_to_odom(drawn_model, tmp_path):
-    said, poses = built(drawn_model, case("slow-map-to-odom") / "drive", tmp_path / "map")
-    assert len(poses) == 12 and all(poses)
-    assert "TF map > odom comes every 1 s: an image between two at most 1.5 s apart gets a pose" in said
 
 
 def slow_tf(bag, period, until=14.0):

@@ -5,7 +5,6 @@ import math
 import numpy as np
 import pytest
 
-from tests.cases.folder import case
 from tests.command import vpr
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
@@ -47,30 +46,6 @@ def written(path, text):
 
 def tum(path, stamps, step=0.6):
     return written(path, "".join(f"{stamp} {step * i} 0 0 0 0 0 1\n" for i, stamp in enumerate(stamps)))
-
-
-@pytest.mark.parametrize(
-    ("name", "trajectory", "start", "words"),
-    [
-        ("names-in-microseconds", "traj.tum", 1418132416.5, "stamps: the images' names, in microseconds"),
-        ("names-in-microseconds", "kitti.txt", 1418132416.5, "stamps: the images' names, in microseconds"),
-        ("trajectory-in-nanoseconds", "f_run.txt", 1403636579.763555584, "stamps in nanoseconds"),
-        ("trajectory-qw-first", "traj.csv", 1403636579.75, "q_w q_x q_y q_z"),
-        ("trajectory-with-bom", "traj.tum", 1403636579.75, "TUM"),
-    ],
-)
-def test_reported_trajectories(name, trajectory, start, words, drawn_model, tmp_path):
-    found = case(name)
-    said, places = built(drawn_model, found / "img", tmp_path / "map", "--trajectory", found / trajectory)
-    assert len(places) == 12 and words in said
-    if name == "trajectory-qw-first":
-        done = vpr("map", "import", found / trajectory, tmp_path / "map")
-        assert "12 places" in done.stdout and "columns as its header names them" in done.stdout
-    assert [place.stamp for place in places] == [start + 0.25 * i for i in range(12)]
-    assert [place.pose.x for place in places] == pytest.approx([0.6 * i for i in range(12)])
-    turn = 0.05 if name == "trajectory-qw-first" else 0.0
-    assert [place.pose.qz for place in places] == pytest.approx([math.sin(turn * i / 2) for i in range(12)], abs=1e-5)
-    assert all(place.pose.qx == place.pose.qy == 0 for place in places)
 
 
 @pytest.mark.parametrize(

@@ -62,12 +62,7 @@ def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> Frame
     if not fixes:
         return _with_poses(images, [str(fix) for fix in found])
     zone = zone_of(fixes[0].latitude, fixes[0].longitude)
-    found = [
-        _too_far(zone) if isinstance(fix, Fix) and not zone.reaches(fix.latitude, fix.longitude) else fix
-        for fix in found
-    ]
-    fixes = [fix for fix in found if isinstance(fix, Fix)]
-    xy, convergence = zone.project([fix.latitude for fix in fixes], [fix.longitude for fix in fixes])
+    xy, convergence, far = zone.place([fix.latitude for fix in fixes], [fix.longitude for fix in fixes])
     usual = next((fix.altitude for fix in fixes if fix.altitude is not None), 0.0)
     directions = [fix.direction for fix in fixes if fix.direction is not None]
     headings, words = np.zeros(len(fixes)), "unknown"
@@ -76,6 +71,8 @@ def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> Frame
         is_magnetic = any(fix.is_magnetic for fix in fixes)
         words = "of the camera" + (", from magnetic north without declination" if is_magnetic else "")
     images.notes.append(f"poses: {what}, in {zone}, meters; headings: {words}")
+    if far:
+        images.notes.append(_far_note(far, zone))
     if len(fixes) > 2 and len({(fix.latitude, fix.longitude) for fix in fixes}) == 1:
         images.notes.append(f"all {len(fixes)} positions are the same: the receiver may have kept an old one")
     poses = iter(
@@ -109,8 +106,8 @@ def check_meters(path: Path, where: str, positions: Sequence[tuple[float, float]
         )
 
 
-def _too_far(zone: UtmZone) -> str:
-    return f"too far from {zone} for meters to compare: split the set by region"
+def _far_note(count: int, zone: UtmZone) -> str:
+    return f"{count} images are too far from {zone}: their positions are in their own zones, moved east by 10,000 km for each zone between"
 
 
 def _in_one_zone(path: Path, names: Sequence[str], poses: Sequence[Pose | None], notes: list[str]) -> list[Pose | str]:
@@ -124,11 +121,13 @@ def _in_one_zone(path: Path, names: Sequence[str], poses: Sequence[Pose | None],
             "cannot be projected to one zone; write @east@north@zone@letter@"
         )
     made: list[Pose | str] = [pose or "no UTM in the name" for pose in poses]
+    far = 0
     for at, (zone, pose) in enumerate(zip(zones, poses, strict=True)):
         if zone is not None and pose is not None and zone != known[0]:
-            latitude, longitude = zone.unproject(pose.x, pose.y)
-            east, north = known[0].project([latitude], [longitude])[0][0].tolist()
-            made[at] = replace(pose, x=east, y=north) if known[0].reaches(latitude, longitude) else _too_far(known[0])
+            (xy,), _, is_far = known[0].place(*([one] for one in zone.unproject(pose.x, pose.y)))
+            made[at], far = replace(pose, x=float(xy[0]), y=float(xy[1])), far + is_far
+    if far:
+        notes.append(_far_note(far, known[0]))
     if len(known) > 1:
         notes.append(f"poses: the names have {' and '.join(map(str, known))}; all were projected to {known[0]}")
     elif known:
