@@ -10,7 +10,7 @@ demo: $(INSTALLED)  ## draw a street, learn it, recognize it; writes demo/report
 	$(BIN)/vpr demo -o demo
 
 test: $(INSTALLED) lint  ## lint, types, tests
-	@echo "tests: about 12 minutes on 2 cores with the real data, 9 without"
+	@echo "tests: about 10 minutes on 2 cores with the real data, less without"
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 lint: $(INSTALLED)  ## style, the direction of imports, types
