@@ -130,12 +130,10 @@ def _load(mat: Path) -> Any:
         data = mat.read_bytes()
         check_mat(data)
         content = loadmat(BytesIO(data), struct_as_record=False, squeeze_me=True)
-    except NotImplementedError:
-        raise VprError(f"{mat}: is a MATLAB 7.3 file; save it again in MATLAB with `save(..., '-v7')`") from None
     except Exception as error:  # scipy raises many kinds of errors for damaged files, and documents none
         raise VprError(
-            f"{mat}: cannot be read as a MATLAB file ({error or type(error).__name__}); it is truncated or not a .mat: "
-            "download it again"
+            f"{mat}: cannot be read as a MATLAB file ({error or type(error).__name__}): if it is truncated or no "
+            ".mat, download it again; if MATLAB 7.3 wrote it, save it again with `save(..., '-v7')`"
         ) from error
     struct = content.get("dbStruct")
     if not hasattr(struct, "_fieldnames"):

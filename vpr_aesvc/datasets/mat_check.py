@@ -31,9 +31,9 @@ _LARGEST = 1 << 28  # bytes of a compressed variable, unpacked
 
 def check_mat(data: bytes) -> None:
     """Raises ValueError for a file of level 5 whose elements do not add up, or that holds other classes of arrays than cells, structs, text and
-    numbers; NotImplementedError for a file of MATLAB 7.3."""
+    numbers, or for a file of MATLAB 7.3."""
     if data[124:126] in (b"\0\2", b"\2\0"):
-        raise NotImplementedError
+        raise ValueError("a MATLAB 7.3 file")
     order = {b"\0\1IM": "<", b"\1\0MI": ">"}.get(data[124:128], "")
     if not order:
         raise ValueError("no header of a MATLAB 5 file")
