@@ -1,6 +1,25 @@
 """The ROS tests need a real ROS 2; without it they are skipped with the reason. They use DDS on loopback and their own domain."""
 
 import os
+import signal
+
+import pytest
+
+from tests.ros import processes
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+def pytest_configure(config):
+    if hasattr(config, "workerinput"):
+        return  # a worker of pytest-xdist
+    processes.mark_session()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed test session, too, ends what it started
+
+
+def pytest_sessionfinish(session):
+    """A process that a test leaves behind is a failure. `ros2 topic` and its like start a daemon: give them --no-daemon."""
+    if killed := processes.kill_left_over():
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        print("\nFAILED: the tests left processes behind:", *killed, sep="\n  ")

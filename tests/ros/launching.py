@@ -23,6 +23,7 @@ def vpr_node(**parameters: Any) -> LifecycleNode:
         parameters=[{name.replace("__", "."): value for name, value in values.items()}],
         remappings=[("image", "/camera/image_raw"), ("camera_info", "/camera/camera_info")],
         output="screen",
+        sigterm_timeout="60",  # a busy machine needs longer than launch's 5 s
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import cv2
@@ -23,11 +22,11 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from vpr_aesvc_msgs.msg import Descriptor, LoopClosure, PlaceMatches
 
+from tests.ros.patience import TIMEOUT, patience, wait_for
 from vpr_aesvc.ros.convert import pose_message, time_message
 from vpr_aesvc.types import Pose
 
 OPTICAL_FRAME = "camera_optical_frame"
-TIMEOUT = 30.0
 _TRANSITIONS = {"configure": 1, "cleanup": 2, "activate": 3, "deactivate": 4, "shutdown": None}
 _SHUTDOWN = {"unconfigured": 5, "inactive": 6, "active": 7}
 
@@ -106,8 +105,7 @@ class Robot:
             TimeoutError: the service does not exist or does not respond.
         """
         client = self._clients.setdefault(name, self.node.create_client(kind, name))
-        if not client.wait_for_service(timeout_sec=timeout):
-            raise TimeoutError(f"no service {name}")
+        wait_for(client.service_is_ready, timeout, f"the service {name}")
         future = client.call_async(request)
         wait_for(future.done, timeout, f"a response of {name}")
         return future.result()
@@ -171,7 +169,7 @@ class Robot:
 
     def wait_for_matches(self, count: int, timeout: float = TIMEOUT) -> list[Any]:
         """All matches since ``clear``, once there are ``count`` of them."""
-        wait_for(lambda: len(self.matches) >= count, timeout, f"{count} answers, received {len(self.matches)}")
+        wait_for(lambda: len(self.matches) >= count, timeout, lambda: f"{count} answers, received {len(self.matches)}")
         return list(self.matches)
 
 
@@ -202,16 +200,7 @@ def compressed_message(
     return message
 
 
-def wait_for(condition: Callable[[], Any], timeout: float = TIMEOUT, what: str = "") -> None:
-    """Waits for a condition; raises TimeoutError after ``timeout`` seconds."""
-    deadline = time.monotonic() + timeout
-    while not condition():
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"waited {timeout:.0f} s for {what}")
-        time.sleep(0.01)
-
-
 def wait_for_subscription(publisher: Any) -> None:
     """Waits until a publisher has a subscriber and, shortly after, the subscriber knows the publisher."""
     wait_for(publisher.get_subscription_count, 2 * TIMEOUT, f"a subscription to {publisher.topic_name}")
-    time.sleep(0.3)  # DDS matches the two sides separately, and best effort loses what comes before
+    time.sleep(0.3 * patience())  # DDS matches the two sides separately, and best effort loses what comes before

@@ -1,8 +1,6 @@
 """``vpr doctor`` on a real ROS graph: a robot without faults, and one test per fault."""
 
 import signal
-import subprocess
-import sys
 import threading
 import time
 
@@ -15,6 +13,9 @@ pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage, Image
 
+from tests.command import VPR
+from tests.ros.patience import patience
+from tests.ros.processes import Process
 from tests.ros.robot import Robot, image_message
 from vpr_aesvc.onboard.checkup import ImageTime
 from vpr_aesvc.ros.doctor import NodeTopics, check_robot
@@ -66,7 +67,7 @@ def check(image_time=None, **topics):
         "base_frame": "base_link",
         "node": "/vpr_node",
     }
-    return check_robot(NodeTopics(**(defaults | topics)), image_time, duration=1.0)
+    return check_robot(NodeTopics(**(defaults | topics)), image_time, duration=patience())
 
 
 def faults(findings):
@@ -158,12 +159,8 @@ def test_a_node_that_subscribes_to_another_topic_or_is_not_active(robot):
 
 
 def test_ctrl_c_ends_the_command_at_once():
-    words = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()", "doctor", "--seconds", "60"]
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    try:
-        assert "listening" in process.stderr.readline()
-        time.sleep(1)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 130 and "Traceback" not in process.stderr.read()
-    finally:
-        process.kill()
+    with Process(*VPR, "doctor", "--seconds", "600") as process:
+        process.wait_for_output("listening")
+        time.sleep(patience())
+        process.send(signal.SIGINT)
+        assert process.wait() == 130 and "Traceback" not in process.output, process.output

@@ -17,7 +17,8 @@ from visualization_msgs.msg import MarkerArray
 
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, vpr_node
-from tests.ros.robot import Robot, compressed_message, image_message, wait_for, wait_for_subscription
+from tests.ros.patience import wait_for
+from tests.ros.robot import Robot, compressed_message, image_message, wait_for_subscription
 from vpr_aesvc import read_image
 from vpr_aesvc.ros.convert import pose_of
 from vpr_aesvc.transforms import OPTICAL, compose, distance
@@ -36,6 +37,7 @@ def generate_test_description():
         name="pair",
         namespace="",
         output="screen",
+        sigterm_timeout="60",
         parameters=[
             {
                 "model": str(world.model()),

@@ -20,7 +20,8 @@ from vpr_aesvc_msgs.srv import GetMapInfo, LoadMap, QueryPlace
 
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
-from tests.ros.robot import Robot, image_message, time_message, wait_for, wait_for_subscription
+from tests.ros.patience import patience, wait_for
+from tests.ros.robot import Robot, image_message, time_message, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
@@ -75,7 +76,7 @@ class TestHostile(unittest.TestCase):
 
     def test_3_concurrent_transitions_services_parameters_and_frames(self, vpr_node):
         before = thread_count(vpr_node.process_details["pid"])
-        until = time.monotonic() + STRESS_SECONDS
+        until = time.monotonic() + STRESS_SECONDS * patience()
         others = [Robot(f"other_{number}") for number in range(3)]
         chance = random.Random(7)
         missed, done = [], []
@@ -150,9 +151,9 @@ class TestHostile(unittest.TestCase):
                 transform.header.frame_id, transform.header.stamp = "odom", time_message(stamp)
                 transform.transform.translation.x, transform.transform.rotation.w = float(number), 1.0
                 moving.publish(TFMessage(transforms=[transform]))
-                time.sleep(0.05)
+                time.sleep(0.05 * patience())
                 robot.publish_image(self.images[number], stamp)
-                time.sleep(0.15)
+                time.sleep(0.15 * patience())
         robot.diagnostics()
         assert robot.change_state("deactivate") and robot.change_state("cleanup")
         with PlaceMap.open(path) as place_map:

@@ -1,40 +1,28 @@
 """The node is killed while it maps: no reported place is lost, and mapping can go on."""
 
 import signal
-import subprocess
 import time
-from pathlib import Path
+from contextlib import closing
 
 import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
-from ament_index_python.packages import get_package_prefix
-
 from tests.recordings.corridor import pose_at
 from tests.ros import world
-from tests.ros.robot import Robot, wait_for, wait_for_subscription
+from tests.ros.patience import wait_for
+from tests.ros.processes import Process, vpr_node
+from tests.ros.robot import Robot, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.placemap.repair import check_map
 
 KILLS = 20
 
 
-def start(path: Path) -> subprocess.Popen:
-    node = Path(get_package_prefix("vpr_aesvc")) / "lib" / "vpr_aesvc" / "vpr_node"
-    values = {
-        "model": world.model(),
-        "map": path,
-        "mode": "mapping",
-        "autostart": "true",
-        "diagnostics_period": "0.02",
-        "traverse": "drive",
-    }
-    parameters = [word for name, value in values.items() for word in ("-p", f"{name}:={value}")]
-    remappings = ["-r", "image:=/camera/image_raw"]
-    return subprocess.Popen(
-        [str(node), "--ros-args", *parameters, *remappings], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+def start(path) -> Process:
+    return vpr_node(
+        model=world.model(), map=path, mode="mapping", autostart="true", diagnostics_period=0.02, traverse="drive"
     )
 
 
@@ -55,9 +43,8 @@ def test_a_killed_mapper_loses_no_reported_place(tmp_path):
     images = [read_image(frame.path) for frame in frames[:40]]
     number = known = 0
     for kill in range(KILLS):
-        robot = Robot(f"robot_{kill}")  # a new node has no messages of the killed one
-        process = start(path)
-        try:
+        # A new robot has no messages of the killed node. The end of the block kills the node.
+        with closing(Robot(f"robot_{kill}")) as robot, start(path):
             wait_for_subscription(robot.images)
             wait_for_subscription(robot.odometry)
             before = number
@@ -69,10 +56,6 @@ def test_a_killed_mapper_loses_no_reported_place(tmp_path):
                 assert number < before + 2000, "the node adds no places"
                 time.sleep(0.02 * (kill % 3))
             count = reported(robot)
-        finally:
-            process.send_signal(signal.SIGKILL)
-            process.wait(10)
-            robot.close()
         with PlaceMap.open(path) as place_map:
             assert len(place_map) >= count, f"round {kill}: {count} places were reported, the map has {len(place_map)}"
             known = len(place_map)
@@ -83,20 +66,13 @@ def test_a_killed_mapper_loses_no_reported_place(tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_node_cleanly(number, tmp_path):
     path = tmp_path / "drive.vprmap"
-    robot = Robot()
-    process = start(path)
-    try:
+    with closing(Robot()) as robot, start(path) as process:
         wait_for_subscription(robot.images)
         for at in range(5):
             robot.publish_odometry(at + 1.0, pose_at(at))
             robot.publish_image(read_image(world.corridor()[at].path), at + 1.0)
         wait_for(lambda: reported(robot) >= 1, what="a place")
-        process.send_signal(number)
-        process.send_signal(number)  # a second signal must not interrupt the shutdown
-        output, _ = process.communicate(timeout=20)
-    finally:
-        process.kill()
-        robot.close()
-    assert process.returncode == 0 and "Traceback" not in output, output
+        process.send(number, number)  # a second signal must not interrupt the shutdown
+        assert process.wait() == 0 and "Traceback" not in process.output, process.output
     with PlaceMap.open(path) as place_map:
         assert len(place_map) >= 1

@@ -1,16 +1,15 @@
 """Launch files with missing files: they end with a message instead of waiting."""
 
-import subprocess
-
 import pytest
 
 pytest.importorskip("launch_ros", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
+from tests.ros.processes import run
+
 
 def launch(file, *words):
-    done = subprocess.run(["ros2", "launch", "vpr_aesvc", file, *words], capture_output=True, text=True, timeout=60)
-    return done.returncode, done.stdout + done.stderr
+    return run("ros2", "launch", "vpr_aesvc", file, *words)
 
 
 @pytest.mark.parametrize("file", ["vpr.launch.py", "map_bag.launch.py"])

@@ -2,7 +2,7 @@
 
 import json
 import signal
-import subprocess
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -13,18 +13,16 @@ pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and
 from tests.command import vpr
 from tests.recordings.bags.bags import write_bag
 from tests.ros import world
-from tests.ros.robot import Robot, wait_for
+from tests.ros.patience import patience
+from tests.ros.processes import launch
+from tests.ros.robot import Robot
 from vpr_aesvc import PlaceMap
 from vpr_aesvc.transforms import distance
 
-RATE = 1.0  # of the bag: one frame per 500 ms, so that a busy machine drops none
 
-
-def launch(file, log, **arguments):
-    words = [f"{name}:={value}" for name, value in arguments.items()]
-    return subprocess.Popen(
-        ["ros2", "launch", "vpr_aesvc", file, *words], stdout=log, stderr=subprocess.STDOUT, text=True
-    )
+def rate():
+    """Of the bag: one frame per 500 ms on an idle machine, so that a busy one drops none."""
+    return 1 / patience()
 
 
 @pytest.fixture(scope="module")
@@ -39,14 +37,10 @@ def bags(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mapped(bags):
     """Path of the map that the launch file makes of the first lap."""
-    path, log_path = bags / "node.vprmap", bags / "mapping.log"
-    with log_path.open("w") as log:
-        process = launch("map_bag.launch.py", log, bag=bags / "first", model=world.model(), map=path, bag_rate=RATE)
-        try:
-            assert process.wait(120) == 0, log_path.read_text()
-        finally:
-            process.kill()
-    assert "Traceback" not in log_path.read_text()
+    path = bags / "node.vprmap"
+    with launch("map_bag.launch.py", bag=bags / "first", model=world.model(), map=path, bag_rate=rate()) as process:
+        assert process.wait(120) == 0, process.output
+        assert "Traceback" not in process.output
     return path
 
 
@@ -66,20 +60,12 @@ def test_the_node_gives_the_same_answers_as_the_command(bags, mapped):
     done = vpr("query", mapped, bags / "later", *words)
     assert done.returncode == 0, done.stderr
     offline = [json.loads(line) for line in done.stdout.splitlines()]
-    log_path = bags / "localization.log"
-    robot = Robot()
-    with log_path.open("w") as log:
-        process = launch(
-            "vpr.launch.py", log, bag=bags / "later", model=world.model(), map=mapped, bag_rate=RATE, log_level="info"
-        )
-        try:
-            wait_for(lambda: "the bag has been played" in log_path.read_text(), 120, "the bag to be played")
-            online = robot.wait_for_matches(len(offline))
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.wait(20)
-            robot.close()
-    assert process.returncode == 0 and "Traceback" not in log_path.read_text(), log_path.read_text()
+    arguments = {"bag": bags / "later", "model": world.model(), "map": mapped, "bag_rate": rate()}
+    with closing(Robot()) as robot, launch("vpr.launch.py", **arguments) as process:
+        process.wait_for_output("the bag has been played", 120)
+        online = robot.wait_for_matches(len(offline))
+        process.send(signal.SIGINT)
+        assert process.wait() == 0 and "Traceback" not in process.output, process.output
     assert len(online) == len(offline)
     for one, other in zip(online, offline, strict=True):
         assert one.accepted == other["accepted"], (other["query"], one.why, other["why"])
