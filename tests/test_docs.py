@@ -41,7 +41,7 @@ def test_the_parameter_table_agrees_with_the_settings():
 def test_every_setting_has_a_description_and_a_parameter_type():
     for spec in all_parameter_specs():
         assert spec.field.description, spec.name
-        assert spec.kind in (bool, int, float, str, list[str]) or spec.choices, spec.name
+        assert spec.kind in (bool, int, float, str, list[str], list[float]) or spec.choices, spec.name
         bounds = spec.bounds()
         assert bounds is None or bounds[0] < bounds[1], spec.name
 

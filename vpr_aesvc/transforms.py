@@ -93,6 +93,13 @@ def normalized_pose(x: float, y: float, z: float, qx: float, qy: float, qz: floa
     return Pose(x, y, z, qx / length, qy / length, qz / length, qw / length)
 
 
+def pose_from_euler(x: float, y: float, z: float, roll: float, pitch: float, yaw: float) -> Pose:
+    """A pose from radians about the fixed axes x, y, z, in this order, as in URDF and ``static_transform_publisher``."""
+    about_x = Pose(0.0, 0.0, 0.0, math.sin(roll / 2), 0.0, 0.0, math.cos(roll / 2))
+    about_y = Pose(0.0, 0.0, 0.0, 0.0, math.sin(pitch / 2), 0.0, math.cos(pitch / 2))
+    return compose(compose(Pose(x, y, z, 0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)), about_y), about_x)
+
+
 def rotation_matrix(pose: Pose) -> NDArray[np.float64]:
     """float64 [3, 3], from the pose's frame to the parent frame."""
     columns = [rotate(pose, axis) for axis in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]

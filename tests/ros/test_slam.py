@@ -16,8 +16,12 @@ from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
 from tests.ros.robot import Robot, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
-from vpr_aesvc.transforms import distance
+from vpr_aesvc.ros.convert import pose_of
+from vpr_aesvc.transforms import OPTICAL, compose, distance, inverse
+from vpr_aesvc.types import Pose
 
+MOUNT = Pose(0.3, 0.0, 0.5)
+"""Pose of the camera in base_link."""
 MAP = world.folder() / "slam.vprmap"
 
 
@@ -29,10 +33,12 @@ def generate_test_description():
 class TestSlam(unittest.TestCase):
     def test_loops_are_closed_only_with_correct_places(self):
         robot = Robot()
+        robot.publish_mount(compose(MOUNT, OPTICAL))
         frames = world.corridor()
         try:
             wait_for_subscription(robot.images)
             wait_for_subscription(robot.odometry)
+            time.sleep(1)  # the mount comes
             for number, frame in enumerate(frames, 1):
                 robot.publish_odometry(frame.stamp, frame.pose)
                 robot.publish_image(read_image(frame.path), frame.stamp)
@@ -49,11 +55,17 @@ class TestSlam(unittest.TestCase):
             assert one.header.stamp.sec == int(frames[one.to_place - 1].stamp)
             assert one.from_stamp.sec == int(frames[one.from_place - 1].stamp)
             assert 0.5 < one.probability <= 1
+            assert one.body_frame == "base_link" and one.header.frame_id == "camera_optical_frame"
+            # The cameras are at one place and differ by a rotation: so do the robots, about the camera.
+            relative = pose_of(one.relative_pose.pose)
+            cameras = compose(compose(inverse(MOUNT), relative), MOUNT)
+            assert distance(cameras, Pose(0, 0)) < 1e-6
             assert np.linalg.eigvalsh(np.array(one.relative_pose.covariance).reshape(6, 6)).min() > -1e-9
         with PlaceMap.open(MAP) as place_map:
             places = list(place_map.places().values())
             assert len(places) == len(frames) and {place.traverse for place in places} == {"drive"}
-            assert all(distance(place.pose, frame.pose) < 1e-6 for place, frame in zip(places, frames, strict=True))
+            for place, frame in zip(places, frames, strict=True):
+                assert distance(place.pose, compose(frame.pose, MOUNT)) < 1e-6
 
 
 @launch_testing.post_shutdown_test()

@@ -6,7 +6,14 @@ import math
 
 import numpy as np
 from builtin_interfaces.msg import Time
-from geometry_msgs.msg import Point, PoseWithCovariance, PoseWithCovarianceStamped, Quaternion
+from geometry_msgs.msg import (
+    Point,
+    PoseWithCovariance,
+    PoseWithCovarianceStamped,
+    Quaternion,
+    TransformStamped,
+    Vector3,
+)
 from geometry_msgs.msg import Pose as PoseMessage
 from numpy.typing import NDArray
 from std_msgs.msg import Header
@@ -14,9 +21,10 @@ from vpr_aesvc_msgs.msg import Descriptor, PlaceMatch, PlaceMatches
 from vpr_aesvc_msgs.msg import LoopClosure as LoopClosureMessage
 
 from vpr_aesvc.describer import Describer
+from vpr_aesvc.onboard.body_pose import relative_base_pose
 from vpr_aesvc.onboard.loop_closure import LoopClosure
 from vpr_aesvc.recognition.result import Candidate, Recognition
-from vpr_aesvc.transforms import compose, inverse, normalized_pose, rotation_matrix
+from vpr_aesvc.transforms import normalized_pose
 from vpr_aesvc.types import Pose
 
 
@@ -64,9 +72,10 @@ def match_message(candidate: Candidate) -> PlaceMatch:
     )
 
 
-def matches_message(header: Header, camera: str, recognition: Recognition) -> PlaceMatches:
+def matches_message(header: Header, map_frame: str, camera: str, recognition: Recognition) -> PlaceMatches:
     return PlaceMatches(
         header=header,
+        map_frame=map_frame,
         camera=camera,
         accepted=bool(recognition.accepted),
         why=recognition.why,
@@ -78,23 +87,16 @@ def matches_message(header: Header, camera: str, recognition: Recognition) -> Pl
     )
 
 
-def base_pose_message(header: Header, recognition: Recognition, mount: Pose) -> PoseWithCovarianceStamped:
-    """Pose of the robot's base, assuming that the camera is at the pose of the matched place.
+def pose_with_covariance(header: Header, pose: Pose, covariance: NDArray[np.float64]) -> PoseWithCovarianceStamped:
+    """``header``: its ``frame_id`` is the frame of the pose."""
+    return PoseWithCovarianceStamped(header=header, pose=with_covariance(pose, covariance))
 
-    Args:
-        header: its ``frame_id`` is the map frame.
-        mount: pose of the camera (x forward, y left, z up) in the base frame.
-    """
-    assert recognition.pose is not None
-    base_in_camera = inverse(mount)
-    base = compose(recognition.pose, base_in_camera)
-    covariance = np.full((6, 6), 0.0) if recognition.covariance is None else recognition.covariance.copy()
-    # A rotation error of the camera also moves the base: lever arm from camera to base, in map axes.
-    arm = rotation_matrix(recognition.pose) @ np.array([base_in_camera.x, base_in_camera.y, base_in_camera.z])
-    jacobian = np.eye(6)
-    jacobian[:3, 3:] = -np.array([[0, -arm[2], arm[1]], [arm[2], 0, -arm[0]], [-arm[1], arm[0], 0]])
-    message = PoseWithCovarianceStamped(header=header)
-    message.pose = with_covariance(base, jacobian @ covariance @ jacobian.T)
+
+def transform_message(header: Header, child_frame: str, pose: Pose) -> TransformStamped:
+    """The pose of ``child_frame`` in the frame of the header."""
+    message = TransformStamped(header=header, child_frame_id=child_frame)
+    message.transform.translation = Vector3(x=float(pose.x), y=float(pose.y), z=float(pose.z))
+    message.transform.rotation = pose_message(pose).orientation
     return message
 
 
@@ -102,14 +104,21 @@ def with_covariance(pose: Pose, covariance: NDArray[np.float64]) -> PoseWithCova
     return PoseWithCovariance(pose=pose_message(pose), covariance=covariance.ravel().tolist())
 
 
-def loop_closure_message(header: Header, closure: LoopClosure) -> LoopClosureMessage:
+def loop_closure_message(header: Header, body_frame: str, mount: Pose, closure: LoopClosure) -> LoopClosureMessage:
+    """The constraint between the poses of ``body_frame``.
+
+    Args:
+        mount: pose of the camera (x forward, y left, z up) in ``body_frame``, the same at both places.
+    """
+    relative, covariance = relative_base_pose(closure.relative_pose, closure.covariance, mount)
     return LoopClosureMessage(
         header=header,
+        body_frame=body_frame,
         from_place=closure.from_place,
         to_place=closure.to_place,
         from_stamp=time_message(closure.from_stamp),
         probability=float(closure.probability),
-        relative_pose=with_covariance(closure.relative_pose, closure.covariance),
+        relative_pose=with_covariance(relative, covariance),
     )
 
 

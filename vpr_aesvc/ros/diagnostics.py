@@ -36,6 +36,9 @@ class Health:
         self._why_no_match = ""
         self._skip_reason = ""  # of the last image
         self._frame_error = ""  # why the last frame could not be processed
+        self._missing_mounts: dict[str, str] = {}  # why no pose is published, by frame_id of the images
+        self._poses_published = 0
+        self._initial_poses = 0
         self._pose_source = pose_source
         self._images_without_pose = 0  # since the last image with a pose
         self._activated = time.monotonic()
@@ -44,6 +47,7 @@ class Health:
 
     def activated(self) -> None:
         """From now on images are expected."""
+        self._missing_mounts.clear()
         self._activated = time.monotonic()
 
     def image_received(self, camera: str) -> None:
@@ -62,6 +66,18 @@ class Health:
         """A frame could not be processed, although its image may be good; for example the map is damaged."""
         self.bad_input("frame", reason)
         self._frame_error = f"frames are skipped: {reason}"
+
+    def mount_missing(self, frame_id: str, reason: str) -> None:
+        """The pose of a camera on the robot is not known."""
+        self._missing_mounts[frame_id] = reason
+
+    def mount_known(self, frame_id: str) -> None:
+        self._missing_mounts.pop(frame_id, None)
+
+    def pose_published(self, initial: bool) -> None:
+        """``initial``: on topic initialpose too."""
+        self._poses_published += 1
+        self._initial_poses += initial
 
     def finished(self, outcome: Outcome) -> None:
         """A frame was processed."""
@@ -113,6 +129,8 @@ class Health:
             "passed over by max_rate": str(sum(self._rate_limited.values())),
             "answered": str(self._recognized),
             "accepted": str(self._accepted),
+            "poses published": str(self._poses_published),
+            "initial poses published": str(self._initial_poses),
             "places added": str(self._places_added),
             "places in the map": "" if places is None else str(places),
             "memory, MB": f"{_resident_megabytes():.0f}",
@@ -145,6 +163,8 @@ class Health:
             )
         if self._frame_error:
             return DiagnosticStatus.ERROR, self._frame_error
+        if self._missing_mounts:
+            return DiagnosticStatus.ERROR, next(iter(dict(self._missing_mounts).values()))
         if self._images_without_pose >= _POSELESS_IMAGES and self._pose_source != "none":
             return DiagnosticStatus.WARN, (
                 f"the last {self._images_without_pose} images have no pose from pose_source {self._pose_source}: check its topic, and that "

@@ -23,8 +23,8 @@ from vpr_aesvc.types import Pose
 _QUEUE_DEPTH = 50  # poses are frequent and small
 # Seconds.
 _MAPPING_WAIT = 0.05  # least wait for the pose of a place: a stored pose should be interpolated, not extrapolated
-_MOUNT_WAIT = 1.0  # how long the first image of a camera waits for the camera's transform
-_MOUNT_RETRY = 1.0  # between later tries
+_MOUNT_WAIT = 1.0  # after the activation, until a missing transform of a camera is an error
+_MOUNT_LOG_PERIOD = 10.0  # between log lines
 _BACKWARD_JUMP = 1.0  # a larger step back of the image stamps clears the TF buffer
 
 
@@ -33,11 +33,13 @@ class Motion:
 
     def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, group: Any) -> None:
         self._mounts: dict[str, Pose] = {}  # by frame_id, once TF has given them
+        self._started = time.monotonic()
+        self._given_mounts = settings.mounts()
+        self.odom_frame = settings.odom_frame  # of the last pose
         self._node = node
         self._settings = settings
         self._health = health
         self._poses = PoseBuffer(settings.pose_gap)
-        self._last_tries: dict[str, float] = {}  # by frame_id, when its mount was last looked up
         self._tf = Buffer()
         self._last_stamp = 0.0  # of the last image whose pose was looked up in TF
         self._listener = TransformListener(self._tf, node)
@@ -62,38 +64,54 @@ class Motion:
         self._poses.clear()
         self._tf.clear()
 
-    def camera_pose(self, frame_id: str, stamp: float) -> Pose | None:
-        """Pose of the camera in the odometry frame at an image's stamp; None if unknown. Any thread may call it."""
+    def camera_pose(self, camera: str, frame_id: str, stamp: float) -> Pose | None:
+        """Pose of a camera in the odometry frame at an image's stamp; None if unknown, or if the camera's mount is. Any thread may call it."""
         wait = self._settings.pose_wait
         if self._settings.mode != "localization":
             wait = max(wait, _MAPPING_WAIT)
-        if self._settings.pose_source == "tf":
-            base = self._base_from_tf(stamp, wait)
-        elif self._settings.pose_source == "none":
+        mount = self.mount(camera, frame_id)
+        if mount is None or self._settings.pose_source == "none":
             return None
-        else:
-            base = self._poses.at(stamp, wait)
-        return None if base is None else compose(base, self.mount(frame_id))
+        base = self._base_from_tf(stamp, wait) if self._settings.pose_source == "tf" else self._poses.at(stamp, wait)
+        return None if base is None else compose(base, mount)
 
-    def mount(self, frame_id: str) -> Pose:
-        """Pose of the camera in ``base_frame``. While TF does not know it: the identity, and another try about once a second."""
-        if frame_id in self._mounts:
-            return self._mounts[frame_id]
-        now = time.monotonic()
-        first = frame_id not in self._last_tries
-        if frame_id and (first or now - self._last_tries[frame_id] > _MOUNT_RETRY):
-            self._last_tries[frame_id] = now
-            transform = self._look_up(self._settings.base_frame, frame_id, Time(), wait=_MOUNT_WAIT if first else 0.0)
+    def mount(self, camera: str, frame_id: str) -> Pose | None:
+        """Pose of a camera (x forward, y left, z up) in ``base_frame``; None while it is not known. Never waits."""
+        if camera in self._given_mounts:
+            return self._given_mounts[camera]
+        if frame_id not in self._mounts:
+            transform = self._look_up(self._settings.base_frame, frame_id, Time()) if frame_id else None
             if transform is not None:
                 self._mounts[frame_id] = as_body(transform, is_optical(frame_id, transform))
-                return self._mounts[frame_id]
-            if first:
-                base = self._settings.base_frame
-                self._node.get_logger().warning(
-                    f"TF has no transform from {base!r} to camera frame {frame_id!r}: the camera is assumed at {base!r}, looking forward; "
-                    "publish a static transform"
-                )
-        return IDENTITY
+                self._health.mount_known(frame_id)
+            elif self.is_starting:
+                return None
+            elif self._settings.assume_camera_is_base:
+                return IDENTITY
+            else:
+                self._report_missing_mount(frame_id)
+                return None
+        return self._mounts[frame_id]
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether static transforms may still be on their way."""
+        return time.monotonic() - self._started < _MOUNT_WAIT
+
+    def localized(self) -> Pose | None:
+        """Latest pose of ``base_frame`` in ``map_frame`` by TF, from another localization; None if there is none."""
+        return self._look_up(self._settings.map_frame, self._settings.base_frame, Time())
+
+    def _report_missing_mount(self, frame_id: str) -> None:
+        base = self._settings.base_frame
+        reason = (
+            f"no pose is published: TF has no transform from {base!r} to camera frame {frame_id!r}; publish a static transform, or set "
+            "camera_mount, or assume_camera_is_base if the camera is at the base and looks forward"
+        )
+        if not frame_id:
+            reason = "no pose is published: the images have no frame_id; correct the driver, or set camera_mount"
+        self._health.mount_missing(frame_id, reason)
+        self._node.get_logger().error(reason, throttle_duration_sec=_MOUNT_LOG_PERIOD)
 
     def _add_pose(self, header: Any, message: Any) -> None:
         try:
@@ -101,6 +119,7 @@ class Motion:
             if stamp <= 0:
                 raise ValueError("its stamp is zero; the publisher must stamp its messages")
             self._poses.add(stamp, pose)
+            self.odom_frame = header.frame_id or self._settings.odom_frame
         except ValueError as error:
             self._health.bad_input("pose", str(error))
             self._node.get_logger().warning(f"pose skipped: {error}", throttle_duration_sec=10.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +26,7 @@ _TYPES = {
     float: ParameterType.PARAMETER_DOUBLE,
     str: ParameterType.PARAMETER_STRING,
     list[str]: ParameterType.PARAMETER_STRING_ARRAY,
+    list[float]: ParameterType.PARAMETER_DOUBLE_ARRAY,
 }
 
 
@@ -87,6 +89,8 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
+        if not name:  # of several parameters together
+            raise VprError(f"parameters: {first['msg'].removeprefix('Value error, ')}") from error
         raise VprError(f"parameter {name}: {first['msg'].lower()}, found {first['input']!r}") from error
 
 
@@ -100,5 +104,5 @@ def _nested(values: Mapping[str, Any]) -> dict[str, Any]:
         target = nested
         for group in groups:
             target = target.setdefault(group, {})
-        target[last] = list(value) if isinstance(value, (list, tuple)) else value
+        target[last] = list(value) if isinstance(value, (list, tuple, array)) else value
     return nested

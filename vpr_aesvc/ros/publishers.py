@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
-from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from sensor_msgs.msg import CompressedImage
@@ -35,38 +33,36 @@ class Publishers:
         self._drawn: tuple[PlaceMap, int] | None = None  # map of the last place markers, and its number of places then
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # late subscribers see the map too
         self._matches = node.create_lifecycle_publisher(PlaceMatches, "~/matches", 10)
-        self._pose = node.create_lifecycle_publisher(PoseWithCovarianceStamped, "~/pose", 10)
         self._loop_closures = node.create_lifecycle_publisher(LoopClosure, "~/loop_closures", 50)
         self._descriptor = node.create_lifecycle_publisher(Descriptor, "~/descriptor", 10)
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", latched)
         self._match_image = node.create_lifecycle_publisher(CompressedImage, "~/match_image/compressed", 1)
 
     def close(self) -> None:
-        publishers = self._matches, self._pose, self._loop_closures, self._descriptor, self._markers, self._match_image
+        publishers = self._matches, self._loop_closures, self._descriptor, self._markers, self._match_image
         # Not destroy_publisher: it would leave them among the managed entities.
         for publisher in publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
-    def publish(self, outcome: Outcome, header: Header, mount: Pose, place_map: PlaceMap, describer: Describer) -> None:
-        """Publishes on all topics but the place markers.
+    def publish(
+        self, outcome: Outcome, header: Header, mount: Pose | None, place_map: PlaceMap, describer: Describer
+    ) -> None:
+        """Publishes on all topics but the poses and the place markers.
 
         Args:
             header: of the image.
-            mount: pose of the camera (x forward, y left, z up) in ``base_frame``.
+            mount: pose of the camera (x forward, y left, z up) in ``base_frame``; None if unknown: no loop closures are published.
         """
         if outcome.descriptor is not None and self._settings.publish_descriptors:
             message = convert.descriptor_message(header, outcome.camera, describer, outcome.descriptor)
             self._descriptor.publish(message)
-        if outcome.loop_closure is not None:
-            self._loop_closures.publish(convert.loop_closure_message(header, outcome.loop_closure))
+        if outcome.loop_closure is not None and mount is not None:
+            base = self._settings.base_frame
+            self._loop_closures.publish(convert.loop_closure_message(header, base, mount, outcome.loop_closure))
         recognition = outcome.recognition
         if recognition is None:
             return
-        self._matches.publish(convert.matches_message(header, outcome.camera, recognition))
-        map_header = copy(header)
-        map_header.frame_id = self._settings.map_frame
-        if recognition.accepted and recognition.pose is not None:
-            self._pose.publish(convert.base_pose_message(map_header, recognition, mount))
+        self._matches.publish(convert.matches_message(header, self._settings.map_frame, outcome.camera, recognition))
         if _has_subscribers(self._match_image) and outcome.frame.image is not None:
             stored = None if recognition.best is None else place_map.thumbnail(recognition.best.place.id)
             drawn = match_image(outcome.frame.image, stored, recognition)
@@ -75,6 +71,7 @@ class Publishers:
         if _has_subscribers(self._markers):
             # Only in mode slam is the odometry frame the map's frame.
             camera = outcome.frame.pose if self._settings.mode == "slam" else None
+            map_header = Header(stamp=header.stamp, frame_id=self._settings.map_frame)
             self._markers.publish(match_markers(map_header, camera, recognition.pose, recognition.accepted))
 
     def draw_places(self, place_map: PlaceMap) -> None:

@@ -37,6 +37,7 @@ class Services:
             "save_map": (SaveMap, self._save_map),
             "get_map_info": (GetMapInfo, self._get_map_info),
             "reset": (Trigger, self._reset),
+            "relocalize": (Trigger, self._relocalize),
         }
         self._services = [
             session.node.create_service(kind, f"~/{name}", self._in_worker(handler), callback_group=group)
@@ -69,7 +70,7 @@ class Services:
     def _query_place(self, request: Any, response: Any) -> None:
         message = _image_of(request)
         recognition = self._session.engine.query(rgb_of(message, "the image"), request.top or None)
-        response.matches = matches_message(message.header, "", recognition)
+        response.matches = matches_message(message.header, self._session.settings.map_frame, "", recognition)
         response.message = recognition.why
 
     def _add_place(self, request: Any, response: Any) -> None:
@@ -114,6 +115,10 @@ class Services:
     def _reset(self, request: Any, response: Any) -> None:
         self._session.engine.reset("the sequence was reset by a service call")
         response.message = "the sequence starts again with the next frame"
+
+    def _relocalize(self, request: Any, response: Any) -> None:
+        self._session.engine.reset("a new localization was requested by a service call")
+        response.message = self._session.localization.request()
 
 
 def _image_of(request: Any) -> Any:

@@ -16,6 +16,7 @@ from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.ros.cameras import Cameras, ReceivedImage
 from vpr_aesvc.ros.diagnostics import Health
+from vpr_aesvc.ros.localization import Localization
 from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.publishers import Publishers
 from vpr_aesvc.ros.settings import NodeSettings
@@ -49,6 +50,7 @@ class Session:
         describer = open_model(settings)
         self.engine = self._engine_for(open_map(settings, describer), describer)
         self.publishers = Publishers(node, settings)
+        self.localization = Localization(node, settings, health)
         self.worker: LatestFrameWorker[ReceivedImage] = LatestFrameWorker(partial(process, self))
 
     def activate(self, group: Any) -> None:
@@ -56,6 +58,7 @@ class Session:
         self.health.activated()
         try:
             self.motion = Motion(self.node, self.settings, self.health, group)
+            self.localization.activate(self.motion)
             self.cameras = Cameras(self.node, self.settings, self.health, group, self._on_image)
         except BaseException:
             self.deactivate()
@@ -68,6 +71,7 @@ class Session:
             self.cameras = None
         self.worker.forget()
         self.worker.submit(lambda: None).result()
+        self.localization.deactivate()
         if self.motion is not None:
             self.motion.close()
             self.motion = None
@@ -76,6 +80,7 @@ class Session:
         """Stops the worker, then closes publishers and map. Call ``deactivate`` first."""
         self.worker.stop()
         self.publishers.close()
+        self.localization.close()
         self.engine.map.close()
 
     def load_map(self, path: Path) -> PlaceMap:
@@ -87,6 +92,7 @@ class Session:
         previous = self.engine
         self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
         previous.map.close()
+        self.localization.reset()
         return self.engine.map
 
     def reset(self, reason: str) -> None:
@@ -95,6 +101,7 @@ class Session:
             self.motion.forget()
         self.worker.forget()
         self.worker.submit(lambda: self.engine.reset(reason))
+        self.worker.submit(self.localization.reset)
 
     def _engine_for(self, place_map: PlaceMap, describer: Describer) -> Engine:
         settings = self.settings

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Mode
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.transforms import pose_from_euler
+from vpr_aesvc.types import Pose
 
 LIVE = ("recognition", "keyframes")
 """Groups whose parameters can be set while the node runs. All others can be set only before it is configured."""
@@ -54,6 +56,24 @@ class NodeSettings(BaseModel):
     base_frame: str = Field(default="base_link", description="Frame of the robot's base")
     odom_frame: str = Field(default="odom", description="Fixed frame of the odometry, for pose_source tf")
     map_frame: str = Field(default="map", description="Frame of the published map poses")
+    camera_mount: list[float] | None = Field(
+        default=None,
+        description="Pose of the camera (x forward, y left, z up) in base_frame: x, y, z in meters, roll, pitch, yaw in radians; "
+        "six numbers for each of cameras. By default from TF",
+    )
+    assume_camera_is_base: bool = Field(
+        default=False,
+        description="Take a camera that TF does not know to be at base_frame, looking forward. Else no pose is published until TF knows it",
+    )
+    publish_initialpose: bool = Field(
+        default=False,
+        description="Publish the pose on topic initialpose, for AMCL or slam_toolbox: once when sure, again only after the robot was lost or "
+        "on ~/relocalize. Mode localization",
+    )
+    publish_tf: bool = Field(
+        default=False,
+        description="Publish the transform from map_frame to the odometry's frame on TF (REP 105). Mode localization; not beside AMCL",
+    )
     pose_wait: float = Field(
         default=0.0,
         ge=0,
@@ -71,6 +91,21 @@ class NodeSettings(BaseModel):
     recognition: RecognizerSettings = Field(default_factory=RecognizerSettings)
     keyframes: KeyframeSettings = Field(default_factory=KeyframeSettings)
 
+    @model_validator(mode="after")
+    def _check_combinations(self) -> NodeSettings:
+        if self.camera_mount and len(self.camera_mount) != 6 * len(self.cameras):
+            raise ValueError(
+                f"camera_mount needs six numbers for each of {len(self.cameras)} cameras, found {len(self.camera_mount)}"
+            )
+        self.mounts()  # raises ValueError if a number is not finite
+        if self.mode != "localization" and (self.publish_tf or self.publish_initialpose):
+            raise ValueError(
+                "publish_tf and publish_initialpose need mode localization: in other modes the map is being made"
+            )
+        if self.publish_tf and self.pose_source == "none":
+            raise ValueError("publish_tf needs odometry: pose_source odom, pose or tf")
+        return self
+
     @field_validator("cameras")
     @classmethod
     def _check_camera_names(cls, names: list[str]) -> list[str]:
@@ -80,3 +115,11 @@ class NodeSettings(BaseModel):
         if len(set(names)) < len(names):
             raise ValueError("camera names must be different")
         return names
+
+    def mounts(self) -> dict[str, Pose]:
+        """Poses of the cameras in ``base_frame`` by ``camera_mount``, by the camera's name; empty if it is not set."""
+        numbers = self.camera_mount or []
+        return {
+            name: pose_from_euler(*numbers[6 * at : 6 * at + 6])
+            for at, name in enumerate(self.cameras if numbers else [])
+        }
