@@ -94,6 +94,15 @@ def test_a_fix_contradicts_the_localization_of_amcl():
     assert relocalization.update(sighting(10), 0.0, Pose(60, 0)) == "fix", "AMCL is elsewhere, and the match is sure"
 
 
+def test_a_localization_that_ignores_the_fix_causes_no_other():
+    relocalization = Relocalization()
+    found = [relocalization.update(sighting(at), 0.0, Pose(500, 500)) for at in range(50)]
+    assert found.count("fix") == 1
+    standing = [sighting(at, odometry=False) for at in range(50)]
+    relocalization = Relocalization()
+    assert [relocalization.update(one, 0.0, Pose(500, 500)) for one in standing].count("fix") == 1
+
+
 def test_a_requested_fix_needs_three_new_matches():
     relocalization = Relocalization()
     events(relocalization, [sighting(at) for at in range(5)])

@@ -64,8 +64,8 @@ class Sighting:
 class Relocalization:
     """Decides which sighting is a fix: the first sure one, and the first sure one after the robot was lost or a fix was requested.
 
-    The robot is lost when it is found outside the map five times in a row, or when sure sightings contradict its localization: the pose by
-    ``odometry_in_map``, else by the last fix.
+    The robot is lost when it is found outside the map five times in a row, or when sure sightings contradict its localization: that of
+    another node once it has agreed with a sighting after the last fix, else the own estimate.
 
     Attributes:
         odometry_in_map: estimate of the pose of the odometry frame in the map (map -> odom of REP 105); None before the first fix, and
@@ -75,6 +75,7 @@ class Relocalization:
     def __init__(self) -> None:
         self.odometry_in_map: Pose | None = None
         self._due = True  # the next sure sighting is a fix
+        self._followed = False  # whether the other localization has taken over the last fix
         self._window: deque[Sighting | None] = deque(maxlen=_WINDOW)
         self._lost_frames = 0
         self._variances = np.zeros(2)  # of the estimate: m^2 and rad^2
@@ -103,7 +104,9 @@ class Relocalization:
         if sighting is None:
             return "none"
         own = self._own_pose(sighting)
-        believed = own if localized is None else localized
+        self._followed |= localized is not None and sighting.agrees(localized, None, _CONTRADICTION)
+        # A localization that ignores the fix, or needs a second for it, must not cause the next one.
+        believed = localized if self._followed and localized is not None else own
         if not self._due and believed is not None and sighting.agrees(believed, None, _CONTRADICTION):
             self._refine(sighting, own)
             return "agrees"
@@ -113,7 +116,7 @@ class Relocalization:
         )
         if agreeing < _AGREEING or (believed is None and not self._due):
             return "none"
-        self._due = False
+        self._due = self._followed = False
         self._set(sighting)
         return "fix"
 
