@@ -13,33 +13,25 @@ from launch.actions import DeclareLaunchArgument, EmitEvent, IncludeLaunchDescri
 from launch.event_handlers import OnProcessExit
 from launch.events import Shutdown
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
 
+# Required here. The other arguments are those of vpr.launch.py.
 ARGUMENTS = [
-    ("bag", None, "The bag to play"),
-    ("model", None, "Model folder, written by `vpr train` or `vpr export`"),
-    ("map", None, "Map file (.vprmap) to create or to extend"),
-    ("image_topic", "/camera/image_raw", "Images (sensor_msgs/Image)"),
-    ("compressed", "false", "Use IMAGE_TOPIC/compressed (sensor_msgs/CompressedImage) instead"),
-    ("odom_topic", "/odom", "The robot's odometry (nav_msgs/Odometry)"),
-    ("bag_rate", "1.0", "Playback rate; use less than 1 if the CPU cannot keep up"),
+    ("bag", "The bag to play"),
+    ("model", "Model folder, written by `vpr train` or `vpr export`"),
+    ("map", "Map file (.vprmap) to create or to extend"),
 ]
 
 
 def generate_launch_description() -> LaunchDescription:
     launch = Path(get_package_share_directory("vpr_aesvc")) / "launch" / "vpr.launch.py"
-    arguments = {name: LaunchConfiguration(name) for name, _, _ in ARGUMENTS}
     node = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(launch)), launch_arguments={**arguments, "mode": "mapping"}.items()
+        PythonLaunchDescriptionSource(str(launch)), launch_arguments={"mode": "mapping"}.items()
     )
     on_end = OnProcessExit(
         target_action=_is_bag_player,
         on_exit=[EmitEvent(event=Shutdown(reason="the bag has ended"))],
     )
-    declared = [
-        DeclareLaunchArgument(name, default_value=default, description=description)
-        for name, default, description in ARGUMENTS
-    ]
+    declared = [DeclareLaunchArgument(name, description=description) for name, description in ARGUMENTS]
     return LaunchDescription([*declared, RegisterEventHandler(on_end), node])
 
 

@@ -32,24 +32,32 @@ _SHUTDOWN = {"unconfigured": 5, "inactive": 6, "active": 7}
 
 
 class Robot:
-    """A ROS node with all publishers, subscriptions and clients; spins in its own thread."""
+    """A ROS node with all publishers, subscriptions and clients; spins in its own thread.
 
-    def __init__(self, name: str = "robot", target: str = "/vpr_node") -> None:
+    Args:
+        prefix: of all its topics and of ``target``: the robot's namespace, with a leading slash.
+        image_qos: QoS of the raw images, or their depth.
+    """
+
+    def __init__(
+        self, name: str = "robot", target: str = "/vpr_node", prefix: str = "", image_qos: QoSProfile | int = 10
+    ) -> None:
         self.context = rclpy.Context()
         rclpy.init(context=self.context)
         self.node = rclpy.create_node(name, context=self.context)
-        self.target = target
+        self.prefix = prefix
+        self.target = target = f"{prefix}{target}"
         self.messages: dict[str, list[Any]] = {}
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self.node)
         self._publishers: dict[str, Any] = {}
         self._clients: dict[str, Any] = {}
-        self.images = self.publisher(Image, "/camera/image_raw")
-        self.compressed = self.publisher(CompressedImage, "/camera/image_raw/compressed")
-        self.odometry = self.publisher(Odometry, "/odom")
-        self.camera_info = self.publisher(CameraInfo, "/camera/camera_info")
-        latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
-        self.static_tf = self.node.create_publisher(TFMessage, "/tf_static", latched)
+        self.images = self.publisher(Image, f"{prefix}/camera/image_raw", image_qos)
+        self.compressed = self.publisher(CompressedImage, f"{prefix}/camera/image_raw/compressed")
+        self.odometry = self.publisher(Odometry, f"{prefix}/odom")
+        self.camera_info = self.publisher(CameraInfo, f"{prefix}/camera/camera_info")
+        latched = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        self.static_tf = self.node.create_publisher(TFMessage, f"{prefix}/tf_static", latched)
         self.subscribe(PlaceMatches, f"{target}/matches")
         self.subscribe(PoseWithCovarianceStamped, f"{target}/pose")
         self.subscribe(LoopClosure, f"{target}/loop_closures")
@@ -70,7 +78,7 @@ class Robot:
         self.node.destroy_node()
         self.context.try_shutdown()
 
-    def publisher(self, kind: Any, topic: str, depth: int = 10) -> Any:
+    def publisher(self, kind: Any, topic: str, depth: QoSProfile | int = 10) -> Any:
         if topic not in self._publishers:
             self._publishers[topic] = self.node.create_publisher(kind, topic, depth)
         return self._publishers[topic]
@@ -165,7 +173,7 @@ class Robot:
         self, image: np.ndarray, stamp: float, frame: str = OPTICAL_FRAME, topic: str = "/camera/image_raw"
     ) -> None:
         """An image, RGB uint8 [H, W, 3]."""
-        self.publisher(Image, topic).publish(image_message(image, stamp, frame))
+        self.publisher(Image, f"{self.prefix}{topic}").publish(image_message(image, stamp, frame))
 
     def wait_for_matches(self, count: int, timeout: float = TIMEOUT) -> list[Any]:
         """All matches since ``clear``, once there are ``count`` of them."""

@@ -25,6 +25,20 @@ def test_a_missing_parameter_file_or_bag():
         assert code == 1 and f"{argument} /nowhere/it: no such file" in output, output
 
 
+@pytest.mark.parametrize(
+    "words, expected",
+    [
+        (["rviz:=maybe"], "rviz: expected true or false, found 'maybe'"),
+        (["cameras:=front,rear", "image_topic:=front/image"], "image_topic: expected 2 topic(s)"),
+        (["image_transport:=tartan"], "image_transport 'tartan' is not installed"),
+        (["image_transport:=raw", "compressed:=true"], "contradicts compressed:=true"),
+    ],
+)
+def test_a_wrong_argument_is_refused_by_name(words, expected):
+    code, output = launch("vpr.launch.py", *words)
+    assert code == 1 and expected in output and "Traceback" not in output, output
+
+
 def test_a_missing_model_ends_the_mapping_of_a_bag(tmp_path):
     path = tmp_path / "m.vprmap"
     code, output = launch("map_bag.launch.py", f"bag:={tmp_path}", "model:=/nowhere/model", f"map:={path}")

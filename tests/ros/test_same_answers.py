@@ -12,6 +12,7 @@ pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and
 
 from tests.command import vpr
 from tests.recordings.bags.bags import write_bag
+from tests.recordings.corridor import START
 from tests.ros import world
 from tests.ros.patience import patience
 from tests.ros.processes import launch
@@ -67,6 +68,8 @@ def test_the_node_gives_the_same_answers_as_the_command(bags, mapped):
         process.send(signal.SIGINT)
         assert process.wait() == 0 and "Traceback" not in process.output, process.output
     assert len(online) == len(offline)
+    # The bag is played with its clock, and the node uses it, without an argument.
+    assert abs(robot.messages["/diagnostics"][-1].header.stamp.sec - START) < 3600
     for one, other in zip(online, offline, strict=True):
         assert one.accepted == other["accepted"], (other["query"], one.why, other["why"])
         assert one.candidates[0].place_id == other["matches"][0]["place"]
