@@ -32,6 +32,9 @@ class Finding:
     what: str
     advice: str = ""
 
+    def __str__(self) -> str:
+        return f"{self.what}; {self.advice}" if self.advice else self.what
+
 
 @dataclass(frozen=True)
 class ImageTime:
