@@ -18,7 +18,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.parameter import Parameter
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.ros import parameter_updates, parameters, transition_guard
+from vpr_aesvc.ros import bond, parameter_updates, parameters, transition_guard
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.frame_worker import process_frame
 from vpr_aesvc.ros.services import Services
@@ -38,6 +38,7 @@ class VprNode(LifecycleNode):
         self._lock = threading.RLock()  # transitions, services and parameter changes do not overlap
         self._session: Session | None = None
         self._vpr_services: Services | None = None
+        self._bond: bond.Bond | None = None
         self._health = Health()
         self._error = ""  # why the last transition failed
         self._state = "unconfigured"
@@ -125,10 +126,14 @@ class VprNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._session is not None
         self._session.activate(self._sensor_group)
+        self._bond = bond.form(self)
 
     def _deactivate(self) -> None:
         if self._session is not None:
             self._session.deactivate()
+        if self._bond is not None:
+            self._bond.close()
+            self._bond = None
 
     def _cleanup(self) -> None:
         if self._vpr_services is not None:
