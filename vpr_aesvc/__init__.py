@@ -12,31 +12,25 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _PUBLIC = {
-    "Describer": "vpr_aesvc.describer",
-    "Frame": "vpr_aesvc.types",
-    "FrameSource": "vpr_aesvc.frame_source",
-    "InputOptions": "vpr_aesvc.frame_source",
-    "Intrinsics": "vpr_aesvc.types",
-    "KeyframeSettings": "vpr_aesvc.keyframes.gate",
-    "Match": "vpr_aesvc.types",
-    "Odometry": "vpr_aesvc.types",
-    "Place": "vpr_aesvc.types",
-    "PlaceMap": "vpr_aesvc.placemap",
-    "Pose": "vpr_aesvc.types",
-    "Recognition": "vpr_aesvc.recognition.result",
-    "Recognizer": "vpr_aesvc.recognition.recognizer",
-    "RecognizerSettings": "vpr_aesvc.recognition.settings",
-    "RunFollower": "vpr_aesvc.recognition.run",
-    "VprError": "vpr_aesvc.errors",
-    "Where": "vpr_aesvc.placemap.where",
-    "build_map": "vpr_aesvc.mapping",
-    "export_model": "vpr_aesvc.export",
-    "open_backbone": "vpr_aesvc.backbones",
-    "open_input": "vpr_aesvc.inputs",
-    "read_image": "vpr_aesvc.images",
-    "recognize_run": "vpr_aesvc.recognition.run",
-    "train": "vpr_aesvc.training",
+    "Describer": "describer",
+    **dict.fromkeys(("FrameSource", "InputOptions"), "frame_source"),
+    **dict.fromkeys(("Frame", "Intrinsics", "Match", "Odometry", "Place", "Pose"), "types"),
+    "KeyframeSettings": "keyframes.gate",
+    "PlaceMap": "placemap",
+    "Recognition": "recognition.result",
+    "Recognizer": "recognition.recognizer",
+    "RecognizerSettings": "recognition.settings",
+    **dict.fromkeys(("RunFollower", "recognize_run"), "recognition.run"),
+    "VprError": "errors",
+    "Where": "placemap.where",
+    "build_map": "mapping",
+    "export_model": "export",
+    "open_backbone": "backbones",
+    "open_input": "inputs",
+    "read_image": "images",
+    "train": "training",
 }
+"""Public name -> its module in this package."""
 __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
@@ -69,7 +63,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> Any:
     if name not in _PUBLIC:
         raise AttributeError(f"module 'vpr_aesvc' has no attribute {name!r}")
-    return getattr(import_module(_PUBLIC[name]), name)
+    return getattr(import_module(f"vpr_aesvc.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -8,9 +8,11 @@ two free cores) and stop spinning after it. On overloaded cores spinning costs m
 from __future__ import annotations
 
 import os
+import statistics
 import sys
+import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -63,6 +65,16 @@ def bounded_threads(count: int) -> Iterator[None]:
         finally:
             if torch:
                 torch.set_num_threads(before)
+
+
+def median_ms(call: Callable[[int], object], times: int) -> float:
+    """Median duration of ``call(0)`` to ``call(times - 1)``, milliseconds."""
+    durations = []
+    for at in range(times):
+        start = time.perf_counter()
+        call(at)
+        durations.append(time.perf_counter() - start)
+    return 1000 * statistics.median(durations)
 
 
 def open_session(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
@@ -21,6 +24,15 @@ def read_text(path: Path) -> str:
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+
+
+def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """A CSV table of rows that have the same columns; None is empty."""
+    file = io.StringIO(newline="")
+    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return file.getvalue()
 
 
 def words_of(line: str) -> list[str]:

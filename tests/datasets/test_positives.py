@@ -8,6 +8,11 @@ from vpr_aesvc.datasets.positives import Positives, Tolerance, positives
 from vpr_aesvc.types import Frame, Pose
 
 
+def positives_of(table: np.ndarray) -> Positives:
+    """From bool [q, n]."""
+    return Positives.of_pairs(*np.nonzero(table), len(table))
+
+
 def frames_at(xy):
     return [Frame(str(row), pose=Pose(float(x), float(y))) for row, (x, y) in enumerate(xy)]
 
@@ -27,7 +32,7 @@ def test_real_utm_positions_by_brute_force(name, queries, database):
 
 def test_hits_by_hand():
     table = np.array([[1, 0, 1, 0], [0, 0, 0, 0], [0, 0, 0, 1]], bool)
-    right = Positives.of_table(table)
+    right = positives_of(table)
     assert right.counts.tolist() == [2, 0, 1] and right[0].tolist() == [0, 2]
     assert right.hits(np.array([[0, 1, 2], [0, 1, 3], [3, -1, 0]])).tolist() == [
         [True, False, True],
@@ -36,7 +41,7 @@ def test_hits_by_hand():
     ]
     assert np.array_equal(right.table(4), table)
     assert np.array_equal(right.of_queries(np.array([2, 0])).table(4), table[[2, 0]])
-    assert not Positives.of_table(np.zeros((2, 3), bool)).hits(np.array([[0], [1]])).any()
+    assert not positives_of(np.zeros((2, 3), bool)).hits(np.array([[0], [1]])).any()
 
 
 def test_categories_and_ones_own_image():

@@ -8,6 +8,11 @@ from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, preci
 PUBLISHED = {"netvlad": 0.679, "densevlad": 0.728, "hog": 0.499, "cohog": 0.494}  # R@1 on SPED, VPR-Bench
 
 
+def positives_of(table: np.ndarray) -> Positives:
+    """From bool [q, n]."""
+    return Positives.of_pairs(*np.nonzero(table), len(table))
+
+
 def published_similarity(name):
     path = DATA / "sped_similarity" / f"{name}.npz"
     if not path.is_file():
@@ -18,7 +23,7 @@ def published_similarity(name):
 def test_recall_by_hand():
     ranked = np.array([[0, 1, 2], [2, 1, 0], [1, 0, 2], [0, 1, 2]])
     right = np.array([[1, 0, 0], [1, 0, 0], [1, 0, 0], [0, 0, 0]], bool)  # the last query has no right place
-    found = recall(ranked, Positives.of_table(right), (1, 2, 3))
+    found = recall(ranked, positives_of(right), (1, 2, 3))
     assert found.at == pytest.approx({1: 1 / 3, 2: 2 / 3, 3: 1.0})
     assert (found.queries, found.without) == (3, 1)
 
@@ -27,7 +32,7 @@ def test_recall_by_hand():
 def test_published_recall_of_real_similarity_matrices(name):
     """From the matrices alone: as published."""
     ranked = np.argsort(-published_similarity(name), axis=1)
-    right = Positives.of_table(np.eye(len(ranked), dtype=bool))
+    right = positives_of(np.eye(len(ranked), dtype=bool))
     assert round(recall(ranked, right, (1,)).at[1], 3) == PUBLISHED[name]
 
 
@@ -57,7 +62,7 @@ def test_no_right_match_has_no_curve():
 
 def test_mean_average_precision_by_hand():
     ranked = np.array([[3, 0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3]])
-    right = Positives.of_table(np.array([[1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]], bool))
+    right = positives_of(np.array([[1, 1, 0, 0], [0, 0, 0, 1], [0, 0, 0, 0]], bool))
     first = (1 / 2 + 2 / 3) / 2  # right at ranks 2 and 3, two right places
     assert mean_average_precision(ranked, right, 4) == pytest.approx((first + 1 / 4) / 2)
     assert mean_average_precision(ranked, right, 2) == pytest.approx((1 / 2 / 2 + 0) / 2)
@@ -72,7 +77,7 @@ def test_mean_average_precision_at_all_is_scikit_learns():
     table[:, 0] = True
     ranked = np.argsort(-scores, axis=1)
     theirs = np.mean([average_precision_score(right, score) for right, score in zip(table, scores, strict=True)])
-    assert mean_average_precision(ranked, Positives.of_table(table), 50) == pytest.approx(theirs, abs=1e-12)
+    assert mean_average_precision(ranked, positives_of(table), 50) == pytest.approx(theirs, abs=1e-12)
 
 
 def test_the_interval_is_the_bootstraps():

@@ -21,6 +21,8 @@ import numpy as np
 from vpr_aesvc.fingerprint import fingerprint
 
 _VERSION = 1  # increase it with every change that changes an embedding
+_SIDE = 96  # images are resized to _SIDE x _SIDE pixels, a multiple of 8; cost grows with its square
+_ORIENTATIONS = 8  # gradient directions over the full circle; `dim` grows with its square
 _LEVELS = 4  # pyramid levels, each half the size of the one before
 _CELLS = 3  # the grid of cells is _CELLS x _CELLS on every level
 _CELL_REACH = 1.5  # half-width of a cell's triangular weight, in cell spacings: above 1, so neighbors overlap
@@ -33,34 +35,21 @@ _POWER = 0.25  # the fourth root
 class HogBackbone:
     """Gradient histograms as an embedding.
 
-    Args:
-        side: images are resized to `side` x `side` pixels; a multiple of 8, at least 32. Cost grows with its square.
-        orientations: number of gradient directions over the full circle, at least 2; `dim` grows with its square.
-
     Attributes:
-        spec: the string that opens the backbone with its default parameters.
-        dim: length of an embedding: 1,056 with the defaults.
-
-    Raises:
-        ValueError: a parameter is out of range.
+        spec: the string that opens the backbone.
+        dim: length of an embedding: 1,056.
     """
 
     spec = "hog"
 
-    def __init__(self, side: int = 96, orientations: int = 8) -> None:
-        if side < 32 or side % 8:
-            raise ValueError(f"hog: side must be a multiple of 8 and at least 32, not {side}")
-        if orientations < 2:
-            raise ValueError(f"hog: orientations must be at least 2, not {orientations}")
-        self.side = side
-        self.orientations = orientations
-        grids = _LEVELS * _CELLS**2 * orientations
-        self.dim = grids + _PAIR_LEVELS * len(_PAIR_OFFSETS) * orientations**2
+    def __init__(self) -> None:
+        grids = _LEVELS * _CELLS**2 * _ORIENTATIONS
+        self.dim = grids + _PAIR_LEVELS * len(_PAIR_OFFSETS) * _ORIENTATIONS**2
         constants = [_LEVELS, _CELLS, _CELL_REACH, _PAIR_LEVELS, _PAIR_OFFSETS, _PAIR_WEIGHT, _POWER]
-        settings = json.dumps(["hog", _VERSION, side, orientations, *constants])
+        settings = json.dumps(["hog", _VERSION, _SIDE, _ORIENTATIONS, *constants])
         self.fingerprint = fingerprint(settings)
-        self.preprocessing = f"{side} x {side} pixels, stretched, area, gray"
-        self._cell_weights = [_cell_weights(side >> level) for level in range(_LEVELS)]
+        self.preprocessing = f"{_SIDE} x {_SIDE} pixels, stretched, area, gray"
+        self._cell_weights = [_cell_weights(_SIDE >> level) for level in range(_LEVELS)]
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
         """Embeds images independently of each other.
@@ -86,13 +75,13 @@ class HogBackbone:
 
     def _embed_one(self, image: np.ndarray) -> np.ndarray:
         # OpenCV rejects arrays with negative strides, such as BGR[:, :, ::-1].
-        small = cv2.resize(np.ascontiguousarray(image), (self.side, self.side), interpolation=cv2.INTER_AREA)
+        small = cv2.resize(np.ascontiguousarray(image), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
         gray: np.ndarray = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
         histograms = []
         for level, weights in enumerate(self._cell_weights):
             if level:
-                gray = cv2.resize(gray, (self.side >> level, self.side >> level), interpolation=cv2.INTER_AREA)
-            maps = oriented_gradients(gray, self.orientations)
+                gray = cv2.resize(gray, (_SIDE >> level, _SIDE >> level), interpolation=cv2.INTER_AREA)
+            maps = oriented_gradients(gray, _ORIENTATIONS)
             histograms.append(_normalized(weights @ maps @ weights.T))
             if level < _PAIR_LEVELS:
                 histograms.append(_PAIR_WEIGHT * _normalized(_pair_histogram(maps)))

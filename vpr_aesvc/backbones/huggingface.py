@@ -18,12 +18,7 @@ if TYPE_CHECKING:
     import torch
 
 POOLINGS = ("cls", "mean", "gem")
-_RESAMPLE: dict[int, Literal["nearest", "lanczos", "linear", "cubic"]] = {
-    0: "nearest",
-    1: "lanczos",
-    2: "linear",
-    3: "cubic",
-}
+_RESAMPLE: tuple[Literal["nearest", "lanczos", "linear", "cubic"], ...] = ("nearest", "lanczos", "linear", "cubic")
 _GEM_POWER = 3.0  # Radenovic et al., 2018, https://arxiv.org/abs/1711.02512
 
 
@@ -154,7 +149,7 @@ def _preprocess_of(processor: dict[str, Any], folder: Path) -> Preprocess:
             width=width,
             resize="crop" if does_crop or (isinstance(size, dict) and "shortest_edge" in size) else "square",
             short_side=min(pair(size)) if does_crop else None,
-            interpolation=_RESAMPLE.get(processor.get("resample", 3), "cubic"),
+            interpolation=dict(enumerate(_RESAMPLE)).get(processor.get("resample", 3), "cubic"),
             scale=processor.get("rescale_factor", 1 / 255) if processor.get("do_rescale", True) else 1.0,
             mean=tuple(processor["image_mean"]) if normalizes else (0.0, 0.0, 0.0),
             std=tuple(processor["image_std"]) if normalizes else (1.0, 1.0, 1.0),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from vpr_aesvc.geography import zones_differ
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.transforms import distance
-from vpr_aesvc.types import Frame, Match, Place
+from vpr_aesvc.types import Frame, Match, Place, Pose
 
 _SHOWN = 40  # rows of the table; --json gives all
 _SEGMENTS = 20  # rows of the table of a long recording, at most; at least half as many
@@ -84,9 +83,7 @@ def answers_table(answers: Sequence[Answer]) -> Table:
             continue
         best = matches[0]
         if result is None:
-            pose = best.place.pose
-            position = f"{pose.x:.1f}, {pose.y:.1f}" if pose else ""
-            details = (position, ", ".join(f"{match.similarity:.2f}" for match in matches[1:]))
+            details = (_xy(best.place.pose), ", ".join(f"{match.similarity:.2f}" for match in matches[1:]))
         else:
             reason = result.why.partition(": ")[2] or result.why
             details = (f"{'yes' if result.accepted else 'no'}, {result.probability:.2f}", reason)
@@ -94,30 +91,17 @@ def answers_table(answers: Sequence[Answer]) -> Table:
     return table
 
 
-@dataclass
-class _Segment:
-    """Consecutive frames of a recording. ``best`` is the last accepted match."""
+class _Row(NamedTuple):
+    """What the table of a long recording needs of one frame; ``accepted``: label and position of the accepted match."""
 
-    first: Frame
-    last: Frame
-    frames: int = 0
-    probability_sum: float = 0.0
-    accepted: int = 0
-    best: Match | None = None
-
-    def __add__(self, later: _Segment) -> _Segment:
-        return _Segment(
-            self.first,
-            later.last,
-            self.frames + later.frames,
-            self.probability_sum + later.probability_sum,
-            self.accepted + later.accepted,
-            later.best or self.best,
-        )
+    label: str
+    stamp: float | None
+    probability: float
+    accepted: tuple[str, str] | None
 
 
 class QuerySummary:
-    """Collects the answers. Of a recording it keeps its first frames, some segments, and a few numbers for each frame."""
+    """Collects the answers. Of a recording it keeps its first frames, and a few numbers and words for each frame."""
 
     def __init__(self, source: FrameSource, place_map: PlaceMap, top: int) -> None:
         self._source = source
@@ -125,8 +109,7 @@ class QuerySummary:
         self._places = list(place_map.places().values())
         self._top = top
         self._answers: list[Answer] = []  # of a recording the first ones, of a set all
-        self._segments: list[_Segment] = []
-        self._segment_length = 1  # frames; doubled whenever there are too many segments
+        self._rows: list[_Row] = []  # of a recording
         self._most_probable: tuple[float, str] = (-1.0, "")
         self._errors = _PositionErrors(self._places, top)
         self._frames = self._accepted = 0
@@ -136,27 +119,15 @@ class QuerySummary:
             self._answers.append(answer)
         if self._source.is_recording:
             self._errors.add(answer)
-            self._add_to_segments(answer)
         result = answer.recognition
         if result is not None:
+            best = result.best.place if result.accepted and result.best else None
+            accepted = (best.label, _xy(best.pose)) if best else None
+            self._rows.append(_Row(answer.frame.label, answer.frame.stamp, result.probability, accepted))
             self._accepted += result.accepted
             candidate = (result.probability, f"{answer.frame.label}: {result.why}")
             self._most_probable = max(self._most_probable, candidate, key=lambda one: one[0])
         self._frames += 1
-
-    def _add_to_segments(self, answer: Answer) -> None:
-        result = answer.recognition
-        assert result is not None
-        best = result.best if result.accepted else None
-        segment = _Segment(answer.frame, answer.frame, 1, result.probability, int(result.accepted), best)
-        if self._frames % self._segment_length:
-            self._segments[-1] += segment
-            return
-        if len(self._segments) == _SEGMENTS:
-            self._segment_length *= 2
-            pairs = zip(self._segments[::2], self._segments[1::2], strict=True)
-            self._segments = [first + second for first, second in pairs]
-        self._segments.append(segment)
 
     def table(self) -> Table:
         """A row for each frame, or of a long recording a row for each segment."""
@@ -164,15 +135,17 @@ class QuerySummary:
             return answers_table(self._answers)
         table = Table("frames", "accepted", "mean probability", "last accepted", "x, y [m]")
         table.columns[0].no_wrap = True
-        start = self._segments[0].first.stamp
-        for segment in self._segments:
-            pose = segment.best.place.pose if segment.best else None
+        length = 1  # frames of a segment: a power of two
+        while length * _SEGMENTS < self._frames:
+            length *= 2
+        for at in range(0, self._frames, length):
+            segment = self._rows[at : at + length]
+            accepted = [row.accepted for row in segment if row.accepted]
             table.add_row(
-                f"{_time(segment.first, start)} to {_time(segment.last, start)}",
-                f"{segment.accepted} of {segment.frames}",
-                f"{segment.probability_sum / segment.frames:.2f}",
-                segment.best.place.label if segment.best else "",
-                f"{pose.x:.1f}, {pose.y:.1f}" if pose else "",
+                " to ".join(_time(row, self._rows[0].stamp) for row in (segment[0], segment[-1])),
+                f"{len(accepted)} of {len(segment)}",
+                f"{sum(row.probability for row in segment) / len(segment):.2f}",
+                *(accepted[-1] if accepted else ("", "")),
             )
         return table
 
@@ -272,5 +245,9 @@ def _as_frame(place: Place) -> Frame:
     )
 
 
-def _time(frame: Frame, start: float | None) -> str:
-    return frame.label if frame.stamp is None or start is None else f"{frame.stamp - start:.1f} s"
+def _xy(pose: Pose | None) -> str:
+    return f"{pose.x:.1f}, {pose.y:.1f}" if pose else ""
+
+
+def _time(row: _Row, start: float | None) -> str:
+    return row.label if row.stamp is None or start is None else f"{row.stamp - start:.1f} s"

@@ -19,7 +19,8 @@ from vpr_aesvc.evaluation.alignment import Alignment, find_alignment, tolerance_
 from vpr_aesvc.files import check_free
 from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.types import Frame, Pose
+from vpr_aesvc.transforms import compose, pose_from_euler
+from vpr_aesvc.types import Frame
 
 _IDENTITY = "0,0,0,0"
 _MOST_COMPARED = 200  # places of the second map that are searched in the first
@@ -50,7 +51,8 @@ def merge_command(
 
     def align(frame: Frame) -> Frame:
         try:
-            return frame if frame.pose is None else replace(frame, pose=_moved(frame.pose, x, y, z, yaw))
+            moved = pose_from_euler(x, y, z, 0.0, 0.0, yaw)
+            return frame if frame.pose is None else replace(frame, pose=compose(moved, frame.pose))
         except ValueError as error:
             raise VprError(f"--transform: {error}") from error
 
@@ -120,18 +122,3 @@ def _transform(text: str) -> tuple[float, float, float, float]:
             f"--transform must be four numbers, x,y,z in meters and yaw in degrees; found {text!r}"
         ) from None
     return x, y, z, math.radians(yaw)
-
-
-def _moved(pose: Pose, x: float, y: float, z: float, yaw: float) -> Pose:
-    """The pose turned by ``yaw`` about the z axis of its frame, then moved."""
-    sine, cosine = math.sin(yaw), math.cos(yaw)
-    s, c = math.sin(yaw / 2), math.cos(yaw / 2)
-    return Pose(
-        cosine * pose.x - sine * pose.y + x,
-        sine * pose.x + cosine * pose.y + y,
-        pose.z + z,
-        c * pose.qx - s * pose.qy,
-        c * pose.qy + s * pose.qx,
-        c * pose.qz + s * pose.qw,
-        c * pose.qw - s * pose.qz,
-    )

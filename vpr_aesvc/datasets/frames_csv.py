@@ -21,16 +21,14 @@ from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positions import check_meters, located_by
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
-from vpr_aesvc.text import read_text
+from vpr_aesvc.text import csv_text, read_text
 from vpr_aesvc.types import Frame, Pose
 
 _Row = dict[str, str]
 _SPLITS = ("database", "query")
 _TURN = 2 * math.pi + 0.01
-_LATITUDES, _LONGITUDES = (
-    ("latitude", "lat", "gps_lat", "gps_latitude"),
-    ("longitude", "lon", "lng", "gps_lon", "gps_longitude"),
-)
+_LATITUDES = ("latitude", "lat", "gps_lat", "gps_latitude")
+_LONGITUDES = ("longitude", "lon", "lng", "gps_lon", "gps_longitude")
 _POSITION = re.compile(
     r"[xyz]|(pos|position|pose|p|t|utm|gps)_?([xyz]|lat|lon|lng|east|north).*|(lat|lon|east|north)\w*"
 )
@@ -50,10 +48,8 @@ def read_frames_csv(table: Path) -> FrameSet:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
         reader.fieldnames = _known_names(reader.fieldnames or [])
         columns = set(reader.fieldnames)
-        missing = [name for name in ("path", "split") if name not in columns]
-        for one, other in (("easting", "northing"), ("northing", "easting")):
-            if one in columns and other not in columns:
-                missing.append(other)
+        needed = ("path", "split", *(("easting", "northing") if columns & {"easting", "northing"} else ()))
+        missing = [name for name in needed if name not in columns]
         if missing:
             found = " ".join(", ".join(sorted(columns)).split()) or "none"
             raise VprError(f"{table}: column {', '.join(missing)} is missing; found {found}")
@@ -179,8 +175,4 @@ def frames_as_csv(frames: FrameSet) -> str:
         for frame in frames.frames
     ]
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    return csv_text([{name: row[name] for name in columns} for row in rows])

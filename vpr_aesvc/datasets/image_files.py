@@ -11,17 +11,8 @@ from vpr_aesvc.frame_source import VIDEO_SUFFIXES, SkipCounts
 from vpr_aesvc.images import IMAGE_SUFFIXES
 from vpr_aesvc.pillow_images import PHONE_SUFFIXES, what_to_install
 
-_COPIES = {
-    "@eadir",
-    "__macosx",
-    ".thumbnails",
-    ".thumbs",
-    "@__thumb",
-    ".@__thumb",
-    "#recycle",
-    "@recycle",
-    "$recycle.bin",
-}
+_COPIES = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin"}
+_COPIES |= {".thumbnails", ".thumbs", "@__thumb", ".@__thumb"}
 _UNREAD = {
     ".gif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".tga", ".exr", ".hdr", ".pfm",
     ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw",

@@ -9,21 +9,8 @@ import math
 import struct
 import zlib
 
-_SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 2,
-    5: 4,
-    6: 4,
-    7: 4,
-    9: 8,
-    12: 8,
-    13: 8,
-    16: 1,
-    17: 2,
-    18: 4,
-}  # bytes of a number of each type
+_TYPES_OF_SIZE = {1: (1, 2, 16), 2: (3, 4, 17), 4: (5, 6, 7, 18), 8: (9, 12, 13)}  # bytes of a number -> types
+_SIZES = {kind: size for size, kinds in _TYPES_OF_SIZE.items() for kind in kinds}
 _INT8, _INT32, _UINT32, _MATRIX, _COMPRESSED = 1, 5, 6, 14, 15
 _CELL, _STRUCT, _CHAR, _NUMBERS = 1, 2, 4, range(6, 16)  # classes of arrays
 _LARGEST = 1 << 28  # bytes of a compressed variable, unpacked

@@ -54,12 +54,6 @@ class Positives:
         offsets = np.concatenate([[0], np.cumsum(np.bincount(queries, minlength=count))])
         return cls(np.asarray(rows, np.int64)[order], offsets.astype(np.int64))
 
-    @classmethod
-    def of_table(cls, right: NDArray[np.bool_]) -> Positives:
-        """From bool [q, n]."""
-        queries, rows = np.nonzero(right)
-        return cls.of_pairs(queries, rows, len(right))
-
     def __len__(self) -> int:
         return len(self.offsets) - 1
 

@@ -114,11 +114,10 @@ def aligned_drive(drive: Drive, alignment: Alignment) -> Drive:
     frames = []
     for frame, position in zip(drive.frames, alignment.apply(drive.column("position")), strict=True):
         nearest = float(np.linalg.norm(places - position, axis=1).min(initial=np.inf))
-        errors = {name: float(np.linalg.norm(position - one.position)) for name, one in frame.answers.items()}
-        answers = {
-            name: replace(one, error=np.inf if math.isnan(errors[name]) else errors[name])
-            for name, one in frame.answers.items()
-        }
+        answers = {}
+        for name, one in frame.answers.items():
+            error = float(np.linalg.norm(position - one.position))
+            answers[name] = replace(one, error=np.inf if math.isnan(error) else error)
         driven = alignment.scale * frame.driven
         xyz = (float(position[0]), float(position[1]), float(position[2]))
         frames.append(replace(frame, position=xyz, nearest=nearest, driven=driven, answers=answers))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult, RecognitionResult, VariantResult, to_json
 from vpr_aesvc.files import new_folder, write_file
+from vpr_aesvc.text import csv_text
 
 
 def write_benchmark(run: BenchmarkRun, dataset: str, folder: Path) -> list[str]:
@@ -113,18 +112,15 @@ def _variant_json(part: VariantResult) -> dict[str, Any]:
 def _as_csv(results: list[MethodResult]) -> str:
     ks = sorted({k for one in results for k in one.recall})
     map_ks = sorted({k for one in results for k in one.map_at})
-    rows = [
-        {
-            "method": one.method,
-            "size": one.size,
-            **{f"recall_at_{k}": one.recall.get(k) for k in ks},
-            **{f"map_at_{k}": one.map_at.get(k) for k in map_ks},
-            **_common_columns(one),
-        }
-        for one in results
-    ]
-    file = io.StringIO()
-    writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return file.getvalue()
+    return csv_text(
+        [
+            {
+                "method": one.method,
+                "size": one.size,
+                **{f"recall_at_{k}": one.recall.get(k) for k in ks},
+                **{f"map_at_{k}": one.map_at.get(k) for k in map_ks},
+                **_common_columns(one),
+            }
+            for one in results
+        ]
+    )

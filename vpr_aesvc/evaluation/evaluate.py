@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -14,6 +13,7 @@ from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
 from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
+from vpr_aesvc.runtime import median_ms
 
 KS = (1, 5, 10, 20)
 _MAP_AT = (1, 4, 5, 10, 20)
@@ -154,10 +154,4 @@ def _without_own_image(
 def _search_ms(index: SizedIndex, queries: NDArray[np.floating], size: int) -> float:
     """Median time to find the 20 best places of one query, milliseconds."""
     index.search(queries[:1], max(KS), size)
-    durations = []
-    for at in range(_TIMED_QUERIES):
-        query = queries[at % len(queries)][None]
-        start = time.perf_counter()
-        index.search(query, max(KS), size)
-        durations.append(time.perf_counter() - start)
-    return float(np.median(durations)) * 1000
+    return median_ms(lambda at: index.search(queries[at % len(queries)][None], max(KS), size), _TIMED_QUERIES)

@@ -33,11 +33,8 @@ size, the upper bound of ``ss2d``. ``rotation`` and ``pair`` are this project's 
 DEFAULT_METHODS = ("raw", "pca", "whitening", "vae", "aesvc", "ssd", "ss2d", "rotation")
 Describe = Callable[[NDArray[np.floating]], NDArray[np.float32]]
 Number = TypeVar("Number", bound=np.floating)
-_FAITHFUL = (
-    "rotation",
-    "aesvc",
-    "whitening",
-)  # closest to the AE-SVC latent first; ``rotation`` has its cosines at full size
+# Closest to the AE-SVC latent first; ``rotation`` has its cosines at full size.
+_FAITHFUL = ("rotation", "aesvc", "whitening")
 _CHUNK = 8192  # embeddings described at once
 
 

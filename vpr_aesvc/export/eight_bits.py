@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.export.check import Describe, Reference
 from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_static, to_weight_only
 from vpr_aesvc.robot_model import Check
-from vpr_aesvc.runtime import open_session
+from vpr_aesvc.runtime import median_ms, open_session
 
 if TYPE_CHECKING:
     import onnx
@@ -95,12 +94,7 @@ def _convolutional(
 def _milliseconds(graph: bytes, tensor: NDArray[np.float32]) -> float:
     session = open_session(graph, "the graph")
     name = session.get_inputs()[0].name
-    durations = []
-    for _ in range(_TIMED_RUNS):
-        start = time.perf_counter()
-        session.run(None, {name: tensor})
-        durations.append(time.perf_counter() - start)
-    return 1000 * float(np.median(durations))
+    return median_ms(lambda _: session.run(None, {name: tensor}), _TIMED_RUNS)
 
 
 def _by_quantization_error(

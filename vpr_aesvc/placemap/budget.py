@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from vpr_aesvc.placemap.descriptor_store import Precision
 from vpr_aesvc.placemap.funnel import SMALLEST
 from vpr_aesvc.placemap.index import SHORTLIST, PlaceIndex
 from vpr_aesvc.projections.artifact import unit
+from vpr_aesvc.runtime import median_ms
 
 _QUERIES = 500  # for recall
 _TIMED = 30  # queries that are timed
@@ -139,10 +140,5 @@ def sample_queries(descriptors: NDArray[np.floating], seed: int = 0) -> NDArray[
 
 def _milliseconds(index: PlaceIndex, queries: NDArray[np.floating], shortlist: int | None) -> float:
     """Median of single queries for five places."""
-    times = []
-    for at in range(_TIMED):
-        query = queries[at % len(queries)][None]
-        start = time.perf_counter()
-        index.search(query, 5, exact=shortlist is None, shortlist=shortlist)
-        times.append(time.perf_counter() - start)
-    return float(np.median(times)) * 1000
+    how: dict[str, Any] = {"exact": shortlist is None, "shortlist": shortlist}
+    return median_ms(lambda at: index.search(queries[at % len(queries)][None], 5, **how), _TIMED)

@@ -81,9 +81,6 @@ def place_problem(row: PlaceRow, dim: int) -> str | None:
     norm = float(np.linalg.norm(np.frombuffer(row.descriptor, DESCRIPTOR).astype(np.float32)))
     if norm and not abs(norm - 1) < 0.01:  # true for NaN; zero is valid, from a blank image
         return f"its descriptor has length {norm:.3g}, not 1"
-    orientation = row.numbers[4:]
-    if row.x is not None and not abs(float(np.linalg.norm(orientation)) - 1) < 0.01:  # type: ignore[arg-type]
-        return "its orientation is not a unit quaternion"
     return None
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import check_free
+from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.onboard.match_image import match_image
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.result import Recognition
@@ -56,20 +54,15 @@ def write_replay(
 
     check_free(output, "bag")
     plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
-    try:
-        # The file in the bag is named after its folder, so the folder gets its final name inside a temporary one.
-        temporary = Path(tempfile.mkdtemp(prefix=f".{output.name}-", dir=output.absolute().parent))
-        try:
-            bag = temporary / output.name
-            with Writer(bag, version=_VERSION, storage_plugin=plugin) as writer:
-                counts = _write_messages(_BagTopics(writer), results, place_map, images, path)
-            if not counts.frames:
-                raise VprError("the recording has no readable image, so there is no bag to write")
-            bag.rename(output)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    except OSError as error:
-        raise VprError(f"{output}: the bag cannot be written ({error.strerror or error})") from error
+    with new_folder(output, "bag") as folder:
+        bag = folder / output.name  # the file in the bag is named after its folder
+        with Writer(bag, version=_VERSION, storage_plugin=plugin) as writer:
+            counts = _write_messages(_BagTopics(writer), results, place_map, images, path)
+        if not counts.frames:
+            raise VprError("the recording has no readable image, so there is no bag to write")
+        for file in list(bag.iterdir()):
+            file.rename(folder / file.name)
+        bag.rmdir()
     return counts
 
 

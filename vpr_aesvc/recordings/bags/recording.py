@@ -70,8 +70,7 @@ class BagRecording(Recording):
             VprError: the bag is damaged, unless it was opened with ``keep_good``.
         """
         self.skip_counts.clear()
-        self.skip_counts.counts.update(self.poses.skip_counts.counts)
-        self.skip_counts.examples.update({why: list(some) for why, some in self.poses.skip_counts.examples.items()})
+        self.skip_counts.include(self.poses.skip_counts)
         stream = ImageStream(self._bag, self._first, self.skip_counts)
         camera, without_pose = camera_of(self.topic), 0
         try:
