@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from vpr_aesvc.evaluation.drive import VARIANTS
-from vpr_aesvc.evaluation.figures.method_styles import METHOD_STYLES, VARIANT_STYLES, method_style
+from vpr_aesvc.evaluation.figures.style import METHOD_STYLES, VARIANT_STYLES, method_style
 from vpr_aesvc.evaluation.methods import NAMES
 from vpr_aesvc.evaluation.recognition_ablation import variants
 

@@ -13,8 +13,7 @@ import pytest
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.report import write_report
-from vpr_aesvc.evaluation.report_contents import Prediction, Report
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.results import MethodResult, Prediction, Report
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")

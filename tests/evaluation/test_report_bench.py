@@ -13,8 +13,7 @@ import pytest
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.report import render, save_figures
-from vpr_aesvc.evaluation.report_contents import Report
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, PrecisionRecall, Published
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, PrecisionRecall, Published, Report
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")

@@ -67,7 +67,7 @@ def bench_command(
     """
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.benchmark_files import write_benchmark
-    from vpr_aesvc.evaluation.page import check_installed
+    from vpr_aesvc.evaluation.report import check_installed
 
     check_free(output, "results")
     check_installed()

@@ -33,7 +33,7 @@ def demo_command(
 
     Example:  vpr demo -o demo
     """
-    from vpr_aesvc.evaluation.page import check_installed
+    from vpr_aesvc.evaluation.report import check_installed
 
     check_free(output, "demo")
     check_installed()

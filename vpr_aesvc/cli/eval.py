@@ -20,7 +20,7 @@ from vpr_aesvc.evaluation.alignment import Alignment, aligned_drive, find_alignm
 from vpr_aesvc.evaluation.drive import BOTH, Drive, check_poses, check_same_frame, drive_in_map, drive_loops
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure_drive
 from vpr_aesvc.evaluation.drive_report import DriveReport, table_header, table_rows, write_drive
-from vpr_aesvc.evaluation.page import check_installed
+from vpr_aesvc.evaluation.report import check_installed
 from vpr_aesvc.files import check_free
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import keyframes as keyframes_of

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.image_roots import find_images
+from vpr_aesvc.datasets.image_files import find_images
 from vpr_aesvc.datasets.mat_check import check_mat
 from vpr_aesvc.datasets.positions import check_meters
 from vpr_aesvc.datasets.positives import Tolerance

@@ -1,9 +1,9 @@
-"""The image files below a folder: what is listed, and what is left out and counted."""
+"""The image files below a folder: what is listed, and what is left out and counted. And where the images of a published list are."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from vpr_aesvc.datasets.not_photos import photos
@@ -13,6 +13,7 @@ from vpr_aesvc.pillow_images import PHONE_SUFFIXES, what_to_install
 
 _COPIES = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin"}
 _COPIES |= {".thumbnails", ".thumbs", "@__thumb", ".@__thumb"}
+_SAMPLE = 20  # names tried in each folder; a few missing files do not hide the right folder
 _UNREAD = {
     ".gif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".tga", ".exr", ".hdr", ".pfm",
     ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw",
@@ -93,3 +94,27 @@ def _is_link_as_text(path: Path) -> bool:
 def _identity(folder: Path) -> tuple[int, int]:
     state = folder.stat()
     return state.st_dev, state.st_ino
+
+
+def find_images(names: Sequence[str], folders: Sequence[Path], suffixes: Sequence[str] = ()) -> tuple[Path, list[Path]]:
+    """The folder that holds these images, and the path of each: users unpack the images of a published list in different places.
+
+    Args:
+        names: relative to that folder.
+        folders: candidates, the most probable first. The first is taken if none holds an image, so that a check can name what is missing.
+        suffixes: other endings that the files may have, such as ``.png``.
+    """
+    step = max(1, len(names) // _SAMPLE)
+    sample = [*names[::step][:_SAMPLE], *names[-1:]]
+    best, most = (folders[0], ""), 0
+    for folder in folders:
+        for suffix in ("", *suffixes):
+            found = sum(os.path.isfile(_with_suffix(folder, name, suffix)) for name in sample)  # noqa: PTH113 - False for a name that is too long
+            if found > most:
+                best, most = (folder, suffix), found
+    return best[0], [_with_suffix(best[0], name, best[1]) for name in names]
+
+
+def _with_suffix(folder: Path, name: str, suffix: str) -> Path:
+    path = folder / name
+    return path.with_suffix(suffix) if suffix else path

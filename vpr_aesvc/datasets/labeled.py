@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.image_roots import find_images
+from vpr_aesvc.datasets.image_files import find_images
 from vpr_aesvc.datasets.positives import Tolerance
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame

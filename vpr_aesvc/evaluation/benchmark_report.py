@@ -15,8 +15,7 @@ from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.evaluate import BestMatches
 from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.published import published_beside
-from vpr_aesvc.evaluation.report_contents import Prediction, Report
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.results import MethodResult, Prediction, Report
 from vpr_aesvc.evaluation.summary import methods_summary, recognition_summary
 from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.aesvc import cosine_sample

@@ -10,7 +10,7 @@ from typing import Any
 
 from vpr_aesvc.evaluation.drive import BOTH, Drive
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, Elapsed, VariantMeasures
-from vpr_aesvc.evaluation.page import check_installed, render_page
+from vpr_aesvc.evaluation.report import check_installed, render_page
 from vpr_aesvc.evaluation.results import to_json
 from vpr_aesvc.evaluation.tables import Cell, Column, Table, number_text
 from vpr_aesvc.files import new_folder, write_file

@@ -1,21 +1,48 @@
-"""Writes the report of a demo or a benchmark: one HTML file, and its figures as files."""
+"""Writes HTML pages, one file with no script and no references to other files; and the report of a demo or a benchmark, with its figures as files."""
 
 from __future__ import annotations
 
 import base64
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.page import check_installed, render_page
-from vpr_aesvc.evaluation.report_contents import Prediction, Report
+from vpr_aesvc.evaluation.results import Prediction, Report
 from vpr_aesvc.evaluation.tables import report_tables
 from vpr_aesvc.files import write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
 _THUMBNAIL_SIZE = 320  # pixels; twice the width of a picture on a wide page, for high-resolution screens
+
+
+def check_installed() -> None:
+    """Raises VprError where a library for reports is missing. Call it before a long run that ends in a report."""
+    try:
+        import jinja2  # noqa: F401
+        import matplotlib  # noqa: F401
+        import scipy  # noqa: F401
+        import sklearn  # noqa: F401
+    except ImportError as error:
+        raise VprError(
+            "a report needs matplotlib, jinja2, scipy and scikit-learn: pip install matplotlib jinja2 scipy scikit-learn"
+        ) from error
+
+
+def render_page(template: str, **values: Any) -> str:
+    """Fills a template of this folder. Text is escaped; an undefined name is an error."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("vpr_aesvc", "evaluation"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(template).render(**values)
 
 
 def write_report(report: Report, path: Path) -> None:

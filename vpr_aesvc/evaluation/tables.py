@@ -8,8 +8,7 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from vpr_aesvc.evaluation.measures import Measure, headline_first
-from vpr_aesvc.evaluation.report_contents import Report
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published, RecognitionResult, VariantResult
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published, RecognitionResult, Report, VariantResult
 
 
 @dataclass(frozen=True)

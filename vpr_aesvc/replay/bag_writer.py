@@ -1,23 +1,28 @@
-"""Writes the recognitions of a run as a ROS 2 bag of standard messages, for viewers such as Foxglove and RViz."""
+"""Writes the recognitions of a run as a ROS 2 bag of standard messages, for viewers such as Foxglove and RViz. Needs no ROS: ``rosbags`` has the types."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
+
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, new_folder
-from vpr_aesvc.onboard.match_image import match_image
+from vpr_aesvc.images import encode_jpeg
+from vpr_aesvc.onboard.match_image import Image, match_image
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.result import Recognition
-from vpr_aesvc.replay import messages
 from vpr_aesvc.types import Frame, Pose
 
 Storage = Literal["mcap", "sqlite3"]
 POSE_TOPIC, DIAGNOSTICS_TOPIC = "/vpr/pose", "/vpr/diagnostics"
 IMAGE_TOPIC, PATH_TOPIC = "/vpr/match_image/compressed", "/vpr/path"
+MAP_FRAME = "map"
+_OK, _WARN = 0, 1
 _STAMP_LIMIT = 2.0**31  # seconds: builtin_interfaces/Time has 32 bits
 _VERSION: Literal[8] = 8  # of the bag's metadata: the newest that every distribution since Humble reads
 
@@ -74,11 +79,11 @@ class _BagTopics:
         self._connections: dict[str, Any] = {}
 
     def write(self, topic: str, stamp: float, message: Any) -> None:
-        store, kind = messages.typestore(), message.__msgtype__
+        store, kind = typestore(), message.__msgtype__
         if topic not in self._connections:
             self._connections[topic] = self._writer.add_connection(topic, kind, typestore=store)
         data = store.serialize_cdr(message, kind)
-        self._writer.write(self._connections[topic], messages.nanoseconds(stamp), data)
+        self._writer.write(self._connections[topic], nanoseconds(stamp), data)
 
 
 def _write_messages(
@@ -94,20 +99,20 @@ def _write_messages(
         stamp = _checked_stamp(frame)
         counts.frames += 1
         counts.accepted += recognition.accepted
-        topics.write(DIAGNOSTICS_TOPIC, stamp, messages.diagnostics_message(stamp, recognition))
+        topics.write(DIAGNOSTICS_TOPIC, stamp, diagnostics_message(stamp, recognition))
         if recognition.accepted and recognition.pose is None:
             counts.without_pose += 1
         elif recognition.accepted and recognition.pose is not None:
             counts.poses += 1
-            topics.write(POSE_TOPIC, stamp, messages.pose_message(stamp, recognition))
+            topics.write(POSE_TOPIC, stamp, pose_message(stamp, recognition))
             if path:
                 trajectory.append((stamp, recognition.pose))
         if images and frame.image is not None:
             stored = None if recognition.best is None else place_map.thumbnail(recognition.best.place.id)
             drawn = match_image(frame.image, stored, recognition)
-            topics.write(IMAGE_TOPIC, stamp, messages.image_message(stamp, drawn))
+            topics.write(IMAGE_TOPIC, stamp, image_message(stamp, drawn))
     if trajectory:  # with the first stamp, so that a viewer shows it from the start
-        topics.write(PATH_TOPIC, trajectory[0][0], messages.path_message(trajectory))
+        topics.write(PATH_TOPIC, trajectory[0][0], path_message(trajectory))
     return counts
 
 
@@ -119,3 +124,85 @@ def _checked_stamp(frame: Frame) -> float:
             f"{frame.label}: its stamp is {frame.stamp:.3f} s; a ROS stamp must be from 0 to {_STAMP_LIMIT:.0f} s"
         )
     return frame.stamp
+
+
+@lru_cache(maxsize=1)
+def typestore() -> Any:
+    """The message types of ROS 2 Jazzy."""
+    from rosbags.typesys import Stores, get_typestore
+
+    return get_typestore(Stores.ROS2_JAZZY)
+
+
+def nanoseconds(stamp: float) -> int:
+    """A stamp in seconds -> nanoseconds, rounded to microseconds: a float64 of today's seconds has no finer resolution."""
+    return round(stamp * 1e6) * 1000
+
+
+def pose_message(stamp: float, recognition: Recognition) -> Any:
+    """PoseWithCovarianceStamped of a recognition with a pose."""
+    assert recognition.pose is not None and recognition.covariance is not None
+    covariance = np.ascontiguousarray(recognition.covariance, np.float64).reshape(36)
+    with_covariance = _make("geometry_msgs/msg/PoseWithCovariance", pose=_pose(recognition.pose), covariance=covariance)
+    return _make("geometry_msgs/msg/PoseWithCovarianceStamped", header=_header(stamp, MAP_FRAME), pose=with_covariance)
+
+
+def diagnostics_message(stamp: float, recognition: Recognition) -> Any:
+    """DiagnosticArray with one status: OK if the match was accepted, else WARN with the reason. All values are strings."""
+    values: dict[str, str] = {
+        "accepted": "true" if recognition.accepted else "false",
+        "why": recognition.why,
+        "probability": f"{recognition.probability:.6f}",
+        "false_positive_rate": f"{recognition.false_positive_rate:.6f}",
+        "similarity": "" if recognition.best is None else f"{recognition.best.similarity:.6f}",
+        "inliers": "" if recognition.inliers is None else str(recognition.inliers),
+        "place": "" if recognition.best is None else str(recognition.best.place.id),
+        "lost": f"{recognition.lost:.6f}",
+    }
+    if recognition.message is not None:
+        values["message"] = recognition.message
+    status = _make(
+        "diagnostic_msgs/msg/DiagnosticStatus",
+        level=_OK if recognition.accepted else _WARN,
+        name="vpr: place recognition",
+        message=recognition.why,
+        hardware_id="",
+        values=[_make("diagnostic_msgs/msg/KeyValue", key=key, value=value) for key, value in values.items()],
+    )
+    return _make("diagnostic_msgs/msg/DiagnosticArray", header=_header(stamp, ""), status=[status])
+
+
+def image_message(stamp: float, image: Image) -> Any:
+    """JPEG CompressedImage of RGB uint8 [H, W, 3]."""
+    data = np.frombuffer(encode_jpeg(image), np.uint8)
+    return _make("sensor_msgs/msg/CompressedImage", header=_header(stamp, ""), format="jpeg", data=data)
+
+
+def path_message(poses: list[tuple[float, Pose]]) -> Any:
+    """Path through (stamp, pose) pairs; its header has the last stamp."""
+    stamped = [
+        _make("geometry_msgs/msg/PoseStamped", header=_header(stamp, MAP_FRAME), pose=_pose(pose))
+        for stamp, pose in poses
+    ]
+    return _make("nav_msgs/msg/Path", header=_header(poses[-1][0], MAP_FRAME), poses=stamped)
+
+
+def _pose(pose: Pose) -> Any:
+    return _make(
+        "geometry_msgs/msg/Pose",
+        position=_make("geometry_msgs/msg/Point", x=pose.x, y=pose.y, z=pose.z),
+        orientation=_make("geometry_msgs/msg/Quaternion", x=pose.qx, y=pose.qy, z=pose.qz, w=pose.qw),
+    )
+
+
+def _header(stamp: float, frame_id: str) -> Any:
+    sec, nanosec = divmod(nanoseconds(stamp), 1_000_000_000)
+    return _make(
+        "std_msgs/msg/Header",
+        stamp=_make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec),
+        frame_id=frame_id,
+    )
+
+
+def _make(name: str, /, **fields: Any) -> Any:
+    return typestore().types[name](**fields)

@@ -8,7 +8,7 @@ from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, variant
 from vpr_aesvc.evaluation.figures.reliability import reliability_drawing
 from vpr_aesvc.evaluation.figures.style import Drawing
 from vpr_aesvc.evaluation.measures import MEASURES, headline_first
-from vpr_aesvc.evaluation.report_contents import Report
+from vpr_aesvc.evaluation.results import Report
 
 
 def drawings(report: Report) -> list[Drawing]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from vpr_aesvc.evaluation.figures.method_styles import method_style
 from vpr_aesvc.evaluation.figures.style import (
     INK,
     Drawing,
@@ -14,6 +13,7 @@ from vpr_aesvc.evaluation.figures.style import (
     fraction_axis,
     legend_above,
     log_axis,
+    method_style,
     size_axis,
 )
 from vpr_aesvc.evaluation.measures import Measure, by_method

@@ -7,8 +7,15 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.evaluation.figures.method_styles import method_style
-from vpr_aesvc.evaluation.figures.style import INK, Drawing, canvas, escape_label, figure_style, legend_above
+from vpr_aesvc.evaluation.figures.style import (
+    INK,
+    Drawing,
+    canvas,
+    escape_label,
+    figure_style,
+    legend_above,
+    method_style,
+)
 
 Cosines = NDArray[np.float32]
 

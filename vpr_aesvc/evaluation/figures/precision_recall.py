@@ -10,8 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures
-from vpr_aesvc.evaluation.figures.method_styles import VARIANT_STYLES, LineStyle, method_style
-from vpr_aesvc.evaluation.figures.style import Drawing, canvas, escape_label, figure_style, fraction_axis, legend_above
+from vpr_aesvc.evaluation.figures.style import (
+    VARIANT_STYLES,
+    Drawing,
+    LineStyle,
+    canvas,
+    escape_label,
+    figure_style,
+    fraction_axis,
+    legend_above,
+    method_style,
+)
 from vpr_aesvc.evaluation.results import MethodResult, PrecisionRecall, RecognitionResult
 
 if TYPE_CHECKING:

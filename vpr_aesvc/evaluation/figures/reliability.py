@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from vpr_aesvc.evaluation.figures.method_styles import VARIANT_STYLES
-from vpr_aesvc.evaluation.figures.style import INK, Drawing, canvas, escape_label, figure_style
+from vpr_aesvc.evaluation.figures.style import INK, VARIANT_STYLES, Drawing, canvas, escape_label, figure_style
 from vpr_aesvc.evaluation.metrics import recall_interval
 from vpr_aesvc.evaluation.results import RecognitionResult
 
