@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from importlib import import_module
+
+_PACKAGES = {"sklearn": "scikit-learn", "scipy.io": "scipy"}  # whose names are not those of their modules
+
 
 class VprError(Exception):
     """Bad input. The message, one line, names what was expected, what was found and what to do next.
@@ -18,6 +22,17 @@ def expect(value: object, kind: type | tuple[type, ...], words: str) -> None:
     """Raises VprError if an argument is of another type; ``words`` say what it should be and how to get one."""
     if not isinstance(value, kind):
         raise VprError(f"expected {words}, found {type(value).__name__} {str(value)[:60]!r}")
+
+
+def require_installed(what: str, *modules: str) -> None:
+    """Raises VprError if one of the modules, of optional packages, cannot be imported; ``what`` needs them."""
+    try:
+        for module in modules:
+            import_module(module)
+    except ImportError as error:
+        packages = [_PACKAGES.get(module, module) for module in modules]
+        words = " and ".join([", ".join(packages[:-1]), packages[-1]] if len(packages) > 1 else packages)
+        raise VprError(f"{what} needs {words}: pip install {' '.join(packages)}") from error
 
 
 def first_line(error: Exception) -> str:

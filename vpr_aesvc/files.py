@@ -23,7 +23,7 @@ def check_free(path: Path, what: str) -> None:
     Raises:
         VprError: the path exists, or its folder does not exist or cannot be written.
     """
-    with _os_errors_named(path, what):
+    with os_errors_named(path, what):
         if path.exists() or path.is_symlink():
             raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
         if not path.absolute().parent.is_dir():
@@ -39,7 +39,7 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
     Raises:
         VprError: a write fails.
     """
-    with _os_errors_named(path, what):
+    with os_errors_named(path, what):
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.absolute().parent))
         try:
             partial.chmod(0o755)  # mkdtemp makes folders that only their owner can read
@@ -57,7 +57,7 @@ def write_file(path: Path, content: bytes, what: str) -> None:
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with _os_errors_named(path, what):
+        with os_errors_named(path, what):
             with partial.open("wb") as file:
                 file.write(content)
                 file.flush()
@@ -83,7 +83,8 @@ def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
 
 
 @contextmanager
-def _os_errors_named(path: Path, what: str) -> Iterator[None]:
+def os_errors_named(path: Path, what: str) -> Iterator[None]:
+    """Raises an OSError of the block as VprError, which says what cannot be written."""
     try:
         yield
     except OSError as error:

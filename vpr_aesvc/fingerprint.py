@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.errors import VprError
+
 
 def fingerprint(*parts: str | bytes | Path | NDArray[np.generic]) -> str:
     """The first 16 hex digits of SHA-256 over the parts in order. A Path stands for the bytes of its file, an array for its dtype, shape
@@ -27,3 +29,12 @@ def fingerprint(*parts: str | bytes | Path | NDArray[np.generic]) -> str:
         digest.update(len(data).to_bytes(8, "big"))
         digest.update(data)
     return digest.hexdigest()[:16]
+
+
+def require_fingerprint(path: Path, found: str, expected: str | None) -> None:
+    """Raises VprError if a file or folder has not the expected fingerprint; None expects nothing."""
+    if expected not in (None, found):
+        kind = "folder" if path.is_dir() else "file"
+        raise VprError(
+            f"{path}: has fingerprint {found}, expected {expected}; it was changed or damaged; restore the original {kind}"
+        )

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 from tests.placemap.places import DIM, META, drive, new_map, unit_rows
-from vpr_aesvc.cli.map_merge import _moved
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.archive import read_npz, write_npz
@@ -16,6 +15,7 @@ from vpr_aesvc.placemap.poses import set_poses_from_trajectory, write_tum
 from vpr_aesvc.placemap.prune import prune
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.trajectory import read_trajectory
+from vpr_aesvc.transforms import compose, pose_from_euler
 from vpr_aesvc.types import Frame, Pose
 
 ROWS = unit_rows(60)
@@ -77,7 +77,9 @@ def test_merge_keeps_all_and_aligns_the_second(tmp_path, random_image):
             a,
             b,
             tmp_path / "both.vprmap",
-            lambda f: Frame(f.label, f.path, None, f.stamp, _moved(f.pose, 10, 20, 0, turn), f.sequence),
+            lambda f: Frame(
+                f.label, f.path, None, f.stamp, compose(pose_from_euler(10, 20, 0, 0, 0, turn), f.pose), f.sequence
+            ),
         )
     assert renamed == {"monday": "monday-2"}
     assert not check_map(tmp_path / "both.vprmap").problems

@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.files import read_arrays
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.types import Frame
@@ -147,12 +147,10 @@ def _read_npz(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
 
 
 def _read_hdf5(path: Path) -> tuple[NDArray[np.floating], list[str]]:
-    try:
-        import h5py
-    except ImportError as error:
-        raise VprError(f"{path}: reading HDF5 needs h5py: pip install h5py") from error
-    names: list[str] = []
+    require_installed(f"{path}: reading HDF5", "h5py")
+    import h5py
 
+    names: list[str] = []
     with h5py.File(path, "r") as file:
 
         def visit(name: str, item: object) -> None:

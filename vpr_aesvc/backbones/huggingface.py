@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.errors import VprError, first_line
-from vpr_aesvc.fingerprint import fingerprint
+from vpr_aesvc.errors import VprError, first_line, require_installed
+from vpr_aesvc.fingerprint import fingerprint, require_fingerprint
 from vpr_aesvc.images import Preprocess
 
 if TYPE_CHECKING:
@@ -41,13 +41,10 @@ class HuggingFaceBackbone:
     def __init__(self, name: str, pooling: str = "cls", expected: str | None = None) -> None:
         if pooling not in POOLINGS:
             raise VprError(f"pooling {pooling!r} is not known; expected one of {', '.join(POOLINGS)}")
-        try:
-            import torch
-            import transformers
-        except ImportError as error:
-            raise VprError(
-                f"the Hugging Face backbone {name!r} needs torch and transformers: pip install torch transformers"
-            ) from error
+        require_installed(f"the Hugging Face backbone {name!r}", "torch", "transformers")
+        import torch
+        import transformers
+
         folder = _snapshot(name)
         try:
             config = json.loads((folder / "config.json").read_text())
@@ -61,10 +58,7 @@ class HuggingFaceBackbone:
         self.fingerprint = fingerprint(
             "hf", json.dumps(config, sort_keys=True), self.preprocess.model_dump_json(), pooling, *weights
         )
-        if expected not in (None, self.fingerprint):
-            raise VprError(
-                f"{folder}: has fingerprint {self.fingerprint}, expected {expected}; it was changed or damaged; restore the original folder"
-            )
+        require_fingerprint(folder, self.fingerprint, expected)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
         is_clip = config.get("model_type", "").startswith("clip")

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
 from vpr_aesvc.errors import VprError, first_line
-from vpr_aesvc.fingerprint import fingerprint
+from vpr_aesvc.fingerprint import fingerprint, require_fingerprint
 
 # How a serialized graph names a file of weights: a StringStringEntryProto with the key "location" and the length of its value.
 _LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]*[\x00-\x7f])")
@@ -51,10 +51,7 @@ class OnnxBackbone:
         weights = read_weights(self.path, graph)
         hashes = [hashlib.sha256(data).digest() for data in (graph, *weights.values())]
         self.fingerprint = fingerprint("onnx", self.described.model_dump_json(), *hashes)
-        if expected not in (None, self.fingerprint):
-            raise VprError(
-                f"{self.path}: has fingerprint {self.fingerprint}, expected {expected}; it was changed or damaged; restore the original file"
-            )
+        require_fingerprint(self.path, self.fingerprint, expected)
         self._graph = Graph(graph, self.path, self.described, provider, threads, weights)
         self.spec = f"onnx:{self.path.resolve()}"
         self.dim = self.described.output.size

@@ -19,7 +19,7 @@ from vpr_aesvc.datasets.image_files import find_images
 from vpr_aesvc.datasets.mat_check import check_mat
 from vpr_aesvc.datasets.positions import check_meters
 from vpr_aesvc.datasets.positives import Tolerance
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.types import Frame, Pose
 
 DATABASE_FOLDERS = ("", "images", "database", "tokyo247", "tokyo247/images", "database_gsv_vga", "Pittsburgh250k")
@@ -120,10 +120,9 @@ def load_dbstruct(mat: Path) -> DbStruct:
 
 
 def _load(mat: Path) -> Any:
-    try:
-        from scipy.io import loadmat
-    except ImportError:
-        raise VprError(f"{mat}: reading a .mat file needs scipy: pip install scipy") from None
+    require_installed(f"{mat}: reading a .mat file", "scipy.io")
+    from scipy.io import loadmat
+
     if not mat.is_file():
         raise VprError(f"{mat}: no such file; expected a NetVLAD dbStruct (.mat)")
     try:

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import require_installed
 from vpr_aesvc.evaluation.results import Prediction, Report
 from vpr_aesvc.evaluation.tables import report_tables
-from vpr_aesvc.files import write_file
+from vpr_aesvc.files import os_errors_named, write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
 _THUMBNAIL_SIZE = 320  # pixels; twice the width of a picture on a wide page, for high-resolution screens
@@ -20,15 +20,7 @@ _THUMBNAIL_SIZE = 320  # pixels; twice the width of a picture on a wide page, fo
 
 def check_installed() -> None:
     """Raises VprError where a library for reports is missing. Call it before a long run that ends in a report."""
-    try:
-        import jinja2  # noqa: F401
-        import matplotlib  # noqa: F401
-        import scipy  # noqa: F401
-        import sklearn  # noqa: F401
-    except ImportError as error:
-        raise VprError(
-            "a report needs matplotlib, jinja2, scipy and scikit-learn: pip install matplotlib jinja2 scipy scikit-learn"
-        ) from error
+    require_installed("a report", "matplotlib", "jinja2", "scipy", "sklearn")
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -67,10 +59,8 @@ def save_figures(report: Report, folder: Path) -> list[Path]:
     check_installed()
     from vpr_aesvc.evaluation.figures import drawings
 
-    try:
+    with os_errors_named(folder, "folder of figures"):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise VprError(f"{folder}: the folder of figures cannot be made ({error.strerror or error})") from error
     return [path for drawing in drawings(report) for path in drawing.save(folder)]
 
 

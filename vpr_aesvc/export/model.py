@@ -12,7 +12,7 @@ from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.backbones.hog import HogBackbone
 from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.export.check import MAX_CHANGED, MIN_COSINE, Describe, Reference
 from vpr_aesvc.export.eight_bits import Attempt, eight_bits
 from vpr_aesvc.export.graph import fused_graph
@@ -55,10 +55,7 @@ def export_model(
     """
     model, output = Path(model), Path(output)
     check_free(output, "robot model")
-    try:
-        import onnx  # noqa: F401
-    except ImportError as error:
-        raise VprError("exporting needs onnx: pip install onnx") from error
+    require_installed("exporting", "onnx")
     describer = Describer.open(model)
     _check_has_graph(model, describer)
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import write_file
+from vpr_aesvc.files import os_errors_named, write_file
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.images import encode_jpeg, image_of
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
@@ -157,10 +157,8 @@ def write_keyframes(
         if frame.image is None:
             continue
         path = folder / f"{number:06d}.jpg"
-        try:
+        with os_errors_named(path, "image"):
             path.write_bytes(encode_jpeg(frame.image, _QUALITY))
-        except OSError as error:
-            raise VprError(f"{path}: the image cannot be written ({error.strerror or error})") from error
         frames.append(replace(frame, label=path.name, path=path, image=None, sequence=name, index=float(number)))
     if not frames:
         raise nothing_found(recording)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import os_errors_named
 from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Place
@@ -22,10 +23,8 @@ Progress = Callable[[int, int], None]
 
 def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
     """A temporary folder on the map's disk. Raises VprError if it cannot be written."""
-    try:
+    with os_errors_named(path, "map"):
         return tempfile.TemporaryDirectory(prefix=f".{path.name}-", dir=path.absolute().parent)
-    except OSError as error:
-        raise VprError(f"{path}: the map cannot be written ({error.strerror or error})") from error
 
 
 def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.files import check_free
+from vpr_aesvc.files import check_free, os_errors_named
 from vpr_aesvc.placemap.checksums import write_tally
 from vpr_aesvc.placemap.description import map_id, utc_now, write_metadata
 from vpr_aesvc.placemap.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
@@ -49,17 +49,16 @@ def new_file(output: Path, what: str = "map") -> Iterator[Path]:
     check_free(output, what)
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
-        yield partial
-        if not output.exists():
-            _remove_companions(output)
-        try:
-            os.link(partial, output)  # unlike rename, fails if the name exists
-        except FileExistsError:
-            raise VprError(f"{output}: appeared meanwhile and was not replaced; choose another name") from None
-        except OSError:
-            partial.rename(output)  # a file system without hard links
-    except OSError as error:
-        raise VprError(f"{output}: the {what} cannot be written ({error.strerror or error})") from error
+        with os_errors_named(output, what):
+            yield partial
+            if not output.exists():
+                _remove_companions(output)
+            try:
+                os.link(partial, output)  # unlike rename, fails if the name exists
+            except FileExistsError:
+                raise VprError(f"{output}: appeared meanwhile and was not replaced; choose another name") from None
+            except OSError:
+                partial.rename(output)  # a file system without hard links
     finally:
         partial.unlink(missing_ok=True)
         _remove_companions(partial)

@@ -15,6 +15,15 @@ DAMAGED = (
     OverflowError,
     UnicodeDecodeError,
 )  # the sqlite3 module raises these for damaged files
+_BUSY = f"another process has been writing for {BUSY_SECONDS:.0f} s; nothing was changed, try again later"
+# Part of the message of an OperationalError -> what to say.
+_OPERATIONAL = {
+    "locked": _BUSY,
+    "busy": _BUSY,
+    "disk is full": "the disk is full; nothing was changed, free some space and try again",
+    "readonly": "the map is read-only here; make the file and its folder writable, or copy the map with `vpr map backup`",
+    "disk I/O error": "the disk reported an error ({name}); nothing was changed, check the disk and its free space",
+}
 
 
 def damage_error(path: Path, problem: object) -> VprError:
@@ -30,23 +39,11 @@ def vpr_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        message = str(error)
-        if "locked" in message or "busy" in message:
-            raise VprError(
-                f"{path}: another process has been writing for {BUSY_SECONDS:.0f} s; nothing was changed, try again later"
-            ) from error
-        if "disk is full" in message:
-            raise VprError(f"{path}: the disk is full; nothing was changed, free some space and try again") from error
-        if "readonly" in message:
-            raise VprError(
-                f"{path}: the map is read-only here; make the file and its folder writable, or copy the map with `vpr map backup`"
-            ) from error
-        if "disk I/O error" in message:
-            name = getattr(error, "sqlite_errorname", "") or error  # the name exists from Python 3.11 on
-            raise VprError(
-                f"{path}: the disk reported an error ({name}); nothing was changed, check the disk and its free space"
-            ) from error
-        raise damage_error(path, error) from error
+        what = next((what for part, what in _OPERATIONAL.items() if part in str(error)), None)
+        if what is None:
+            raise damage_error(path, error) from error
+        name = getattr(error, "sqlite_errorname", "") or error  # the name exists from Python 3.11 on
+        raise VprError(f"{path}: {what.format(name=name)}") from error
     except sqlite3.ProgrammingError as error:
         raise VprError(f"{path}: the map is closed; open it again") from error
     except DAMAGED as error:
