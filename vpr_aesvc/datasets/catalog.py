@@ -11,11 +11,9 @@ from vpr_aesvc.datasets.folder import read_folder
 from vpr_aesvc.datasets.frames_csv import read_frames_csv
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.labeled import CATEGORY, IN_SHOP_LISTS, SOP_LISTS, read_in_shop, read_sop
-from vpr_aesvc.datasets.netvlad_layouts import Area, in_two_layouts
-from vpr_aesvc.datasets.pairs import pair_folders, read_pairs
+from vpr_aesvc.datasets.netvlad_layouts import Area, in_two_layouts, with_times_and_panoramas
 from vpr_aesvc.datasets.positives import METERS, Tolerance
-from vpr_aesvc.datasets.split_folders import read_utm_folders, split_folders, utm_folders
-from vpr_aesvc.datasets.tokyo import with_times_and_panoramas
+from vpr_aesvc.datasets.split_folders import pair_folders, read_pairs, read_utm_folders, split_folders, utm_folders
 from vpr_aesvc.errors import VprError
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from vpr_aesvc.datasets.catalog import BENCHMARKS, Benchmark, open_dataset
 from vpr_aesvc.datasets.frameset import FrameSet
+from vpr_aesvc.datasets.netvlad_layouts import CUTOUTS
 from vpr_aesvc.datasets.positives import positives
-from vpr_aesvc.datasets.tokyo import CUTOUTS
 from vpr_aesvc.types import Frame
 
 

@@ -7,8 +7,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 
-from vpr_aesvc.evaluation.measures import Measure, headline_first
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Published, RecognitionResult, Report, VariantResult
+from vpr_aesvc.evaluation.results import (
+    GroupResult,
+    Measure,
+    MethodResult,
+    Published,
+    RecognitionResult,
+    Report,
+    VariantResult,
+    headline_first,
+)
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from vpr_aesvc.evaluation.figures.accuracy import cost_drawing, size_drawing, upper_bound_drawing
 from vpr_aesvc.evaluation.figures.histograms import cosines_drawing, pairs_drawing
-from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, variants_drawing
-from vpr_aesvc.evaluation.figures.reliability import reliability_drawing
+from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, reliability_drawing, variants_drawing
 from vpr_aesvc.evaluation.figures.style import Drawing
-from vpr_aesvc.evaluation.measures import MEASURES, headline_first
-from vpr_aesvc.evaluation.results import Report
+from vpr_aesvc.evaluation.results import MEASURES, Report, headline_first
 
 
 def drawings(report: Report) -> list[Drawing]:

@@ -16,8 +16,7 @@ from vpr_aesvc.evaluation.figures.style import (
     method_style,
     size_axis,
 )
-from vpr_aesvc.evaluation.measures import Measure, by_method
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.results import Measure, MethodResult, by_method
 
 _BAND = 0.02  # differences this small do not matter in practice
 _DODGE = 0.015  # octaves between the interval bars of two methods
