@@ -1,7 +1,5 @@
 """Augmented views of an image, which simulate another visit: another viewpoint, other light, people in the image."""
 
-from __future__ import annotations
-
 import zlib
 
 import cv2

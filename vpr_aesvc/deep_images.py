@@ -9,8 +9,6 @@ rectified picture) and NaN do not count.
   content, as in the automatic gain of thermal viewers.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The exception for everything that a user can correct."""
 
-from __future__ import annotations
-
 from importlib import import_module
 
 _PACKAGES = {"sklearn": "scikit-learn", "scipy.io": "scipy"}  # whose names are not those of their modules

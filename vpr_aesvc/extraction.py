@@ -1,7 +1,5 @@
 """Frames -> embeddings. Threads decode images while the backbone works. Unreadable images are skipped and listed."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor

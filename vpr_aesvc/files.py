@@ -1,7 +1,5 @@
 """Atomic output: written under a temporary name in the same folder, then renamed. It is complete or absent."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import sys

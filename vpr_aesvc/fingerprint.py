@@ -1,7 +1,5 @@
 """Short content hashes: objects with the same fingerprint give the same numbers."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The size of a coded picture, from its header: nothing is decoded."""
 
-from __future__ import annotations
-
 import re
 import struct
 from typing import Any

@@ -1,7 +1,5 @@
 """One way in: whatever a user has becomes one ``FrameSource``."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial

@@ -1,7 +1,5 @@
 """The model folder: ``model.json`` (the manifest) and ``projection.safetensors`` (the weights)."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Literal

@@ -1,7 +1,5 @@
 """HEIC and AVIF, the formats of phones: read by Pillow and pillow-heif where they are installed."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 from io import BytesIO
 

@@ -1,7 +1,5 @@
 """Which column holds what, by the header of a table of poses: EuRoC's, TUM's, and those of ROS messages exported as CSV."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Stamps of any unit -> seconds. Their size tells the unit of stamps that count from 1970: 1.4e9 s, 1.4e12 ms, 1.4e15 us or 1.4e18 ns."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from decimal import Decimal
 

@@ -1,7 +1,5 @@
 """Text that people and programs write: with or without a byte order mark, and with any separator between numbers."""
 
-from __future__ import annotations
-
 import csv
 import io
 import re

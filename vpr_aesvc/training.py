@@ -1,7 +1,5 @@
 """Frames -> model folder."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec

@@ -9,8 +9,6 @@ world's y axis, else z up. A file that begins with ``BODY_AXES``, as ``vpr map e
 https://www.cvlibs.net/datasets/kitti/eval_odometry.php
 """
 
-from __future__ import annotations
-
 import math
 import re
 from dataclasses import dataclass

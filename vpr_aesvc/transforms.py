@@ -4,8 +4,6 @@ A camera's ``Pose`` uses the body axes of REP 103: x forward, y left, z up. The 
 *optical* frame of the camera: z forward, x right, y down.
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Backbones: image -> embedding. One file for each kind; ``open_backbone`` opens one from a string."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol

@@ -7,8 +7,6 @@
 Such a file does not name its network, so a model or map made from it can only check the dimension.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath

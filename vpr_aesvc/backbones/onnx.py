@@ -4,8 +4,6 @@ Weights may be in further files of the folder (ONNX external data), as exporters
 https://onnx.ai/onnx/repo-docs/ExternalData.html
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """An ONNX graph with a description of its input and output, run by ONNX Runtime. No torch."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal

@@ -1,7 +1,5 @@
 """What ``vpr query`` prints: the answers as JSON lines or as a table, how many were accepted, and recall if the truth is known."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """``vpr bag``: what is in a recording that matters here, and its keyframes as files."""
 
-from __future__ import annotations
-
 import json
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``vpr data list`` and ``vpr data check``."""
 
-from __future__ import annotations
-
 import json
 from dataclasses import asdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``vpr demo``: the whole product on a street it draws itself, offline."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial

@@ -1,7 +1,5 @@
 """``vpr eval``: how well a robot would know where it is on a run."""
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import dataclass
 from functools import partial

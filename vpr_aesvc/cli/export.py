@@ -1,7 +1,5 @@
 """``vpr export``."""
 
-from __future__ import annotations
-
 import tempfile
 from pathlib import Path
 from typing import Annotated, Literal

@@ -1,7 +1,5 @@
 """The ``vpr`` command: from images to a place match."""
 
-from __future__ import annotations
-
 import io
 import os
 import signal

@@ -1,7 +1,5 @@
 """Options that several commands share. Each group is a dataclass; a command takes it as one argument."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path

@@ -1,7 +1,5 @@
 """``vpr replay``."""
 
-from __future__ import annotations
-
 from functools import partial
 from typing import Annotated, Literal
 

@@ -1,7 +1,5 @@
 """Sets of images: one file for each kind of layout. ``open_images`` finds the reader from the path."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 from vpr_aesvc.datasets.frameset import FrameSet

@@ -1,7 +1,5 @@
 """The named benchmark sets: contents, description, and how to open each in its known folder layouts."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Check that a data set is complete, before hours of computing: counts, files, right answers."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ Written by R. Arandjelovic (NetVLAD, CVPR 2016) for Pitts30k, Pitts250k, Tokyo 2
 beside it, which users unpack in different places; see ``DATABASE_FOLDERS``.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Where photos were taken, by the GPS part of their EXIF (https://www.cipa.jp/std/documents/e/DC-X008-Translation-2019-E.pdf, 4.6.6)."""
 
-from __future__ import annotations
-
 import math
 import re
 import warnings

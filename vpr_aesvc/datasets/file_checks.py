@@ -3,8 +3,6 @@
 A place that is stored twice hides itself: its twin is as similar as it is.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """A folder of images, with poses if the names have them (``@utm_east@utm_north@...@.jpg``) or the photos have GPS."""
 
-from __future__ import annotations
-
 import os
 import re
 from pathlib import Path

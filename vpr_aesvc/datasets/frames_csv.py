@@ -6,8 +6,6 @@ Required columns: ``path`` (relative to the file) and ``split`` (``database`` or
 else tells). Other columns are kept in ``Frame.extra``. Commas, semicolons or tabs separate the fields.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import math

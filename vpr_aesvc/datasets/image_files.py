@@ -1,7 +1,5 @@
 """The image files below a folder: what is listed, and what is left out and counted. And where the images of a published list are."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Image sets with categories as ground truth: Stanford Online Products and In-Shop Clothes."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from pathlib import Path
 

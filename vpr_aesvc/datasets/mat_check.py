@@ -3,8 +3,6 @@
 https://www.mathworks.com/help/pdf_doc/matlab/matfile_format.pdf (MAT-file level 5)
 """
 
-from __future__ import annotations
-
 import math
 import struct
 import zlib

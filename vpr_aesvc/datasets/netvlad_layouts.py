@@ -7,8 +7,6 @@ Coordinates stay as they are in each layout: the names round them to centimeters
 within 25 m (a test computes it from the published coordinates). Tokyo 24/7 also has the time of day of a query and the panorama of a database image.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace

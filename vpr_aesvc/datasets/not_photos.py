@@ -4,8 +4,6 @@ The name is that of a file or of a folder below the one that the user named. A f
 ``depth`` of color photos stays.
 """
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,7 +1,5 @@
 """Where the images of a folder were taken: by UTM in their names, else by the GPS of the photos. All in one frame, in meters."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec

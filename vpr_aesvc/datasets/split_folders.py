@@ -5,8 +5,6 @@ roll@height@timestamp@note@extension``. Only the first two are needed. Without p
 as ``query/0001.jpg`` and ``ref/0001.jpg`` (Nordland, SPED, Gardens Point and others).
 """
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

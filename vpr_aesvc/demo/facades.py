@@ -3,8 +3,6 @@
 What shines at dusk (lit rooms, shop windows) is painted on a second image, so that one front serves any light.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any

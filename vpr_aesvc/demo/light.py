@@ -1,7 +1,5 @@
 """The light of a time of day: sun, sky and haze."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

@@ -4,8 +4,6 @@ World frame: x east, y north, z up, meters. Colors are RGB. Images are drawn at 
 Each texture is read at the resolution at which it is seen (a mipmap, across and down apart), against aliasing.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import cv2

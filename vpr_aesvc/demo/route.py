@@ -1,7 +1,5 @@
 """Draws the route: the street driven in the morning (database) and again in the evening (queries), with known poses."""
 
-from __future__ import annotations
-
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The street's geometry and its colors in even light, and the world that a light and the traffic make of it."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 

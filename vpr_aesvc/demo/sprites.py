@@ -4,8 +4,6 @@ A cut-out is a list of strokes: (color, thickness, points). Points are (x from t
 of 0 fills the polygon; one point makes a dot.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import cv2

@@ -3,8 +3,6 @@
 RANSAC (Fischler and Bolles, 1981) over least squares (Umeyama, 1991). A match may be wrong, and a frame is seldom exactly at its place.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass, replace
 from typing import Literal

@@ -1,7 +1,5 @@
 """A benchmark run: a data set, a backbone and methods -> every score, with the protocol that it depends on."""
 
-from __future__ import annotations
-
 import importlib.metadata
 import os
 import platform

@@ -1,7 +1,5 @@
 """A finished benchmark run -> a folder with ``results.json``, ``results.csv``, the figures and the report page."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """A finished benchmark run -> the contents of its report."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import Any, Literal

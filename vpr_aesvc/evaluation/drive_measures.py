@@ -1,7 +1,5 @@
 """Scores of a drive: recall and precision at several distances, the first fix, and the longest interval without a fix."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """A scored drive -> a folder: ``drive.json``, the figures and a report page."""
 
-from __future__ import annotations
-
 import json
 import math
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Fitted methods -> scores of every method at every size. Descriptors are half precision, as a map stores them."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 

@@ -1,7 +1,5 @@
 """The descriptor methods of a benchmark. All are fitted on the same database embeddings, with the same seed."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

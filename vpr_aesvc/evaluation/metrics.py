@@ -1,7 +1,5 @@
 """Retrieval metrics from a ranking and the right rows. Precision and recall come from scikit-learn."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

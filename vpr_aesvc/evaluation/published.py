@@ -3,8 +3,6 @@
 mAP@4, read off the plots of arXiv 2410.07022: accurate to about .01.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -3,8 +3,6 @@
 Descriptors are given; images are decoded only for geometry.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace

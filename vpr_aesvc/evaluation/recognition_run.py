@@ -3,8 +3,6 @@
 The descriptors come from the embeddings that the methods were compared on. Nothing is embedded again.
 """
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Writes HTML pages, one file with no script and no references to other files; and the report of a demo or a benchmark, with its figures as files."""
 
-from __future__ import annotations
-
 import base64
 from pathlib import Path
 from typing import Any

@@ -1,7 +1,5 @@
 """Results of an evaluation and what a report shows of them: plain data, filled by the metrics and shown by tables, figures and files."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, is_dataclass

@@ -1,7 +1,5 @@
 """The findings of a run in sentences, including where a method or a part does not help."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

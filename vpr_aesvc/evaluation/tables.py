@@ -1,7 +1,5 @@
 """The tables of a report: numbers as text, the best of each column marked. What was not measured is empty."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace

@@ -1,7 +1,5 @@
 """Model folder -> robot model folder."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

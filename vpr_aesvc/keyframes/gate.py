@@ -1,7 +1,5 @@
 """Keyframes by distance: a frame becomes a place if it is far enough from the last one."""
 
-from __future__ import annotations
-
 import math
 
 from pydantic import BaseModel, ConfigDict, Field

@@ -10,8 +10,6 @@ image width: with that blur added to real indoor images, R@1 falls from .55 to .
 as taken, 5 are rejected, all smeared or nearly empty.
 """
 
-from __future__ import annotations
-
 from collections import deque
 
 import cv2

@@ -3,8 +3,6 @@
 Steps that need all keyframes at once, such as training, get them as image files.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator

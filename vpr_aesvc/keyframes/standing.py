@@ -6,8 +6,6 @@ that stands none does, under noise and changing exposure; a person who fills a t
 row of changes counts.
 """
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """A map as one ``.npz`` file of plain arrays, for other programs, and back. Ids and learned parameters are not exported."""
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any

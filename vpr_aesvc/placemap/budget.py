@@ -1,7 +1,5 @@
 """Which search fits a robot's time and memory: every way to search is measured on the map and on this machine."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any

@@ -3,8 +3,6 @@
 CRC-32 detects every error burst of up to 32 bits, and nearly all other damage.
 """
 
-from __future__ import annotations
-
 import json
 import math
 import sqlite3

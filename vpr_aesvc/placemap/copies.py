@@ -1,7 +1,5 @@
 """Copies of maps: backups, places copied from map to map, and two maps of one model in one."""
 
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace

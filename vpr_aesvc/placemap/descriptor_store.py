@@ -1,7 +1,5 @@
 """Descriptors in memory, in half precision or 8 bits, and exact search over them at any size. FAISS is imported on first use."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, get_args

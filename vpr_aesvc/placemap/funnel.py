@@ -6,8 +6,6 @@ so as many places come back as are allowed. FAISS's FastScan takes a selector on
 RaBitQ FastScan in the same index is slower and finds less on whitened descriptors (docs/search.md).
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

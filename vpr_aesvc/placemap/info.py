@@ -1,7 +1,5 @@
 """What ``vpr map info`` prints."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

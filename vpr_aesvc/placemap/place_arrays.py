@@ -1,7 +1,5 @@
 """A map's places in memory, for search: arrays and the FAISS index, read from the file and kept up to date with it."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Hashable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """A row of the table ``places``, and its conversion from a ``Frame`` and to a ``Place``."""
 
-from __future__ import annotations
-
 import json
 import math
 from typing import NamedTuple

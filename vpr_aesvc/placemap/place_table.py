@@ -3,8 +3,6 @@
 All raise VprError for a damaged or missing row, and sqlite3.Error for a damaged file.
 """
 
-from __future__ import annotations
-
 import json
 import sqlite3
 import zlib

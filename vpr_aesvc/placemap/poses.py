@@ -3,8 +3,6 @@
 https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from pathlib import Path
 

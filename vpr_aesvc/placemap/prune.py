@@ -5,8 +5,6 @@ poses, within three places along the traverse) and the cosine of their descripto
 places; the level is found by bisection.
 """
 
-from __future__ import annotations
-
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator

@@ -5,8 +5,6 @@ SD card flips, so every row carries a CRC-32 over its content and its id. The ta
 their checksums, because a missing row has no checksum of its own.
 """
 
-from __future__ import annotations
-
 APPLICATION_ID = 0x5650524D  # "VPRM"
 SCHEMA_VERSION = 2
 

@@ -1,7 +1,5 @@
 """SQLite's exceptions as ``VprError``: what happened to the map, and what to do."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager

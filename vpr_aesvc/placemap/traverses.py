@@ -1,7 +1,5 @@
 """The table ``traverses``: one row for each drive through the environment."""
 
-from __future__ import annotations
-
 import math
 import sqlite3
 from collections.abc import Iterable

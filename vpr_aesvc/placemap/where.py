@@ -1,8 +1,6 @@
 """Which places a search may return, as a mask that FAISS applies inside the search. Filtering the k results afterwards would lose
 matches."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

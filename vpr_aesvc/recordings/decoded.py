@@ -1,7 +1,5 @@
 """Steps between a frame source and its user: fewer frames a second, progress, and images decoded one frame ahead."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace

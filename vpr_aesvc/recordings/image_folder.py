@@ -5,8 +5,6 @@ folder or in the one above it), in ``frames.csv``, and in the images' names. Sec
 thousandths, millionths or billionths of them, from 1970.
 """
 
-from __future__ import annotations
-
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence

@@ -4,8 +4,6 @@ rosbags-image converts the colors. This file checks and handles what it does not
 than 8 bits, compressed Bayer mosaics, and truncated compressed images.
 """
 
-from __future__ import annotations
-
 import re
 from types import SimpleNamespace
 from typing import Any, cast

@@ -1,7 +1,5 @@
 """Poses that no robot can have had: jumps, two sources in one, wrong units. Nothing is changed; the user is told."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import ArrayLike
 

@@ -1,7 +1,5 @@
 """What bags, videos and folders with a trajectory have in common as frame sources."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import TypeVar
 

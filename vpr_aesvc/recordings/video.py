@@ -1,7 +1,5 @@
 """A video file as a recording. Stamps are on the video's own clock, which starts near 0."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The frames of a video file with the container's own stamps: by OpenCV, or by PyAV where it is installed and OpenCV cannot (AV1)."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Generator
 from contextlib import closing

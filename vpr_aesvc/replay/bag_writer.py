@@ -1,7 +1,5 @@
 """Writes the recognitions of a run as a ROS 2 bag of standard messages, for viewers such as Foxglove and RViz. Needs no ROS: ``rosbags`` has the types."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache

@@ -1,7 +1,5 @@
 """Every frame of a source recognized in a map, one loop for ``vpr query``, ``vpr replay`` and ``vpr eval``."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise

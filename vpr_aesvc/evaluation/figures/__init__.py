@@ -1,7 +1,5 @@
 """The figures of a report: functions from results to a ``Drawing``, for a page or for files."""
 
-from __future__ import annotations
-
 from vpr_aesvc.evaluation.figures.accuracy import cost_drawing, size_drawing, upper_bound_drawing
 from vpr_aesvc.evaluation.figures.histograms import cosines_drawing, pairs_drawing
 from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, reliability_drawing, variants_drawing

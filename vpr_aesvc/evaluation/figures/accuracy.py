@@ -1,7 +1,5 @@
 """The figures of accuracy: against descriptor size and search time, and of one network for all sizes against one per size."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from vpr_aesvc.evaluation.figures.style import (

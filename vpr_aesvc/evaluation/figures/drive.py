@@ -1,7 +1,5 @@
 """The figures of a drive: from above, and over time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The figures of similarity: cosines of pairs of images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 
 import numpy as np

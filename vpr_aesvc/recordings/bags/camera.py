@@ -1,7 +1,5 @@
 """The camera's pose on the robot (extrinsics) and its intrinsics."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

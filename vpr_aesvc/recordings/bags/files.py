@@ -1,7 +1,5 @@
 """Which files a bag consists of, and the commands that repair them."""
 
-from __future__ import annotations
-
 import re
 import shlex
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The images of one topic in the order in which they were recorded, not decoded yet."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 

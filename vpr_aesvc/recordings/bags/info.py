@@ -1,7 +1,5 @@
 """What ``vpr bag info`` tells of a bag: its images, poses, TF and calibration, and what a map would be built from."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone

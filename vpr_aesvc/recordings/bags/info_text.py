@@ -1,7 +1,5 @@
 """The text of ``vpr bag info``."""
 
-from __future__ import annotations
-
 import shlex
 
 from vpr_aesvc.recordings.bags.info import BagInfo, ImageTopicInfo, PoseTopicInfo

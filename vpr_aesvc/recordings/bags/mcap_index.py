@@ -5,8 +5,6 @@ raw images); the message index of the file gives the offset of each message. A c
 the same buffer: allocating a new one for each chunk takes longer than unpacking.
 """
 
-from __future__ import annotations
-
 import heapq
 import struct
 from collections.abc import Callable, Iterator

@@ -4,8 +4,6 @@ Only message types of ROS's own packages are read. Their layout has not changed 
 carries are not used: a bag without definitions, or with a broken definition of a custom message, can be read.
 """
 
-from __future__ import annotations
-
 import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

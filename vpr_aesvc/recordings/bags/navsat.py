@@ -1,7 +1,5 @@
 """Fixes of a satellite receiver as poses on a local plane."""
 
-from __future__ import annotations
-
 from array import array
 from typing import Any
 

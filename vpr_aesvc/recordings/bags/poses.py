@@ -1,7 +1,5 @@
 """The pose of the camera over time, from a pose topic or from TF. Read in one pass, before any image."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Open a bag, whole or damaged: its topics, and its messages as bytes."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Iterator
 from contextlib import ExitStack
 from operator import index

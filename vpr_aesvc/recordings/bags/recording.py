@@ -1,7 +1,5 @@
 """A ROS 1 or ROS 2 bag as a source of frames."""
 
-from __future__ import annotations
-
 import weakref
 from collections.abc import Iterator
 from contextlib import suppress

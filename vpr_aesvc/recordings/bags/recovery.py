@@ -1,7 +1,5 @@
 """MCAP files and ROS 1 bags without a usable index, read from their beginning up to the damage."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import BinaryIO

@@ -3,8 +3,6 @@
 A chunk without compression is read up to where the file ends, a compressed one only as a whole.
 """
 
-from __future__ import annotations
-
 from bz2 import BZ2Decompressor
 from collections.abc import Iterator
 from io import BytesIO

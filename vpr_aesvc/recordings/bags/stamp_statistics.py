@@ -1,7 +1,5 @@
 """How regularly the messages of a topic were recorded: rate, jitter, gaps and odd stamps."""
 
-from __future__ import annotations
-
 from array import array
 from dataclasses import dataclass
 

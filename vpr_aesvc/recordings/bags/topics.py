@@ -1,7 +1,5 @@
 """Choose the topics of a bag: the only one of its kind, or the one that the user names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
