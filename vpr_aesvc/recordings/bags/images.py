@@ -2,23 +2,24 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import SkipCounts
-from vpr_aesvc.recordings.bags.messages import BagFile, Topic, peek_header, peek_size, read_message
-from vpr_aesvc.recordings.bags.topics import RAW
+from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
+from vpr_aesvc.recordings.bags.topics import frames_of
 from vpr_aesvc.recordings.image_messages import coded_size
 from vpr_aesvc.recordings.pose_history import JUMP
 
 
 @dataclass(frozen=True)
 class StampedImage:
-    """``number`` counts the messages of the topic from 0; ``stamp`` and ``received`` in seconds; ``raw`` is the whole message."""
+    """``number`` counts the messages of the topic from 0; ``stamp`` and ``received`` in seconds."""
 
     number: int
     stamp: float
     received: float
-    raw: bytes
+    message: Any
 
 
 @dataclass(frozen=True)
@@ -29,16 +30,11 @@ class FirstImage:
     frame: str
     size: tuple[int, int] | None
     time: tuple[float, float]
-    raw: bytes
+    message: Any
 
     def coded_size(self) -> tuple[int, int] | None:
         """(width, height), also of a compressed image; None if only decoding would tell."""
-        if self.size is not None:
-            return self.size
-        try:
-            return coded_size(read_message(self.raw, self.topic.type, self.topic.ros1).data)
-        except VprError:
-            return None
+        return coded_size(self.message.data) if self.size is None else self.size
 
 
 def first_image(bag: BagFile, topic: Topic, path: str) -> FirstImage:
@@ -48,13 +44,17 @@ def first_image(bag: BagFile, topic: Topic, path: str) -> FirstImage:
     """
     for _, received, raw in bag.messages([topic.name]):
         try:
-            header = peek_header(raw, topic.ros1)
-            size = peek_size(raw, header, topic.ros1) if topic.type == RAW else None
+            message = read_message(raw, topic.type, topic.ros1)
         except VprError:
             continue
-        stamp = header.stamp or received
-        return FirstImage(topic, header.frame, size, (stamp / 1e9, received / 1e9), raw)
+        stamp = nanoseconds(message.header.stamp) or received
+        return FirstImage(topic, frames_of(message)[0], _size(message), (stamp / 1e9, received / 1e9), message)
     raise VprError(f"{path}: no message of image topic {topic} can be read")
+
+
+def _size(message: Any) -> tuple[int, int] | None:
+    """(width, height) of a raw image."""
+    return (int(message.width), int(message.height)) if hasattr(message, "width") else None
 
 
 class ImageStream:
@@ -70,14 +70,14 @@ class ImageStream:
         topic, last = self._first.topic, None
         for number, (_, received, raw) in enumerate(self._bag.messages([topic.name])):
             try:
-                header = peek_header(raw, topic.ros1)
-                size = peek_size(raw, header, topic.ros1) if topic.type == RAW else None
+                message = read_message(raw, topic.type, topic.ros1)
             except VprError as error:
                 self._skip_counts.add("images whose message cannot be read", f"number {number}: {error}")
                 continue
-            if self._is_of_another_camera(number, header.frame, size):
+            if self._is_of_another_camera(number, frames_of(message)[0], _size(message)):
                 continue
-            stamp = header.stamp or received
+            own_stamp = nanoseconds(message.header.stamp)
+            stamp = own_stamp or received
             if last is not None and stamp < last and last - stamp < JUMP * 1e9:
                 seconds = (last - stamp) / 1e9
                 self._skip_counts.add("images out of order", f"number {number}, {seconds:.3f} s before the last")
@@ -86,12 +86,12 @@ class ImageStream:
                 self._repeated += stamp == last
                 self._jumps += stamp < last
             last = stamp
-            self._unstamped += not header.stamp
+            self._unstamped += not own_stamp
             self.count += 1
             seconds = stamp / 1e9
             first, latest = self.span or (seconds, seconds)
             self.span = min(first, seconds), max(latest, seconds)
-            yield StampedImage(number, seconds, received / 1e9, raw)
+            yield StampedImage(number, seconds, received / 1e9, message)
 
     def _is_of_another_camera(self, number: int, frame: str, size: tuple[int, int] | None) -> bool:
         expected = self._first.size

@@ -13,7 +13,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import image_of
 from vpr_aesvc.recordings.bags.camera import find_base_frame, read_intrinsics
-from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, peek_header, read_message
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
 from vpr_aesvc.recordings.bags.poses import FIXED_FRAMES, pose_of_message
 from vpr_aesvc.recordings.bags.reader import open_bag
@@ -188,12 +188,12 @@ class _ImageTopic:
         self._format: tuple[str, int, int] | None = None
 
     def add(self, received: int, raw: bytes) -> None:
-        header = peek_header(raw, self.topic.ros1)
-        self._stamps.add(header.stamp, received)
+        message = read_message(raw, self.topic.type, self.topic.ros1)
+        self._stamps.add(nanoseconds(message.header.stamp), received)
         self._bytes += len(raw)
-        self._frames[header.frame] = self._frames.get(header.frame, 0) + 1
+        frame, _ = frames_of(message)
+        self._frames[frame] = self._frames.get(frame, 0) + 1
         if self._format is None:
-            message = read_message(raw, self.topic.type, self.topic.ros1)
             if self.topic.type == RAW:
                 self._format = str(message.encoding), int(message.width), int(message.height)
             else:

@@ -1,10 +1,9 @@
-"""Messages of a bag as bytes: read the header alone, or the whole message as an object.
+"""Messages of a bag: bytes, and read as objects.
 
 Only message types of ROS's own packages are read. Their layout has not changed since the first ROS 2, so the message definitions that a bag
 carries are not used: a bag without definitions, or with a broken definition of a custom message, can be read.
 """
 
-import struct
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -28,15 +27,6 @@ class Topic:
 
     def __str__(self) -> str:
         return f"{self.name} ({self.type.replace('/msg/', '/')}, {self.count} message{'' if self.count == 1 else 's'})"
-
-
-@dataclass(frozen=True)
-class Header:
-    """A std_msgs/Header: ``stamp`` in nanoseconds, ``frame`` without a leading slash, ``end`` the offset of the first byte after it."""
-
-    stamp: int
-    frame: str
-    end: int
 
 
 class Damaged(Exception):
@@ -68,37 +58,6 @@ class BagFile(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-def peek_header(raw: bytes, ros1: bool) -> Header:
-    """The std_msgs/Header at the beginning of a message. Nothing after it is read.
-
-    Raises:
-        VprError: the message ends before its header does.
-    """
-    try:  # 4 bytes before the stamp: ``seq`` in ROS 1, the CDR encapsulation in ROS 2
-        seconds, nanoseconds, length = struct.unpack_from("<III" if ros1 else _byte_order(raw) + "iII", raw, 4)
-        end = 16 + length
-        if end > len(raw):
-            raise VprError(f"the message ends in its header, after {len(raw)} bytes")
-        frame = bytes(raw[16:end]).rstrip(b"\0").decode("utf-8", "replace")
-    except (struct.error, TypeError) as error:  # TypeError: a SQLite row that holds no bytes
-        raise VprError(f"the message ends in its header, after {len(raw)} bytes") from error
-    return Header(seconds * 10**9 + nanoseconds, frame.lstrip("/"), end)
-
-
-def peek_size(raw: bytes, header: Header, ros1: bool) -> tuple[int, int]:
-    """(width, height) of a sensor_msgs/Image.
-
-    Raises:
-        VprError: the message ends before these fields.
-    """
-    start = header.end if ros1 else (header.end + 3) & -4
-    try:
-        height, width = struct.unpack_from(("<" if ros1 else _byte_order(raw)) + "II", raw, start)
-    except (struct.error, TypeError) as error:
-        raise VprError(f"the message ends before the size of the image, after {len(raw)} bytes") from error
-    return width, height
 
 
 def read_message(raw: bytes, type: str, ros1: bool) -> Any:
@@ -142,7 +101,3 @@ def _typestore(ros1: bool) -> Any:
     if _TF not in store.types:
         store.register(get_types_from_msg("geometry_msgs/TransformStamped[] transforms", _TF))
     return store
-
-
-def _byte_order(raw: bytes) -> str:
-    return "<" if len(raw) < 2 or raw[1] & 1 else ">"

@@ -2,9 +2,9 @@
 
 import weakref
 from collections.abc import Iterator
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.recordings.bags.camera import read_intrinsics
 from vpr_aesvc.recordings.bags.images import ImageStream, first_image
-from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, read_message
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, read_message
 from vpr_aesvc.recordings.bags.poses import PoseReader
 from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.topics import camera_info, camera_of, choose_images, choose_poses
@@ -41,9 +41,8 @@ class BagRecording(Recording):
         except Damaged as damage:
             self._open(open_bag(path, damage))
         self._opening_notes = [*self._bag.notes, f"images: {self.topic}", *self.poses.notes, self._camera_note]
-        with suppress(VprError):  # reported when it is read
-            if is_deep(read_message(self._first.raw, self.topic.type, self.topic.ros1)):
-                self._opening_notes.append(NOTE)
+        if is_deep(self._first.message):
+            self._opening_notes.append(NOTE)
         self.notes = list(self._opening_notes)
 
     def _open(self, bag: BagFile) -> None:
@@ -76,7 +75,7 @@ class BagRecording(Recording):
                 pose = self.poses.at(image.stamp, image.received)
                 without_pose += pose is None
                 label = f"{camera} {image.number:06d}"
-                decode = partial(_decode, image.raw, self.topic, f"{self.path}: {label}")
+                decode = partial(_decode, image.message, f"{self.path}: {label}")
                 frame = Frame(label, stamp=image.stamp, pose=pose, decode=decode)
                 del image
                 yield frame
@@ -106,11 +105,7 @@ class BagRecording(Recording):
         return None, f"{topic.name} is empty: the intrinsics are not known"
 
 
-def _decode(raw: bytes, topic: Topic, name: str) -> NDArray[np.uint8]:
-    try:
-        message = read_message(raw, topic.type, topic.ros1)
-    except VprError as error:
-        raise VprError(f"{name}: {error}") from error
+def _decode(message: Any, name: str) -> NDArray[np.uint8]:
     try:
         return rgb_of(message, name)
     except VprError as error:
