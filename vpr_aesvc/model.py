@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,6 +12,7 @@ from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.projections.artifact import Projection
 
 FORMAT_VERSION = 1
+Content = TypeVar("Content", bound=BaseModel)
 MANIFEST, _WEIGHTS = "model.json", "projection.safetensors"
 
 
@@ -108,13 +109,17 @@ def read_manifest(path: Path) -> dict[str, object]:
     return content
 
 
-def check_version(path: Path, content: dict[str, object], newest: int) -> None:
-    """Raises VprError for a format that is newer than this library."""
+def validated(kind: type[Content], path: Path, content: dict[str, object], newest: int) -> Content:
+    """The content of ``model.json``. Raises VprError for a format that is newer than this library, or for wrong fields."""
     version = content.get("version")
     if isinstance(version, int) and version > newest:
         raise VprError(
             f"{path / MANIFEST}: has format version {version}, this version reads {newest}; update vpr_aesvc"
         )
+    try:
+        return kind.model_validate(content)
+    except ValidationError as error:
+        raise VprError(f"{path / MANIFEST}: {first_line(error)}") from error
 
 
 def load_model(path: Path) -> tuple[Manifest, Projection]:
@@ -123,12 +128,7 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
     Raises:
         VprError: not a model folder, a newer format, or damaged.
     """
-    content = read_manifest(path)
-    check_version(path, content, FORMAT_VERSION)
-    try:
-        manifest = Manifest.model_validate(content)
-    except ValidationError as error:
-        raise VprError(f"{path / MANIFEST}: {first_line(error)}") from error
+    manifest = validated(Manifest, path, read_manifest(path), FORMAT_VERSION)
     projection = Projection.load(path / _WEIGHTS)
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:
         raise VprError(f"{path}: model.json and the weights do not agree on the sizes; copy the model folder again")

@@ -10,13 +10,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from vpr_aesvc.backbones.onnx_graph import Graph, GraphInput, GraphOutput, PreprocessFile
-from vpr_aesvc.errors import VprError, first_line
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.fingerprint import fingerprint
-from vpr_aesvc.model import MANIFEST, check_version
+from vpr_aesvc.model import MANIFEST, validated
 
 FORMAT = "vpr_aesvc robot model"
 VERSION = 1
@@ -133,11 +133,7 @@ def load_robot_model(path: Path, content: dict[str, object]) -> tuple[RobotManif
     Raises:
         VprError: a newer format, or a damaged file.
     """
-    check_version(path, content, VERSION)
-    try:
-        manifest = RobotManifest.model_validate(content)
-    except ValidationError as error:
-        raise VprError(f"{path / MANIFEST}: {first_line(error)}") from error
+    manifest = validated(RobotManifest, path, content, VERSION)
     if manifest.checksum != manifest.expected_checksum():
         raise VprError(
             f"{path / MANIFEST}: is damaged or was edited (its checksum does not match); copy or export the robot model again"

@@ -8,7 +8,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from vpr_aesvc.cli.console import out, progress_bars, say_source
-from vpr_aesvc.cli.options import InputFlags, InputPath, Json, KeyframeFlags, Output
+from vpr_aesvc.cli.options import BagFlags, InputFlags, InputPath, Json, KeyframeFlags, Output
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.inputs import RECORDING_HELP
@@ -21,12 +21,7 @@ def info_command(
     bag: Annotated[Path, Parameter(help="A bag: its folder, or a .bag, .mcap or .db3 file.")],
     /,
     *,
-    image_topic: Annotated[str | None, Parameter(help="The image topic that a map would be built from.")] = None,
-    pose_topic: Annotated[
-        str | None, Parameter(help="Its pose topic; `tf` for transforms, `none` for no poses.")
-    ] = None,
-    base_frame: Annotated[str | None, Parameter(help="TF frame of the robot.")] = None,
-    map_frame: Annotated[str | None, Parameter(help="Fixed TF frame, if poses are taken from TF.")] = None,
+    reading: BagFlags = BagFlags(),
     as_json: Json = False,
 ) -> int:
     """Print what a bag holds, and what a map would be built from.
@@ -41,11 +36,10 @@ def info_command(
     path = bag.expanduser()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected a bag")
-    asked = {"image_topic": image_topic, "pose_topic": pose_topic, "base_frame": base_frame, "map_frame": map_frame}
-    options = InputOptions(**asked)  # type: ignore[arg-type]
+    asked = vars(reading)
     given = "".join(f" --{name.replace('_', '-')} {value}" for name, value in asked.items() if value is not None)
     with progress_bars() as progress:
-        info = bag_info(path, options, lambda done, of: progress("reading the bag", done, of))
+        info = bag_info(path, InputOptions(**asked), lambda done, of: progress("reading the bag", done, of))
     if as_json:
         print(json.dumps(info.as_json()))
     else:

@@ -46,8 +46,8 @@ Rate = Annotated[
 
 @Parameter(name="*", group=_INPUT)
 @dataclass(frozen=True)
-class InputFlags:
-    """How to read an input."""
+class BagFlags:
+    """Which topics and frames of a bag are used."""
 
     image_topic: Annotated[str | None, Parameter(help="Image topic of a bag, if it has several cameras.")] = None
     pose_topic: Annotated[
@@ -55,6 +55,13 @@ class InputFlags:
     ] = None
     base_frame: Annotated[str | None, Parameter(help="TF frame of the robot, if the bag does not name it.")] = None
     map_frame: Annotated[str | None, Parameter(help="Fixed TF frame, if poses are taken from TF.")] = None
+
+
+@Parameter(name="*", group=_INPUT)
+@dataclass(frozen=True)
+class InputFlags(BagFlags):
+    """How to read an input."""
+
     trajectory: Annotated[
         Path | None, Parameter(help="Poses in TUM or KITTI format, for a folder of images or a video.")
     ] = None
