@@ -1,7 +1,7 @@
 """Frames -> embeddings. Threads decode images while the backbone works. Unreadable images are skipped and listed."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -15,7 +15,7 @@ from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.embedding_cache import EmbeddingCache, InMemory, frame_key
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import image_of
-from vpr_aesvc.types import Frame, Image
+from vpr_aesvc.types import Frame, Image, Progress
 
 _BATCH = 16
 _DECODER_THREADS = 2
@@ -78,7 +78,7 @@ def extract(
     frames: Sequence[Frame],
     views: int = 0,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
     cache: EmbeddingCache | None = None,
 ) -> Extraction:
     """Embeds every frame and, for training, ``views`` augmented views of it.

@@ -1,6 +1,6 @@
 """One way in: whatever a user has becomes one ``FrameSource``."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
@@ -12,7 +12,7 @@ from vpr_aesvc.frame_source import VIDEO_SUFFIXES, FrameSource, InputOptions
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
 from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, StageProgress
 
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
 
@@ -90,7 +90,7 @@ def database_frames(
     folder: Path,
     settings: KeyframeSettings | None = None,
     stats: SelectionStats | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: StageProgress | None = None,
 ) -> Sequence[Frame]:
     """The frames to train on, each with an image file: the database frames of a set, or the keyframes of a recording.
 

@@ -1,7 +1,7 @@
 """Frames -> model folder."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerpr
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
 from vpr_aesvc.projections.threads import fit_threads
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, StageProgress
 
 VIEWS = 2  # augmented views of each image, to estimate how an embedding changes at another visit
 
@@ -28,7 +28,7 @@ def train(
     sizes: Sequence[int] | None = None,
     method: str = "auto",
     seed: int = 0,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: StageProgress | None = None,
 ) -> Describer:
     """Fits a projection to the database frames of a set or to the keyframes of a recording, without labels, and writes the model folder ``output``.
 
@@ -62,7 +62,7 @@ def _train(
     sizes: Sequence[int] | None,
     method: str,
     seed: int,
-    progress: Callable[[str, int, int], None] | None,
+    progress: StageProgress | None,
 ) -> Describer:
     if len(frames) < MIN_IMAGES:
         raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")

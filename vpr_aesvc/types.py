@@ -16,6 +16,8 @@ Image = NDArray[np.uint8]  # RGB, [H, W, 3]
 Points = NDArray[np.float64]
 Floats = NDArray[np.float64]
 Rows = NDArray[np.int64]  # row numbers of an array
+Progress = Callable[[int, int], None]  # called with (done, total)
+StageProgress = Callable[[str, int, int], None]  # called with (stage, done, total)
 Descriptor = NDArray[np.float32]  # unit norm, [d]
 FARTHEST = 1e9  # meters: no robot was there, and squares of larger numbers soon overflow
 

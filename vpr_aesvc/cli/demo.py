@@ -1,6 +1,5 @@
 """``vpr demo``: the whole product on a street it draws itself, offline."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from vpr_aesvc.cli.options import Output
 from vpr_aesvc.cli.train import describe_model
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.files import check_free, new_folder
+from vpr_aesvc.types import StageProgress
 
 _TOLERANCE = 5.0  # meters; the street is drawn every 1.75 m, so the field's 25 m would be too easy
 _METHODS = ("raw", "pca", "aesvc", "rotation")
@@ -46,7 +46,7 @@ def demo_command(
     err.print(f"try: vpr query {output / 'place.vprmap'} {output / 'route'} -m {output / 'model'} --top 3")
 
 
-def _run(folder: Path, seed: int, progress: Callable[[str, int, int], None]) -> tuple[Describer, Table, list[str]]:
+def _run(folder: Path, seed: int, progress: StageProgress) -> tuple[Describer, Table, list[str]]:
     from vpr_aesvc.backbones import open_backbone
     from vpr_aesvc.cli.bench import results_table
     from vpr_aesvc.datasets import open_images

@@ -18,7 +18,7 @@ from vpr_aesvc.files import check_free
 from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.transforms import compose, pose_from_euler
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Progress
 
 _IDENTITY = "0,0,0,0"
 _MOST_COMPARED = 200  # places of the second map that are searched in the first
@@ -86,9 +86,7 @@ def merge_command(
     out.print(f"map {output} holds {total} places")
 
 
-def _overlay(
-    one: PlaceMap, other: PlaceMap, align: Callable[[Frame], Frame], progress: Callable[[int, int], None]
-) -> Alignment | None:
+def _overlay(one: PlaceMap, other: PlaceMap, align: Callable[[Frame], Frame], progress: Progress) -> Alignment | None:
     """How the poses of the second map, as ``align`` moves them, must be moved for the places that are recognized in the first."""
     from vpr_aesvc.placemap.copies import frame_of
     from vpr_aesvc.recognition.self_check import recognize_places

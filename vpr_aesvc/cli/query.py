@@ -29,8 +29,8 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.recordings.decoded import Progress
 from vpr_aesvc.replay.recognize import described, recognized, smoothed
+from vpr_aesvc.types import Progress
 
 _RATE = RecognizerSettings().false_positive_rate
 

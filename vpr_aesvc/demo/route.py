@@ -1,7 +1,6 @@
 """Draws the route: the street driven in the morning (database) and again in the evening (queries), with known poses."""
 
 import csv
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from vpr_aesvc.demo.render import Camera, render
 from vpr_aesvc.demo.scene import Fixed, Traffic, light_up
 from vpr_aesvc.demo.street import Street
 from vpr_aesvc.files import new_folder
+from vpr_aesvc.types import Progress
 
 COLUMNS = ("path", "split", "sequence", "index", "easting", "northing", "heading", "stamp")
 SPACING = 1.75  # between database frames along the middle of the road, meters
@@ -50,7 +50,7 @@ def draw_route(
     places: int = 240,
     queries: int = 120,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Path:
     """Draws the route: `images/<traverse>/<nnnn>.jpg` and `frames.csv`, 320 x 240 pixels each.
 
@@ -83,7 +83,7 @@ def draw_route(
     return out / "frames.csv"
 
 
-def _draw(folder: Path, places: int, queries: int, seed: int, progress: Callable[[int, int], None]) -> None:
+def _draw(folder: Path, places: int, queries: int, seed: int, progress: Progress) -> None:
     length, rows = (places - 1) * SPACING, [COLUMNS]
     rng = np.random.default_rng([seed, 1])
     street = Street.plan(_LEAD_IN + length + _LOOK_AHEAD, rng)

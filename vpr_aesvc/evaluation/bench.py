@@ -17,7 +17,7 @@ from vpr_aesvc.embedding_cache import EmbeddingCache
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.evaluate import EvaluationResult, RetrievalTask, evaluate
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, Method, check_methods, choose_method, fit_methods
-from vpr_aesvc.evaluation.recognition_run import Progress, check_recognizable, recognize_queries, stage_progress
+from vpr_aesvc.evaluation.recognition_run import check_recognizable, recognize_queries, stage_progress
 from vpr_aesvc.evaluation.results import RecognitionResult
 from vpr_aesvc.extraction import Extraction, extract
 from vpr_aesvc.projections.data import TrainingData
@@ -27,7 +27,7 @@ from vpr_aesvc.projections.stages import Stages
 from vpr_aesvc.projections.threads import fit_threads
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.training import VIEWS
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, StageProgress
 
 _LIBRARIES = ("numpy", "torch", "faiss-cpu", "opencv-python-headless", "transformers", "onnxruntime", "scikit-learn")
 
@@ -61,7 +61,7 @@ def bench(
     sizes: Sequence[int] | None = None,
     seed: int = 0,
     cache: EmbeddingCache | None = None,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
     recognition: RecognizerSettings | None = None,
 ) -> BenchmarkRun:
     """Embeds both splits, fits every method on the database alone, and evaluates it on the queries.

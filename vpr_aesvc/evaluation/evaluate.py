@@ -1,6 +1,6 @@
 """Fitted methods -> scores of every method at every size. Descriptors are half precision, as a map stores them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -12,6 +12,7 @@ from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, preci
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
 from vpr_aesvc.runtime import median_ms
+from vpr_aesvc.types import StageProgress
 
 KS = (1, 5, 10, 20)
 _MAP_AT = (1, 4, 5, 10, 20)
@@ -64,9 +65,7 @@ class EvaluationResult:
     search_ms: dict[int, float] = field(default_factory=dict)
 
 
-def evaluate(
-    task: RetrievalTask, methods: Sequence[Method], progress: Callable[[str, int, int], None] | None = None
-) -> EvaluationResult:
+def evaluate(task: RetrievalTask, methods: Sequence[Method], progress: StageProgress | None = None) -> EvaluationResult:
     """Recall, mAP, precision-recall curve and cost of each method at each of its sizes."""
     evaluation = EvaluationResult()
     steps, done = sum(len(method.by_size) for method in methods), 0

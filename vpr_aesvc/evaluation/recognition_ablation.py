@@ -4,7 +4,7 @@ Descriptors are given; images are decoded only for geometry.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,10 +19,9 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.calibration import reliability
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Progress
 
 _BATCH = 64  # images in memory while a map is written
-Progress = Callable[[int, int], None]
 Flags = NDArray[np.bool_]
 RECALLS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 

@@ -4,7 +4,7 @@ The descriptors come from the embeddings that the methods were compared on. Noth
 """
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +32,8 @@ from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Progress, StageProgress
 
-Progress = Callable[[str, int, int], None]
 MOTION_WITHOUT_STAMPS = "no odometry, and not all images have stamps, so the sequence counts frames"
 
 
@@ -69,7 +68,7 @@ def recognize_queries(
     backbone: Backbone,
     chosen: tuple[Method, str],
     settings: RecognizerSettings,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> RecognitionResult:
     """Runs every variant on one map.
 
@@ -176,6 +175,6 @@ def _order(frames: Sequence[Frame]) -> str:
     return f"the queries of one sequence, {by}"
 
 
-def stage_progress(progress: Progress | None, stage: str) -> Callable[[int, int], None] | None:
+def stage_progress(progress: StageProgress | None, stage: str) -> Progress | None:
     """The progress of one stage, as (done, total)."""
     return None if progress is None else lambda done, total: progress(stage, done, total)

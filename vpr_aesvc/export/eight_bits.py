@@ -13,6 +13,7 @@ from vpr_aesvc.export.check import Describe, Reference
 from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_static, to_weight_only
 from vpr_aesvc.robot_model import Check
 from vpr_aesvc.runtime import median_ms, open_session
+from vpr_aesvc.types import StageProgress
 
 if TYPE_CHECKING:
     import onnx
@@ -37,7 +38,7 @@ def eight_bits(
     tensors: Sequence[NDArray[np.float32]],
     reference: Reference | None,
     run: Callable[[bytes], Describe],
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: StageProgress | None = None,
 ) -> Attempt:
     """The first attempt that passes its check and is close to the original, else the last attempt.
 

@@ -19,12 +19,11 @@ from vpr_aesvc.extraction import Reader
 from vpr_aesvc.files import check_free
 from vpr_aesvc.model import Manifest
 from vpr_aesvc.robot_model import GRAPH, Original, Precision, RobotManifest, save_robot_model
-from vpr_aesvc.types import Frame, Image
+from vpr_aesvc.types import Frame, Image, StageProgress
 
 _MAX_IMAGES = 250  # evenly spaced; with the augmented views 500 runs of each model
 _MIN_IMAGES = 10
 _CALIBRATION_STEP = 5  # every fifth image calibrates, the others check
-Progress = Callable[[str, int, int], None]
 
 
 def export_model(
@@ -33,7 +32,7 @@ def export_model(
     precision: Precision = "fp32",
     frames: Sequence[Frame] | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> RobotManifest:
     """Writes the robot model ``output``: one graph from normalized image to descriptor. It needs no torch.
 
@@ -115,7 +114,7 @@ def _read_images(frames: Sequence[Frame] | None) -> tuple[list[Image], list[str]
     return [image for image, _ in read], [label for _, label in read]
 
 
-def _with_progress(describer: Describer, count: int, progress: Progress | None) -> Describe:
+def _with_progress(describer: Describer, count: int, progress: StageProgress | None) -> Describe:
     """Describes 16 images at a time and reports progress; ``count`` images and as many views."""
     done = 0
 
@@ -138,7 +137,7 @@ def _convert(
     tensors: list[NDArray[np.float32]],
     reference: Reference | None,
     run: Callable[[bytes], Graph],
-    progress: Progress | None,
+    progress: StageProgress | None,
 ) -> Attempt:
     import onnx
 

@@ -5,7 +5,7 @@ Steps that need all keyframes at once, such as training, get them as image files
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.standing import StandingPoses
 from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.transforms import angle, distance, heading
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Progress
 
 _MOVED_METERS, _MOVED_RADIANS = 0.2, 0.05  # after such a motion, the image must have changed
 _QUALITY = 95  # the JPEG loss is far below the change between two visits
@@ -67,7 +67,7 @@ def keyframes(
     recording: FrameSource,
     settings: KeyframeSettings | None = None,
     stats: SelectionStats | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Iterator[Frame]:
     """Keyframes with their images, in the order recorded, in constant memory. If the image of a candidate is bad, the next frame is tried;
     the reason is counted in ``recording.skip_counts``. If the poses stand still while the images change, ``recording.notes`` tells it at the end.
@@ -139,7 +139,7 @@ def write_keyframes(
     folder: Path,
     settings: KeyframeSettings | None = None,
     stats: SelectionStats | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Frame]:
     """Writes the keyframes into an existing folder, as ``000001.jpg`` and so on.
 

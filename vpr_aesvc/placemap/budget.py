@@ -1,6 +1,5 @@
 """Which search fits a robot's time and memory: every way to search is measured on the map and on this machine."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from vpr_aesvc.placemap.funnel import SMALLEST
 from vpr_aesvc.placemap.index import SHORTLIST, PlaceIndex
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.runtime import median_ms
+from vpr_aesvc.types import Progress
 
 _QUERIES = 500  # for recall
 _TIMED = 30  # queries that are timed
@@ -65,7 +65,7 @@ def survey(
     descriptors: NDArray[np.floating],
     sizes: tuple[int, ...],
     queries: NDArray[np.floating],
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> list[Plan]:
     """Measures every way to search. Takes a second for 10,000 places, minutes for a million.
 

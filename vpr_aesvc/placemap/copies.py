@@ -12,11 +12,10 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import os_errors_named
 from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import PlaceMap
-from vpr_aesvc.types import Frame, Place
+from vpr_aesvc.types import Frame, Place, Progress
 
 _BATCH = 1000
 _FAR = 1e5  # meters
-Progress = Callable[[int, int], None]
 
 
 def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:

@@ -7,7 +7,7 @@ places; the level is found by bisection.
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count, product
 
@@ -18,7 +18,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.transforms import heading
-from vpr_aesvc.types import Place, Pose
+from vpr_aesvc.types import Place, Pose, Progress
 
 _HEADING = math.radians(45)
 _NEIGHBORS = 3  # places along the traverse that are near, without poses
@@ -60,7 +60,7 @@ def prune(
     most: int | None = None,
     max_loss: float = 0.01,
     radius: float | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Pruned:
     """Chooses the places to keep; does not change the map.
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
@@ -26,6 +26,7 @@ from vpr_aesvc.placemap.description import read_metadata
 from vpr_aesvc.placemap.place_row import COLUMNS, PlaceRow
 from vpr_aesvc.placemap.place_table import DESCRIPTOR
 from vpr_aesvc.placemap.placemap import PlaceMap
+from vpr_aesvc.types import Progress
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
@@ -43,7 +44,7 @@ class CheckReport:
     problems: list[str] = field(default_factory=list)
 
 
-def check_map(path: Path, progress: Callable[[int, int], None] | None = None) -> CheckReport:
+def check_map(path: Path, progress: Progress | None = None) -> CheckReport:
     """Reads the whole map and lists its damage. Changes nothing.
 
     Args:
@@ -84,9 +85,7 @@ def place_problem(row: PlaceRow, dim: int) -> str | None:
     return None
 
 
-def _problems(
-    path: Path, db: sqlite3.Connection, report: CheckReport, progress: Callable[[int, int], None] | None
-) -> Iterator[str]:
+def _problems(path: Path, db: sqlite3.Connection, report: CheckReport, progress: Progress | None) -> Iterator[str]:
     yield from _structure_problems(db)
     try:
         dim = int(read_metadata(path, db)["dim"])
@@ -158,9 +157,7 @@ class Salvaged:
     thumbnails_lost: int = 0
 
 
-def salvage(
-    path: Path, output: Path, describer: Describer | None = None, progress: Callable[[int, int], None] | None = None
-) -> Salvaged:
+def salvage(path: Path, output: Path, describer: Describer | None = None, progress: Progress | None = None) -> Salvaged:
     """Copies every place that matches its checksums to a new map.
 
     Args:

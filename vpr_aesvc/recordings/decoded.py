@@ -1,16 +1,15 @@
 """Steps between a frame source and its user: fewer frames a second, progress, and images decoded one frame ahead."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource, SkipCounts
 from vpr_aesvc.images import image_of
-from vpr_aesvc.types import Frame, Image
+from vpr_aesvc.types import Frame, Image, Progress
 
 UNREADABLE = "images that cannot be read"
-Progress = Callable[[int, int], None]
 
 
 def counted(source: FrameSource, progress: Progress | None) -> Iterator[Frame]:

@@ -12,8 +12,8 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.run import RunFollower, motion_between, recognize_run
-from vpr_aesvc.recordings.decoded import UNREADABLE, Progress, counted, decoded, thinned
-from vpr_aesvc.types import Frame
+from vpr_aesvc.recordings.decoded import UNREADABLE, counted, decoded, thinned
+from vpr_aesvc.types import Frame, Progress
 
 
 def described(

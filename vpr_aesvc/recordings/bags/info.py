@@ -1,6 +1,5 @@
 """What ``vpr bag info`` tells of a bag: its images, poses, TF and calibration, and what a map would be built from."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -32,8 +31,8 @@ from vpr_aesvc.recordings.bags.topics import (
 )
 from vpr_aesvc.recordings.image_messages import coded_size
 from vpr_aesvc.recordings.pose_history import PoseSamples
+from vpr_aesvc.types import Progress
 
-Progress = Callable[[int, int], None]
 _TRIED = 50  # images; more than a camera sends before its exposure or its stream is ready
 
 
