@@ -94,7 +94,7 @@ def vpr_node(*remappings: str, **parameters: Any) -> Process:
     from ament_index_python.packages import get_package_prefix
 
     words = [word for name, value in parameters.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
-    words += [word for remapping in ("image:=/camera/image_raw", *remappings) for word in ("-r", remapping)]
+    words += [word for remapping in (*remappings, "image:=/camera/image_raw") for word in ("-r", remapping)]
     return Process(Path(get_package_prefix("vpr_aesvc")) / "lib" / "vpr_aesvc" / "vpr_node", "--ros-args", *words)
 
 

@@ -79,10 +79,15 @@ class Cameras:
         qos = QoSProfile(depth=1, reliability=reliability)  # one object per camera: rclpy writes the overrides into it
         overrides = QoSOverridingOptions.with_default_policies()
         subscribe = partial(self._node.create_subscription, callback_group=group)
-        on_image, on_camera_info = partial(self._image_received, name), partial(self._camera_info_received, name)
+        on_camera_info: Callable[[Any], None] = partial(self._camera_info_received, name)
+        info, sensor_data = f"{prefix}camera_info", qos_profile_sensor_data
+        timed = self._health.inputs.timed
+        on_image = timed(partial(self._image_received, name), kind, topic, qos, "image_topic:=")
+        if settings.recognition.geometry and settings.mode != "mapping":
+            on_camera_info = timed(on_camera_info, CameraInfo, info, sensor_data, "camera_info_topic:=", False)
         self._subscriptions += [
             subscribe(kind, topic, on_image, qos, qos_overriding_options=overrides),
-            subscribe(CameraInfo, f"{prefix}camera_info", on_camera_info, qos_profile_sensor_data),
+            subscribe(CameraInfo, info, on_camera_info, sensor_data),
         ]
         self._node.get_logger().info(f"subscribed to {topic} ({kind.__name__})")
 

@@ -9,11 +9,13 @@ from collections import Counter, deque
 import numpy as np
 from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.node import Node
 
+from vpr_aesvc.onboard.checkup import Finding
 from vpr_aesvc.onboard.engine import Outcome
+from vpr_aesvc.ros.input_watch import InputWatch
 
 _POSELESS_IMAGES = 20  # consecutive images without a pose before a warning
-_SILENCE = 5.0  # seconds without an image before a warning
 _RATE_WINDOW = 5.0  # seconds
 
 
@@ -23,7 +25,7 @@ class Health:
     Unless ``pose_source`` is ``none``, many images without a pose are a warning.
     """
 
-    def __init__(self, pose_source: str = "none") -> None:
+    def __init__(self, node: Node, pose_source: str = "none") -> None:
         self._received: Counter[str] = Counter()  # images, by camera
         self._rate_limited: Counter[str] = Counter()  # images skipped because of max_rate, by camera
         self._latencies: dict[str, deque[float]] = {}  # milliseconds, by stage
@@ -41,14 +43,14 @@ class Health:
         self._initial_poses = 0
         self._pose_source = pose_source
         self._images_without_pose = 0  # since the last image with a pose
-        self._activated = time.monotonic()
+        self.inputs = InputWatch(node)
         self._arrival_times: deque[float] = deque(maxlen=100)
         self._finish_times: deque[float] = deque(maxlen=100)
 
     def activated(self) -> None:
-        """From now on images are expected."""
+        """Inputs are expected from now on."""
         self._missing_mounts.clear()
-        self._activated = time.monotonic()
+        self.inputs.clear()
 
     def image_received(self, camera: str) -> None:
         self._received[camera] += 1
@@ -119,7 +121,8 @@ class Health:
             dropped: by camera, images that a newer one replaced.
         """
         now = time.monotonic()
-        level, summary = self._level(state, error, now)
+        missing = self.inputs.missing() if state == "active" else []
+        level, summary = self._level(state, error, missing)
         values = {
             "state": state,
             "images per second": f"{_rate(self._arrival_times, now):.1f}",
@@ -137,6 +140,7 @@ class Health:
             "last match": self._last_match,
             "why nothing matches": self._why_no_match,
             "why the last image was left out": self._skip_reason,
+            "missing inputs": " | ".join(map(str, missing)),
         }
         for stage, window in list(self._latencies.items()):
             if latencies := list(window):  # empty while another thread adds the first
@@ -151,16 +155,15 @@ class Health:
         array.header.stamp = stamp
         return array
 
-    def _level(self, state: str, error: str, now: float) -> tuple[bytes, str]:
+    def _level(self, state: str, error: str, missing: list[Finding]) -> tuple[bytes, str]:
         """The first problem in order of severity, as (level, message); else OK."""
         if error:
             return DiagnosticStatus.ERROR, error
         if state != "active":
             return DiagnosticStatus.OK, state
-        if now - max(self._activated, self._arrival_times[-1] if self._arrival_times else 0.0) > _SILENCE:
-            return DiagnosticStatus.WARN, (
-                f"no image for {_SILENCE:.0f} s: check topic, type and QoS of the camera; `vpr doctor` helps"
-            )
+        needed = [str(one) for one in missing if one.level == "error"]
+        if needed:
+            return DiagnosticStatus.WARN, f"nothing comes: {needed[0]}"
         if self._frame_error:
             return DiagnosticStatus.ERROR, self._frame_error
         if self._missing_mounts:

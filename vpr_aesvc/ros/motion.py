@@ -52,7 +52,12 @@ class Motion:
         if settings.pose_source in topics:
             kind, callback = topics[settings.pose_source]
             topic = settings.pose_source
+            setting = "odom_topic:=" if topic == "odom" else "the remapping pose:="
+            callback = health.inputs.timed(callback, kind, topic, qos, setting)
             self._subscription = node.create_subscription(kind, topic, callback, qos, callback_group=group)
+
+        elif settings.pose_source == "tf":
+            health.inputs.expect_transform(self._tf, settings.odom_frame, settings.base_frame)
 
     def close(self) -> None:
         if self._subscription is not None:

@@ -39,7 +39,7 @@ class VprNode(LifecycleNode):
         self._session: Session | None = None
         self._vpr_services: Services | None = None
         self._bond: bond.Bond | None = None
-        self._health = Health()
+        self._health = Health(self)
         self._error = ""  # why the last transition failed
         self._state = "unconfigured"
         self._sensor_group = MutuallyExclusiveCallbackGroup()
@@ -115,7 +115,7 @@ class VprNode(LifecycleNode):
     def _configure(self) -> None:
         settings = parameters.read(self)
         self._timer.timer_period_ns = round(1e9 * settings.diagnostics_period)
-        self._health = Health(settings.pose_source)
+        self._health = Health(self, settings.pose_source)
         self._session = Session(self, settings, self._health, process_frame)
         self._vpr_services = Services(self._session, self._lock)
         place_map, describer = self._session.engine.map, self._session.engine.describer
