@@ -185,6 +185,7 @@ class TestHostile(unittest.TestCase):
         robot.images.publish(bad)
         wait_for(lambda: "'tartan'" in robot.diagnostics()["message"], what="the encoding to be reported")
         for number in range(25):
+            robot.publish_odometry(number + 1.0, Pose(0, 0))  # by another clock
             robot.publish_image(self.images[number], 9100.0 + number)
             robot.wait_for_matches(number + 1)
         status = robot.diagnostics()

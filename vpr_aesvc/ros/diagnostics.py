@@ -161,13 +161,13 @@ class Health:
             return DiagnosticStatus.ERROR, error
         if state != "active":
             return DiagnosticStatus.OK, state
-        needed = [str(one) for one in missing if one.level == "error"]
-        if needed:
-            return DiagnosticStatus.WARN, f"nothing comes: {needed[0]}"
         if self._frame_error:
             return DiagnosticStatus.ERROR, self._frame_error
         if self._missing_mounts:
             return DiagnosticStatus.ERROR, next(iter(dict(self._missing_mounts).values()))
+        needed = [str(one) for one in missing if one.level == "error"]
+        if needed:
+            return DiagnosticStatus.WARN, f"nothing comes: {needed[0]}"
         if self._images_without_pose >= _POSELESS_IMAGES and self._pose_source != "none":
             return DiagnosticStatus.WARN, (
                 f"the last {self._images_without_pose} images have no pose from pose_source {self._pose_source}: check its topic, and that "

@@ -17,6 +17,7 @@ from vpr_aesvc.onboard.pose_buffer import PoseBuffer
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.settings import NodeSettings
+from vpr_aesvc.ros.tf_frames import missing_transform
 from vpr_aesvc.transforms import IDENTITY, as_body, compose, is_optical, normalized_pose
 from vpr_aesvc.types import Pose
 
@@ -34,6 +35,7 @@ class Motion:
     def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, group: Any) -> None:
         self._mounts: dict[str, Pose] = {}  # by frame_id, once TF has given them
         self._started = time.monotonic()
+        self._reports_due: dict[str, float] = {}  # of missing mounts, by frame_id
         self._given_mounts = settings.mounts()
         self.odom_frame = settings.odom_frame  # of the last pose
         self._node = node
@@ -108,15 +110,14 @@ class Motion:
         return self._look_up(self._settings.map_frame, self._settings.base_frame, Time())
 
     def _report_missing_mount(self, frame_id: str) -> None:
-        base = self._settings.base_frame
-        reason = (
-            f"no pose is published: TF has no transform from {base!r} to camera frame {frame_id!r}; publish a static transform, or set "
-            "camera_mount, or assume_camera_is_base if the camera is at the base and looks forward"
-        )
-        if not frame_id:
-            reason = "no pose is published: the images have no frame_id; correct the driver, or set camera_mount"
-        self._health.mount_missing(frame_id, reason)
-        self._node.get_logger().error(reason, throttle_duration_sec=_MOUNT_LOG_PERIOD)
+        """In log and diagnostics, looked up at most every few seconds."""
+        if (now := time.monotonic()) < self._reports_due.get(frame_id, 0.0):
+            return
+        self._reports_due[frame_id] = now + _MOUNT_LOG_PERIOD
+        found = missing_transform(self._tf, self._settings.base_frame, frame_id, node=self._node)
+        ways = "or set camera_mount, or assume_camera_is_base if the camera is at the base and looks forward"
+        self._health.mount_missing(frame_id, f"no pose is published: {found}; {ways}")
+        self._node.get_logger().error(f"no pose is published: {found}; {ways}")
 
     def _add_pose(self, header: Any, message: Any) -> None:
         try:
