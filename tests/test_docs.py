@@ -14,9 +14,12 @@ COMMANDS = commands()
 OPTIONS = set().union(*COMMANDS.values(), {"--version", "--install-completion"})
 OTHER_OPTIONS = {  # of other programs
     "--break-system-packages",
+    "--child-frame-id",
     "--constraint",
+    "--frame-id",
     "--from-paths",
     "--ignore-src",
+    "--qos-profile-overrides-path",
     "--symlink-install",
 }
 DESIGN_PAGES = ("docs/design.md",)
