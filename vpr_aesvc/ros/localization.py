@@ -34,6 +34,7 @@ class Localization:
         self._settings = settings
         self._health = health
         self._relocalization = Relocalization()
+        self._due = False  # a fix has not been published on initialpose yet
         self._motion: Motion | None = None
         self._pose = node.create_lifecycle_publisher(PoseWithCovarianceStamped, "~/pose", 10)
         self._initial_pose = None
@@ -64,6 +65,7 @@ class Localization:
     def reset(self) -> None:
         """The next sure match is published on initialpose, as after the activation."""
         self._relocalization = Relocalization()
+        self._due = False
 
     def request(self) -> str:
         """The next sure match is published on initialpose; returns what happens in words."""
@@ -94,12 +96,26 @@ class Localization:
             self._pose.publish(message)
         # With publish_tf the transform in TF is this node's own.
         localized = motion.localized() if self._initial_pose is not None and self._broadcaster is None else None
-        is_fix = self._relocalization.update(sighting, recognition.lost, localized) == "fix"
-        if is_fix and self._initial_pose is not None:
-            self._initial_pose.publish(message)
-            self._node.get_logger().info(f"published the pose on {self._initial_pose.topic_name}: {recognition.why}")
+        event = self._relocalization.update(sighting, recognition.lost, localized)
+        self._due |= event == "fix"
+        initial = self._due and event != "none" and self._publish_initial_pose(message, recognition.why)
         if sighting is not None:
-            self._health.pose_published(initial=is_fix and self._initial_pose is not None)
+            self._health.pose_published(initial)
+
+    def _publish_initial_pose(self, message: PoseWithCovarianceStamped, why: str) -> bool:
+        """Whether there is a subscriber. AMCL may start after this node, and would miss a pose published before."""
+        publisher, log = self._initial_pose, self._node.get_logger()
+        if publisher is None:
+            return False
+        if not publisher.get_subscription_count():
+            log.warning(
+                f"the pose is sure, but nothing subscribes to {publisher.topic_name} yet", throttle_duration_sec=10.0
+            )
+            return False
+        self._due = False
+        publisher.publish(message)
+        log.info(f"published the pose on {publisher.topic_name}: {why}")
+        return True
 
     def _send_transform(self) -> None:
         motion, odometry_in_map = self._motion, self._relocalization.odometry_in_map
