@@ -22,7 +22,7 @@ lint: $(INSTALLED)  ## style, the direction of imports, types
 docs: $(VENV)/.docs  ## build the site into site/; every warning is an error
 	$(BIN)/zensical build --strict --clean
 
-$(INSTALLED): pyproject.toml constraints.txt setup.py
+$(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12)) " || \
 		{ echo "vpr_aesvc needs Python 3.10 to 3.12; say which with make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)

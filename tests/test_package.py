@@ -1,0 +1,54 @@
+"""What says the same thing in several files says it alike: version, maintainer, addresses, dependencies."""
+
+import re
+from xml.etree import ElementTree
+
+from tests.pages import ROOT
+from vpr_aesvc import __version__
+
+MANIFESTS = [ROOT / "package.xml", ROOT / "ros2_ws" / "src" / "vpr_aesvc_msgs" / "package.xml"]
+PROJECT = (ROOT / "pyproject.toml").read_text()
+KEYS = {  # dependency in pyproject.toml -> rosdep key
+    "faiss-cpu": "python3-faiss",
+    "numpy": "python3-numpy",
+    "onnxruntime": "python3-onnxruntime-pip",
+    "opencv-python-headless": "python3-opencv",
+    "pydantic": "python3-pydantic",
+    "pymap3d": "python3-pymap3d",
+    "rich": "python3-rich",
+    "rosbags": "python3-rosbags-pip",
+    "utm": "python-utm-pip",
+}
+
+
+def test_one_version_everywhere():
+    versions = [re.search(r'^version = "(.*)"$', PROJECT, re.MULTILINE)[1]]
+    versions += [ElementTree.parse(path).findtext("version") for path in MANIFESTS]
+    versions.append(re.search(r"^version: (.*)$", (ROOT / "CITATION.cff").read_text(), re.MULTILINE)[1])
+    versions += [
+        re.search(r"^(\d+\.\d+\.\d+) \(", (path.parent / "CHANGELOG.rst").read_text(), re.MULTILINE)[1]
+        for path in MANIFESTS
+    ]
+    assert set(versions) == {__version__}
+
+
+def test_both_packages_name_the_same_maintainer_and_addresses():
+    said = [
+        [
+            (item.tag, item.attrib, item.text)
+            for tag in ("maintainer", "license", "url")
+            for item in ElementTree.parse(path).iter(tag)
+        ]
+        for path in MANIFESTS
+    ]
+    assert said[0] == said[1] and len(said[0]) == 5
+
+
+def test_every_dependency_has_a_rosdep_key_or_is_named_as_one_without():
+    requirements = re.search(r"^dependencies = \[\n(.*?)^\]", PROJECT, re.MULTILINE | re.DOTALL)[1]
+    names = set(re.findall(r'"([\w-]+)>', requirements))
+    manifest = MANIFESTS[0].read_text()
+    without = set(re.search(r"Without a rosdep key: ([^.]*)\.", manifest)[1].split(", "))
+    assert names == set(KEYS) | without
+    listed = {item.text for item in ElementTree.parse(MANIFESTS[0]).iter("exec_depend")}
+    assert set(KEYS.values()) <= listed
