@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test lint docs clean
+.PHONY: demo test lint docs address clean
 
 demo: $(INSTALLED)  ## draw a street, learn it, recognize it; writes demo/report.html
 	rm -rf demo
@@ -21,6 +21,12 @@ lint: $(INSTALLED)  ## style, the direction of imports, types
 
 docs: $(VENV)/.docs  ## build the site into site/; every warning is an error
 	$(BIN)/zensical build --strict --clean
+
+address:  ## of the maintainer and of the repository: make address EMAIL=you@example.org URL=https://github.com/you/vpr_aesvc
+	@test -n "$(EMAIL)" -a -n "$(URL)" || { echo "usage: make address EMAIL=you@example.org URL=https://github.com/you/vpr_aesvc"; exit 1; }
+	sed -i -E -e 's|(maintainer email=")[^"]*|\1$(EMAIL)|' \
+		-e 's|(<url type="(website\|repository)">)[^<]*|\1$(URL)|' -e 's|(<url type="bugtracker">)[^<]*|\1$(URL)/issues|' \
+		package.xml ros2_ws/src/vpr_aesvc_msgs/package.xml
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12)) " || \

@@ -11,14 +11,15 @@ from tests.workspace import make_inputs, make_models_and_maps
 from vpr_aesvc.cli.main import app
 
 NOT_RUN = (  # installation, other programs, and what needs a robot or data that are not in the repository
-    ".ros_venv/bin/pip install",
     "cd ros2_ws",
-    "export PATH=",
+    "colcon build",
     "git clone",
     "make ",
+    "mkdir -p ~/ws",
     "pip install",
     "python3 -m venv",
     "ros2 ",
+    "rosdep ",
     "source ",
     "sudo apt",
     "vpr bench pitts30k",

@@ -65,10 +65,11 @@ def test_a_clone_in_an_empty_workspace_gives_package_and_messages(clone):
         ros2 interface show vpr_aesvc_msgs/msg/PlaceMatches
         ros2 launch vpr_aesvc vpr.launch.py --show-args
         ros2 run vpr_aesvc vpr --version
-        ros2 run vpr_aesvc vpr_node --help 2>&1 & node=$!
         python3 -c 'import vpr_aesvc, vpr_aesvc_msgs.srv as srv; print(vpr_aesvc.__file__, srv.QueryPlace.__name__, srv.__file__)'
-        until ros2 node list --no-daemon --spin-time 1 | tee nodes | grep -q /vpr_node; do kill -0 $node; done
-        kill -INT $(pgrep -P $node) $node; wait $node || true
+        timeout 60 install/vpr_aesvc/lib/vpr_aesvc/vpr_node & node=$!
+        until ros2 node list --no-daemon --spin-time 1 | grep -q /vpr_node; do kill -0 $node; done
+        kill $node
+        wait $node
     """
     output = run(checks, clone)
     prefix = f"{clone}/install/vpr_aesvc/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages"
