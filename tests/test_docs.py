@@ -19,6 +19,7 @@ OTHER_OPTIONS = {  # of other programs
     "--frame-id",
     "--from-paths",
     "--ignore-src",
+    "--merge-install",
     "--qos-profile-overrides-path",
     "--symlink-install",
 }
