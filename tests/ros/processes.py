@@ -85,7 +85,7 @@ def run(*words: Any, timeout: float = 2 * TIMEOUT) -> tuple[int, str]:
 
 def launch(file: str, **arguments: Any) -> Process:
     """``ros2 launch`` of a launch file of the package; it is patient before it kills what it started."""
-    words = [f"{name}:={value}" for name, value in {"sigterm_timeout": 60, **arguments}.items()]
+    words = [f"{name}:={value}" for name, value in {"sigterm_timeout": 15, **arguments}.items()]
     return Process("ros2", "launch", "vpr_aesvc", file, *words)
 
 

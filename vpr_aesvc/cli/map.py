@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from vpr_aesvc.cli import map_merge, map_tools
-from vpr_aesvc.cli.console import out, printable, progress_bars, say_promise, say_source
+from vpr_aesvc.cli.console import err, out, printable, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -96,6 +96,7 @@ def add_command(
     with PlaceMap.open(map) as place_map, temporary_folder_beside(map) as folder:
         if not os.access(map, os.W_OK):
             raise VprError(f"{map}: can only be read here")
+        place_map.added_by_others()  # counts from here
         source = reading.open(input, embeddings, **keyframes.given)
         if traverse is None and source.is_recording:
             traverse = name_of(source.path)
@@ -110,6 +111,8 @@ def add_command(
             again, added = twins(place_map, new), add_map(place_map, new)
         say_promise(place_map)
         out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
+        if others := place_map.added_by_others():
+            err.print(f"warning: another process added {others} places meanwhile; none is lost", style="yellow")
         if again:
             out.print(
                 f"{again} of the new places are of images that the map held already (equal descriptors)", soft_wrap=True

@@ -52,7 +52,7 @@ def new_file(output: Path, what: str = "map") -> Iterator[Path]:
         with os_errors_named(output, what):
             yield partial
             if not output.exists():
-                _remove_companions(output)
+                remove_companions(output)
             try:
                 os.link(partial, output)  # unlike rename, fails if the name exists
             except FileExistsError:
@@ -61,7 +61,7 @@ def new_file(output: Path, what: str = "map") -> Iterator[Path]:
                 partial.rename(output)  # a file system without hard links
     finally:
         partial.unlink(missing_ok=True)
-        _remove_companions(partial)
+        remove_companions(partial)
 
 
 def open_existing(path: Path) -> sqlite3.Connection:
@@ -94,6 +94,30 @@ def open_existing(path: Path) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def open_immutable(path: Path) -> sqlite3.Connection:
+    """Opens a map read-only as it is in its file, without the WAL. It leaves WAL and locks of other connections alone.
+
+    Raises:
+        VprError: as ``open_existing``.
+    """
+    with vpr_errors(path):
+        db = _open_read_only(path, "&immutable=1")
+        try:
+            _check_first_read(db)
+            kind = db.execute("PRAGMA application_id").fetchone() + db.execute("PRAGMA user_version").fetchone()
+            if kind != (APPLICATION_ID, SCHEMA_VERSION):
+                raise sqlite3.DatabaseError(f"it is not a place map of schema {SCHEMA_VERSION}")
+        except BaseException:
+            db.close()
+            raise
+    return db
+
+
+def wal_of(path: Path) -> Path:
+    """The write-ahead log of a map."""
+    return path.with_name(path.name + "-wal")
 
 
 @contextmanager
@@ -134,7 +158,7 @@ def _check_header(path: Path) -> None:
         raise VprError(f"{path}: not a place map; expected a .vprmap file that `vpr map build` made")
 
 
-def _remove_companions(path: Path) -> None:
+def remove_companions(path: Path) -> None:
     """Removes WAL, shared-memory and journal files. Raises OSError if one cannot be removed."""
     for suffix in ("-wal", "-shm", "-journal"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -142,7 +166,7 @@ def _remove_companions(path: Path) -> None:
 
 def _require_own_wal(path: Path) -> None:
     """Raises VprError if the map is intact without the WAL beside it and not with it: the WAL is another map's."""
-    wal = path.with_name(path.name + "-wal")
+    wal = wal_of(path)
     if not wal.exists() or not wal.stat().st_size:
         return
     if _has_one_map_id(path, "&immutable=1") and not _has_one_map_id(path, ""):

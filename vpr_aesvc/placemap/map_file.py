@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -32,12 +33,18 @@ class MapFile(Description):
     """Places, thumbnails, traverses and learned parameters of a map. A context manager that closes the file.
 
     Every method raises VprError if the map is damaged or closed, and one that writes also if the disk refuses.
+
+    Attributes:
+        id: differs between maps, also between a map and its copy by ``backup``.
     """
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
-        super().__init__(path, read_metadata(path, db))
+        metadata = read_metadata(path, db)
+        super().__init__(path, metadata)
+        self.id = map_id(metadata)
         self._db = db
-        self._inode = path.stat().st_ino
+        self._file = _device_and_inode(path)
+        self._wal = _device_and_inode(database.wal_of(path))
         self._lock = threading.RLock()
         self._traverses = Traverses(path, db)
 
@@ -129,12 +136,32 @@ class MapFile(Description):
         with self._writing():
             metadata = {**self.meta, "copied": utc_now()}
             write_metadata(self._db, metadata)
-            self._db.execute("UPDATE tally SET map = ?", (map_id(metadata),))
+            self.id = map_id(metadata)
+            self._db.execute("UPDATE tally SET map = ?", (self.id,))
 
     def close(self) -> None:
         """Closes the file. SQLite merges the WAL into it, so the map is one file again."""
         with self._lock:
             self._db.close()
+
+    def is_at(self, path: Path) -> bool:
+        """Whether a path leads to the file that is open."""
+        return _device_and_inode(path) == self._file is not None
+
+    def abandon(self) -> None:
+        """Closes a map whose file was replaced or overwritten. Nothing is written to the new file, and the old WAL does not stay beside it."""
+        aside = self.path.with_name(f".{self.path.name}.{os.getpid()}.aside")
+        with self._lock:
+            overwritten = self.is_at(self.path) and os.access(self.path.parent, os.W_OK)
+            if overwritten:
+                self.path.rename(aside)  # SQLite merges no WAL into a file that was moved
+            try:
+                self._db.close()
+                if self._wal is not None and _device_and_inode(database.wal_of(self.path)) == self._wal:
+                    database.remove_companions(self.path)
+            finally:
+                if overwritten:
+                    aside.rename(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -154,11 +181,16 @@ class MapFile(Description):
                 raise
 
     def _require_same_file(self) -> None:
-        try:
-            same = self.path.stat().st_ino == self._inode
-        except OSError:
-            same = False
-        if not same:
+        if not self.is_at(self.path):
             raise VprError(
                 f"{self.path}: the file was removed or replaced while the map was open; nothing was changed, open the map again"
             )
+
+
+def _device_and_inode(path: Path) -> tuple[int, int] | None:
+    """What identifies a file; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino

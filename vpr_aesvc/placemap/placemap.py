@@ -22,6 +22,7 @@ from vpr_aesvc.placemap.description import metadata_of
 from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.map_file import MapFile
 from vpr_aesvc.placemap.place_arrays import PlaceArrays
+from vpr_aesvc.placemap.sqlite_errors import vpr_errors
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Pose
 
@@ -42,6 +43,7 @@ class PlaceMap(MapFile):
         super().__init__(path, db)
         self._arrays: PlaceArrays | None = None
         self._plan: Plan | None = None
+        self._next_id: int | None = None  # if no other process adds places; set by ``added_by_others``
 
     @classmethod
     def create(cls, path: Path | str, describer: Describer) -> PlaceMap:
@@ -75,6 +77,26 @@ class PlaceMap(MapFile):
             db.close()
             raise
         return place_map
+
+    @classmethod
+    def open_immutable(cls, path: Path, describer: Describer | None = None) -> PlaceMap:
+        """An existing map as it is in its file, read-only, without its WAL. Raises VprError as ``open``."""
+        path = path.resolve()
+        place_map = cls(path, database.open_immutable(path))
+        try:
+            if describer is not None:
+                place_map.require(describer)
+        except VprError:
+            place_map.close()
+            raise
+        return place_map
+
+    def added_by_others(self) -> int:
+        """Number of places that other processes have added since the first call."""
+        with self._lock, vpr_errors(self.path):
+            found = place_table.next_id(self._db)
+            self._next_id = found if self._next_id is None else self._next_id
+            return found - self._next_id
 
     def add(
         self,
@@ -130,6 +152,7 @@ class PlaceMap(MapFile):
                 traverse_id = traverse_ids[frame.sequence or traverse]
                 place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg)
         with self._lock:
+            self._next_id = self._next_id and self._next_id + len(frames)
             if self._arrays is not None:
                 self._arrays.refresh(self._db, added=True)
         return list(range(first, first + len(frames)))

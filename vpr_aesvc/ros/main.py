@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
+import os
 import signal
 import sys
 import time
@@ -17,8 +19,19 @@ _SWITCH_INTERVAL = 0.0005  # seconds
 _POLL = 0.2  # seconds between checks for a signal
 
 
-def main(args: Sequence[str] | None = None) -> int:
-    """Runs the node until SIGINT or SIGTERM, then stops it, closes the map and returns 0."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Runs the node until SIGINT or SIGTERM, then stops it, closes the map and ends the process with exit code 0; 1 if it cannot start."""
+    code = _run(args)
+    # Not by the interpreter's own end. That restores the default action of signals, so a second Ctrl-C would end the process with -2. It also
+    # unloads libraries whose threads may still run, which aborts it (-6).
+    sys.stdout.flush()
+    sys.stderr.flush()
+    ctypes.CDLL(None).fflush(None)  # the streams of rcl's log
+    os._exit(code)
+
+
+def _run(args: Sequence[str] | None) -> int:
+    """Returns the exit code."""
     wait_passively()
     stopping = False
 

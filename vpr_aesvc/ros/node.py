@@ -21,6 +21,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.ros import bond, parameter_updates, parameters, transition_guard
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.frame_worker import process_frame
+from vpr_aesvc.ros.map_watch import MapWatch
 from vpr_aesvc.ros.services import Services
 from vpr_aesvc.ros.session import Session
 
@@ -39,6 +40,7 @@ class VprNode(LifecycleNode):
         self._session: Session | None = None
         self._vpr_services: Services | None = None
         self._bond: bond.Bond | None = None
+        self._map_watch: MapWatch | None = None
         self._health = Health(self)
         self._error = ""  # why the last transition failed
         self._state = "unconfigured"
@@ -118,6 +120,7 @@ class VprNode(LifecycleNode):
         self._health = Health(self, settings.pose_source)
         self._session = Session(self, settings, self._health, process_frame)
         self._vpr_services = Services(self._session, self._lock)
+        self._map_watch = MapWatch(self._session)
         place_map, describer = self._session.engine.map, self._session.engine.describer
         self.get_logger().info(
             f"{settings.mode}: {len(place_map)} places in {place_map.path}, model {describer.path} ({describer.precision}, {describer.provider})"
@@ -140,7 +143,7 @@ class VprNode(LifecycleNode):
             self._vpr_services.close()
             self._vpr_services = None
         if self._session is not None:
-            session, self._session = self._session, None
+            session, self._session, self._map_watch = self._session, None, None
             session.close()
             del session
             gc.collect()  # session and worker refer to each other; free the memory of model and map now
@@ -167,6 +170,9 @@ class VprNode(LifecycleNode):
             except VprError as map_error:
                 if session is self._session and engine is session.engine:  # else the map was closed just now
                     error = str(map_error)
+            if self._map_watch is not None:
+                session.worker.submit(self._map_watch.check)
+                error = error or self._map_watch.error
             if self._state == "active":
                 session.worker.submit(partial(session.publishers.draw_places, engine.map))
             dropped = dict(session.worker.dropped)

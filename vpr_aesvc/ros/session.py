@@ -48,6 +48,7 @@ class Session:
         self.motion: Motion | None = None
         self.latest_image: ReceivedImage | None = None
         describer = open_model(settings)
+        self.map_path = Path(settings.map).expanduser()
         self.engine = self._engine_for(open_map(settings, describer), describer)
         self.publishers = Publishers(node, settings)
         self.localization = Localization(node, settings, health)
@@ -92,6 +93,25 @@ class Session:
         previous = self.engine
         self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
         previous.map.close()
+        self.map_path = path
+        self.localization.reset()
+        return self.engine.map
+
+    def reopen_map(self) -> PlaceMap:
+        """Opens the file that has replaced that of the map. Call it in the worker thread.
+
+        Raises:
+            VprError: as ``load_map``.
+        """
+        previous, describer = self.engine, self.engine.describer
+        # SQLite keeps the same files beside two maps of one name. So the new one is tried without them before the old one is closed.
+        trial = self._engine_for(PlaceMap.open_immutable(self.map_path, describer), describer)
+        self.engine = trial
+        if self.map_path.resolve() == previous.map.path:
+            previous.map.abandon()
+        previous.map.close()
+        self.engine = self._engine_for(PlaceMap.open(self.map_path, describer), describer)
+        trial.map.close()
         self.localization.reset()
         return self.engine.map
 
