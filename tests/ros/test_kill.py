@@ -3,6 +3,7 @@
 import signal
 import time
 from contextlib import closing
+from itertools import count
 
 import pytest
 
@@ -55,9 +56,11 @@ def test_a_killed_mapper_loses_no_reported_place(tmp_path):
                 robot.publish_image(images[number % len(images)], stamp)
                 assert number < before + 2000, "the node adds no places"
                 time.sleep(0.02 * (kill % 3))
-            count = reported(robot)
+            stored = reported(robot)
         with PlaceMap.open(path) as place_map:
-            assert len(place_map) >= count, f"round {kill}: {count} places were reported, the map has {len(place_map)}"
+            assert len(place_map) >= stored, (
+                f"round {kill}: {stored} places were reported, the map has {len(place_map)}"
+            )
             known = len(place_map)
         assert not check_map(path).problems
     assert known >= 3 * KILLS
@@ -68,10 +71,16 @@ def test_a_signal_ends_the_node_cleanly(number, tmp_path):
     path = tmp_path / "drive.vprmap"
     with closing(Robot()) as robot, start(path) as process:
         wait_for_subscription(robot.images)
-        for at in range(5):
-            robot.publish_odometry(at + 1.0, pose_at(at))
-            robot.publish_image(read_image(world.corridor()[at].path), at + 1.0)
-        wait_for(lambda: reported(robot) >= 1, what="a place")
+        stamps = count(1)
+
+        def drive():  # the node adds no places at first, while it waits for the camera's transform
+            at = next(stamps)
+            robot.publish_odometry(float(at), pose_at(at))
+            robot.publish_image(read_image(world.corridor()[at % 40].path), float(at))
+            time.sleep(0.02)
+            return reported(robot) >= 1
+
+        wait_for(drive, what="a place")
         process.send(number, number)  # a second signal must not interrupt the shutdown
         assert process.wait() == 0 and "Traceback" not in process.output, process.output
     with PlaceMap.open(path) as place_map:
