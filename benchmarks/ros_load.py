@@ -2,24 +2,33 @@
 
     python benchmarks/ros_load.py IMAGES -m MODEL --map MAP --rate 30 --seconds 300
 
-The images of folder IMAGES, resized to 640 x 480, are published raw in a loop over DDS on loopback, with odometry at 50 Hz. The installed node
-runs in its own process. The bare pipeline is the same engine in this process, on the same images, before the node starts. ``--slow MS``
-replaces the model with a convolutional encoder that takes about MS milliseconds.
+The images of folder IMAGES, resized to 640 x 480, are published raw in a loop over DDS on loopback, with odometry. Camera, node and
+this subscriber are three processes. Times are from an image's stamp, taken just before it is published, to its answer here, by stage.
+Before the node starts, on the same images:
+
+- bare pipeline: the same engine in this process at the camera's rate, while the camera publishes too;
+- echo: a process that takes the raw bytes of each image and answers with an empty message. What it takes is transport and rclpy.
+
+``--slow MS`` replaces the model with a convolutional encoder that takes about MS milliseconds.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import os
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -28,14 +37,25 @@ os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
 os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+import rclpy
 from ament_index_python.packages import get_package_prefix
+from geometry_msgs.msg import TransformStamped
+from nav_msgs.msg import Odometry
+from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
+from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import Image
+from tf2_msgs.msg import TFMessage
+from vpr_aesvc_msgs.msg import PlaceMatches
 
-from tests.ros.robot import Robot, image_message, wait_for_subscription
+from tests.ros.robot import OPTICAL_FRAME, Robot, image_message
 from vpr_aesvc import Describer, PlaceMap, open_backbone, open_input, read_image, train
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.onboard.engine import Engine, IncomingFrame
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.ros.convert import pose_message, time_message
+from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Frame, Pose
 
 _WARM_UP = 30  # frames that are not counted
@@ -58,6 +78,7 @@ def main() -> None:
     parser.add_argument("-m", "--model", type=Path)
     parser.add_argument("--map", type=Path)
     parser.add_argument("--rate", type=float, default=30.0, help="images per second")
+    parser.add_argument("--odometry", type=float, default=50.0, help="odometry messages per second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--slow", type=float, help="make a model that takes about this many milliseconds per image")
     parser.add_argument("--threads", type=int, default=1, help="threads of the model, here and in the node")
@@ -77,20 +98,20 @@ def main() -> None:
 def measure(args: argparse.Namespace, model: Path, map: Path) -> None:
     paths = [frame.path for frame in open_input(args.images).frames][:200]
     images = [cv2.resize(read_image(path), (640, 480), interpolation=cv2.INTER_CUBIC) for path in paths]
-    unpaced, bare = (bare_pipeline(images, model, map, args, paced) for paced in (False, True))
-    robot = Robot()
-    process = start(model, map, args)
-    try:
-        wait_for_subscription(robot.images)
-        result = run(robot, process.pid, images, args)
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(20)
-        robot.close()
-    result["bare pipeline, ms"] = {"one after the other": unpaced, "at the camera's pace": bare}
-    result["added to that pace, ms (median)"] = round(
-        result["answer after publishing, ms"]["median"] - bare["median"], 2
-    )
+    with child(camera, images, args.rate, args.odometry):
+        unpaced, bare = (bare_pipeline(images, model, map, args, paced) for paced in (False, True))
+        with child(echo):
+            echoed = spread(listen("/echo/matches", 10)["answer"])
+        process = start(model, map, args)
+        try:
+            result = run(process.pid, args)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(20)
+    result["bare pipeline, ms"] = {"one after the other": unpaced["total"], "at the camera's pace": bare}
+    result["echo, ms"] = echoed
+    added = {key: round(result["stamp to answer, ms"][key] - bare["total"][key], 2) for key in bare["total"]}
+    result["added to the bare pipeline, ms"] = added
     result["exit code"] = process.returncode
     memory = result.pop("memory")
     print(json.dumps(result, indent=2))
@@ -100,14 +121,104 @@ def measure(args: argparse.Namespace, model: Path, map: Path) -> None:
         draw(memory, args.output / "memory.png")
 
 
+@contextmanager
+def child(work: Callable[..., None], *args: Any) -> Iterator[None]:
+    process = multiprocessing.get_context("spawn").Process(target=work, args=args)
+    process.start()
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.join()
+
+
+def camera(images: list[np.ndarray], rate: float, odometry_rate: float) -> None:
+    """Publishes until it is terminated. Each image is stamped just before it is published."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("camera")
+    image_publisher = node.create_publisher(Image, "/camera/image_raw", 1)
+    odometry_publisher = node.create_publisher(Odometry, "/odom", 10)
+    transform = TransformStamped(child_frame_id=OPTICAL_FRAME)
+    transform.header.frame_id, transform.transform.rotation = "base_link", pose_message(OPTICAL).orientation
+    latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+    static_publisher = node.create_publisher(TFMessage, "/tf_static", latched)
+    static_publisher.publish(TFMessage(transforms=[transform]))
+    messages = [image_message(image, 0.0) for image in images]
+    next_image = next_pose = time.monotonic()
+    at = 0
+    while True:
+        now = time.monotonic()
+        if now >= next_pose:
+            odometry = Odometry(child_frame_id="base_link")
+            odometry.header.frame_id, odometry.header.stamp = "odom", time_message(time.time())
+            odometry.pose.pose = pose_message(Pose.planar(0.5 * (now % 1000), 0.0))
+            odometry_publisher.publish(odometry)
+            next_pose = max(next_pose + 1 / odometry_rate, now - 1)
+        if now >= next_image:
+            message = messages[at % len(messages)]
+            stamp = time.time_ns()
+            message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
+            image_publisher.publish(message)
+            at, next_image = at + 1, max(next_image + 1 / rate, now - 1)
+        time.sleep(max(0.0, min(next_image, next_pose) - time.monotonic()))
+
+
+def echo() -> None:
+    """Answers each image with an empty message until it is terminated."""
+    rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("echo")
+    publisher = node.create_publisher(PlaceMatches, "/echo/matches", 10)
+    for data in taken(node, Image, "/camera/image_raw", qos_profile_sensor_data, raw=True):
+        answer = PlaceMatches()
+        answer.header.stamp.sec, answer.header.stamp.nanosec = struct.unpack_from("<iI", data, 4)
+        publisher.publish(answer)
+
+
+def taken(node: Any, kind: Any, topic: str, qos: Any, raw: bool = False) -> Iterator[Any]:
+    """Messages of a topic, or None after 0.2 s without one; without an executor, whose time would count."""
+    subscription = node.create_subscription(kind, topic, lambda message: None, qos, raw=raw)
+    while True:
+        wait_set = _rclpy.WaitSet(1, 0, 0, 0, 0, 0, node.context.handle)
+        wait_set.clear_entities()
+        wait_set.add_subscription(subscription.handle)
+        wait_set.wait(200_000_000)
+        ready = wait_set.get_ready_entities("subscription")
+        message = subscription.handle.take_message(kind, raw) if ready else None
+        yield message[0] if message else None
+
+
+def listen(topic: str, seconds: float, look: Callable[[float], None] = lambda now: None) -> dict[str, list[float]]:
+    """Milliseconds from the stamp of each image to its answer on ``topic``, after a warm-up. ``look`` is called once a second."""
+    context = rclpy.Context()
+    rclpy.init(context=context)
+    node = rclpy.create_node("listener", context=context)
+    result: dict[str, list[float]] = {"answer": [], "stamps": []}
+    first = next_look = None
+    for message in taken(node, PlaceMatches, topic, 10):
+        now = time.time()
+        if message is not None:
+            stamp = message.header.stamp.sec + 1e-9 * message.header.stamp.nanosec
+            result["answer"].append(1000 * (now - stamp))
+            result["stamps"].append(stamp)
+            first = first or now
+        if first and now >= (next_look or first):
+            look(now - first)
+            next_look = (next_look or first) + 1
+        if first and now > first + seconds:
+            break
+    node.destroy_node()
+    context.try_shutdown()
+    return {key: values[_WARM_UP:] for key, values in result.items()}
+
+
 def settings(args: argparse.Namespace) -> RecognizerSettings:
     return RecognizerSettings(geometry=not args.no_geometry)
 
 
 def bare_pipeline(
     images: list[np.ndarray], model: Path, map: Path, args: argparse.Namespace, paced: bool
-) -> dict[str, float]:
-    """Milliseconds from message to recognition without ROS: the engine on the same messages, one after the other or at the camera's rate."""
+) -> dict[str, dict[str, float]]:
+    """Milliseconds by stage, from message to recognition without ROS: the engine on the same messages, one after the other or at the camera's rate."""
     from vpr_aesvc.recordings.image_messages import rgb_of
 
     times, start_time = [], time.monotonic()
@@ -127,7 +238,7 @@ def bare_pipeline(
             while paced and time.monotonic() < due:
                 time.sleep(max(0.0, min(0.002, due - time.monotonic())))
             start = time.perf_counter()
-            engine.process(
+            outcome = engine.process(
                 IncomingFrame(
                     "",
                     Frame(str(at), stamp=1.0 + at / args.rate),
@@ -135,8 +246,8 @@ def bare_pipeline(
                     lambda pose=pose: pose,
                 )
             )
-            times.append(1000 * (time.perf_counter() - start))
-    return spread(times[_WARM_UP:])
+            times.append(outcome.milliseconds | {"total": 1000 * (time.perf_counter() - start)})
+    return {stage: spread([stages[stage] for stages in times[_WARM_UP:]]) for stage in times[-1]}
 
 
 def start(model: Path, map: Path, args: argparse.Namespace) -> subprocess.Popen:
@@ -154,48 +265,25 @@ def start(model: Path, map: Path, args: argparse.Namespace) -> subprocess.Popen:
     )
 
 
-def run(robot: Robot, pid: int, images: list[np.ndarray], args: argparse.Namespace) -> dict:
-    messages = [image_message(image, 0.0) for image in images]
-    sent: dict[int, float] = {}
-    stopping = threading.Event()
+def run(pid: int, args: argparse.Namespace) -> dict:
+    memory: list[tuple[float, float]] = []
+    cpu: list[tuple[float, float]] = []
 
-    def drive() -> None:
-        while not stopping.wait(0.02):
-            now = time.time()
-            robot.publish_odometry(now, Pose.planar(0.5 * (now % 1000), 0.0))
+    def look(second: float) -> None:
+        memory.append((second, resident(pid)))
+        cpu.append((second, cpu_seconds(pid)))
 
-    threading.Thread(target=drive, daemon=True).start()
-    arrived: dict[int, float] = {}
-    matches = robot.messages[f"{robot.target}/matches"]
-    memory, cpu, start_time = [], [], time.monotonic()
-    next_frame, next_look, at = start_time, start_time, 0
-    while (now := time.monotonic()) < start_time + args.seconds:
-        if now >= next_frame:
-            stamp = time.time()
-            message = messages[at % len(messages)]
-            message.header.stamp.sec, message.header.stamp.nanosec = int(stamp), int(stamp % 1 * 1e9)
-            key = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-            sent[key] = time.monotonic()
-            robot.images.publish(message)
-            at, next_frame = at + 1, max(next_frame + 1 / args.rate, now - 1)
-        while matches:
-            answer = matches.pop(0)
-            arrived[answer.header.stamp.sec * 10**9 + answer.header.stamp.nanosec] = time.monotonic()
-        if now >= next_look:
-            memory.append((now - start_time, resident(pid)))
-            cpu.append((now, cpu_seconds(pid)))
-            next_look = now + 1
-        time.sleep(max(0.0, min(0.001, next_frame - time.monotonic())))
-    stopping.set()
+    answers = listen("/vpr_node/matches", args.seconds, look)
+    robot = Robot("watcher")
     diagnostics = robot.diagnostics()
-    ages = [1000 * (arrived[key] - sent[key]) for key in sorted(arrived) if key in sent]
+    robot.close()
+    span = answers["stamps"][-1] - answers["stamps"][0]
     minute = [megabytes for second, megabytes in memory if second >= min(60, args.seconds / 3)]
     return {
-        "images a second": round(at / args.seconds, 1),
-        "answers": len(ages),
-        "sent": at,
-        "dropped, as the node says": diagnostics["dropped for newer ones"],
-        "answer after publishing, ms": spread(ages[_WARM_UP:]) | {"greatest": round(max(ages[_WARM_UP:]), 1)},
+        "answers per second": round(len(answers["stamps"]) / span, 1),
+        "images": int(diagnostics["images"]),
+        "dropped, as the node says": int(diagnostics["dropped for newer ones"]),
+        "stamp to answer, ms": spread(answers["answer"]),
         "CPU, % of one core": round(100 * (cpu[-1][1] - cpu[5][1]) / (cpu[-1][0] - cpu[5][0])),
         "memory, MB": {"after the first minute": round(minute[0], 1), "at the end": round(minute[-1], 1)},
         "memory": memory,

@@ -17,6 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.ros.convert import seconds
 from vpr_aesvc.ros.diagnostics import Health
+from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
 from vpr_aesvc.types import Intrinsics
 
@@ -35,8 +36,7 @@ class Cameras:
     """Subscribes to the images of all cameras from activation to deactivation.
 
     Args:
-        group: callback group of the subscriptions.
-        on_image: called in an executor thread with each image that ``max_rate`` lets pass.
+        on_image: called in the sensor thread with each image that ``max_rate`` lets pass.
 
     Attributes:
         intrinsics: by camera name, from the last valid ``camera_info``.
@@ -50,7 +50,7 @@ class Cameras:
         node: LifecycleNode,
         settings: NodeSettings,
         health: Health,
-        group: Any,
+        sensors: SensorThread,
         on_image: Callable[[ReceivedImage], None],
     ) -> None:
         self.intrinsics: dict[str, Intrinsics] = {}
@@ -59,17 +59,15 @@ class Cameras:
         self._on_image = on_image
         self._period = 1 / settings.max_rate if settings.max_rate else 0.0
         self._due: dict[str, float] = {}
-        self._subscriptions: list[Any] = []
         try:
             for name in settings.cameras:
-                self._subscribe(name, settings, group)
+                self._subscribe(name, settings, sensors)
         except (RuntimeError, NameValidationException, InvalidQosOverridesError) as error:
-            self.close()
             raise VprError(
                 f"cannot subscribe to the images: {error}; check cameras, remappings and qos_overrides"
             ) from error
 
-    def _subscribe(self, name: str, settings: NodeSettings, group: Any) -> None:
+    def _subscribe(self, name: str, settings: NodeSettings, sensors: SensorThread) -> None:
         prefix = f"{name}/" if name else ""
         # Resolve the name first: a remapping of image then also applies to image/compressed.
         topic = self._node.resolve_topic_name(f"{prefix}image")
@@ -78,23 +76,15 @@ class Cameras:
         reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         qos = QoSProfile(depth=1, reliability=reliability)  # one object per camera: rclpy writes the overrides into it
         overrides = QoSOverridingOptions.with_default_policies()
-        subscribe = partial(self._node.create_subscription, callback_group=group)
         on_camera_info: Callable[[Any], None] = partial(self._camera_info_received, name)
         info, sensor_data = f"{prefix}camera_info", qos_profile_sensor_data
         timed = self._health.inputs.timed
         on_image = timed(partial(self._image_received, name), kind, topic, qos, "image_topic:=")
         if settings.recognition.geometry and settings.mode != "mapping":
             on_camera_info = timed(on_camera_info, CameraInfo, info, sensor_data, "camera_info_topic:=", False)
-        self._subscriptions += [
-            subscribe(kind, topic, on_image, qos, qos_overriding_options=overrides),
-            subscribe(CameraInfo, info, on_camera_info, sensor_data),
-        ]
+        sensors.subscribe(kind, topic, on_image, qos, qos_overriding_options=overrides)
+        sensors.subscribe(CameraInfo, info, on_camera_info, sensor_data)
         self._node.get_logger().info(f"subscribed to {topic} ({kind.__name__})")
-
-    def close(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        self._subscriptions.clear()
 
     def _image_received(self, camera: str, message: Any) -> None:
         self._health.image_received(camera)

@@ -14,7 +14,7 @@ from types import FrameType
 
 from vpr_aesvc.runtime import wait_passively
 
-_THREADS = 3  # sensors; services; parameters and transitions
+_THREADS = 2  # services; parameters and transitions
 _SWITCH_INTERVAL = 0.0005  # seconds
 _POLL = 0.2  # seconds between checks for a signal
 

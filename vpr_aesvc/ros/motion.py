@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.time import Time
-from tf2_ros import Buffer, TransformException, TransformListener
+from tf2_msgs.msg import TFMessage
+from tf2_ros import Buffer, TransformException
 
 from vpr_aesvc.onboard.pose_buffer import PoseBuffer
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.ros.diagnostics import Health
+from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
 from vpr_aesvc.ros.tf_frames import missing_transform
 from vpr_aesvc.transforms import IDENTITY, as_body, compose, is_optical, normalized_pose
 from vpr_aesvc.types import Pose
 
-_QUEUE_DEPTH = 50  # poses are frequent and small
+_QUEUE_DEPTH, _TF_DEPTH = 50, 100  # these messages are frequent and small
 # Seconds.
 _MAPPING_WAIT = 0.05  # least wait for the pose of a place: a stored pose should be interpolated, not extrapolated
 _MOUNT_WAIT = 1.0  # after the activation, until a missing transform of a camera is an error
@@ -32,7 +36,7 @@ _BACKWARD_JUMP = 1.0  # a larger step back of the image stamps clears the TF buf
 class Motion:
     """Subscribes to the pose source from activation to deactivation. Camera axes: x forward, y left, z up."""
 
-    def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, group: Any) -> None:
+    def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, sensors: SensorThread) -> None:
         self._mounts: dict[str, Pose] = {}  # by frame_id, once TF has given them
         self._started = time.monotonic()
         self._reports_due: dict[str, float] = {}  # of missing mounts, by frame_id
@@ -44,8 +48,10 @@ class Motion:
         self._poses = PoseBuffer(settings.pose_gap)
         self._tf = Buffer()
         self._last_stamp = 0.0  # of the last image whose pose was looked up in TF
-        self._listener = TransformListener(self._tf, node)
-        self._subscription = None
+        # As tf2's TransformListener, which would run in the executor.
+        latched = QoSProfile(depth=_TF_DEPTH, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        sensors.subscribe(TFMessage, "/tf", partial(_each, self._tf.set_transform), QoSProfile(depth=_TF_DEPTH))
+        sensors.subscribe(TFMessage, "/tf_static", partial(_each, self._tf.set_transform_static), latched)
         qos = QoSProfile(depth=_QUEUE_DEPTH, reliability=ReliabilityPolicy.BEST_EFFORT)  # also matches reliable ones
         topics: dict[str, tuple[Any, Any]] = {
             "odom": (Odometry, lambda message: self._add_pose(message.header, message.pose.pose)),
@@ -56,15 +62,9 @@ class Motion:
             topic = settings.pose_source
             setting = "odom_topic:=" if topic == "odom" else "the remapping pose:="
             callback = health.inputs.timed(callback, kind, topic, qos, setting)
-            self._subscription = node.create_subscription(kind, topic, callback, qos, callback_group=group)
-
+            sensors.subscribe(kind, topic, callback, qos)
         elif settings.pose_source == "tf":
             health.inputs.expect_transform(self._tf, settings.odom_frame, settings.base_frame)
-
-    def close(self) -> None:
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-        self._listener.unregister()
 
     def forget(self) -> None:
         """Drops all poses, after a jump of the clock. tf2 would ignore transforms that are older than those it has."""
@@ -154,3 +154,8 @@ class Motion:
             return normalized_pose(position.x, position.y, position.z, turn.x, turn.y, turn.z, turn.w)
         except (TransformException, ValueError):
             return None
+
+
+def _each(receive: Callable[[Any, str], None], message: TFMessage) -> None:
+    for transform in message.transforms:
+        receive(transform, "tf")

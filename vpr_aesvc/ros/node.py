@@ -11,7 +11,6 @@ from typing import Any
 
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType, JumpThreshold, TimeJump
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -31,7 +30,8 @@ _BACKWARD_JUMP = 1.0  # seconds; a larger jump back of the clock resets motion a
 class VprNode(LifecycleNode):
     """See docs/ros.md for topics, services and parameters.
 
-    Threads: the executor's threads receive messages and service calls; the worker thread of the ``Session`` decodes, describes and recognizes.
+    Threads: the executor's threads answer service calls. Of the ``Session``, the sensor thread receives messages, and the worker thread
+    decodes, describes and recognizes.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -44,7 +44,6 @@ class VprNode(LifecycleNode):
         self._health = Health(self)
         self._error = ""  # why the last transition failed
         self._state = "unconfigured"
-        self._sensor_group = MutuallyExclusiveCallbackGroup()
         parameters.declare(self)
         for name in parameters.unknown(self):
             self.get_logger().error(f"parameter {name!r} does not exist: ignored; `ros2 param list` shows the names")
@@ -128,7 +127,7 @@ class VprNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._session is not None
-        self._session.activate(self._sensor_group)
+        self._session.activate()
         self._bond = bond.form(self)
 
     def _deactivate(self) -> None:

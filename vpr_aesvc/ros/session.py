@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -19,6 +18,7 @@ from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.localization import Localization
 from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.publishers import Publishers
+from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
 
 
@@ -46,6 +46,7 @@ class Session:
         self.health = health
         self.cameras: Cameras | None = None
         self.motion: Motion | None = None
+        self._sensors: SensorThread | None = None
         self.latest_image: ReceivedImage | None = None
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
@@ -54,28 +55,28 @@ class Session:
         self.localization = Localization(node, settings, health)
         self.worker: LatestFrameWorker[ReceivedImage] = LatestFrameWorker(partial(process, self))
 
-    def activate(self, group: Any) -> None:
-        """Subscribes to poses and images, in a callback group."""
+    def activate(self) -> None:
+        """Subscribes to poses and images."""
         self.health.activated()
+        self._sensors = SensorThread(self.node)
         try:
-            self.motion = Motion(self.node, self.settings, self.health, group)
+            self.motion = Motion(self.node, self.settings, self.health, self._sensors)
             self.localization.activate(self.motion)
-            self.cameras = Cameras(self.node, self.settings, self.health, group, self._on_image)
+            self.cameras = Cameras(self.node, self.settings, self.health, self._sensors, self._on_image)
+            self._sensors.start()
         except BaseException:
             self.deactivate()
             raise
 
     def deactivate(self) -> None:
         """Unsubscribes, and waits until the worker has finished its current frame."""
-        if self.cameras is not None:
-            self.cameras.close()
-            self.cameras = None
+        if self._sensors is not None:
+            self._sensors.close()
+            self._sensors = None
         self.worker.forget()
         self.worker.submit(lambda: None).result()
         self.localization.deactivate()
-        if self.motion is not None:
-            self.motion.close()
-            self.motion = None
+        self.cameras = self.motion = None
 
     def close(self) -> None:
         """Stops the worker, then closes publishers and map. Call ``deactivate`` first."""
