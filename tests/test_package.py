@@ -52,3 +52,21 @@ def test_every_dependency_has_a_rosdep_key_or_is_named_as_one_without():
     assert names == set(KEYS) | without
     listed = {item.text for item in ElementTree.parse(MANIFESTS[0]).iter("exec_depend")}
     assert set(KEYS.values()) <= listed
+
+
+def test_what_the_node_and_the_launch_files_import_is_declared():
+    listed = {
+        item.text
+        for item in ElementTree.parse(MANIFESTS[0]).iter()
+        if item.tag in ("depend", "exec_depend", "group_depend")
+    }
+    files = [*(ROOT / "vpr_aesvc" / "ros").glob("*.py"), *(ROOT / "launch").glob("*.py")]
+    imported = {
+        name for file in files for name in re.findall(r"^ *(?:from|import) (\w+)", file.read_text(), re.MULTILINE)
+    }
+    of_ros = {
+        name for name in imported if re.search(r"(_msgs|_interfaces|_srvs)$|^(ament|bond|launch|rclpy|tf2)", name)
+    }
+    assert {"bond", "launch_ros", "rclpy", "tf2_ros"} <= of_ros
+    packages = {"tf2_ros": "tf2_ros_py", "vpr_aesvc_msgs": "vpr_aesvc_interfaces"}
+    assert {packages.get(name, name) for name in of_ros} <= listed
