@@ -1,6 +1,10 @@
-"""``vpr doctor`` on a real ROS graph: a robot without faults, and one test per fault."""
+"""``vpr doctor`` on a real ROS graph: a robot without faults, and one test per fault. The node is the real one, in its own process."""
 
+import contextlib
+import json
 import signal
+import subprocess
+import sys
 import threading
 import time
 
@@ -10,34 +14,46 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
-from rclpy.qos import DurabilityPolicy, QoSProfile
-from sensor_msgs.msg import CompressedImage, Image
+from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from tests.command import VPR
+from tests.ros import world
 from tests.ros.patience import patience
-from tests.ros.processes import Process
-from tests.ros.robot import Robot, image_message
+from tests.ros.processes import Process, run, vpr_node
+from tests.ros.robot import Robot, compressed_message, image_message, time_message
 from vpr_aesvc.onboard.checkup import ImageTime
-from vpr_aesvc.ros.doctor import NodeTopics, check_robot
+from vpr_aesvc.ros.doctor import join_graph
+from vpr_aesvc.ros.running_node import Given
 from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
+FAST = ImageTime(describe=10.0, recognize=5.0)
 
 
 class Driver:
-    """Publishes images and odometry 20 times per second until it is closed. ``age`` is that of the stamps in seconds; None for zero stamps."""
+    """Publishes images, camera_info and odometry until it is closed.
 
-    def __init__(self, robot, age=0.0, frame="camera_optical_frame", encoding="rgb8", images=True):
+    Args:
+        age: of the stamps in seconds; None for zero stamps.
+        rate: images per second.
+    """
+
+    def __init__(self, robot, age=0.0, frame="camera_optical_frame", encoding="rgb8", images=True, info=True, rate=20):
         self._ending = threading.Event()
 
         def run():
-            while not self._ending.wait(0.05):
+            while not self._ending.wait(1 / rate):
                 stamp = 0.0 if age is None else time.time() - age
                 if images:
                     message = image_message(IMAGE, stamp, frame)
                     message.encoding = encoding
                     robot.images.publish(message)
+                if info:
+                    message = CameraInfo(k=[50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0])
+                    robot.camera_info.publish(message)
                 robot.publish_odometry(stamp, Pose(1, 2))
 
         self._thread = threading.Thread(target=run)
@@ -51,6 +67,11 @@ class Driver:
         self._thread.join()
 
 
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    monkeypatch.setattr("vpr_aesvc.ros.doctor._DISCOVERY", 0.7 * patience())
+
+
 @pytest.fixture(scope="module")
 def robot():
     robot = Robot()
@@ -59,79 +80,191 @@ def robot():
     robot.close()
 
 
-def check(image_time=None, **topics):
-    defaults = {
-        "image_topic": "/camera/image_raw",
-        "compressed": False,
-        "odom_topic": "/odom",
-        "base_frame": "base_link",
-        "node": "/vpr_node",
-    }
-    return check_robot(NodeTopics(**(defaults | topics)), image_time, duration=patience())
+@contextlib.contextmanager
+def node(*remappings, autostart=True, says="subscribed to", **parameters):
+    """The node, by default active on the robot's topics. ``says`` is waited for in its log."""
+    values = {"model": world.model(), "map": world.lap_map(), "autostart": autostart, "diagnostics_period": 0.2}
+    words = (*remappings, "camera_info:=/camera/camera_info", "odom:=/odom")
+    with vpr_node(*words, **(values | parameters)) as process:
+        if autostart:
+            process.wait_for_output(says)
+        yield process
+
+
+def check(image_time=None, **given):
+    with join_graph(Given(**given)) as robot:
+        return robot.run(image_time, duration=patience())
 
 
 def faults(findings):
-    return [finding for finding in findings if finding.level != "ok" and "is not running" not in finding.what]
+    return [finding for finding in findings if finding.level == "error"]
 
 
 def only_fault(findings, *words):
-    """The only fault; asserts that it contains all words and has advice."""
+    """The only fault; asserts that it contains all words, and that cause and remedy are one line each."""
     (fault,) = faults(findings)
     assert all(word in fault.what for word in words) and fault.advice, fault
+    assert "\n" not in fault.what + fault.advice
     return fault
 
 
 def test_a_robot_without_faults(robot):
     with Driver(robot):
-        image_time = ImageTime(describe=10.0, recognize=5.0)
-        findings = check(image_time, image_topic="camera/image_raw")  # a relative topic name
+        findings = check(FAST, image_topic="camera/image_raw")  # a relative topic name
     assert not faults(findings), faults(findings)
     words = " | ".join(finding.what for finding in findings if finding.level == "ok")
     assert "64 x 48" in words and "TF has a transform" in words and "/odom" in words and "all are processed" in words
+    assert "limit: 1000 / " in words and "is calibrated" in words
     (absent,) = [finding for finding in findings if "is not running" in finding.what]
     assert absent.level == "warning" and "ros2 launch" in absent.advice
 
 
+def test_exit_codes_of_the_command(robot, tmp_path):
+    command = [*VPR, "doctor", "--seconds", 2 * patience()]
+    with Driver(robot, rate=2):
+        with node():
+            code, output = run(*command)
+            assert code == 0, output
+            assert "is active" in output and "model and map agree" in output and str(world.lap_map()) in output
+            damaged = tmp_path / "damaged.vprmap"
+            data = bytearray(world.lap_map().read_bytes())
+            data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+            damaged.write_bytes(data)
+            code, output = run(*command, "--map", damaged)
+            assert code == 1 and str(damaged) in output and "salvage" in output, output
+        with node("image:=/camera/image_rwa"):
+            code, output = run(*command)
+            assert code == 1 and "nobody publishes /camera/image_rwa; similar: /camera/image_raw" in output, output
+            assert "image_topic:=/camera/image_raw" in output
+
+
 def test_stamps_that_are_old_in_the_future_or_zero(robot):
-    for age, level, words in ((60.0, "warning", "behind"), (-60.0, "warning", "ahead of"), (None, "error", "are zero")):
+    for age, words in ((60.0, "behind"), (-60.0, "ahead of"), (None, "are zero")):
         with Driver(robot, age):
             result = faults(check())
-        assert len(result) == 2 and all(fault.level == level and words in fault.what for fault in result), result
+        assert len(result) == 2 and all(words in fault.what and fault.advice for fault in result), result
 
 
 def test_a_camera_frame_without_a_transform(robot):
     with Driver(robot, frame="elsewhere"):
-        assert "static_transform" in only_fault(check(), "'elsewhere'", "'base_link'").advice
-    with Driver(robot):
-        result = faults(check(base_frame="chassis"))
-    assert len(result) == 2 and all("'chassis'" in fault.what for fault in result)  # TF and odometry
+        fault = only_fault(check(), "frame 'elsewhere' does not exist", "'base_link'", "camera_optical_frame")
+        assert "static_transform" in fault.advice and "camera_mount" in fault.advice
+        with node(assume_camera_is_base=True):
+            findings = check()
+            assert not faults(findings) and any("assume_camera_is_base" in one.what for one in findings), findings
+
+
+def test_odometry_of_another_frame(robot):
+    with Driver(robot), node(base_frame="chassis", assume_camera_is_base=True):
+        assert "base_frame" in only_fault(check(), "/odom has poses of 'base_link'", "'chassis'").advice
 
 
 def test_a_missing_topic_and_similar_topics(robot):
     with Driver(robot):
-        fault = only_fault(check(image_topic="/front/image"), "nobody publishes /front/image", "/camera/image_raw")
-        assert fault.level == "error"
-        fault = only_fault(check(odom_topic="/odometry"), "nobody publishes /odometry", "/odom ")
-        assert "--odom-topic ''" in fault.advice
-        assert not faults(check(odom_topic=None))
+        fault = only_fault(
+            check(image_topic="/front/image", camera_info_topic=""),
+            "nobody publishes /front/image",
+            "/camera/image_raw",
+        )
+        assert "image_topic:=/camera/image_raw" in fault.advice
+        fault = only_fault(check(odom_topic="/odometry"), "nobody publishes /odometry", "/odom")
+        assert "odom_topic:=/odom;" in fault.advice and "--odom-topic ''" in fault.advice
+        assert not faults(check(odom_topic=""))
+
+
+def test_no_camera_info(robot):
+    with Driver(robot, info=False):
+        fault = only_fault(check(), "/robot publishes /camera/camera_info, but no message comes")
+        assert "--camera-info-topic ''" in fault.advice
+        assert not faults(check(camera_info_topic=""))
+
+
+def test_a_node_in_another_namespace(robot):
+    with Driver(robot), node("__ns:=/robot1", "image:=camera/image_raw", "/tf_static:=/tf_static"):
+        fault = only_fault(check(), "nobody publishes /robot1/camera/image_raw; similar: /camera/image_raw")
+        assert "set image_topic:=/camera/image_raw" in fault.advice
+        assert "--node /robot1/vpr_node" in faults(check(node="/vpr_node"))[0].advice
+
+
+def test_only_a_compressed_camera(robot):
+    camera = robot.node.create_publisher(CompressedImage, "/packed/image/compressed", 5)
+    ending = threading.Event()
+
+    def publish():
+        while not ending.wait(0.1):
+            camera.publish(compressed_message(IMAGE, time.time()))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        given = {"image_topic": "/packed/image", "odom_topic": "", "camera_info_topic": ""}
+        fault = only_fault(check(**given), "nobody publishes /packed/image, but /packed/image/compressed exists")
+        assert fault.advice == "set compressed:=true"
+        assert not faults(check(compressed=True, **given))
+    finally:
+        ending.set()
+        thread.join()
+        robot.node.destroy_publisher(camera)
+
+
+def test_a_best_effort_camera_for_a_reliable_subscription(robot):
+    camera = robot.node.create_publisher(
+        Image, "/soft/image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
+    )
+    try:
+        with Driver(robot), node("image:=/soft/image", reliability="reliable"):
+            fault = only_fault(check(), "QoS of /robot on /soft/image is not compatible: it is best effort")
+            assert fault.advice == "set reliability:=best_effort"
+    finally:
+        robot.node.destroy_publisher(camera)
+
+
+def test_the_clock_of_a_simulation(robot):
+    with Driver(robot), node(use_sim_time=True):
+        assert "use_sim_time:=false" in only_fault(check(), "has use_sim_time, but nobody publishes /clock").advice
+    clock = robot.node.create_publisher(Clock, "/clock", 1)
+    ending = threading.Event()
+
+    def tick():
+        while not ending.wait(0.02):
+            clock.publish(Clock(clock=time_message(time.time() - 1000)))
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        with Driver(robot, age=1000), node() as process:
+            assert (
+                "use_sim_time:=true" in only_fault(check(), "/clock is published, but node /vpr_node does not").advice
+            )
+            process.send(signal.SIGINT)
+            process.wait()
+            with node(use_sim_time=True):
+                assert not faults(check())
+    finally:
+        ending.set()
+        thread.join()
+        robot.node.destroy_publisher(clock)
 
 
 def test_a_topic_of_another_type_and_a_topic_without_images(robot):
     with Driver(robot):
-        only_fault(check(image_topic="/odom"), "/odom is nav_msgs/msg/Odometry", "sensor_msgs/msg/Image")
+        fault = only_fault(check(image_topic="/odom", camera_info_topic=""), "/odom is nav_msgs/msg/Odometry")
+        assert "sensor_msgs/msg/Image" in fault.what
     with Driver(robot, images=False):
-        assert only_fault(check(), "no image came").level == "error"
+        only_fault(check(), "/robot publishes /camera/image_raw, but no message comes")
 
 
 def test_an_unknown_encoding(robot):
     with Driver(robot, encoding="tartan"):
-        assert only_fault(check(), "'tartan'").level == "error"
+        only_fault(check(), "'tartan'")
 
 
 def test_a_camera_faster_than_the_machine(robot):
     with Driver(robot):
-        fault = only_fault(check(ImageTime(describe=200.0)), "the others are dropped")
-    assert "max_rate" in fault.advice and fault.level == "warning"
+        fault = only_fault(check(ImageTime(describe=200.0)), "takes 200 ms", "limit: 1000 / ", "the others are dropped")
+        assert "max_rate" in fault.advice
+        with node(max_rate=3.0):
+            assert not faults(check(ImageTime(describe=200.0)))
 
 
 def test_two_publishers_of_one_topic(robot):
@@ -141,21 +274,39 @@ def test_two_publishers_of_one_topic(robot):
             result = faults(check())
     finally:
         other.close()
-    assert any("2 publishers: other, robot" in fault.what for fault in result), result
+    assert any("2 publishers: /other, /robot" in fault.what and fault.advice for fault in result), result
 
 
-def test_a_node_that_subscribes_to_another_topic_or_is_not_active(robot):
-    node = Robot("vpr_node", target="/nothing")
-    try:
-        with Driver(robot):
-            assert any("is not active" in fault.what for fault in faults(check()))
-            latched = QoSProfile(depth=1, durability=DurabilityPolicy.VOLATILE)
-            node.node.create_subscription(CompressedImage, "/camera/image_raw/compressed", print, latched)
-            assert any("not to /camera/image_raw" in fault.what for fault in faults(check()))
-            node.node.create_subscription(Image, "/camera/image_raw", lambda message: None, latched)
-            assert not [fault for fault in faults(check()) if "node /vpr_node" in fault.what]
-    finally:
-        node.close()
+def test_a_node_that_is_not_active_or_not_alone(robot, tmp_path):
+    with Driver(robot), node(autostart=False) as process:
+        assert robot.state() == "unconfigured"
+        fault = only_fault(check(), "node /vpr_node is unconfigured")
+        assert "ros2 lifecycle set /vpr_node configure" in fault.advice
+        with node():
+            assert any("2 nodes have the name /vpr_node" in fault.what for fault in faults(check()))
+        process.send(signal.SIGINT)
+        process.wait()
+    with Driver(robot), node(map=tmp_path / "no.vprmap", says="map not found"):
+        only_fault(check(), "node /vpr_node is unconfigured", "no.vprmap: map not found")
+
+
+@pytest.mark.parametrize(
+    "module, words",
+    [
+        ("vpr_aesvc_msgs", "the package vpr_aesvc_msgs is not built or not sourced"),
+        ("tf2_ros", "cannot import tf2_ros"),
+        ("rclpy", "ROS 2 is not sourced"),
+    ],
+)
+def test_a_failed_import_is_named_as_what_it_is(module, words):
+    code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['vpr_node']; from vpr_aesvc.ros.main import main; sys.exit(main())"
+    node = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert node.returncode == 1 and words in node.stderr and node.stderr.count("\n") == 1, node.stderr
+    code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['vpr', 'doctor', '-m', {str(world.model())!r}, '--json']; from vpr_aesvc.cli.main import main; main()"
+    doctor = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    found = [one for one in json.loads(doctor.stdout) if one["level"] != "ok"]
+    assert doctor.returncode == (0 if module == "rclpy" else 1), doctor.stderr
+    assert len(found) == 1 and words in found[0]["what"] and found[0]["advice"], found
 
 
 def test_ctrl_c_ends_the_command_at_once():

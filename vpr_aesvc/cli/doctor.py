@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -24,39 +25,53 @@ def doctor_command(
     model: Annotated[
         Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")
     ] = None,
-    image_topic: Annotated[str, Parameter(help="Image topic of the camera.")] = "/camera/image_raw",
-    compressed: Annotated[bool, Parameter(negative="", help="The images are on IMAGE_TOPIC/compressed.")] = False,
-    odom_topic: Annotated[str, Parameter(help="Odometry topic; empty for none.")] = "/odom",
-    base_frame: Annotated[str, Parameter(help="TF frame of the robot.")] = "base_link",
-    node: Annotated[str, Parameter(help="Full name of the node.")] = "/vpr_node",
+    image_topic: Annotated[str | None, Parameter(help="Image topic of the camera.")] = None,
+    compressed: Annotated[bool | None, Parameter(negative="", help="The images are on IMAGE_TOPIC/compressed.")] = None,
+    camera_info_topic: Annotated[str | None, Parameter(help="CameraInfo topic; empty for none.")] = None,
+    odom_topic: Annotated[str | None, Parameter(help="Odometry topic; empty for none.")] = None,
+    base_frame: Annotated[str | None, Parameter(help="TF frame of the robot.")] = None,
+    node: Annotated[str | None, Parameter(help="Full name of the node; default the vpr_node that runs.")] = None,
     seconds: Annotated[float, Parameter(validator=at_least(0.5), help="How long to listen.")] = 5.0,
-    provider: Annotated[str, Parameter(help=PROVIDER_HELP)] = "cpu",
+    provider: Annotated[str | None, Parameter(help=PROVIDER_HELP)] = None,
     as_json: Json = False,
 ) -> None:
-    """Check a robot: model and map, topics, stamps, TF, and the speed of this machine.
+    """Check a robot: model and map, node, topics, stamps, TF, and the speed of this machine.
 
-    With ROS 2 sourced it listens to the topics; without, it checks only the files and the speed. Exit code 1 if something must be
-    changed.
+    With ROS 2 sourced it listens to the topics; without, it checks only the files and the speed. What is not given is what the running
+    node uses, or else the default of the launch file. Exit code 1 if something must be changed: each line with "error" says what.
 
     Example:  vpr doctor --map office.vprmap
     """
-    from vpr_aesvc.onboard.checkup import Finding, check_files
+    from vpr_aesvc.onboard.checkup import check_files
+    from vpr_aesvc.onboard.finding import Finding
+    from vpr_aesvc.ros.import_errors import explain
 
-    found, speed = check_files(model, map, provider=provider)
-    if speed is not None:
-        parts = f"describe {speed.describe:.1f} ms" + (
-            f", recognize {speed.recognize:.1f} ms" if speed.recognize else ""
-        )
-        found.append(Finding("ok", f"an image of 640 x 480 takes {speed.total:.1f} ms on this machine ({parts})"))
-    try:
-        from vpr_aesvc.ros.doctor import NodeTopics, check_robot
-    except ImportError as error:
-        advice = "source /opt/ros/DISTRO/setup.bash and the workspace, then run this again"
-        found.append(Finding("warning", f"ROS 2 is not sourced ({error}): topics were not looked at", advice))
-    else:
-        err.print(f"listening for {seconds:g} s ...")
-        wiring = NodeTopics(image_topic, compressed, odom_topic or None, base_frame, node)
-        found += check_robot(wiring, speed, seconds)
+    with ExitStack() as stack:
+        robot, recognition = None, None
+        try:
+            from vpr_aesvc.ros.doctor import join_graph
+            from vpr_aesvc.ros.running_node import Given
+        except ImportError as error:
+            problem = explain(error)
+        else:
+            err.print(f"listening for {seconds:g} s ...")
+            robot = stack.enter_context(
+                join_graph(Given(node, image_topic, compressed, camera_info_topic, odom_topic, base_frame))
+            )
+        if robot is not None and robot.running is not None:
+            used = robot.running.settings
+            map, model, provider = map or _here(used.map), model or _here(used.model), provider or used.provider
+            recognition = used.recognition
+        found: list[Finding] = []
+        speed = None
+        if map or model or robot is None or robot.running is None:
+            found, speed = check_files(model, map, provider or "cpu", recognition)
+        if speed is not None:
+            parts = f"describe {speed.describe:.1f} ms" + (
+                f", recognize {speed.recognize:.1f} ms" if speed.recognize else ""
+            )
+            found.append(Finding("ok", f"an image of 640 x 480 takes {speed.total:.1f} ms on this machine ({parts})"))
+        found += [problem] if robot is None else robot.run(speed, seconds)
     if as_json:
         print(json.dumps([asdict(one) for one in found]))
     else:
@@ -66,3 +81,8 @@ def doctor_command(
     errors = sum(one.level == "error" for one in found)
     if errors:
         raise VprError(f"{errors} thing{'s' if errors > 1 else ''} must be changed")
+
+
+def _here(path: str) -> Path | None:
+    """A file or folder of the node, if it is on this machine too."""
+    return found if path and (found := Path(path).expanduser()).exists() else None

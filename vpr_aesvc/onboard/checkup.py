@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import cv2
 import numpy as np
@@ -14,26 +13,15 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.onboard.finding import Finding
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
-Level = Literal["ok", "warning", "error"]
 _FEW_PLACES = 20  # with fewer, the null model of similarities cannot be learned from the map
 _REPETITIONS = 15
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check. ``what`` was found; ``advice`` says what to change, empty if nothing."""
-
-    level: Level
-    what: str
-    advice: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}; {self.advice}" if self.advice else self.what
 
 
 @dataclass(frozen=True)
@@ -48,7 +36,9 @@ class ImageTime:
         return self.describe + (self.recognize or 0.0)
 
 
-def check_files(model: Path | None, map: Path | None, provider: str) -> tuple[list[Finding], ImageTime | None]:
+def check_files(
+    model: Path | None, map: Path | None, provider: str, recognition: RecognizerSettings | None = None
+) -> tuple[list[Finding], ImageTime | None]:
     """Checks the files and measures the time per image; None if a file cannot be used. ``model`` is by default the one that the map names."""
     findings: list[Finding] = []
     place_map = None
@@ -80,7 +70,7 @@ def check_files(model: Path | None, map: Path | None, provider: str) -> tuple[li
             findings.append(Finding("error", str(error), advice))
             return findings, ImageTime(_median_milliseconds(describer.describe))
         findings.append(Finding("ok", "model and map agree"))
-        return findings, _measure(place_map, describer)
+        return findings, _measure(place_map, describer, recognition)
 
 
 def _check_places(path: Path, place_map: PlaceMap, problems: list[str]) -> list[Finding]:
@@ -101,8 +91,8 @@ def _check_places(path: Path, place_map: PlaceMap, problems: list[str]) -> list[
     return findings
 
 
-def _measure(place_map: PlaceMap, describer: Describer) -> ImageTime:
-    recognizer = Recognizer(place_map, describer)
+def _measure(place_map: PlaceMap, describer: Describer, settings: RecognizerSettings | None) -> ImageTime:
+    recognizer = Recognizer(place_map, describer, settings)
     recognizer.prepare()
     noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
     descriptor = describer.describe(noise)

@@ -11,8 +11,8 @@ from builtin_interfaces.msg import Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 
-from vpr_aesvc.onboard.checkup import Finding
 from vpr_aesvc.onboard.engine import Outcome
+from vpr_aesvc.onboard.finding import Finding
 from vpr_aesvc.ros.input_watch import InputWatch
 
 _POSELESS_IMAGES = 20  # consecutive images without a pose before a warning

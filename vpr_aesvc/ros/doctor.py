@@ -1,246 +1,250 @@
-"""Checks a running robot for a few seconds: topics, types, QoS, stamps, TF, rates."""
+"""Checks a running robot for a few seconds: node, topics, types, QoS, stamps, TF, clock, rates."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
-import numpy as np
 import rclpy
+from diagnostic_msgs.msg import DiagnosticArray
+from geometry_msgs.msg import PoseStamped
 from nav_msgs.msg import Odometry
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
+from rclpy.parameter import Parameter
+from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
-from sensor_msgs.msg import CompressedImage, Image
-from tf2_ros import Buffer, TransformException, TransformListener
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from tf2_msgs.msg import TFMessage
+from tf2_ros import Buffer, TransformException
 
-from vpr_aesvc.errors import VprError
-from vpr_aesvc.onboard.checkup import Finding, ImageTime
-from vpr_aesvc.recordings.image_messages import rgb_of
-from vpr_aesvc.ros.convert import pose_of, seconds
+from vpr_aesvc.onboard.checkup import ImageTime
+from vpr_aesvc.onboard.finding import Finding
+from vpr_aesvc.ros import message_checks as checks
+from vpr_aesvc.ros.convert import seconds
+from vpr_aesvc.ros.graph import COMPRESSED, IMAGE, Input, full_name, missing_message, type_name
+from vpr_aesvc.ros.running_node import CAMERA_INFO, ODOMETRY, TF, Given, RunningNode, ask_node, expected_inputs
+from vpr_aesvc.ros.settings import NodeSettings
+from vpr_aesvc.ros.tf_frames import missing_transform
 
 # Seconds.
 _DISCOVERY = 2.0
 _POLL = 0.2  # between checks for Ctrl-C
-_MAX_AGE = 1.0  # of a stamp, in the past or the future; beyond it the clocks disagree
+_CLASSES = {type_name(kind): kind for kind in (Image, CompressedImage, CameraInfo, Odometry, PoseStamped)}
+_ABSENT = {CAMERA_INFO: "; --camera-info-topic '' if there is none", ODOMETRY: "; --odom-topic '' if there is none"}
 
 
-@dataclass(frozen=True)
-class NodeTopics:
-    """What the node subscribes to. ``node`` is its full name; ``odom_topic`` is None without odometry."""
-
-    image_topic: str
-    compressed: bool
-    odom_topic: str | None
-    base_frame: str
-    node: str
-
-
-@dataclass
-class _Received:
-    """The messages of a topic: header stamps, ages and arrival times in seconds, and the last message."""
-
-    stamps: list[float] = field(default_factory=list)
-    ages: list[float] = field(default_factory=list)
-    arrivals: list[float] = field(default_factory=list)
-    last: Any = None
-
-    @property
-    def rate(self) -> float:
-        """Messages per second."""
-        return (len(self.arrivals) - 1) / (self.arrivals[-1] - self.arrivals[0]) if len(self.arrivals) > 1 else 0.0
-
-
-def check_robot(topics: NodeTopics, image_time: ImageTime | None, duration: float = 5.0) -> list[Finding]:
-    """Joins the ROS graph, listens for ``duration`` seconds after discovery, and checks what it received.
-
-    Args:
-        image_time: of model and map on this machine; compared with the image rate.
-    """
+@contextmanager
+def join_graph(given: Given) -> Iterator[RobotCheck]:
+    """Joins the ROS graph, and finds the running node."""
     context = rclpy.Context()
     rclpy.init(context=context, signal_handler_options=SignalHandlerOptions.NO)  # Ctrl-C must end the command at once
     node = rclpy.create_node("vpr_doctor", context=context)
     executor = SingleThreadedExecutor(context=context)
     executor.add_node(node)
     try:
-        return _RobotCheck(node, executor, topics).run(image_time, duration)
+        yield RobotCheck(node, executor, given)
     finally:
         executor.shutdown()
         node.destroy_node()
         context.try_shutdown()
 
 
-class _RobotCheck:
-    def __init__(self, node: Node, executor: SingleThreadedExecutor, topics: NodeTopics) -> None:
-        self.node, self.executor, self.topics = node, executor, topics
-        self.tf = Buffer()
-        self.listener = TransformListener(self.tf, node)
+class RobotCheck:
+    """Attributes:
+    running: the node; None if it is not running or does not answer.
+    settings: its parameters, else the defaults.
+    """
+
+    def __init__(self, node: Node, executor: SingleThreadedExecutor, given: Given) -> None:
         self.findings: list[Finding] = []
-        self.image_topic = node.resolve_topic_name(topics.image_topic + ("/compressed" if topics.compressed else ""))
+        self._node, self._executor, self._given = node, executor, given
+        self._tf = Buffer()
+        self._status: Any = None  # the node's last one on /diagnostics
+        self._spin(_DISCOVERY)
+        self._name = self._find_node()
+        self.running: RunningNode | None = None
+        if self._name:
+            self.running = ask_node(node, self._name, partial(executor.spin_once, timeout_sec=_POLL))
+            if self.running is None:
+                self._error(f"node {self._name} does not answer", "end it, and start it again")
+        settings = self.running.settings if self.running else NodeSettings()
+        self.settings = settings.model_copy(update={"base_frame": given.base_frame or settings.base_frame})
+        self._has_clock = bool(node.count_publishers("/clock"))
+        if self._has_clock:
+            node.set_parameters([Parameter("use_sim_time", value=True)])
 
     def run(self, image_time: ImageTime | None, duration: float) -> list[Finding]:
-        self.spin(_DISCOVERY)
-        odom_topic = self.topics.odom_topic
-        images = self.subscribe(self.image_topic, CompressedImage if self.topics.compressed else Image)
-        poses = self.subscribe(odom_topic, Odometry) if odom_topic else None
-        if images is not None or poses is not None:
-            self.spin(duration)
-        if images is not None:
-            self.check_images(images, image_time)
-        if poses is not None and odom_topic is not None:
-            self.check_poses(odom_topic, poses)
-        self.check_node()
+        """Listens for ``duration`` seconds, and checks what it received.
+
+        Args:
+            image_time: of model and map on this machine; compared with the image rate.
+        """
+        settings = self.settings
+        inputs = expected_inputs(self._node, self._given, settings, self._name or "/", self.running)
+        received = [(one, self._subscribe(one)) for one in inputs if one.type in _CLASSES]
+        self._tf_topic = next((one.topic for one in inputs if one.type == TF and "static" not in one.topic), "/tf")
+        self._listen_to_tf()
+        self._node.create_subscription(DiagnosticArray, "/diagnostics", self._on_diagnostics, 10)
+        self._spin(duration)
+        self._check_node(inputs)
+        self._check_clock()
+        rates: list[float] = []
+        for one, messages in received:
+            if not self._comes(one, messages):
+                continue
+            if one.type in (IMAGE, COMPRESSED):
+                self.findings += checks.check_image(one.topic, messages)
+                self._check_mount(settings.cameras[len(rates) % len(settings.cameras)], messages.last.header.frame_id)
+                rates.append(messages.rate)
+            elif one.type == CAMERA_INFO:
+                self.findings += checks.check_camera_info(one.topic, messages)
+                continue  # without stamps of its own
+            else:
+                self.findings += checks.check_poses(one.topic, messages, settings.base_frame)
+            self.findings += checks.check_stamps(one.topic, messages)
+        if settings.pose_source == "tf" and self._given.odom_topic is None:
+            self._check_transform(settings.odom_frame, settings.base_frame, fixed=False)
+        if image_time is not None and sum(rates) > 0:
+            self.findings.append(checks.check_load(sum(rates), len(rates), settings, image_time))
+        self._check_diagnostics()
         return self.findings
 
-    def spin(self, duration: float) -> None:
+    def _spin(self, duration: float) -> None:
         deadline = time.monotonic() + duration
         while (left := deadline - time.monotonic()) > 0:
-            self.executor.spin_once(timeout_sec=min(left, _POLL))
+            self._executor.spin_once(timeout_sec=min(left, _POLL))
 
-    def ok(self, what: str) -> None:
+    def _ok(self, what: str) -> None:
         self.findings.append(Finding("ok", what))
 
-    def warn(self, what: str, advice: str) -> None:
-        self.findings.append(Finding("warning", what, advice))
-
-    def error(self, what: str, advice: str) -> None:
+    def _error(self, what: str, advice: str) -> None:
         self.findings.append(Finding("error", what, advice))
 
-    def subscribe(self, topic: str, kind: Any) -> _Received | None:
-        """Checks the publishers of a topic and subscribes; None if nobody publishes it with this type."""
-        publishers = self.node.get_publishers_info_by_topic(topic)
-        expected = f"{kind.__module__.split('.')[0]}/msg/{kind.__name__}"
-        if not publishers:
-            self.report_missing(topic, expected, optional=kind is Odometry)
+    def _find_node(self) -> str | None:
+        """Full name of the node to check; None if there is none, or one of several."""
+        wanted = self._given.node
+        everywhere = [f"{space.rstrip('/')}/{name}" for name, space in self._node.get_node_names_and_namespaces()]
+        names = [name for name in everywhere if name == wanted]
+        others = [name for name in everywhere if name.endswith("/vpr_node")]
+        if wanted is None:
+            names = others
+        elif not names and others:
+            self._error(f"node {wanted} is not running, but {', '.join(others)} is", f"--node {others[0]}")
             return None
-        other_types = {info.topic_type for info in publishers} - {expected}
-        if other_types:
-            what = f"{topic} is {', '.join(sorted(other_types))}, expected {expected}"
-            self.error(what, "name another topic, or set compressed")
+        if not names:
+            advice = "ros2 launch vpr_aesvc vpr.launch.py model:=... map:=..."
+            self.findings.append(Finding("warning", f"node {wanted or '/vpr_node'} is not running", advice))
             return None
-        qos = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT, durability=DurabilityPolicy.VOLATILE)
-        for info in publishers:
-            compatible, reason = qos_check_compatible(info.qos_profile, qos)
-            if compatible == QoSCompatibility.ERROR:
-                what = f"{topic}: QoS of {info.node_name} is not compatible: {reason}"
-                self.error(what, "change the publisher's QoS, or parameter reliability")
-        if len(publishers) > 1:
-            names = ", ".join(sorted(info.node_name for info in publishers))
-            what = f"{topic} has {len(publishers)} publishers: {names}"
-            self.warn(what, "stop all but one, or give each its own topic")
-        received = _Received()
+        if len(set(names)) > 1:
+            self._error(f"{len(names)} nodes run: {', '.join(sorted(set(names)))}", "name the one to check with --node")
+            return None
+        if len(names) > 1:
+            self._error(f"{len(names)} nodes have the name {names[0]}", "stop all but one, or set namespace:= for each")
+        return names[0]
+
+    def _subscribe(self, wanted: Input) -> checks.Received:
+        received = checks.Received()
 
         def on_message(message: Any) -> None:
-            now = self.node.get_clock().now().nanoseconds * 1e-9
+            now = self._node.get_clock().now().nanoseconds * 1e-9
             stamp = seconds(message.header.stamp)
             received.stamps.append(stamp)
-            received.ages.append(now - stamp)
             received.arrivals.append(time.monotonic())
             received.last = message
+            if now:  # zero until the first message on /clock
+                received.ages.append(now - stamp)
 
-        self.node.create_subscription(kind, topic, on_message, qos)
+        self._node.create_subscription(_CLASSES[wanted.type], wanted.topic, on_message, wanted.qos)
         return received
 
-    def report_missing(self, topic: str, expected: str, optional: bool) -> None:
-        all_topics = self.node.get_topic_names_and_types()
-        similar = ", ".join(f"{name} ({', '.join(types)})" for name, types in all_topics if expected in types)
-        others = f"; topics of this type: {similar}" if similar else f"; nobody publishes any {expected}"
-        advice = "start the driver, or name another topic" + ("; --odom-topic '' if there is none" if optional else "")
-        self.error(f"nobody publishes {topic}{others}", advice)
+    def _listen_to_tf(self) -> None:
+        """As a TransformListener, on the node's topics."""
+        latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+        for topic, add, qos in (
+            (self._tf_topic, self._tf.set_transform, 100),
+            (f"{self._tf_topic}_static", self._tf.set_transform_static, latched),
+        ):
+            self._node.create_subscription(TFMessage, topic, partial(_add_transforms, add), qos)
 
-    def check_images(self, images: _Received, image_time: ImageTime | None) -> None:
-        topic = self.image_topic
-        if not images.stamps:
-            self.error(f"{topic} is published, but no image came", "check that the driver runs and that the QoS fits")
+    def _on_diagnostics(self, message: Any) -> None:
+        for status in message.status:
+            if self._name and status.name.startswith(f"{self._name.strip('/')}: "):
+                self._status = status
+
+    def _check_node(self, inputs: list[Input]) -> None:
+        node = self.running
+        if node is None:
             return
-        try:
-            rows, columns = rgb_of(images.last, topic).shape[:2]
-            self.ok(f"{topic}: {columns} x {rows} at {images.rate:.1f} images a second")
-        except VprError as error:
-            self.error(f"{topic}: {error}", "change the driver's encoding")
-        self.check_stamps(topic, images)
-        self.check_mount(images.last.header.frame_id)
-        if image_time is not None and images.rate > 0:
-            self.check_load(images.rate, image_time)
-
-    def check_mount(self, frame: str) -> None:
-        base = self.topics.base_frame
-        try:
-            self.tf.lookup_transform(base, frame, Time())
-            self.ok(f"TF has a transform from {base!r} to {frame!r}")
-        except TransformException as error:
-            reason = str(error).splitlines()[0] if str(error) else "no transform"
-            self.warn(
-                f"TF has no transform from {base!r} to camera frame {frame!r} ({reason}): the camera is assumed at the base, looking forward",
-                "publish a static transform: ros2 run tf2_ros static_transform_publisher ...",
-            )
-
-    def check_load(self, rate: float, image_time: ImageTime) -> None:
-        capacity = 1000 / image_time.total
-        what = (
-            f"{rate:.1f} images come per second, and one takes {image_time.total:.0f} ms here "
-            f"(describe {image_time.describe:.0f} ms)"
-        )
-        if capacity >= rate:
-            self.ok(f"{what}: all are processed, with {100 * rate / capacity:.0f} % load")
+        if node.state != "active":
+            reason = self._status.message if self._status is not None else node.state
+            steps = "configure, then activate" if node.state == "unconfigured" else "activate"
+            what = f"node {node.name} is {node.state}" + ("" if reason == node.state else f": {reason}")
+            self._error(what, f"ros2 lifecycle set {node.name} {steps}")
             return
-        self.warn(
-            f"{what}: about {capacity:.0f} per second are processed, the others are dropped",
-            f"set max_rate to {0.8 * capacity:.0f}, use a smaller model (vpr export --precision int8), or set recognition.geometry to false",
-        )
+        subscribed = [one.topic for one in node.inputs if one.type in (IMAGE, COMPRESSED)]
+        for one in inputs:
+            if one.type in (IMAGE, COMPRESSED) and one.topic not in subscribed:
+                advice = "remap its topic: image_topic:=... of the launch file"
+                self._error(f"node {node.name} subscribes to {', '.join(subscribed)}, not to {one.topic}", advice)
+                return
+        self._ok(f"node {node.name} is active and subscribes to {', '.join(subscribed)}")
 
-    def check_poses(self, topic: str, poses: _Received) -> None:
-        if not poses.stamps:
-            self.error(f"{topic} is published, but no message came", "check that the odometry runs")
+    def _check_diagnostics(self) -> None:
+        """What the node itself reports, if nothing else explains it."""
+        if self._status is None or not ord(self._status.level) or any(one.level == "error" for one in self.findings):
             return
-        try:
-            pose_of(poses.last.pose.pose)
-            self.ok(f"{topic}: {poses.rate:.1f} poses a second")
-        except ValueError as error:
-            self.error(f"{topic}: {error}", "correct the odometry: the node skips such poses")
-        self.check_stamps(topic, poses)
-        child, base = poses.last.child_frame_id, self.topics.base_frame
-        if child and child != base:
-            self.warn(f"{topic} has poses of {child!r}, but base_frame is {base!r}", f"set base_frame to {child}")
+        what, _, advice = self._status.message.partition("; ")
+        self._error(f"node {self._name} says: {what}", advice or "see its log")
 
-    def check_stamps(self, topic: str, received: _Received) -> None:
-        stamps = np.array(received.stamps)
-        if not stamps.all():
-            what = f"{topic}: {np.sum(stamps == 0)} of {len(stamps)} stamps are zero"
-            self.error(what, "configure the driver to stamp its messages")
+    def _check_clock(self) -> None:
+        node = self.running
+        if node is None or node.use_sim_time == self._has_clock:
             return
-        backward = int(np.sum(np.diff(stamps) < 0))
-        if backward:
-            what = f"{topic}: stamps jump back {backward} times"
-            self.warn(what, "check whether a bag plays in a loop or two nodes publish")
-        age = float(np.median(received.ages))
-        if abs(age) > _MAX_AGE:
-            what = f"{topic}: stamps are {abs(age):.1f} s {'behind' if age > 0 else 'ahead of'} this machine's clock"
-            self.warn(
-                what, "set use_sim_time if a bag or simulator publishes /clock; else synchronize the clocks (chrony)"
-            )
-
-    def check_node(self) -> None:
-        name = self.topics.node
-        namespace, _, short_name = name.rpartition("/")
-        namespace = namespace or "/"
-        if (short_name, namespace) not in self.node.get_node_names_and_namespaces():
-            self.warn(f"node {name} is not running", "ros2 launch vpr_aesvc vpr.launch.py model:=... map:=...")
-            return
-        subscribed = self.node.get_subscriber_names_and_types_by_node(short_name, namespace)
-        images = [topic for topic, types in subscribed if any("Image" in kind for kind in types)]
-        if not images:
-            self.warn(
-                f"node {name} runs but is not active: it subscribes to no images",
-                f"ros2 lifecycle set {name} configure, then activate",
-            )
-        elif self.image_topic not in images:
-            self.warn(
-                f"node {name} subscribes to {', '.join(images)}, not to {self.image_topic}",
-                "remap its topic: image_topic:=... of the launch file",
-            )
+        if self._has_clock:
+            what = f"/clock is published, but node {node.name} does not use it"
+            self._error(what, "set use_sim_time:=true, or stop what publishes /clock")
         else:
-            self.ok(f"node {name} is active and subscribes to {self.image_topic}")
+            what = f"node {node.name} has use_sim_time, but nobody publishes /clock"
+            self._error(what, "set use_sim_time:=false, or play the bag with --clock")
+
+    def _comes(self, wanted: Input, received: checks.Received) -> bool:
+        """Whether messages come on a topic; says why not."""
+        publishers = self._node.get_publishers_info_by_topic(wanted.topic)
+        if len(publishers) > 1:
+            names = ", ".join(sorted(full_name(info) for info in publishers))
+            advice = "stop all but one, or give each its own topic"
+            self._error(f"{wanted.topic} has {len(publishers)} publishers: {names}", advice)
+        if received.stamps:
+            return True
+        found = missing_message(self._node, wanted)
+        self._error(found.what, found.advice + _ABSENT.get(wanted.type, ""))
+        return False
+
+    def _check_mount(self, camera: str, frame: str) -> None:
+        settings = self.settings
+        if camera in settings.mounts():
+            self._ok(f"the mount of the camera is given by camera_mount: {settings.mounts()[camera]}")
+        elif self._tf.can_transform(settings.base_frame, frame, Time()) or not settings.assume_camera_is_base:
+            self._check_transform(settings.base_frame, frame, fixed=True)
+        else:
+            self._ok(
+                f"TF has no {frame!r}: the camera is taken to be at {settings.base_frame!r} (assume_camera_is_base)"
+            )
+
+    def _check_transform(self, parent: str, child: str, fixed: bool) -> None:
+        try:
+            self._tf.lookup_transform(parent, child, Time())
+            self._ok(f"TF has a transform from {parent!r} to {child!r}")
+        except TransformException:
+            found = missing_transform(self._tf, parent, child, fixed, self._node, self._tf_topic)
+            self._error(found.what, found.advice + ("; or set camera_mount or assume_camera_is_base" if fixed else ""))
+
+
+def _add_transforms(add: Any, message: Any) -> None:
+    for transform in message.transforms:
+        add(transform, "")

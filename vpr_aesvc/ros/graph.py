@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSCompatibility, QoSProfile, ReliabilityPolicy, qos_check_compatible
 
-from vpr_aesvc.onboard.checkup import Finding
+from vpr_aesvc.onboard.finding import Finding
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 _TRANSPORTS = ("compressed", "theora", "zstd", "ffmpeg")  # of image_transport: IMAGE_TOPIC/TRANSPORT

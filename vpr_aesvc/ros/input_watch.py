@@ -13,7 +13,7 @@ from rclpy.qos import QoSProfile
 from rclpy.time import Time
 from tf2_ros import TransformException
 
-from vpr_aesvc.onboard.checkup import Finding
+from vpr_aesvc.onboard.finding import Finding
 from vpr_aesvc.ros.convert import seconds
 from vpr_aesvc.ros.graph import Input, missing_message, type_name
 from vpr_aesvc.ros.tf_frames import missing_transform

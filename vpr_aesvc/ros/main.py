@@ -48,16 +48,14 @@ def _run(args: Sequence[str] | None) -> int:
         from rclpy.executors import MultiThreadedExecutor
         from rclpy.lifecycle import TransitionCallbackReturn
         from rclpy.signals import SignalHandlerOptions
-    except ImportError as error:
-        print(
-            f"error: {error}; the node needs ROS 2: source /opt/ros/DISTRO/setup.bash and the workspace's "
-            "install/setup.bash, and use a Python that finds rclpy and the installed packages",
-            file=sys.stderr,
-        )
-        return 1
-    from vpr_aesvc.errors import VprError
-    from vpr_aesvc.ros.node import VprNode
 
+        from vpr_aesvc.errors import VprError
+        from vpr_aesvc.ros.node import VprNode
+    except ImportError as error:
+        from vpr_aesvc.ros.import_errors import explain
+
+        print(f"error: {explain(error)}", file=sys.stderr)
+        return 1
     if stopping:
         return 0
     # Without rclpy's signal handlers: they shut the context down at once, before the node can stop cleanly.

@@ -83,7 +83,11 @@ def read(node: Node, changed: Iterable[Parameter] = ()) -> NodeSettings:
         values: dict[str, Any] = {spec.name: node.get_parameter(spec.name).value for spec in all_parameter_specs()}
     except ParameterUninitializedException as error:  # rcl reads an empty list as unset
         raise VprError(f"{error}; an empty list is not allowed") from error
-    values |= {parameter.name: parameter.value for parameter in changed if parameter.name in values}
+    return validated(values | {parameter.name: parameter.value for parameter in changed if parameter.name in values})
+
+
+def validated(values: Mapping[str, Any]) -> NodeSettings:
+    """The settings of parameter values by name. Raises VprError as ``read``."""
     try:
         return NodeSettings.model_validate(_nested(values))
     except ValidationError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 
-from vpr_aesvc.onboard.checkup import Finding
+from vpr_aesvc.onboard.finding import Finding
 from vpr_aesvc.ros.graph import Input, incompatible
 
 _TYPE = "tf2_msgs/msg/TFMessage"
