@@ -15,6 +15,7 @@ OPTIONS = set().union(*COMMANDS.values(), {"--version", "--install-completion"})
 OTHER_OPTIONS = {  # of other programs
     "--break-system-packages",
     "--child-frame-id",
+    "--clock",
     "--constraint",
     "--frame-id",
     "--from-paths",
