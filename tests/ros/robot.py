@@ -119,7 +119,14 @@ class Robot:
         return future.result()
 
     def state(self) -> str:
-        return str(self.call(GetState, f"{self.target}/get_state", GetState.Request()).current_state.label)
+        """Asks again after 5 s without a response: DDS may still know the service of a node that was killed."""
+        for _ in range(round(TIMEOUT / 5)):
+            try:
+                response = self.call(GetState, f"{self.target}/get_state", GetState.Request(), timeout=5.0)
+            except TimeoutError:
+                continue
+            return str(response.current_state.label)
+        raise TimeoutError(f"{self.target} does not tell its state")
 
     def change_state(self, transition: str) -> bool:
         """Requests a transition; returns whether it succeeded."""
