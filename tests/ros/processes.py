@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Process:
             stdout=self._log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
-            env={**os.environ, **environment},
+            env={**os.environ, "PYTHONFAULTHANDLER": "1", **environment},
         )
         self.pid = self._process.pid
 
@@ -50,9 +51,7 @@ class Process:
 
     def wait(self, timeout: float = TIMEOUT) -> int:
         """The exit code, once the process has ended."""
-        wait_for(
-            lambda: self.code is not None, timeout, lambda: f"the end of {self._process.args}; output:\n{self.output}"
-        )
+        wait_for(lambda: self.code is not None, timeout, lambda: f"the end of {self._process.args}; {self.report()}")
         return self._process.returncode
 
     def wait_for_output(self, words: str, timeout: float = TIMEOUT, times: int = 1) -> None:
@@ -65,7 +64,14 @@ class Process:
             assert not ended, f"ended with {self.code} without {words!r}; output:\n{self.output}"
             return False
 
-        wait_for(found, timeout, lambda: f"{words!r}; output:\n{self.output}")
+        wait_for(found, timeout, lambda: f"{words!r}; {self.report()}")
+
+    def report(self) -> str:
+        """Aborts the group; its output, with the Python stacks of what was still running."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGABRT)
+        time.sleep(1.0)
+        return f"output:\n{self.output}"
 
     def __enter__(self) -> Process:
         return self
