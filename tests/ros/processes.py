@@ -11,6 +11,7 @@ import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,18 @@ def vpr_node(*remappings: str, **parameters: Any) -> Process:
     words = [word for name, value in parameters.items() for word in ("-p", f"{name.replace('__', '.')}:={value}")]
     words += [word for remapping in (*remappings, "image:=/camera/image_raw") for word in ("-r", remapping)]
     return Process(Path(get_package_prefix("vpr_aesvc")) / "lib" / "vpr_aesvc" / "vpr_node", "--ros-args", *words)
+
+
+@contextlib.contextmanager
+def running_node(*remappings: str, says: str = "subscribed to", **parameters: Any) -> Iterator[Process]:
+    """The node with the model and the map of the first lap, active unless ``autostart`` is False. ``says`` is waited for in its log."""
+    from tests.ros import world
+
+    values = {"model": world.model(), "map": world.lap_map(), "autostart": True, "diagnostics_period": 0.2} | parameters
+    with vpr_node(*remappings, **values) as process:
+        if values["autostart"]:
+            process.wait_for_output(says)
+        yield process
 
 
 def mark_session() -> None:

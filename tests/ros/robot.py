@@ -135,6 +135,16 @@ class Robot:
         request.transition.id = number
         return bool(self.call(ChangeState, f"{self.target}/change_state", request).success)
 
+    def activate(self, **parameters: Any) -> None:
+        """Activates the node with these parameters, from any state."""
+        for transition in {"active": ("deactivate", "cleanup"), "inactive": ("cleanup",)}.get(self.state(), ()):
+            assert self.change_state(transition)
+        refused = [reason for done, reason in self.set_parameters(**parameters) if not done]
+        assert not refused, refused
+        assert self.change_state("configure") and self.change_state("activate")
+        wait_for_subscription(self.images)
+        self.clear()
+
     def set_parameters(self, **values: Any) -> list[tuple[bool, str]]:
         """Sets parameters (``__`` stands for a dot); returns (success, reason) for each."""
         request = SetParameters.Request()

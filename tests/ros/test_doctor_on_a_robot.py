@@ -1,6 +1,5 @@
 """``vpr doctor`` on a real ROS graph: a robot without faults, and one test per fault. The node is the real one, in its own process."""
 
-import contextlib
 import json
 import signal
 import subprocess
@@ -21,7 +20,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from tests.command import VPR
 from tests.ros import world
 from tests.ros.patience import patience
-from tests.ros.processes import Process, run, vpr_node
+from tests.ros.processes import Process, run, running_node
 from tests.ros.robot import Robot, compressed_message, image_message, time_message
 from vpr_aesvc.onboard.checkup import ImageTime
 from vpr_aesvc.ros.doctor import join_graph
@@ -80,15 +79,9 @@ def robot():
     robot.close()
 
 
-@contextlib.contextmanager
-def node(*remappings, autostart=True, says="subscribed to", **parameters):
-    """The node, by default active on the robot's topics. ``says`` is waited for in its log."""
-    values = {"model": world.model(), "map": world.lap_map(), "autostart": autostart, "diagnostics_period": 0.2}
-    words = (*remappings, "camera_info:=/camera/camera_info", "odom:=/odom")
-    with vpr_node(*words, **(values | parameters)) as process:
-        if autostart:
-            process.wait_for_output(says)
-        yield process
+def node(*remappings, **options):
+    """The node, by default active on the robot's topics."""
+    return running_node(*remappings, "camera_info:=/camera/camera_info", "odom:=/odom", **options)
 
 
 def check(image_time=None, **given):

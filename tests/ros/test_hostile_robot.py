@@ -21,7 +21,7 @@ from vpr_aesvc_msgs.srv import GetMapInfo, LoadMap, QueryPlace
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
 from tests.ros.patience import patience, wait_for
-from tests.ros.robot import Robot, image_message, time_message, wait_for_subscription
+from tests.ros.robot import Robot, image_message, time_message
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
@@ -50,16 +50,6 @@ class TestHostile(unittest.TestCase):
     @classmethod
     def tearDownClass(cls):
         cls.robot.close()
-
-    def activate(self, **parameters):
-        """Activates the node with these parameters."""
-        robot = self.robot
-        for transition in {"active": ("deactivate", "cleanup"), "inactive": ("cleanup",)}.get(robot.state(), ()):
-            assert robot.change_state(transition)
-        assert all(done for done, _ in robot.set_parameters(**parameters))
-        assert robot.change_state("configure") and robot.change_state("activate")
-        wait_for_subscription(robot.images)
-        robot.clear()
 
     def test_1_an_impossible_transition_is_refused(self):
         robot = self.robot
@@ -127,7 +117,7 @@ class TestHostile(unittest.TestCase):
         for other in others:
             other.close()
         assert not failed and {show, move, ask, change} == set(done), failed
-        self.activate(recognition__candidates=5)
+        self.robot.activate(recognition__candidates=5)
         self.robot.publish_odometry(1e6, Pose(0, 0))
         self.robot.publish_image(self.images[0], 1e6)
         assert self.robot.wait_for_matches(1)
@@ -137,7 +127,7 @@ class TestHostile(unittest.TestCase):
         robot = self.robot
         moving, clock = robot.publisher(TFMessage, "/tf"), robot.publisher(Clock, "/clock")
         path = world.folder() / "tf.vprmap"
-        self.activate(map=str(path), mode="mapping", pose_source="tf", keyframes__meters=0.5)
+        self.robot.activate(map=str(path), mode="mapping", pose_source="tf", keyframes__meters=0.5)
         wait_for(
             lambda: moving.get_subscription_count() and clock.get_subscription_count(),
             what="the subscriptions to TF and /clock",
@@ -163,7 +153,7 @@ class TestHostile(unittest.TestCase):
 
     def test_5_a_removed_map_is_reported_and_recognition_goes_on(self):
         robot = self.robot
-        self.activate(map=str(MAP), mode="slam", pose_source="none", keyframes__seconds=0.0)
+        self.robot.activate(map=str(MAP), mode="slam", pose_source="none", keyframes__seconds=0.0)
         away = MAP.with_suffix(".away")
         MAP.rename(away)
         try:
@@ -179,7 +169,7 @@ class TestHostile(unittest.TestCase):
 
     def test_6_bad_images_and_missing_poses_are_reported(self):
         robot = self.robot
-        self.activate(mode="localization", map=str(world.lap_map()), pose_source="odom")
+        self.robot.activate(mode="localization", map=str(world.lap_map()), pose_source="odom")
         bad = image_message(self.images[0], 1.0)
         bad.encoding = "tartan"
         robot.images.publish(bad)

@@ -18,9 +18,8 @@ from sensor_msgs.msg import CompressedImage, Image
 from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer
 
-from tests.ros import world
 from tests.ros.patience import wait_for
-from tests.ros.processes import vpr_node
+from tests.ros.processes import running_node
 from tests.ros.robot import Robot, compressed_message, image_message, time_message
 from vpr_aesvc.ros.tf_frames import missing_transform
 from vpr_aesvc.transforms import OPTICAL
@@ -37,14 +36,9 @@ def robot():
     robot.close()
 
 
-@contextlib.contextmanager
 def running(*remappings, **parameters):
     """The node, active."""
-    values = {"model": world.model(), "map": world.lap_map(), "autostart": True, "diagnostics_period": 0.2}
-    words = ("image:=/front/image", "camera_info:=/front/camera_info", *remappings)
-    with vpr_node(*words, **(values | parameters)) as process:
-        process.wait_for_output("subscribed to")
-        yield process
+    return running_node("image:=/front/image", "camera_info:=/front/camera_info", *remappings, **parameters)
 
 
 @contextlib.contextmanager

@@ -47,15 +47,9 @@ class TestMount(unittest.TestCase):
         cls.robot.close()
 
     def activate(self, **parameters):
-        robot = self.robot
-        for transition in {"active": ("deactivate", "cleanup"), "inactive": ("cleanup",)}.get(robot.state(), ()):
-            assert robot.change_state(transition)
-        parameters = {"publish_initialpose": False, "publish_tf": False, "mode": "localization"} | parameters
-        assert all(done for done, _ in robot.set_parameters(**parameters)), robot.set_parameters(**parameters)
-        assert robot.change_state("configure") and robot.change_state("activate")
-        robot.clear()
-        wait_for_subscription(robot.images)
-        wait_for_subscription(robot.odometry)
+        defaults = {"publish_initialpose": False, "publish_tf": False, "mode": "localization"}
+        self.robot.activate(**(defaults | parameters))
+        wait_for_subscription(self.robot.odometry)
 
     def drive(self, frames, base_in_camera=IDENTITY, frame_id="camera_optical_frame", later=0.0):
         """Shows frames; the odometry is that of a base with the camera's mount. Returns the new matches."""
