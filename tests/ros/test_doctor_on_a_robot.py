@@ -19,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from tests.command import VPR
 from tests.ros import world
-from tests.ros.patience import patience
+from tests.ros.patience import patience, wait_for
 from tests.ros.processes import Process, run, running_node
 from tests.ros.robot import Robot, compressed_message, image_message, time_message
 from vpr_aesvc.onboard.checkup import ImageTime
@@ -74,9 +74,14 @@ def quick(monkeypatch):
 @pytest.fixture(scope="module")
 def robot():
     robot = Robot()
-    robot.publish_mount(OPTICAL)
-    yield robot
-    robot.close()
+    try:
+        robot.publish_mount(OPTICAL)
+        time.sleep(1)  # it discovers the others
+        # DDS knows a node that was killed by an earlier file for 10 s.
+        wait_for(lambda: "vpr_node" not in robot.node.get_node_names(), what="the end of other nodes")
+        yield robot
+    finally:
+        robot.close()
 
 
 def node(*remappings, **options):
