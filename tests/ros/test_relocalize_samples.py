@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,7 @@ def test_nav2(robot, parameters):
         started = r"\[vpr_node-\d+\]: process started with pid \[(\d+)\]"
         os.kill(int(re.findall(started, launched.output)[-1]), signal.SIGKILL)
         wait_for(lambda: len(re.findall(started, launched.output)) == 2, what=lambda: launched.output)
+        time.sleep(1)  # ros2 launch loses a process if Ctrl-C interrupts the moment of its start
         end(launched)
 
 
