@@ -12,6 +12,7 @@ from vpr_aesvc.images import decode_image
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Engine, IncomingFrame
 from vpr_aesvc.onboard.loop_closure import UNKNOWN_METERS
+from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.transforms import distance
 from vpr_aesvc.types import Frame
@@ -45,6 +46,7 @@ def lap(frames, describer, tmp_path_factory):
         for frame in frames:
             if frame.lap == 1:
                 assert mapper.process(incoming(frame)).place_id is not None
+        learn_map(place_map)
     return path
 
 

@@ -67,6 +67,7 @@ def lap_map() -> Path:
     from vpr_aesvc import Describer, PlaceMap, read_image
     from vpr_aesvc.keyframes.gate import KeyframeSettings
     from vpr_aesvc.onboard.engine import Engine, IncomingFrame
+    from vpr_aesvc.recognition.learned_models import learn_map
     from vpr_aesvc.recognition.settings import RecognizerSettings
     from vpr_aesvc.types import Frame
 
@@ -84,4 +85,5 @@ def lap_map() -> Path:
                         lambda frame=frame: frame.pose,
                     )
                 )
+        learn_map(place_map)  # as at the end of mapping
     return path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from rich.console import Console
@@ -101,8 +102,11 @@ def say_source(source: FrameSource) -> None:
 
 
 def say_promise(place_map: PlaceMap) -> None:
-    """Measures what a new or changed map can promise, stores it in the map and says it."""
+    """Learns from a new or changed map, measures what it can promise, stores both in the map and says the latter."""
+    from vpr_aesvc.recognition.learned_models import learn_map
     from vpr_aesvc.recognition.self_check import measure_promise
 
+    with progress_bars() as progress:
+        learn_map(place_map, partial(progress, "learning the map"))
     for line in measure_promise(place_map).lines():
         out.print(line, soft_wrap=True)

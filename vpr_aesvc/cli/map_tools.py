@@ -163,6 +163,8 @@ def import_command(
 
     if _is_npz(file, ".csv"):
         count = read_npz(file, map)
+        with PlaceMap.open(map) as place_map:
+            say_promise(place_map)
         out.print(f"map {map} holds {count} places")
         return
     found = read_trajectory(file)

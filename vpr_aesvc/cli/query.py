@@ -120,7 +120,9 @@ def query_command(
             if settings is None:
                 answers = _searched(source, place_map, describer, top, size, shortlist, show)
             else:
-                answers = _decided(source, Recognizer(place_map, describer, settings), recognition.smooth, rate, show)
+                recognizer = Recognizer(place_map, describer, settings)
+                recognizer.prepare(progress=partial(progress, "learning the map"))
+                answers = _decided(source, recognizer, recognition.smooth, rate, show)
             for answer in answers:
                 if as_json:
                     print_json_line(answer, source.is_run)

@@ -17,11 +17,15 @@ from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
+from vpr_aesvc.placemap.copies import backup
+from vpr_aesvc.recognition.learned_models import LearnedModels
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.run import RunFollower
 from vpr_aesvc.types import Frame, Pose
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.placemap import PlaceMap
     from vpr_aesvc.recognition.result import Recognition
@@ -109,14 +113,48 @@ class Engine:
         self.describer = describer
         self.mode = mode
         self.traverse = traverse
+        self.learned = LearnedModels(place_map, place_map.check_size(recognition.size))  # of all cameras
         self._keyframes = keyframes
         self._settings = _with_exclusion(recognition) if mode == "slam" else recognition
         self._followers: dict[str, RunFollower] = {}
         self._gates: dict[str, KeyframeGate] = {}
         self._qualities: dict[str, ImageQuality] = {}
         self._last_keyframes: dict[str, Frame] = {}  # by camera, without images
-        if mode != "mapping":
-            self._follower("").recognizer.prepare()
+
+    def prepare(self) -> None:
+        """Reads the map, so that the first frame does not wait, and starts ``learn``; not in mode ``mapping``, which needs neither.
+
+        Raises:
+            VprError: the map is damaged.
+        """
+        if self.mode != "mapping":
+            self.learn()
+
+    def learn(self) -> None:
+        """Starts to learn what the map lacks in the background. While models are missing no match is accepted.
+
+        Raises:
+            VprError: the map is damaged.
+        """
+        one = self._recognizer(self._settings) if self.mode == "mapping" else self._follower("").recognizer
+        one.update()
+
+    def save(self, output: Path) -> None:
+        """Copies the map. What it lacks is learned in the background, for the map and for the copy.
+
+        Raises:
+            VprError: the map is damaged, the output exists, or the disk refuses.
+        """
+        backup(self.map, output)
+        self.learned.copies.append(output)
+        self.learn()
+        if self.learned.progress is None:
+            self.learned.copies.clear()
+
+    def close(self) -> None:
+        """Ends learning in the background, and closes the map."""
+        self.learned.stop()
+        self.map.close()
 
     def set_recognition(self, settings: RecognizerSettings) -> None:
         """Applies from the next frame on; each camera's sequence starts again.
@@ -124,7 +162,10 @@ class Engine:
         Raises:
             VprError: the settings do not fit the map; nothing has changed.
         """
-        self.map.check_size(settings.size)
+        size = self.map.check_size(settings.size)
+        if size != self.learned.size:
+            self.learned.stop()
+            self.learned = LearnedModels(self.map, size)
         self._settings = _with_exclusion(settings) if self.mode == "slam" else settings
         self._followers.clear()
 
@@ -175,7 +216,7 @@ class Engine:
             settings = type(self._settings).model_validate(self._settings.model_dump() | overrides)
         except ValidationError as error:
             raise VprError(f"candidates: {error.errors()[0]['msg'].lower()}, found {top}") from error
-        return Recognizer(self.map, self.describer, settings).recognize(Frame("query", image=image))
+        return self._recognizer(settings).recognize(Frame("query", image=image))
 
     def add(self, frame: Frame, image: Image, traverse: str | None = None) -> int:
         """Adds a frame as a place, keyframe or not; returns its id.
@@ -194,9 +235,11 @@ class Engine:
 
     def _follower(self, camera: str) -> RunFollower:
         if camera not in self._followers:
-            recognizer = Recognizer(self.map, self.describer, self._settings, learn_in_background=True)
-            self._followers[camera] = RunFollower(recognizer)
+            self._followers[camera] = RunFollower(self._recognizer(self._settings))
         return self._followers[camera]
+
+    def _recognizer(self, settings: RecognizerSettings) -> Recognizer:
+        return Recognizer(self.map, self.describer, settings, learn_in_background=True, learned=self.learned)
 
     def _describe(self, incoming: IncomingFrame, outcome: Outcome) -> bool:
         """Decodes and describes; False if the image is bad or, for a keyframe, of too low quality."""

@@ -2,170 +2,232 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent import futures
+from concurrent.futures import Future
 from copy import copy
 from dataclasses import asdict
-from typing import Any, NamedTuple, TypeVar
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple, TypeVar
 
-import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.geometry.inlier_model import InlierModel, learn_inlier_model
-from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
+from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
+from vpr_aesvc.recognition.learning import Parameters, Step, learn_inliers, learn_similarities
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
-from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
+from vpr_aesvc.recognition.sequence.likelihood import DEFAULT_LIKELIHOOD, SimilarityLikelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 from vpr_aesvc.runtime import bounded_threads
+from vpr_aesvc.types import Progress
 
 _Model = TypeVar("_Model", NullModel, SimilarityLikelihood, InlierModel)
-Parameters = dict[str, Any]
 INLIERS = "support"
 """Name of the inlier model in the map. The map format fixes this name, and the keys "worth", "null" and "evidence"."""
 _MAX_GROWTH = 1.25
-_TRAVERSE_OFFSET = 1e6  # separates traverses where places have no positions
-_FAR = 20.0  # meters, or places along a traverse: from here on two places show nothing of each other
+_PATIENCE = 0.2  # seconds that the first frame waits for the models of a small map
 
 
-class _Pending(NamedTuple):
-    """A model that is learned in the background, and the number of places it is learned from."""
+class _Task(NamedTuple):
+    """A model that is being learned.
+
+    Attributes:
+        places: the number of places that it is learned from.
+        learn: returns its parameters, empty if the map gives no model. previous: the stored ones, which then stay.
+        parameters: the result.
+    """
 
     name: str
     places: int
-    future: Future[Parameters]
+    learn: Callable[[Step], Parameters]
+    previous: Parameters
+    parameters: Future[Parameters]
+
+    @property
+    def share(self) -> float:
+        """Its usual part of the time: most of it is spent on key points."""
+        return 0.9 if self.name == INLIERS else 0.1
+
+
+class _StoppedError(Exception):
+    """Learning was told to end."""
 
 
 class LearnedModels:
-    """Reads the models from the map, or learns them at first use, and learns them again when the map has grown by a quarter.
+    """Reads the models from the map, or learns and stores them, and learns them again when the map has grown by a quarter.
+
+    Several recognizers of one map may share it, in one thread.
 
     Attributes:
-        null: null model of the similarity margin. likelihood: measurement model of the sequence filter.
+        null: null model of the similarity margin; not set before ``is_ready``.
+        likelihood: measurement model of the sequence filter, the default until it is learned.
         inlier_model: None if the map is too small for one.
-        message: why a model could not be learned again or stored, which is no reason to stop; else None.
+        progress: part of the learning in the background that is done, 0 to 1; None while nothing is learned there.
+        copies: copies of the map that get the models which are learned in the background, too.
+        message: an event, such as why a model could not be learned again or stored, which is no reason to stop; else None.
     """
 
     def __init__(self, place_map: PlaceMap, size: int) -> None:
-        self._map = place_map
-        self._size = size
-        self._places: dict[str, int] = {}  # name -> number of places that the model in use was learned from
-        self._pending: _Pending | None = None
+        self.size = size
         self.null: NullModel
-        self.likelihood: SimilarityLikelihood
+        self.likelihood = DEFAULT_LIKELIHOOD
         self.inlier_model: InlierModel | None = None
+        self.progress: float | None = None
+        self.copies: list[Path] = []
         self.message: str | None = None
+        self._map = place_map
+        self._similarities = f"similarities/{size}"
+        self._places: dict[str, int] = {}  # name -> number of places that the model in use was learned from
+        self._pending: dict[str, _Task] = {}
+        self._stopped = threading.Event()
 
-    def update(self, snapshot: MapSnapshot, geometry: bool, has_revisited: bool, background: bool = False) -> bool:
-        """Learns the models that are missing or stale. Returns True if any changed.
+    def is_ready(self, geometry: bool) -> bool:
+        """Whether all models are there, with ``geometry`` also the inlier model; else no match can be accepted."""
+        return self._similarities in self._places and (not geometry or INLIERS in self._places)
+
+    def stop(self) -> None:
+        """Ends learning in the background within a fraction of a second. Later calls learn nothing in the background."""
+        self._stopped.set()
+
+    def update(
+        self,
+        snapshot: MapSnapshot,
+        geometry: bool,
+        has_revisited: bool = False,
+        background: bool = False,
+        progress: Progress | None = None,
+    ) -> None:
+        """Learns the models that are missing or stale, and takes those that have been learned.
 
         Args:
             geometry: whether the inlier model is needed.
             has_revisited: a match was accepted, so new places may duplicate stored ones. Without positions these duplicates would count
                 as wrong answers: the inlier model is then not learned again.
-            background: keep using stale models while new ones are learned; else wait.
+            background: do not wait; keep using stale models while a thread learns new ones. It learns on one core, and stores them.
+            progress: called with (percent done, 100), if models are learned and ``background`` is not set.
+
+        Raises:
+            VprError: the map is damaged.
         """
         snapshot, count = copy(snapshot), len(snapshot)  # its arrays are replaced as the map grows, never changed
-        parameters = self._new_parameters(
-            f"similarities/{self._size}", count, lambda: _learn_similarities(snapshot), background
-        )
-        changed = parameters is not None
-        if parameters is not None:
+        keep = self.inlier_model if has_revisited and snapshot.positions is None else None
+        models: dict[str, Callable[[Step], Parameters]] = {self._similarities: partial(learn_similarities, snapshot)}
+        if geometry:
+            models[INLIERS] = lambda step: asdict(keep) if keep else learn_inliers(snapshot, self._map, step)
+        tasks = []
+        for name, learn in models.items():
+            self._take(name, wait=not background)
+            if name not in self._pending and _is_stale(self._places.get(name, -1), count):
+                places, stored = self._read(name)
+                if places > self._places.get(name, -1) and (background or not _is_stale(places, count)):
+                    self._use(name, places, stored)
+                if _is_stale(self._places.get(name, -1), count):
+                    tasks.append(_Task(name, count, learn, stored, Future()))
+        if tasks and not background:
+            self._learn(tasks, lambda part: progress(round(100 * part), 100) if progress else None)
+        elif tasks and not self._pending:
+            self.progress = 0.0
+            threading.Thread(target=self._learn_on_one_core, args=(tasks,), name="vpr_aesvc learning").start()
+            if not self.is_ready(geometry):  # a small map is learned at once
+                futures.wait([task.parameters for task in tasks], _PATIENCE)
+        else:
+            tasks = []
+        self._pending |= {task.name: task for task in tasks}
+        for name in models:
+            self._take(name, wait=not background)
+
+    def _learn(self, tasks: list[_Task], report: Step) -> None:
+        """Learns models one after the other, and stores them. ``report`` is called often with the part that is done; it may raise."""
+        total, before = sum(task.share for task in tasks), 0.0
+        for task in tasks:
+            step = partial(_report_share, report, before / total, task.share / total)
+            try:
+                parameters = task.learn(step) or task.previous
+                self._store(task.name, task.places, parameters)
+                task.parameters.set_result(parameters)
+            except Exception as error:
+                task.parameters.set_exception(error)
+            before += task.share
+
+    def _learn_on_one_core(self, tasks: list[_Task]) -> None:
+        """In a thread. The other cores are the node's. A thread that is killed at exit inside OpenCV would abort the process: this one ends
+        by itself, because ``report`` is called often."""
+
+        def report(part: float) -> None:
+            if self._stopped.is_set() or not threading.main_thread().is_alive():
+                raise _StoppedError
+            self.progress = part
+
+        with bounded_threads(1):
+            self._learn(tasks, report)
+        self.progress = None
+        self.copies.clear()
+
+    def _take(self, name: str, wait: bool) -> None:
+        """Uses what was learned, if it was. If learning failed, the model in use stays until the map has grown by another quarter."""
+        task = self._pending.get(name)
+        if task is None or not (wait or task.parameters.done()):
+            return
+        try:
+            parameters = task.parameters.result()
+        except Exception as error:  # for example, the map was closed meanwhile
+            if name not in self._places:
+                raise
+            self.message = f"the models of the map could not be learned again: {error}"
+            self._places[name] = task.places
+        else:
+            self._use(name, task.places, parameters)
+        del self._pending[name]
+
+    def _use(self, name: str, places: int, parameters: Parameters) -> None:
+        if name == INLIERS:
+            self.inlier_model = read_model(InlierModel, "inlier model", parameters) if parameters else None
+        else:
             self.null = read_model(NullModel, "null model", parameters.get("null"))
             self.likelihood = read_model(SimilarityLikelihood, "similarity likelihood", parameters.get("evidence"))
-        if geometry:
-            keep = self.inlier_model if has_revisited and snapshot.positions is None else None
-            parameters = self._new_parameters(
-                INLIERS, count, lambda: asdict(keep) if keep else _learn_inliers(snapshot, self._map), background
-            )
-            if parameters is not None:
-                self.inlier_model = read_model(InlierModel, "inlier model", parameters) if parameters else None
-                changed = True
-        return changed
+        self._places[name] = places
 
-    def _new_parameters(
-        self, name: str, count: int, learn: Callable[[], Parameters], background: bool
-    ) -> Parameters | None:
-        """The parameters of a model if they changed. ``count`` is the number of places now."""
-        pending = self._pending
-        if pending is not None and pending.name == name and (pending.future.done() or not background):
-            self._pending = None
-            return self._finished(pending)
-        if not self._is_stale(name, count):
-            return None
-        stored = self._read(name)
-        if stored is not None and (name not in self._places or stored[0] > self._places[name]):
-            self._places[name] = stored[0]
-            if background or not self._is_stale(name, count):
-                return stored[1]
-        previous = {} if stored is None else stored[1]  # if the grown map gives no model
-        if not background or name not in self._places:
-            self._places[name] = count
-            return self._store(name, count, learn() or previous)
-        if self._pending is None:
-            self._pending = _Pending(name, count, start_in_background(lambda: _on_one_thread(learn) or previous))
-        return None
-
-    def _finished(self, pending: _Pending) -> Parameters | None:
-        """The result of the background thread. If it failed, the model in use stays until the map has grown by another quarter."""
-        self._places[pending.name] = pending.places
-        try:
-            parameters = pending.future.result()
-        except Exception as error:  # for example, the map was closed meanwhile
-            self.message = f"the models of the map could not be learned again: {error}"
-            return None
-        return self._store(pending.name, pending.places, parameters)
-
-    def _is_stale(self, name: str, count: int) -> bool:
-        learned_from = self._places.get(name, -1)
-        return not learned_from <= count <= _MAX_GROWTH * learned_from
-
-    def _read(self, name: str) -> tuple[int, Parameters] | None:
-        """The number of places a stored model was learned from, and its parameters."""
+    def _read(self, name: str) -> tuple[int, Parameters]:
+        """The number of places a stored model was learned from, and its parameters; (-1, {}) if there is none."""
         stored = self._map.learned_parameters(name)
         if isinstance(stored, dict) and isinstance(stored.get("places"), int) and isinstance(stored.get("worth"), dict):
             return stored["places"], stored["worth"]
-        return None
+        return -1, {}
 
-    def _store(self, name: str, count: int, parameters: Parameters) -> Parameters:
+    def _store(self, name: str, count: int, parameters: Parameters) -> None:
+        value = {"places": count, "worth": parameters}
         try:
-            self._map.store_learned_parameters(name, {"places": count, "worth": parameters})
+            self._map.store_learned_parameters(name, value)
+            for path in self.copies:
+                with PlaceMap.open(path) as copied:
+                    copied.store_learned_parameters(name, value)
         except VprError as error:  # a read-only map or a full disk: learned again next time
             self.message = f"the models learned from the map could not be stored in it: {error}"
-        return parameters
 
 
-def start_in_background(work: Callable[[], Parameters]) -> Future[Parameters]:
-    """Runs ``work`` in a thread; it must not touch anything that other threads change. The interpreter waits for it at exit, because
-    killing a thread inside OpenCV aborts the process. Work that reads a map ends when the map is closed."""
-    pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="vpr_aesvc learning")
-    future = pool.submit(work)
-    pool.shutdown(wait=False)
-    return future
+def learn_map(place_map: PlaceMap, progress: Progress | None = None) -> None:
+    """Learns what recognition needs and the map lacks, for descriptors of full size, and stores it: 25 seconds for 10,000 places.
+
+    Args:
+        progress: called with (percent done, 100).
+
+    Raises:
+        VprError: the map is damaged.
+    """
+    snapshot = MapSnapshot(place_map, place_map.dim)
+    snapshot.update()
+    LearnedModels(place_map, place_map.dim).update(snapshot, geometry=True, progress=progress)
 
 
-def _on_one_thread(learn: Callable[[], Parameters]) -> Parameters:
-    """The other cores are the node's."""
-    with bounded_threads(1):
-        return learn()
+def _is_stale(learned_from: int, count: int) -> bool:
+    return not learned_from <= count <= _MAX_GROWTH * learned_from
 
 
-def _learn_similarities(snapshot: MapSnapshot) -> Parameters:
-    kept = snapshot.neighborhoods.kept  # without the repeats of a robot that stood still
-    likelihood = learn_similarity_likelihood(snapshot.descriptors[kept], snapshot.traverses[kept])
-    return {"null": NullModel.fit(snapshot.neighborhoods).model_dump(by_alias=True), "evidence": asdict(likelihood)}
-
-
-def _learn_inliers(snapshot: MapSnapshot, place_map: PlaceMap) -> Parameters:
-    kept = snapshot.neighborhoods.kept
-    keypoints = StoredKeypoints(place_map)  # not the recognizer's, which another thread may be using
-    keypoints.ids = snapshot.ids[kept]
-    positions, far = np.column_stack([snapshot.runs[kept] * _TRAVERSE_OFFSET, np.arange(len(kept))]), _FAR
-    if snapshot.positions is not None:  # in a flat of 10 m no two places are 20 m apart
-        diagonal = np.nanmax(snapshot.positions, axis=0) - np.nanmin(snapshot.positions, axis=0)
-        positions, far = snapshot.positions[kept], min(_FAR, float(np.linalg.norm(diagonal)) / 2)
-    model = learn_inlier_model(keypoints, snapshot.descriptors[kept], positions, far)
-    return {} if model is None else asdict(model)
+def _report_share(report: Step, before: float, share: float, part: float) -> None:
+    report(before + share * part)
 
 
 def read_model(kind: type[_Model], name: str, data: object) -> _Model:

@@ -13,7 +13,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.decision import DecisionInputs, decide
+from vpr_aesvc.recognition.decision import Decision, DecisionInputs, decide
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
 from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.recognition.learned_models import LearnedModels
@@ -23,7 +23,7 @@ from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
-from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry
+from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
 
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
@@ -38,8 +38,10 @@ class Recognizer:
         place_map: an open map.
         describer: of the model that made the map; None if every frame comes with its descriptor.
         intrinsics: of the camera, if all frames have the same; see ``recognize``.
-        learn_in_background: no frame waits for learning; old models are used until the new ones are ready. The time of the switch
-            depends on the machine, so a few answers may differ between two runs. Without it, all runs are equal.
+        learn_in_background: no frame waits for learning; old models are used until the new ones are ready, and without old ones no match
+            is accepted. The time of the switch depends on the machine, so answers may differ between two runs. Without it, all runs are
+            equal.
+        learned: the models of this map and size, to share those of another recognizer.
 
     Attributes:
         snapshot: the map as arrays, a ``MapSnapshot``.
@@ -56,6 +58,7 @@ class Recognizer:
         settings: RecognizerSettings | None = None,
         intrinsics: Intrinsics | None = None,
         learn_in_background: bool = False,
+        learned: LearnedModels | None = None,
     ) -> None:
         expect(place_map, PlaceMap, "an open map: PlaceMap.open(PATH)")
         if describer is not None:
@@ -66,7 +69,7 @@ class Recognizer:
         self.settings = settings or RecognizerSettings()
         size = place_map.check_size(self.settings.size)
         self.snapshot = MapSnapshot(place_map, size)
-        self.learned = LearnedModels(place_map, size)
+        self.learned = learned or LearnedModels(place_map, size)
         self.filter = SequenceFilter(self.snapshot.track)
         self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
         self._intrinsics = intrinsics
@@ -80,13 +83,20 @@ class Recognizer:
             raise VprError("this recognizer has no model: give the descriptor of each frame")
         return self._describer
 
-    def prepare(self) -> None:
+    def prepare(self, progress: Progress | None = None) -> None:
         """Reads the map and learns missing or stale models, so that the next frame does not wait.
+
+        Args:
+            progress: called with (percent done, 100) while models are learned.
 
         Raises:
             VprError: the map is damaged.
         """
-        self._update(background=False)
+        self._update(background=False, progress=progress)
+
+    def update(self) -> None:
+        """Reads the map as it is now, and learns as ``learn_in_background`` says. Each frame does it, too. Raises VprError as ``prepare``."""
+        self._update(background=self._learn_in_background)
 
     def reset(self, reason: str | None = None) -> None:
         """Starts a new sequence, as for another run; ``reason`` is the message of the next recognition."""
@@ -119,7 +129,7 @@ class Recognizer:
         if descriptor is None:
             assert image is not None
             descriptor = self.describer.describe(image)
-        self._update(background=self._learn_in_background)
+        self.update()
         similarities = self.snapshot.similarities(descriptor, self.settings.where(frame))
         if not self.settings.sequence:
             self.filter.reset()
@@ -151,16 +161,7 @@ class Recognizer:
         rows = [rows[at] for at in order]
         geometries = [geometries[at] for at in order] if geometries else []
         near = self.snapshot.near(rows[0], self.filter.settings.window)
-        inputs = DecisionInputs(
-            null=self.learned.null,
-            inlier_model=self.learned.inlier_model,
-            margin=margin if margin.row >= 0 and near[margin.row] else None,
-            geometry=geometries[0] if geometries else None,
-            belief=belief if self.settings.sequence else None,
-            belief_agrees=belief.row is not None and bool(near[belief.row]),
-            posterior=min(float(belief.places[near].sum()), 1.0),
-        )
-        decision = decide(inputs, self.settings.false_positive_rate)
+        decision = self._decide(margin, belief, geometries[0] if geometries else None, near)
         self._has_revisited |= decision.accepted
         candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows))
         covariance = match_covariance(
@@ -185,7 +186,25 @@ class Recognizer:
             message=message,
         )
 
-    def _update(self, background: bool) -> None:
+    def _decide(
+        self, margin: SimilarityMargin, belief: Belief, geometry: Geometry | None, near: NDArray[np.bool_]
+    ) -> Decision:
+        """The decision on a match; ``near`` [n] are the rows that count as the same answer. While models are missing it is not accepted."""
+        if not self.learned.is_ready(self._keypoints is not None):
+            done = 1.0 if self.learned.progress is None else self.learned.progress
+            return Decision(False, 1.0, 0.0, f"the map is being learned ({100 * done:.0f} %): no match is accepted yet")
+        inputs = DecisionInputs(
+            null=self.learned.null,
+            inlier_model=self.learned.inlier_model,
+            margin=margin if margin.row >= 0 and near[margin.row] else None,
+            geometry=geometry,
+            belief=belief if self.settings.sequence else None,
+            belief_agrees=belief.row is not None and bool(near[belief.row]),
+            posterior=min(float(belief.places[near].sum()), 1.0),
+        )
+        return decide(inputs, self.settings.false_positive_rate)
+
+    def _update(self, background: bool, progress: Progress | None = None) -> None:
         """Follows changes of the map: snapshot, filter and models."""
         change = self.snapshot.update()
         if change != "none":
@@ -195,8 +214,8 @@ class Recognizer:
             if change == "other" and len(self.snapshot):
                 self.filter.reset("places were removed from the map: a new sequence begins")
         geometry = self._keypoints is not None
-        if self.learned.update(self.snapshot, geometry, self._has_revisited, background):
-            self.filter.likelihood = self.learned.likelihood
+        self.learned.update(self.snapshot, geometry, self._has_revisited, background, progress)
+        self.filter.likelihood = self.learned.likelihood
 
     def _with_most_probable_row(self, belief: Belief) -> Belief:
         """For geometry the best place of the sequence is the most probable place of its window, not the middle of a flat belief: its

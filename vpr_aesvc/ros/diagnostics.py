@@ -31,6 +31,7 @@ class Health:
         self._latencies: dict[str, deque[float]] = {}  # milliseconds, by stage
         self._bad_inputs: Counter[str] = Counter()  # unusable images, poses and others, by kind
         self._last_bad_input = ""
+        self.learning: float | None = None  # ``progress`` of the models
         self._recognized = 0
         self._accepted = 0
         self._places_added = 0
@@ -137,6 +138,7 @@ class Health:
             "initial poses published": str(self._initial_poses),
             "places added": str(self._places_added),
             "places in the map": "" if places is None else str(places),
+            "learning the map": "" if self.learning is None else f"{100 * self.learning:.0f} %",
             "memory, MB": f"{_resident_megabytes():.0f}",
             "last match": self._last_match,
             "why nothing matches": self._why_no_match,
@@ -176,6 +178,8 @@ class Health:
             )
         if self.map_warning:
             return DiagnosticStatus.WARN, self.map_warning
+        if self.learning is not None:
+            return DiagnosticStatus.OK, f"learning the map, {100 * self.learning:.0f} %"
         return DiagnosticStatus.OK, self._why_no_match or self._last_match or state
 
 

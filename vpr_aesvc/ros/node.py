@@ -73,7 +73,7 @@ class VprNode(LifecycleNode):
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         with self._lock:
-            result = self._transition("active", "inactive", self._deactivate)
+            result = self._transition("active", "inactive", self._deactivate_and_learn)
             return super().on_deactivate(state) if result == TransitionCallbackReturn.SUCCESS else result
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -137,6 +137,11 @@ class VprNode(LifecycleNode):
             self._bond.close()
             self._bond = None
 
+    def _deactivate_and_learn(self) -> None:
+        self._deactivate()
+        if self._session is not None:
+            self._session.learn()
+
     def _cleanup(self) -> None:
         if self._vpr_services is not None:
             self._vpr_services.close()
@@ -172,6 +177,7 @@ class VprNode(LifecycleNode):
             if self._map_watch is not None:
                 session.worker.submit(self._map_watch.check)
                 error = error or self._map_watch.error
+            self._health.learning = engine.learned.progress
             if self._state == "active":
                 session.worker.submit(partial(session.publishers.draw_places, engine.map))
             dropped = dict(session.worker.dropped)

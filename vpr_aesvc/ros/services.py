@@ -14,7 +14,6 @@ from std_srvs.srv import Trigger
 from vpr_aesvc_msgs.srv import AddPlace, GetMapInfo, LoadMap, QueryPlace, SaveMap
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import matches_message, pose_of, seconds
@@ -101,9 +100,9 @@ class Services:
     def _save_map(self, request: Any, response: Any) -> None:
         if not request.path:
             raise VprError("path is empty: name the file of the copy; the map itself is already on disk")
-        place_map = self._session.engine.map
-        backup(place_map, Path(request.path).expanduser())
-        response.message = f"{len(place_map)} places in {request.path}"
+        engine = self._session.engine
+        engine.save(Path(request.path).expanduser())
+        response.message = f"{len(engine.map)} places in {request.path}"
 
     def _get_map_info(self, request: Any, response: Any) -> None:
         info = map_info(self._session.engine.map)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.publishers import Publishers
 from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
+
+_PATIENCE = 0.4  # seconds that ``configure`` waits for a small map to be read and learned
 
 
 class Session:
@@ -50,10 +53,11 @@ class Session:
         self.latest_image: ReceivedImage | None = None
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
-        self.engine = self._engine_for(open_map(settings, describer), describer)
+        self.engine = self._engine_for(open_map(settings, describer), describer, prepare=False)
         self.publishers = Publishers(node, settings)
         self.localization = Localization(node, settings, health)
         self.worker: LatestFrameWorker[ReceivedImage] = LatestFrameWorker(partial(process, self))
+        self._prepare(describer)
 
     def activate(self) -> None:
         """Subscribes to poses and images."""
@@ -83,7 +87,12 @@ class Session:
         self.worker.stop()
         self.publishers.close()
         self.localization.close()
-        self.engine.map.close()
+        self.engine.close()
+
+    def learn(self) -> None:
+        """Learns in the background what the places that were added teach."""
+        if self.settings.mode != "localization":
+            self.worker.submit(self.engine.learn)
 
     def load_map(self, path: Path) -> PlaceMap:
         """Replaces the map. Call it in the worker thread.
@@ -93,7 +102,7 @@ class Session:
         """
         previous = self.engine
         self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
-        previous.map.close()
+        previous.close()
         self.map_path = path
         self.localization.reset()
         return self.engine.map
@@ -110,9 +119,9 @@ class Session:
         self.engine = trial
         if self.map_path.resolve() == previous.map.path:
             previous.map.abandon()
-        previous.map.close()
+        previous.close()
         self.engine = self._engine_for(PlaceMap.open(self.map_path, describer), describer)
-        trial.map.close()
+        trial.close()
         self.localization.reset()
         return self.engine.map
 
@@ -124,10 +133,26 @@ class Session:
         self.worker.submit(lambda: self.engine.reset(reason))
         self.worker.submit(self.localization.reset)
 
-    def _engine_for(self, place_map: PlaceMap, describer: Describer) -> Engine:
+    def _prepare(self, describer: Describer) -> None:
+        """Warms up the model, reads the map and learns from it, in the worker thread: ``configure`` waits only shortly for it."""
+
+        def work() -> None:
+            describer.warm_up()  # the first image is slow
+            self.engine.prepare()
+
+        try:
+            self.worker.submit(work).result(_PATIENCE)
+        except FutureTimeoutError:
+            return  # the first frame waits; if the map turns out to be damaged, each frame says so
+        except BaseException:
+            self.close()
+            raise
+
+    def _engine_for(self, place_map: PlaceMap, describer: Describer, prepare: bool = True) -> Engine:
+        """``prepare``: the map is read, too."""
         settings = self.settings
         try:
-            return Engine(
+            engine = Engine(
                 place_map,
                 describer,
                 mode=settings.mode,
@@ -135,6 +160,9 @@ class Session:
                 keyframes=settings.keyframes,
                 traverse=settings.traverse,
             )
+            if prepare:
+                engine.prepare()
+            return engine
         except BaseException:
             place_map.close()
             raise
@@ -145,15 +173,13 @@ class Session:
 
 
 def open_model(settings: NodeSettings) -> Describer:
-    """The model, warmed up: its first image is slow."""
+    """The model that the parameters name."""
     if not settings.model:
         raise VprError(
             "no model: set parameter model to a folder that `vpr train MY_BAG -o model` (on a laptop) or `vpr export` wrote"
         )
     path = Path(settings.model).expanduser()
-    describer = Describer.open(path, provider=settings.provider, threads=settings.threads or None)
-    describer.warm_up()
-    return describer
+    return Describer.open(path, provider=settings.provider, threads=settings.threads or None)
 
 
 def open_map(settings: NodeSettings, describer: Describer) -> PlaceMap:

@@ -14,7 +14,7 @@ itself, without labels, by ``learn_inlier_model``:
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import numpy as np
@@ -81,6 +81,7 @@ def learn_inlier_model(
     descriptors: NDArray[np.floating],
     positions: NDArray[np.floating],
     far: float = 20.0,
+    step: Callable[[float], None] = lambda part: None,
 ) -> InlierModel | None:
     """Learns the model from a map. Deterministic.
 
@@ -91,6 +92,7 @@ def learn_inlier_model(
             (1e6 * number of the traverse, index along it) without poses. In a map of several laps without poses the other laps count
             as wrong answers; it then accepts less than it could.
         far: from this distance on, two places show nothing of each other.
+        step: called often with the part of the work that is done, 0 to 1.
 
     Returns:
         None with fewer than 20 answers of either kind: the map is too small, too sparse, or without texture.
@@ -98,7 +100,8 @@ def learn_inlier_model(
     queries = np.sort(np.random.default_rng(0).permutation(len(keypoints))[:_QUERIES])
     absent: list[int] = []
     present: list[tuple[int, bool]] = []
-    for row in queries:
+    for done, row in enumerate(queries):
+        step(done / len(queries))
         distance = np.linalg.norm(positions - positions[row], axis=1)
         distance[row] = np.nan  # excludes the place itself
         ranked = np.argsort(-(descriptors @ descriptors[row]), kind="stable")

@@ -11,7 +11,7 @@ Let ``s_i`` be the similarity to place i, and c and w the median and 1.4826 time
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -82,7 +82,9 @@ DEFAULT_LIKELIHOOD = SimilarityLikelihood(sharpness=1.0, offset=0.5, change=0.75
 
 
 def learn_similarity_likelihood(
-    descriptors: NDArray[np.floating], traverses: Sequence[Hashable] | NDArray[np.generic]
+    descriptors: NDArray[np.floating],
+    traverses: Sequence[Hashable] | NDArray[np.generic],
+    step: Callable[[float], None] = lambda part: None,
 ) -> SimilarityLikelihood:
     """Fits ``SimilarityLikelihood`` to a map. Up to 512 places serve as frames; their neighbors along the traverse are the right
     answers. The sharpness maximizes the mean log probability of the neighbors among all other places.
@@ -93,6 +95,7 @@ def learn_similarity_likelihood(
     Args:
         descriptors: float [n, d], unit norm, in the order they were driven.
         traverses: the traverse of each.
+        step: called often with the part of the work that is done, 0 to 1.
 
     Returns:
         The default if the map has too few places.
@@ -120,8 +123,9 @@ def learn_similarity_likelihood(
         scores[query, max(best - _NEAR, 0) : best + _NEAR + 1] = -np.inf
     right = np.sort(right, 1)[:, -2 * _NEAR :]
     far_count = np.maximum((scores > -np.inf).sum(1), 1)
-    fits = []
+    fits: list[tuple[float, float, float]] = []
     for sharpness in _SHARPNESS.astype(np.float32):
+        step(len(fits) / len(_SHARPNESS))
         near_sum, far_sum = np.exp(sharpness * right).sum(1), np.exp(sharpness * scores).sum(1)
         offset = np.median(np.log(far_sum / far_count + 1e-12))
         fits.append((float(np.log(near_sum / (near_sum + far_sum)).mean()), float(sharpness), float(offset)))

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,13 +40,14 @@ class LeaveOutResult:
     right: NDArray[np.bool_]
 
 
-def leave_neighborhood_out(places: Neighborhoods) -> LeaveOutResult:
-    """Simulates some hundred evenly spaced queries. Deterministic."""
-    present, right = _present(places)
+def leave_neighborhood_out(places: Neighborhoods, step: Callable[[float], None] = lambda part: None) -> LeaveOutResult:
+    """Simulates some hundred evenly spaced queries. Deterministic. ``step`` is called often with the part that is done, 0 to 1."""
+    present, right = _present(places, lambda part: step(part / 2))
     every = np.arange(len(places.kept))
     queries = _evenly(every)
     gaps = np.full((len(queries), 2), np.nan)
     for at, frame, similarities in _compare(places.descriptors, queries, places.descriptors):
+        step(0.5 + 0.5 * at / len(queries))
         elsewhere = places.fully_visible(~places.same_place(frame, every))
         scores = [score for _, score in places.best_places(similarities, count=3, among=elsewhere)]
         leads = -np.diff(scores)
@@ -56,7 +57,7 @@ def leave_neighborhood_out(places: Neighborhoods) -> LeaveOutResult:
     return LeaveOutResult(gaps, segments.astype(np.int64), present, right)
 
 
-def _present(places: Neighborhoods) -> tuple[Floats, NDArray[np.bool_]]:
+def _present(places: Neighborhoods, step: Callable[[float], None]) -> tuple[Floats, NDArray[np.bool_]]:
     """Margins of frames taken out of the map, and whether their best place is right."""
     margins: list[float] = []
     right: list[bool] = []
@@ -69,6 +70,7 @@ def _present(places: Neighborhoods) -> tuple[Floats, NDArray[np.bool_]]:
         positions = None if places.positions is None else places.positions[rest]
         others = Neighborhoods(places.descriptors[rest], places.runs[rest], positions)
         for _, frame, similarities in _compare(places.descriptors, queries, others.descriptors):
+            step(len(margins) / (_ENOUGH_PRESENT + _MAX_FRAMES))
             peaks = others.best_places(similarities, count=2)
             if not peaks:
                 continue
