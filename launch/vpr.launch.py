@@ -38,6 +38,7 @@ ARGUMENTS = [
         "",
         "Names of several cameras, separated by commas, for example front,rear; by default one camera without a name",
     ),
+    ("rig", "", "true: all cameras together give one match and one pose"),
     (
         "image_topic",
         "",
@@ -120,6 +121,8 @@ def vpr_node(arguments: dict, cameras: list, transport: str) -> LifecycleNode:
     overrides |= {name: boolean(arguments, name) for name in ("autostart", "use_sim_time")}
     if transport:
         overrides["compressed"] = transport == "compressed"
+    if arguments["rig"]:
+        overrides["rig"] = boolean(arguments, "rig")
     if arguments["cameras"]:
         overrides["cameras"] = [camera.name for camera in cameras]
     images = [(camera.input("image"), camera.image if transport in DIRECT else camera.decoded) for camera in cameras]

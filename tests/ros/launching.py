@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import launch_testing.actions
 import launch_testing.asserts
+from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
+from launch.actions import GroupAction, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import LifecycleNode
 
 from tests.ros import world
@@ -25,6 +29,14 @@ def vpr_node(**parameters: Any) -> LifecycleNode:
         output="screen",
         sigterm_timeout="60",  # a busy machine needs longer than launch's 5 s
     )
+
+
+def vpr_launch(namespace: str, **arguments: Any) -> GroupAction:
+    """The launch file with its own arguments, by default with the model and the map of the first lap."""
+    arguments = {"namespace": namespace, "model": world.model(), "map": world.lap_map()} | arguments
+    file = Path(get_package_share_directory("vpr_aesvc")) / "launch" / "vpr.launch.py"
+    words = [(name, str(value)) for name, value in arguments.items()]
+    return GroupAction([IncludeLaunchDescription(PythonLaunchDescriptionSource(str(file)), launch_arguments=words)])
 
 
 def description(**parameters: Any) -> tuple[LaunchDescription, dict[str, Any]]:

@@ -7,46 +7,29 @@ import pytest
 pytest.importorskip("launch_testing", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
-from pathlib import Path
-
 import launch_testing
 import launch_testing.actions
-from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
-from launch.actions import GroupAction, IncludeLaunchDescription
-from launch.launch_description_sources import PythonLaunchDescriptionSource
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CompressedImage
 
-from tests.recordings.corridor import LAP, STEP, pose_at
+from tests.recordings.corridor import STEP
 from tests.ros import world
-from tests.ros.launching import assert_ended_well
+from tests.ros.front_rear import MOUNTS, base_at, frame_at, frames_apart, image_seen, number_seen
+from tests.ros.launching import assert_ended_well, vpr_launch
 from tests.ros.robot import Robot, compressed_message, wait_for, wait_for_subscription
 from vpr_aesvc import read_image
 from vpr_aesvc.ros.convert import pose_of
-from vpr_aesvc.transforms import OPTICAL, compose, distance, inverse
-from vpr_aesvc.types import Pose
+from vpr_aesvc.transforms import OPTICAL, compose, distance
 
-FRONT = Pose(0.3, 0.0, 0.5)
-"""Pose of the camera in base_link; also of the first robot's only camera."""
-AHEAD = 12
-"""The rear camera sees what the front camera sees so many frames later. On a circle the motion between the two is constant."""
-REAR = compose(FRONT, compose(inverse(pose_at(1)), pose_at(1 + AHEAD)))
 FIRST = world.corridor()[44:54]
 SECOND = world.corridor()[60:70]
 
 
-def robot(namespace, **arguments):
-    arguments = {"namespace": namespace, "model": world.model(), "map": world.lap_map(), **arguments}
-    file = Path(get_package_share_directory("vpr_aesvc")) / "launch" / "vpr.launch.py"
-    words = [(name, str(value)) for name, value in arguments.items()]
-    return GroupAction([IncludeLaunchDescription(PythonLaunchDescriptionSource(str(file)), launch_arguments=words)])
-
-
 @pytest.mark.launch_test
 def generate_test_description():
-    first = robot("robot1")
-    second = robot("robot2", cameras="front,rear", image_transport="compressed", tf_topic="/tf")
+    first = vpr_launch("robot1")
+    second = vpr_launch("robot2", cameras="front,rear", image_transport="compressed", tf_topic="/tf")
     return LaunchDescription([first, second, launch_testing.actions.ReadyToTest()]), {}
 
 
@@ -55,27 +38,19 @@ def number_of(match):
     return frame_at(match.candidates[0].stamp).number
 
 
-def apart(one, other):
-    """Frames between two frame numbers, around the loop."""
-    around = (one - other) % LAP
-    return min(around, LAP - around)
-
-
-def frame_at(stamp):
-    return next(frame for frame in world.corridor() if abs(frame.stamp - stamp.sec - 1e-9 * stamp.nanosec) < 0.01)
-
-
 class TestTwoRobots(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         best_effort = QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
         cls.one = Robot("watcher1", prefix="/robot1", image_qos=best_effort)
         cls.two = Robot("watcher2", prefix="/robot2")
-        cls.one.publish_mount(compose(FRONT, OPTICAL))
+        cls.one.publish_mount(compose(MOUNTS["front"], OPTICAL))
         cls.shared = Robot("shared_tf")  # publishes on /tf_static
-        cls.shared.publish_mount(compose(FRONT, OPTICAL), "front_optical_frame")
-        cls.shared.publish_mount(compose(REAR, OPTICAL), "rear_optical_frame")
-        cls.shared.publish_mount(compose(REAR, OPTICAL))  # the name of the first robot's frame: the trees must not mix
+        cls.shared.publish_mount(compose(MOUNTS["front"], OPTICAL), "front_optical_frame")
+        cls.shared.publish_mount(compose(MOUNTS["rear"], OPTICAL), "rear_optical_frame")
+        cls.shared.publish_mount(
+            compose(MOUNTS["rear"], OPTICAL)
+        )  # the name of the first robot's frame: the trees must not mix
         cls.images = {}
         for name in ("front", "rear"):
             topic = f"/robot2/{name}/image_raw/compressed"
@@ -92,8 +67,8 @@ class TestTwoRobots(unittest.TestCase):
     def test_1_each_robot_hears_its_own_camera_odometry_and_tf(self):
         """The first robot's camera is best effort. All drive at the same time."""
         for at, (first, second) in enumerate(zip(FIRST, SECOND, strict=True), 1):
-            self.one.publish_odometry(first.stamp, compose(first.pose, inverse(FRONT)))
-            self.two.publish_odometry(second.stamp, compose(second.pose, inverse(FRONT)))
+            self.one.publish_odometry(first.stamp, base_at(first))
+            self.two.publish_odometry(second.stamp, base_at(second))
             self.one.publish_image(read_image(first.path), first.stamp)
             self.publish_pair(second)
             self.one.wait_for_matches(at)
@@ -104,33 +79,30 @@ class TestTwoRobots(unittest.TestCase):
         accepted = [match for match in self.one.matches if match.accepted]
         assert len(accepted) >= len(FIRST) // 2
         for match in accepted:
-            assert apart(number_of(match), frame_at(match.header.stamp).number) <= 3
+            assert frames_apart(number_of(match), frame_at(match.header.stamp).number) <= 3
         wait_for(lambda: len(self.one.poses) >= len(accepted), what="poses of the first robot")
         for pose, match in zip(self.one.poses, accepted, strict=True):
-            assert distance(compose(pose_of(pose.pose.pose), FRONT), pose_of(match.candidates[0].pose)) < 1e-6
+            assert distance(compose(pose_of(pose.pose.pose), MOUNTS["front"]), pose_of(match.candidates[0].pose)) < 1e-6
 
     def test_2_two_cameras_that_see_different_places_give_one_pose_of_the_base(self):
         """Continues with the answers of the second robot."""
-        for name, ahead in (("front", 0), ("rear", AHEAD)):
+        for name in MOUNTS:
             answers = [match for match in self.two.matches if match.camera == name]
             assert [match.header.stamp.sec for match in answers] == [int(frame.stamp) for frame in SECOND]
             assert {match.header.frame_id for match in answers} == {f"{name}_optical_frame"}
             accepted = [match for match in answers if match.accepted]
             assert len(accepted) >= len(SECOND) // 2, (name, [match.why for match in answers])
             for match in accepted:
-                assert apart(number_of(match), frame_at(match.header.stamp).number + ahead) <= 3
+                assert frames_apart(number_of(match), number_seen(frame_at(match.header.stamp), name)) <= 3
         accepted = sum(match.accepted for match in self.two.matches)
         wait_for(lambda: len(self.two.poses) >= accepted, what="poses of the second robot")
         assert len(self.two.poses) == accepted
         for pose in self.two.poses:
-            base = compose(frame_at(pose.header.stamp).pose, inverse(FRONT))
-            assert distance(pose_of(pose.pose.pose), base) < 3 * STEP
+            assert distance(pose_of(pose.pose.pose), base_at(frame_at(pose.header.stamp))) < 3 * STEP
 
     def publish_pair(self, frame):
-        """The rear camera's picture is the one that the front camera has ``AHEAD`` frames later."""
-        for name, ahead in (("front", 0), ("rear", AHEAD)):
-            image = read_image(next(one for one in world.corridor() if one.number == frame.number + ahead).path)
-            self.images[name].publish(compressed_message(image, frame.stamp, f"{name}_optical_frame"))
+        for name in MOUNTS:
+            self.images[name].publish(compressed_message(image_seen(frame, name), frame.stamp, f"{name}_optical_frame"))
 
     def test_3_all_topics_are_in_the_namespace(self):
         node = self.one.node

@@ -23,7 +23,7 @@ _LOST = 0.5  # probability
 _SIGMAS = 3.0
 _WIDEST = 10.0, np.radians(60)  # meters and radians that three standard deviations may allow
 # Meters and radians that two poses may differ beyond their covariances: between matches, and between a match and the robot's localization.
-_AGREEMENT = 1.0, np.radians(30)
+AGREEMENT = 1.0, np.radians(30)
 _CONTRADICTION = 3.0, np.radians(45)
 # Standard deviations of the odometry: part of the distance driven; radians per meter.
 _DRIFT, _DRIFT_RADIANS = 0.05, 0.02
@@ -111,7 +111,7 @@ class Relocalization:
             self._refine(sighting, own)
             return "agrees"
         agreeing = sum(
-            other is not None and sighting.agrees(sighting.moved(other), other.covariance, _AGREEMENT)
+            other is not None and sighting.agrees(sighting.moved(other), other.covariance, AGREEMENT)
             for other in self._window
         )
         if agreeing < _AGREEING or (believed is None and not self._due):

@@ -13,6 +13,8 @@ from rclpy.node import Node
 
 from vpr_aesvc.onboard.engine import Outcome
 from vpr_aesvc.onboard.finding import Finding
+from vpr_aesvc.onboard.rig_frames import TOLERANCE
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.ros.input_watch import InputWatch
 
 _POSELESS_IMAGES = 20  # consecutive images without a pose before a warning
@@ -34,6 +36,8 @@ class Health:
         self.learning: float | None = None  # ``progress`` of the models
         self._recognized = 0
         self._accepted = 0
+        self._rig_frames = self._rig_accepted = 0
+        self.rig_missing: list[str] = []  # cameras that the rig goes on without
         self._places_added = 0
         self._last_match = ""
         self._why_no_match = ""
@@ -112,6 +116,12 @@ class Health:
         else:
             self._why_no_match = recognition.why
 
+    def rig_finished(self, recognition: Recognition) -> None:
+        """The cameras' joint decision."""
+        self._rig_frames += 1
+        self._rig_accepted += recognition.accepted
+        self._why_no_match = "" if recognition.accepted else recognition.why
+
     def message(
         self, name: str, state: str, error: str, places: int | None, dropped: dict[str, int], stamp: Time
     ) -> DiagnosticArray:
@@ -145,6 +155,8 @@ class Health:
             "why the last image was left out": self._skip_reason,
             "missing inputs": " | ".join(map(str, missing)),
         }
+        if self._rig_frames:
+            values |= {"rig frames": str(self._rig_frames), "accepted rig frames": str(self._rig_accepted)}
         for stage, window in list(self._latencies.items()):
             if latencies := list(window):  # empty while another thread adds the first
                 median, high = np.median(latencies), np.percentile(latencies, 95)
@@ -178,6 +190,11 @@ class Health:
             )
         if self.map_warning:
             return DiagnosticStatus.WARN, self.map_warning
+        if self.rig_missing:
+            return DiagnosticStatus.WARN, (
+                f"the rig goes on without {', '.join(self.rig_missing)}: no image with a stamp within {TOLERANCE} s of the others'; "
+                "check its topic, and synchronize the cameras"
+            )
         if self.learning is not None:
             return DiagnosticStatus.OK, f"learning the map, {100 * self.learning:.0f} %"
         return DiagnosticStatus.OK, self._why_no_match or self._last_match or state

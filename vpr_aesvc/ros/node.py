@@ -19,7 +19,7 @@ from rclpy.parameter import Parameter
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.ros import bond, parameter_updates, parameters, transition_guard
 from vpr_aesvc.ros.diagnostics import Health
-from vpr_aesvc.ros.frame_worker import process_frame
+from vpr_aesvc.ros.frame_worker import process_frame, process_rig_frame
 from vpr_aesvc.ros.map_watch import MapWatch
 from vpr_aesvc.ros.services import Services
 from vpr_aesvc.ros.session import Session
@@ -117,7 +117,8 @@ class VprNode(LifecycleNode):
         settings = parameters.read(self)
         self._timer.timer_period_ns = round(1e9 * settings.diagnostics_period)
         self._health = Health(self, settings.pose_source)
-        self._session = Session(self, settings, self._health, process_frame)
+        process = process_rig_frame if settings.rig else process_frame
+        self._session = Session(self, settings, self._health, process)
         self._vpr_services = Services(self._session, self._lock)
         self._map_watch = MapWatch(self._session)
         place_map, describer = self._session.engine.map, self._session.engine.describer

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
 
@@ -13,6 +14,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.onboard.engine import Engine
 from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
+from vpr_aesvc.onboard.rig_frames import RIG, RigFrames
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.ros.cameras import Cameras, ReceivedImage
 from vpr_aesvc.ros.diagnostics import Health
@@ -31,7 +33,7 @@ class Session:
     The worker thread alone uses engine and map; other threads only read how many places the map has.
 
     Args:
-        process: called with (session, camera, image) in the worker thread; must not raise.
+        process: called with (session, camera, image) in the worker thread, in a rig with (session, RIG, images); must not raise.
 
     Raises:
         VprError: model or map cannot be opened, or the settings do not fit the map.
@@ -42,7 +44,7 @@ class Session:
         node: LifecycleNode,
         settings: NodeSettings,
         health: Health,
-        process: Callable[[Session, str, ReceivedImage], None],
+        process: Callable[[Session, str, Any], Any],
     ) -> None:
         self.node = node
         self.settings = settings
@@ -51,12 +53,13 @@ class Session:
         self.motion: Motion | None = None
         self._sensors: SensorThread | None = None
         self.latest_image: ReceivedImage | None = None
+        self._rig: RigFrames[ReceivedImage] | None = RigFrames(settings.cameras) if settings.rig else None
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
         self.engine = self._engine_for(open_map(settings, describer), describer, prepare=False)
         self.publishers = Publishers(node, settings)
         self.localization = Localization(node, settings, health)
-        self.worker: LatestFrameWorker[ReceivedImage] = LatestFrameWorker(partial(process, self))
+        self.worker: LatestFrameWorker[Any] = LatestFrameWorker(partial(process, self))
         self._prepare(describer)
 
     def activate(self) -> None:
@@ -169,7 +172,12 @@ class Session:
 
     def _on_image(self, image: ReceivedImage) -> None:
         self.latest_image = image
-        self.worker.offer(image.camera, image)
+        if self._rig is None:
+            self.worker.offer(image.camera, image)
+            return
+        if images := self._rig.add(image.camera, image.stamp, image):
+            self.worker.offer(RIG, images)
+        self.health.rig_missing = self._rig.missing
 
 
 def open_model(settings: NodeSettings) -> Describer:

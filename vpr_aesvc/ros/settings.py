@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Mode
+from vpr_aesvc.onboard.rig_frames import RIG
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.transforms import pose_from_euler
 from vpr_aesvc.types import Pose
@@ -37,6 +38,10 @@ class NodeSettings(BaseModel):
         default=[""],
         min_length=1,
         description="Camera names, the prefixes of topics NAME/image and NAME/camera_info; one empty name for no prefix",
+    )
+    rig: bool = Field(
+        default=False,
+        description="All cameras together give one match and one pose; the mount of each should be known",
     )
     compressed: bool = Field(default=False, description="Subscribe to image/compressed (sensor_msgs/CompressedImage)")
     reliability: Literal["best_effort", "reliable"] = Field(
@@ -104,6 +109,8 @@ class NodeSettings(BaseModel):
             )
         if self.publish_tf and self.pose_source == "none":
             raise ValueError("publish_tf needs odometry: pose_source odom, pose or tf")
+        if self.rig and (len(self.cameras) < 2 or RIG in self.cameras):
+            raise ValueError(f"rig needs two or more cameras, none of them named {RIG!r}")
         return self
 
     @field_validator("cameras")
