@@ -57,6 +57,7 @@ class TestRig(unittest.TestCase):
         for at, frame in enumerate(FRAMES[:12], 1):
             self.publish(frame)
             robot.wait_for_matches(3 * at)
+        print([(m.camera, m.header.stamp.sec % 1000, m.header.stamp.nanosec) for m in robot.matches])
         assert [match.camera for match in robot.matches] == ["front", "rear", "rig"] * 12
         own = {(match.camera, frame_at(match.header.stamp).number): match for match in robot.matches}
         for match in self.joint():
