@@ -130,6 +130,13 @@ def test_a_camera_that_is_never_of_the_same_moment_is_missing():
     assert rig.missing == ["rear"] and last == [19]
 
 
+def test_one_stamp_far_in_the_future_blocks_nothing():
+    rig = RigFrames(["front", "rear"])
+    assert rig.add("front", 1e6, "wrong") is None
+    frames = [rig.add("front", 1 + 0.1 * at, at) for at in range(10)]  # the rear camera has failed
+    assert frames[3] == [0] and frames[-1] == [9]
+
+
 def test_a_bag_that_starts_again():
     rig = RigFrames(["front", "rear"])
     rig.add("front", 100.0, 0)

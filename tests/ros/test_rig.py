@@ -57,7 +57,6 @@ class TestRig(unittest.TestCase):
         for at, frame in enumerate(FRAMES[:12], 1):
             self.publish(frame)
             robot.wait_for_matches(3 * at)
-        print([(m.camera, m.header.stamp.sec % 1000, m.header.stamp.nanosec) for m in robot.matches])
         assert [match.camera for match in robot.matches] == ["front", "rear", "rig"] * 12
         own = {(match.camera, frame_at(match.header.stamp).number): match for match in robot.matches}
         for match in self.joint():
@@ -102,10 +101,10 @@ class TestRig(unittest.TestCase):
 
         wait_for(warned, what="a warning")
         self.publish(FRAMES[23])
+        wait_for(lambda: not warned(), what="the end of the warning")
         robot.clear()
         self.publish(FRAMES[24])
         wait_for(lambda: any("of 2 cameras" in match.why for match in self.joint()), what="both cameras again")
-        wait_for(lambda: not warned(), what="the end of the warning")
 
 
 @launch_testing.post_shutdown_test()

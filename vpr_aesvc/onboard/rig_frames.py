@@ -13,7 +13,6 @@ RIG = "rig"
 TOLERANCE = 0.05  # between the stamps of one rig frame: half a period of cameras at 10 Hz that are not synchronized
 _WAIT = 0.25  # by stamps, for the other cameras
 _CLOCK_RESET = 1.0  # a larger step back of the stamps: a bag was restarted
-
 _MISSED = 5  # rig frames in a row that lack a camera before the others no longer wait for it
 
 
@@ -25,9 +24,7 @@ class RigFrames(Generic[Item]):
 
     def __init__(self, cameras: Sequence[str]) -> None:
         self._missed = dict.fromkeys(cameras, 0)
-        self._waiting: list[
-            dict[str, tuple[float, Item]]
-        ] = []  # by camera: stamp and image; in the order of the first image
+        self._waiting: list[dict[str, tuple[float, Item]]] = []  # by camera: stamp and image
         self._done: deque[float] = deque(maxlen=30)  # stamps of the last rig frames
 
     @property
@@ -54,7 +51,7 @@ class RigFrames(Generic[Item]):
             self._missed |= dict.fromkeys(images, 0)
         expected = set(self._missed) - set(self.missing)
         if not expected <= set(images):
-            images = self._waiting[0]
+            images = min(self._waiting, key=_newest)
             if stamp - _newest(images) <= _WAIT:
                 return None
             for absent in expected - set(images):

@@ -56,6 +56,7 @@ class Health:
     def activated(self) -> None:
         """Inputs are expected from now on."""
         self._missing_mounts.clear()
+        self.rig_missing = []
         self.inputs.clear()
 
     def image_received(self, camera: str) -> None:

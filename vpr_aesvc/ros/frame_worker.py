@@ -73,11 +73,10 @@ def process_frame(session: Session, camera: str, image: ReceivedImage) -> Answer
         if not (header.stamp.sec or header.stamp.nanosec):
             header.stamp = time_message(image.stamp)
         mount = _mount(session, outcome, header.frame_id)
-        if session.settings.rig:
-            shown = replace(outcome, loop_closure=None)
-            session.publishers.publish(shown, header, mount, engine.map, engine.describer)
-        else:
-            session.publishers.publish(outcome, header, mount, engine.map, engine.describer)
+        rig = session.settings.rig
+        shown = replace(outcome, loop_closure=None) if rig else outcome
+        session.publishers.publish(shown, header, mount, engine.map, engine.describer)
+        if not rig:
             session.localization.publish(outcome, header, mount, motion)
         if outcome.place_error is not None:
             log.error(f"place not stored: {outcome.place_error}", throttle_duration_sec=5.0)

@@ -53,7 +53,7 @@ class Session:
         self.motion: Motion | None = None
         self._sensors: SensorThread | None = None
         self.latest_image: ReceivedImage | None = None
-        self._rig: RigFrames[ReceivedImage] | None = RigFrames(settings.cameras) if settings.rig else None
+        self._rig: RigFrames[ReceivedImage] | None = None
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
         self.engine = self._engine_for(open_map(settings, describer), describer, prepare=False)
@@ -65,6 +65,7 @@ class Session:
     def activate(self) -> None:
         """Subscribes to poses and images."""
         self.health.activated()
+        self._rig = RigFrames(self.settings.cameras) if self.settings.rig else None
         self._sensors = SensorThread(self.node)
         try:
             self.motion = Motion(self.node, self.settings, self.health, self._sensors)
