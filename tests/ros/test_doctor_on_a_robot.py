@@ -13,9 +13,11 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
+from geometry_msgs.msg import PoseStamped
 from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
 
 from tests.command import VPR
 from tests.ros import world
@@ -203,6 +205,55 @@ def test_only_a_compressed_camera(robot):
         ending.set()
         thread.join()
         robot.node.destroy_publisher(camera)
+
+
+@pytest.mark.parametrize("transport", ["zstd", "ffmpeg"])
+def test_a_camera_of_a_transport_that_must_be_decoded(robot, transport):
+    camera = robot.node.create_publisher(CompressedImage, f"/packed/image/{transport}", 5)
+    try:
+        given = {"image_topic": "/packed/image", "odom_topic": "", "camera_info_topic": ""}
+        wait_for(lambda: robot.node.count_publishers(camera.topic), what="the topic")
+        fault = only_fault(check(**given), f"nobody publishes /packed/image, but /packed/image/{transport} exists")
+        assert fault.advice == f"set image_transport:={transport}"
+    finally:
+        robot.node.destroy_publisher(camera)
+
+
+def test_one_of_several_cameras_is_missing(robot):
+    remappings = (
+        "front/image:=/camera/image_raw",
+        "front/camera_info:=/camera/camera_info",
+        "rear/camera_info:=/camera/camera_info",
+    )
+    with Driver(robot), node(*remappings, cameras="[front, rear]", camera_mount="[0.0,0,0,0,0,0, 0,0,0,0,0,3.1]"):
+        findings = check()
+        fault = only_fault(findings, "nobody publishes /rear/image", "/camera/image_raw")
+        assert "image_topic:=" in fault.advice
+        words = " | ".join(finding.what for finding in findings if finding.level == "ok")
+        assert "camera_mount gives the mount of the camera at 'camera_optical_frame'" in words and "64 x 48" in words
+
+
+def test_poses_of_a_pose_topic(robot):
+    poses = robot.node.create_publisher(PoseStamped, "/slam/pose", 5)
+    ending = threading.Event()
+
+    def publish():
+        while not ending.wait(0.05):
+            poses.publish(PoseStamped(header=Header(frame_id="odom", stamp=time_message(time.time()))))
+
+    thread = threading.Thread(target=publish)
+    thread.start()
+    try:
+        with Driver(robot):
+            with node(pose_source="pose"):
+                fault = only_fault(check(), "nobody publishes /pose", "/slam/pose")
+                assert "the remapping pose:=/slam/pose" in fault.advice
+            with node("pose:=/slam/pose", pose_source="pose"):
+                assert not faults(check())
+    finally:
+        ending.set()
+        thread.join()
+        robot.node.destroy_publisher(poses)
 
 
 def test_a_best_effort_camera_for_a_reliable_subscription(robot):

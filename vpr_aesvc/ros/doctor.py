@@ -99,7 +99,7 @@ class RobotCheck:
                 continue
             if one.type in (IMAGE, COMPRESSED):
                 self.findings += checks.check_image(one.topic, messages)
-                self._check_mount(settings.cameras[len(rates) % len(settings.cameras)], messages.last.header.frame_id)
+                self._check_mount(messages.last.header.frame_id)
                 rates.append(messages.rate)
             elif one.type == CAMERA_INFO:
                 self.findings += checks.check_camera_info(one.topic, messages)
@@ -225,10 +225,10 @@ class RobotCheck:
         self._error(found.what, found.advice + _ABSENT.get(wanted.type, ""))
         return False
 
-    def _check_mount(self, camera: str, frame: str) -> None:
+    def _check_mount(self, frame: str) -> None:
         settings = self.settings
-        if camera in settings.mounts():
-            self._ok(f"the mount of the camera is given by camera_mount: {settings.mounts()[camera]}")
+        if settings.camera_mount:
+            self._ok(f"camera_mount gives the mount of the camera at {frame!r}")
         elif self._tf.can_transform(settings.base_frame, frame, Time()) or not settings.assume_camera_is_base:
             self._check_transform(settings.base_frame, frame, fixed=True)
         else:
