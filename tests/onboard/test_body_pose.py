@@ -27,12 +27,13 @@ def test_a_camera_that_looks_back_turns_the_base_round():
     assert np.allclose(np.abs(base.as_tuple()[3:]), (0, 0, 1, 0), atol=1e-9)
 
 
-def test_the_relative_pose_of_the_bases():
+@pytest.mark.parametrize("other", [MOUNT, pose_from_euler(-0.5, 0, 1, 0, 0, np.pi)])
+def test_the_relative_pose_of_the_bases(other):
     first, second = pose_from_euler(1, 2, 0, 0, 0, 0.5), pose_from_euler(3, 1, 0, 0, 0, -1)
-    cameras = relative_pose(compose(first, MOUNT), compose(second, MOUNT))
-    bases, _ = relative_base_pose(cameras, COVARIANCE, MOUNT)
+    cameras = relative_pose(compose(first, other), compose(second, MOUNT))
+    bases, _ = relative_base_pose(cameras, COVARIANCE, (other, MOUNT))
     assert np.allclose(bases.as_tuple(), relative_pose(first, second).as_tuple())
-    unmoved, _ = relative_base_pose(IDENTITY, COVARIANCE, MOUNT)
+    unmoved, _ = relative_base_pose(IDENTITY, COVARIANCE, (MOUNT, MOUNT))
     assert np.allclose(unmoved.as_tuple(), IDENTITY.as_tuple())
 
 
@@ -44,7 +45,7 @@ def test_the_covariance_is_that_of_sampled_poses(what):
         expected, covariance = base_pose(camera, COVARIANCE, MOUNT)
         samples = [compose(sample, inverse(MOUNT)) for sample in disturbed(camera, rng)]
     else:
-        expected, covariance = relative_base_pose(camera, COVARIANCE, MOUNT)
+        expected, covariance = relative_base_pose(camera, COVARIANCE, (MOUNT, MOUNT))
         samples = [compose(compose(MOUNT, sample), inverse(MOUNT)) for sample in disturbed(camera, rng)]
     errors = pose_differences(np.array(expected.as_tuple()), np.array([sample.as_tuple() for sample in samples]))
     sampled = errors.T @ errors / len(errors)

@@ -25,13 +25,16 @@ def base_pose(camera: Pose, covariance: Floats, mount: Pose) -> tuple[Pose, Floa
     return compose(camera, back), jacobian @ covariance @ jacobian.T
 
 
-def relative_base_pose(relative: Pose, covariance: Floats, mount: Pose) -> tuple[Pose, Floats]:
-    """Pose of the second base in the frame of the first, from that of the second camera in the frame of the first camera. Both cameras are
-    mounted at ``mount``."""
-    base = compose(compose(mount, relative), inverse(mount))
-    axes = np.kron(np.eye(2), rotation_matrix(mount))
+def relative_base_pose(relative: Pose, covariance: Floats, mounts: tuple[Pose, Pose]) -> tuple[Pose, Floats]:
+    """Pose of the second base in the frame of the first, from that of the second camera in the frame of the first camera.
+
+    Args:
+        mounts: of the first and the second camera, which may be two cameras of the robot.
+    """
+    camera = compose(mounts[0], relative)
+    base = compose(camera, inverse(mounts[1]))
+    axes = np.kron(np.eye(2), rotation_matrix(mounts[0]))
     # A rotation error turns the second camera about itself, and its base with it: lever arm from the second camera to its base.
-    camera = compose(mount, relative)
     jacobian = np.eye(6)
     jacobian[:3, 3:] = -_cross((base.x - camera.x, base.y - camera.y, base.z - camera.z))
     jacobian = jacobian @ axes

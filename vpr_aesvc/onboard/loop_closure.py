@@ -28,6 +28,7 @@ class LoopClosure:
     Attributes:
         from_place, to_place: ids of the older and the newer place.
         from_stamp: of the older place, seconds; None if it has none.
+        from_camera: that mapped the older place; empty if it is not known.
         relative_pose: of the camera at ``to_place`` in the frame of the camera at ``from_place`` (x forward, y left, z up). The
             translation is not measured and is zero; without intrinsics the rotation is the identity.
         covariance: float64 [6, 6]: x, y, z in meters, and rotations about the axes of the camera at ``from_place`` in radians.
@@ -36,6 +37,7 @@ class LoopClosure:
     from_place: int
     to_place: int
     from_stamp: float | None
+    from_camera: str
     probability: float
     relative_pose: Pose
     covariance: NDArray[np.float64] = field(repr=False, compare=False)
@@ -59,6 +61,7 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
         older.id,
         to_place,
         from_stamp=older.stamp,
+        from_camera=older.extra.get("camera", ""),
         probability=recognition.probability,
         relative_pose=pose,
         covariance=covariance,

@@ -104,13 +104,15 @@ def with_covariance(pose: Pose, covariance: NDArray[np.float64]) -> PoseWithCova
     return PoseWithCovariance(pose=pose_message(pose), covariance=covariance.ravel().tolist())
 
 
-def loop_closure_message(header: Header, body_frame: str, mount: Pose, closure: LoopClosure) -> LoopClosureMessage:
+def loop_closure_message(
+    header: Header, body_frame: str, mounts: tuple[Pose, Pose], closure: LoopClosure
+) -> LoopClosureMessage:
     """The constraint between the poses of ``body_frame``.
 
     Args:
-        mount: pose of the camera (x forward, y left, z up) in ``body_frame``, the same at both places.
+        mounts: poses in ``body_frame`` of the cameras (x forward, y left, z up) of the older and the newer place.
     """
-    relative, covariance = relative_base_pose(closure.relative_pose, closure.covariance, mount)
+    relative, covariance = relative_base_pose(closure.relative_pose, closure.covariance, mounts)
     return LoopClosureMessage(
         header=header,
         body_frame=body_frame,

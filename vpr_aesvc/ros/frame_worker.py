@@ -75,7 +75,7 @@ def process_frame(session: Session, camera: str, image: ReceivedImage) -> Answer
         mount = _mount(session, outcome, header.frame_id)
         rig = session.settings.rig
         shown = replace(outcome, loop_closure=None) if rig else outcome
-        session.publishers.publish(shown, header, mount, engine.map, engine.describer)
+        session.publishers.publish(shown, header, _closure_mounts(session, shown, mount), engine.map, engine.describer)
         if not rig:
             session.localization.publish(outcome, header, mount, motion)
         if outcome.place_error is not None:
@@ -106,7 +106,8 @@ def process_rig_frame(session: Session, name: str, images: list[ReceivedImage]) 
         best, engine = answers[camera], session.engine
         closure = best.outcome.loop_closure if recognition.accepted else None
         joint = Outcome(name, best.outcome.frame, recognition=recognition, loop_closure=closure)
-        session.publishers.publish(joint, best.header, best.mount, engine.map, engine.describer)
+        mounts = _closure_mounts(session, best.outcome, best.mount)
+        session.publishers.publish(joint, best.header, mounts, engine.map, engine.describer)
         session.localization.publish(joint, best.header, best.mount, session.motion)
         session.health.rig_finished(recognition)
 
@@ -134,3 +135,18 @@ def _mount(session: Session, outcome: Outcome, frame_id: str) -> Pose | None:
     if session.motion is None or recognition is None or (recognition.pose is None and outcome.loop_closure is None):
         return None
     return session.motion.mount(outcome.camera, frame_id)
+
+
+def _closure_mounts(session: Session, outcome: Outcome, mount: Pose | None) -> tuple[Pose, Pose] | None:
+    """Mounts of the cameras of the older and the newer place; None without a loop closure, or if one is unknown. ``mount`` is that of the newer."""
+    closure, motion = outcome.loop_closure, session.motion
+    if closure is None or mount is None or motion is None:
+        return None
+    if closure.from_camera in ("", outcome.camera):
+        return mount, mount
+    older = motion.mount_of(closure.from_camera)
+    if older is None:
+        what = f"loop closure skipped: the mount of camera {closure.from_camera!r}, which mapped the older place, is not known"
+        session.node.get_logger().warning(what, throttle_duration_sec=10.0)
+        return None
+    return older, mount

@@ -38,6 +38,7 @@ class Motion:
 
     def __init__(self, node: LifecycleNode, settings: NodeSettings, health: Health, sensors: SensorThread) -> None:
         self._mounts: dict[str, Pose] = {}  # by frame_id, once TF has given them
+        self._frame_ids: dict[str, str] = {}  # the last one of each camera
         self._started = time.monotonic()
         self._reports_due: dict[str, float] = {}  # of missing mounts, by frame_id
         self._given_mounts = settings.mounts()
@@ -84,6 +85,7 @@ class Motion:
 
     def mount(self, camera: str, frame_id: str) -> Pose | None:
         """Pose of a camera (x forward, y left, z up) in ``base_frame``; None while it is not known. Never waits."""
+        self._frame_ids[camera] = frame_id
         if camera in self._given_mounts:
             return self._given_mounts[camera]
         if frame_id not in self._mounts:
@@ -99,6 +101,10 @@ class Motion:
                 self._report_missing_mount(frame_id)
                 return None
         return self._mounts[frame_id]
+
+    def mount_of(self, camera: str) -> Pose | None:
+        """As ``mount``, of a camera whose image is not at hand; None if it has sent none."""
+        return self.mount(camera, self._frame_ids[camera]) if camera in self._frame_ids else None
 
     @property
     def is_starting(self) -> bool:

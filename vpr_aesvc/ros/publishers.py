@@ -45,20 +45,26 @@ class Publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 
     def publish(
-        self, outcome: Outcome, header: Header, mount: Pose | None, place_map: PlaceMap, describer: Describer
+        self,
+        outcome: Outcome,
+        header: Header,
+        mounts: tuple[Pose, Pose] | None,
+        place_map: PlaceMap,
+        describer: Describer,
     ) -> None:
         """Publishes on all topics but the poses and the place markers.
 
         Args:
             header: of the image.
-            mount: pose of the camera (x forward, y left, z up) in ``base_frame``; None if unknown: no loop closures are published.
+            mounts: poses in ``base_frame`` of the cameras (x forward, y left, z up) of a loop closure's older and newer place; None if
+                unknown: it is not published.
         """
         if outcome.descriptor is not None and self._settings.publish_descriptors:
             message = convert.descriptor_message(header, outcome.camera, describer, outcome.descriptor)
             self._descriptor.publish(message)
-        if outcome.loop_closure is not None and mount is not None:
+        if outcome.loop_closure is not None and mounts is not None:
             base = self._settings.base_frame
-            self._loop_closures.publish(convert.loop_closure_message(header, base, mount, outcome.loop_closure))
+            self._loop_closures.publish(convert.loop_closure_message(header, base, mounts, outcome.loop_closure))
         recognition = outcome.recognition
         if recognition is None:
             return
