@@ -22,7 +22,7 @@ from std_msgs.msg import Header
 from tests.command import VPR
 from tests.ros import world
 from tests.ros.patience import patience, wait_for
-from tests.ros.processes import Process, run, running_node
+from tests.ros.processes import Process, run, running_node, vpr_node
 from tests.ros.robot import Robot, compressed_message, image_message, time_message
 from vpr_aesvc.onboard.checkup import ImageTime
 from vpr_aesvc.ros.doctor import join_graph
@@ -225,7 +225,14 @@ def test_one_of_several_cameras_is_missing(robot):
         "front/camera_info:=/camera/camera_info",
         "rear/camera_info:=/camera/camera_info",
     )
-    with Driver(robot), node(*remappings, cameras="[front, rear]", camera_mount="[0.0,0,0,0,0,0, 0,0,0,0,0,3.1]"):
+    with (
+        Driver(robot),
+        node(
+            *remappings,
+            cameras="[front, rear]",
+            camera_mount="[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.1]",
+        ),
+    ):
         findings = check()
         fault = only_fault(findings, "nobody publishes /rear/image", "/camera/image_raw")
         assert "image_topic:=" in fault.advice
@@ -356,6 +363,12 @@ def test_a_failed_import_is_named_as_what_it_is(module, words):
     found = [one for one in json.loads(doctor.stdout) if one["level"] != "ok"]
     assert doctor.returncode == (0 if module == "rclpy" else 1), doctor.stderr
     assert len(found) == 1 and words in found[0]["what"] and found[0]["advice"], found
+
+
+def test_arguments_that_ros_cannot_read():
+    with vpr_node(camera_mount="[0.3, 0, 0.5, 0, 0, 0]") as process:
+        assert process.wait() == 1 and "Traceback" not in process.output, process.output
+        assert "error: failed to initialize rcl" in process.output and "as in [0.0, 1.5]" in process.output
 
 
 def test_ctrl_c_ends_the_command_at_once():

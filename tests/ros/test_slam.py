@@ -11,7 +11,7 @@ pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and
 
 import launch_testing
 
-from tests.recordings.corridor import LAP, PERIOD
+from tests.recordings.corridor import LAP
 from tests.ros import world
 from tests.ros.launching import assert_ended_well, description
 from tests.ros.robot import Robot, wait_for_subscription
@@ -43,7 +43,7 @@ class TestSlam(unittest.TestCase):
                 robot.publish_odometry(frame.stamp, frame.pose)
                 robot.publish_image(read_image(frame.path), frame.stamp)
                 robot.wait_for_matches(number)
-                time.sleep(PERIOD)  # the real rate: the node learns from the growing map between frames
+                time.sleep(0.2)  # the node learns from the growing map between frames
             closures = list(robot.closures)
             assert robot.change_state("deactivate") and robot.change_state("cleanup")
         finally:

@@ -59,7 +59,13 @@ def _run(args: Sequence[str] | None) -> int:
     if stopping:
         return 0
     # Without rclpy's signal handlers: they shut the context down at once, before the node can stop cleanly.
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    except RuntimeError as error:  # rclpy's RCLError: an argument or a parameter file that it cannot read
+        reason = str(error).split(", at ")[0]
+        hint = "; write all numbers of a list alike, as in [0.0, 1.5]" if "same type" in reason else ""
+        print(f"error: {reason}{hint}", file=sys.stderr)
+        return 1
     try:
         node = VprNode()
     except VprError as error:
