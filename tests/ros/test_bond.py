@@ -118,7 +118,7 @@ def test_the_node_goes_on_without_its_manager_and_bonds_with_the_next_one(robot)
 
 
 def test_without_a_manager_nothing_is_said(robot):
-    with start_node(autostart="true") as node:
+    with start_node(autostart="true", assume_camera_is_base="true") as node:
         assert is_answering(robot)
         assert robot.change_state("deactivate") and robot.change_state("activate") and is_answering(robot)
         node.send(signal.SIGINT)
