@@ -1,6 +1,7 @@
 """The bond with the lifecycle manager of Nav2: formed, broken by each side, and restored."""
 
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,17 @@ def is_answering(robot: Robot) -> bool:
     return bool(robot.wait_for_matches(1))
 
 
+def wait_for_heartbeats(robot: Robot) -> None:
+    """Until both sides of the bond have sent two heartbeats more. A manager begins to miss them only after the second."""
+    received = robot.subscribe(Status, "/bond")
+    first = len(received)
+
+    def beats() -> list[int]:
+        return sorted(Counter(status.instance_id for status in received[first:]).values())
+
+    wait_for(lambda: len(beats()) >= 2 and beats()[-2] >= 2, what="heartbeats of both sides")
+
+
 def manage(robot: Robot, command: str) -> bool:
     from nav2_msgs.srv import ManageLifecycleNodes
 
@@ -72,6 +84,7 @@ def test_the_manager_brings_back_a_node_that_hung(robot):
         node.wait_for_output(FORMED, times=2)
         assert "heartbeat" not in manager.output + node.output, manager.output
 
+        wait_for_heartbeats(robot)
         node.send(signal.SIGSTOP)
         manager.wait_for_output(BROKEN)
         node.send(signal.SIGCONT)
@@ -89,7 +102,8 @@ def test_the_manager_brings_back_a_node_that_was_killed_and_started_again(robot)
     with start_manager(bond_timeout=12.0) as manager:
         with start_node():
             manager.wait_for_output(ACTIVE)
-            assert is_answering(robot)  # also time for the second heartbeat, with which the manager begins to count
+            assert is_answering(robot)
+            wait_for_heartbeats(robot)
         with start_node() as again:  # the first one was killed
             manager.wait_for_output(BROKEN)
             again.wait_for_output(FORMED)
