@@ -9,6 +9,7 @@ import pytest
 
 pytest.importorskip("launch_ros", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
+pytest.importorskip("ros2bag", reason="package ros2bag is not installed")
 
 from tests.command import vpr
 from tests.recordings.bags.bags import write_bag
