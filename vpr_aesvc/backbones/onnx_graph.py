@@ -14,6 +14,7 @@ from vpr_aesvc.runtime import PROVIDERS, open_session
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 _INPUTS: dict[str, Any] = {**_FLOATS, "tensor(uint8)": np.uint8}
+_RULE = {"resize", "short_side", "interpolation", "scale", "mean", "std"}
 _MAX_BATCH_PIXELS = 32_000_000  # of a graph with a fixed batch size
 
 
@@ -33,10 +34,14 @@ class GraphInput(BaseModel):
     short_side: int | None = None
     interpolation: Literal["nearest", "linear", "cubic", "lanczos", "area"] = "cubic"
 
+    @classmethod
+    def of(cls, name: str, rule: Preprocess) -> "GraphInput":
+        """The input ``name``, NCHW, of a graph that takes images so preprocessed."""
+        return cls(name=name, size=(rule.height, rule.width), **rule.model_dump(include=_RULE))
+
     def preprocess(self) -> Preprocess:
         """The preprocessing rule for images."""
-        named = self.model_dump(include={"resize", "short_side", "interpolation", "scale", "mean", "std"})
-        return Preprocess(height=self.size[0], width=self.size[1], **named)
+        return Preprocess(height=self.size[0], width=self.size[1], **self.model_dump(include=_RULE))
 
 
 class GraphOutput(BaseModel):

@@ -19,7 +19,7 @@ from vpr_aesvc.runtime import wait_passively
 
 wait_passively()
 try:
-    from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, query, replay, train
+    from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, model, query, replay, train
     from vpr_aesvc.cli.console import err, out, printable
 except KeyboardInterrupt:  # most of the first second is spent on imports
     sys.exit(130)
@@ -55,6 +55,7 @@ app.command(eval.eval_command, name="eval")
 app.command(export.export_command, name="export")
 app.command(bench.bench_command, name="bench")
 app.command(data.app)
+app.command(model.app)
 app.command(bag.app)
 app.command(doctor.doctor_command, name="doctor")
 app.command(demo.demo_command, name="demo")

@@ -13,6 +13,7 @@ from vpr_aesvc.backbones.onnx import OnnxBackbone
 from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput
 from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.export.class_token import only_class_token
+from vpr_aesvc.export.traced import EMBEDDING, INPUT
 from vpr_aesvc.projections.artifact import Projection
 
 if TYPE_CHECKING:
@@ -33,17 +34,12 @@ def fused_graph(backbone: Backbone, projection: Projection) -> tuple[onnx.ModelP
         graph_input = backbone.described.input
     else:
         from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
-        from vpr_aesvc.export.huggingface import EMBEDDING, INPUT, encoder_graph
+        from vpr_aesvc.export.huggingface import encoder_graph
 
         if not isinstance(backbone, HuggingFaceBackbone):
             raise VprError(f"backbone {backbone.spec}: has no ONNX graph to export; copy the model folder to the robot")
         model, source = encoder_graph(backbone), EMBEDDING
-        rule = backbone.preprocess
-        graph_input = GraphInput(
-            name=INPUT,
-            size=(rule.height, rule.width),
-            **rule.model_dump(include={"resize", "short_side", "interpolation", "scale", "mean", "std"}),
-        )
+        graph_input = GraphInput.of(INPUT, backbone.preprocess)
     _append(model, source, projection)
     model = only_class_token(simplified(model))
     return simplified(model), graph_input, GraphOutput(name=DESCRIPTOR, size=projection.dim_out)

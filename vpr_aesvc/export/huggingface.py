@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
-from vpr_aesvc.errors import VprError, first_line
-from vpr_aesvc.runtime import open_session
+from vpr_aesvc.export.traced import OPSET, traced_graph
 
 if TYPE_CHECKING:
     import onnx
 
-INPUT, EMBEDDING = "image", "embedding"
-_OPSET = 17
 _ATTENTION = "aten::scaled_dot_product_attention"
-_MAX_BYTES = 2_000_000_000  # limit of an ONNX file
-_TOLERANCE = 1e-3  # largest difference from torch, relative to the largest number: about 100 times the rounding error
 
 
 def encoder_graph(backbone: HuggingFaceBackbone) -> onnx.ModelProto:
@@ -33,31 +24,8 @@ def encoder_graph(backbone: HuggingFaceBackbone) -> onnx.ModelProto:
     Raises:
         VprError: too large for an ONNX file, or torch cannot export it.
     """
-    import onnx
-    import torch
-
-    weights = sum(tensor.numel() * 4 for tensor in backbone.tower.parameters())
-    if weights > _MAX_BYTES:
-        raise VprError(
-            f"{backbone.spec}: has {weights / 1e9:.1f} GB of weights; an ONNX file can hold 2 GB; use a smaller backbone"
-        )
-    rule = backbone.preprocess
-    pixels = torch.randn(1, 3, rule.height, rule.width, generator=torch.Generator().manual_seed(0))
-    encoder = _encoder(backbone).eval()
-    with torch.no_grad():
-        expected = encoder(pixels).numpy()
-    failure: Exception | None = None
-    for fused in (True, False):
-        try:
-            with _fused_attention(backbone.tower.config) if fused else nullcontext():
-                data = _traced(encoder, pixels, fused)
-            output = open_session(data, backbone.spec).run(None, {INPUT: pixels.numpy()})[0]
-            if np.abs(output - expected).max() <= _TOLERANCE * np.abs(expected).max():
-                return onnx.load_from_string(data)
-        except Exception as error:  # torch and ONNX Runtime have many exception types for unknown operators
-            failure = error
-    reason = first_line(failure) if failure else "the graph gives other numbers than torch"
-    raise VprError(f"{backbone.spec}: torch cannot export it to ONNX ({reason})") from failure
+    rule, attention = backbone.preprocess, _fused_attention(backbone.tower.config)
+    return traced_graph(_encoder(backbone), rule.height, rule.width, backbone.spec, attention)
 
 
 def _encoder(backbone: HuggingFaceBackbone) -> Any:
@@ -67,31 +35,12 @@ def _encoder(backbone: HuggingFaceBackbone) -> Any:
     class Encoder(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.tower = backbone.tower.cpu()
+            self.tower = backbone.tower
 
         def forward(self, pixels: torch.Tensor) -> torch.Tensor:
             return backbone.pool(self.tower(pixel_values=pixels).last_hidden_state)
 
     return Encoder()
-
-
-def _traced(encoder: Any, pixels: Any, fused: bool) -> bytes:
-    import torch
-
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer warns about shapes, which are fixed here
-        torch.onnx.export(
-            encoder,
-            (pixels,),
-            buffer,  # type: ignore[arg-type]
-            input_names=[INPUT],
-            output_names=[EMBEDDING],
-            opset_version=_OPSET,
-            custom_opsets={"com.microsoft": 1} if fused else None,
-            dynamo=False,  # the dynamo exporter needs one more package, and its graphs do not quantize better
-        )
-    return buffer.getvalue()
 
 
 @contextmanager
@@ -126,8 +75,8 @@ def _fused_attention(config: Any) -> Iterator[None]:
         split = graph.op("Reshape", joined, graph.op("Constant", value_t=torch.tensor([0, -1, heads, width])))
         return graph.op("Transpose", split, perm_i=[0, 2, 1, 3])
 
-    torch.onnx.register_custom_op_symbolic(_ATTENTION, attention, _OPSET)
+    torch.onnx.register_custom_op_symbolic(_ATTENTION, attention, OPSET)
     try:
         yield
     finally:
-        torch.onnx.unregister_custom_op_symbolic(_ATTENTION, _OPSET)
+        torch.onnx.unregister_custom_op_symbolic(_ATTENTION, OPSET)

@@ -1,0 +1,74 @@
+"""Weights from the Hugging Face hub, as safetensors, into the user's cache."""
+
+import hashlib
+from pathlib import Path
+
+from vpr_aesvc.errors import VprError, first_line
+
+_FILES = ["config.json", "preprocessor_config.json", "*.safetensors", "*.safetensors.index.json"]
+_CONVERTER = "SFconvertbot"  # the hub's own account, which offers weights as safetensors in a pull request
+
+
+def download_weights(hub_id: str, revision: str | None = None) -> Path:
+    """Downloads what is not in the cache yet, with progress bars, and checks the SHA-256 of the weights.
+
+    Args:
+        hub_id: ``OWNER/NAME``.
+        revision: a commit; by default the newest, or its conversion to safetensors by the hub.
+
+    Returns:
+        the folder of the cache with ``config.json``, ``preprocessor_config.json`` and safetensors.
+
+    Raises:
+        VprError: no such model, no network, no safetensors, or damaged weights, which are then removed from the cache.
+    """
+    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=_FILES))
+        if not any(folder.glob("*.safetensors")):
+            folder = Path(snapshot_download(hub_id, revision=_conversion(hub_id), allow_patterns=_FILES))
+    except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise VprError(
+            f"{hub_id}: no such model at {constants.ENDPOINT}, or it needs `hf auth login` ({first_line(error)}); `vpr model list` names the known ones"
+        ) from error
+    except VprError:
+        raise
+    except Exception as error:  # httpx, OSError and others, all for: not downloaded
+        raise VprError(
+            f"{hub_id}: cannot be downloaded from {constants.ENDPOINT} ({first_line(error)}). Run the command again. "
+            f"Without network, run it on another machine and copy the encoder, or copy {constants.HF_HUB_CACHE} and run it here"
+        ) from error
+    for path in sorted(folder.glob("*.safetensors")):
+        _check(path, hub_id)
+    return folder
+
+
+def _conversion(hub_id: str) -> str:
+    """The newest pull request in which the hub offers the weights as safetensors."""
+    from huggingface_hub import HfApi
+
+    for one in HfApi().get_repo_discussions(hub_id, author=_CONVERTER, discussion_type="pull_request"):
+        if one.author == _CONVERTER and one.status in ("open", "merged"):
+            return f"refs/pr/{one.num}"
+    raise VprError(
+        f"{hub_id}: has no safetensors, and pickled weights are not loaded; convert them where you trust them, with transformers' "
+        "AutoModel.from_pretrained(...).save_pretrained(FOLDER), and fetch FOLDER"
+    )
+
+
+def _check(path: Path, hub_id: str) -> None:
+    """Compares weights with their SHA-256 on the hub, which is the name of the file in the cache."""
+    stored = path.resolve()
+    with path.open("rb") as file:
+        digest = hashlib.sha256()
+        while block := file.read(1 << 20):
+            digest.update(block)
+    if stored.name != digest.hexdigest():
+        stored.unlink()
+        path.unlink(missing_ok=True)
+        raise VprError(
+            f"{hub_id}: {path.name} was damaged on the way: its SHA-256 is {digest.hexdigest()}, the hub says {stored.name}; it was removed, "
+            "run the command again"
+        )

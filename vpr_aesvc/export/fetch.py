@@ -1,0 +1,91 @@
+"""Encoders from the Hugging Face hub or torch.hub as ONNX folders, for ``--backbone``."""
+
+import os
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
+
+from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
+from vpr_aesvc.backbones.onnx import OnnxBackbone
+from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput, PreprocessFile
+from vpr_aesvc.errors import VprError, first_line, require_installed
+from vpr_aesvc.export.download import download_weights
+from vpr_aesvc.export.huggingface import encoder_graph
+from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB
+from vpr_aesvc.export.traced import EMBEDDING, INPUT, traced_graph
+from vpr_aesvc.files import check_free, new_folder
+from vpr_aesvc.images import Preprocess
+
+if TYPE_CHECKING:
+    import onnx
+
+# ImageNet's mean and std, as every model of torchvision. The size is that of Pitts30k; these networks take any.
+_TORCHHUB_RULE = Preprocess(
+    height=480, width=640, interpolation="linear", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)
+)
+
+
+def fetch_encoder(name: str, output: Path) -> OnnxBackbone:
+    """Downloads an encoder and writes it as a folder with ``encoder.onnx`` and ``preprocess.json``.
+
+    Args:
+        name: one of ``ENCODERS``; a hub id or a Hugging Face folder, with ``?pooling=mean`` or ``gem``; or
+            ``torchhub:REPOSITORY:FUNCTION?ARGUMENTS``, which executes the code of that repository.
+        output: a folder that does not exist yet.
+
+    Returns:
+        the opened encoder.
+
+    Raises:
+        VprError: not known, not downloaded, damaged, not exported, or the output exists.
+    """
+    check_free(output, "encoder")
+    require_installed("fetching an encoder", "torch", "transformers", "onnx")
+    key, question, options = name.partition("?")
+    known = ENCODERS.get(key)
+    source = known.source + question + options if known else name
+    if source.startswith(TORCHHUB):
+        graph, rule = _from_torchhub(source), _TORCHHUB_RULE
+    else:
+        graph, rule = _from_hub(source, known.revision if known else None)
+    dim = graph.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
+    described = PreprocessFile(input=GraphInput.of(INPUT, rule), output=GraphOutput(name=EMBEDDING, size=dim))
+    with new_folder(output, "encoder") as folder:
+        (folder / "encoder.onnx").write_bytes(graph.SerializeToString())
+        (folder / "preprocess.json").write_text(described.model_dump_json(indent=1))
+    return OnnxBackbone(output)
+
+
+def _from_hub(source: str, revision: str | None) -> "tuple[onnx.ModelProto, Preprocess]":
+    place, _, options = source.partition("?")
+    if not Path(place).is_dir():
+        if place.count("/") != 1:
+            raise VprError(
+                f"{place!r}: no such encoder; expected one of {', '.join(ENCODERS)}, a hub id OWNER/NAME, a folder, or {TORCHHUB}REPOSITORY:FUNCTION"
+            )
+        place = str(download_weights(place, revision))
+    backbone = HuggingFaceBackbone(place, pooling=options.removeprefix("pooling=") or "cls")
+    return encoder_graph(backbone), backbone.preprocess
+
+
+def _from_torchhub(source: str) -> "onnx.ModelProto":
+    """``torchhub:OWNER/NAME:FUNCTION?ARGUMENT=VALUE&...``, ``OWNER/NAME:COMMIT`` or a folder with ``hubconf.py`` in place of ``OWNER/NAME``."""
+    import torch
+
+    place, _, arguments = source.removeprefix(TORCHHUB).partition("?")
+    repository, _, function = place.rpartition(":")
+    values: dict[str, Any] = {key: int(text) if text.isdigit() else text for key, text in parse_qsl(arguments)}
+    kind = "local" if Path(repository).is_dir() else "github"
+    os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # torch.load reads tensors only, whatever the repository asks for
+    try:
+        # What the repository prints is no result of the command. A commit is not looked for among branches, and the user named the repository.
+        with redirect_stdout(sys.stderr):
+            module = torch.hub.load(repository, function, source=kind, trust_repo=True, skip_validation=True, **values)
+    except Exception as error:  # urllib's, and any that the repository raises
+        raise VprError(
+            f"{source}: torch.hub cannot load it ({first_line(error)}). If a package is missing, install it with pip. Without network, copy "
+            f"{torch.hub.get_dir()} from a machine that fetched it, or give the path of a clone in place of {repository!r}"
+        ) from error
+    return traced_graph(module, _TORCHHUB_RULE.height, _TORCHHUB_RULE.width, source)
