@@ -133,7 +133,11 @@ def is_large(path: Path) -> bool:
 def name_of(path: Path) -> str:
     """The name of a file's content: SHA-256 of a large file, else git's hash."""
     body = path.read_bytes()
-    return hashlib.sha256(body).hexdigest() if is_large(path) else hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+    return (
+        hashlib.sha256(body).hexdigest()
+        if is_large(path)
+        else hashlib.sha1(b"blob %d\0" % len(body) + body).hexdigest()
+    )
 
 
 def tree(folder: Path) -> list[dict[str, object]]:
@@ -154,8 +158,22 @@ def listing(folder: Path, commit: str, words: list[str]) -> dict[str, object]:
 
 def discussions(hub: Hub) -> dict[str, object]:
     """The pull requests of a repository: a stranger's and the conversion by the hub's account."""
-    common = {"isPullRequest": True, "status": "open", "repo": {"name": "", "type": "model"}, "createdAt": "2026-01-01T00:00:00.000Z"}
-    found = [{**common, "num": 9, "title": "Adding `safetensors` variant of this model", "author": {"name": "stranger"}}]
+    common = {
+        "isPullRequest": True,
+        "status": "open",
+        "repo": {"name": "", "type": "model"},
+        "createdAt": "2026-01-01T00:00:00.000Z",
+    }
+    found = [
+        {**common, "num": 9, "title": "Adding `safetensors` variant of this model", "author": {"name": "stranger"}}
+    ]
     if hub.bot_pull is not None:
-        found.append({**common, "num": hub.bot_pull, "title": "Adding `safetensors` variant of this model", "author": {"name": "SFconvertbot"}})
+        found.append(
+            {
+                **common,
+                "num": hub.bot_pull,
+                "title": "Adding `safetensors` variant of this model",
+                "author": {"name": "SFconvertbot"},
+            }
+        )
     return {"discussions": found, "count": len(found), "start": 0}

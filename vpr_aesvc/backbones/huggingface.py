@@ -119,8 +119,8 @@ def _snapshot(name: str) -> Path:
     except Exception as error:  # several types, all for: not in the cache
         raise VprError(
             f"{name!r} is not a folder here and is not in the Hugging Face cache {constants.HF_HUB_CACHE}. On a machine with "
-            f"network run `hf download {name}` and copy that cache, or give the path of a folder that holds config.json, "
-            "preprocessor_config.json and model.safetensors"
+            f"network run `vpr model fetch {name} -o encoder/`, copy encoder/ and give its path; or run `hf download {name}` and copy that "
+            "cache; or give the path of a folder that holds config.json, preprocessor_config.json and model.safetensors"
         ) from error
 
 

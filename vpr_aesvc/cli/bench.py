@@ -26,7 +26,7 @@ def bench_command(
     /,
     *,
     output: Output,
-    data: Annotated[Path | None, Parameter(help="Folder of a named set; see `vpr data check SET`.")] = None,
+    data: Annotated[Path | None, Parameter(help="Folder of a named set; see `vpr data show SET`.")] = None,
     backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
     embeddings: Embeddings = None,
     methods: Annotated[str, Parameter(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),

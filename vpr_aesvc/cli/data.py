@@ -1,4 +1,4 @@
-"""``vpr data list`` and ``vpr data check``."""
+"""``vpr data``: list, show, check, frames."""
 
 import json
 from dataclasses import asdict
@@ -11,8 +11,9 @@ from rich.table import Table
 from vpr_aesvc.cli.console import out
 from vpr_aesvc.cli.options import Json
 from vpr_aesvc.datasets.positives import Tolerance
+from vpr_aesvc.errors import VprError
 
-app = App(name="data", help="Benchmark data sets: list the known ones, check that one is complete.")
+app = App(name="data", help="Benchmark data sets: list the known ones, tell how to get one, check that it is complete.")
 _SHOWN = 10
 
 
@@ -31,7 +32,36 @@ def list_command() -> None:
     for one in BENCHMARKS.values():
         table.add_row(one.name, one.title, _count(one.database), _count(one.queries), _short(one.tolerance))
     out.print(table)
-    out.print("next: vpr data check SET --data FOLDER tells what a set needs, and what of it is missing")
+    out.print("next: vpr data show SET tells how to get it, step by step")
+
+
+@app.command(name="show")
+def show_command(set: Annotated[str, Parameter(help="A set of `vpr data list`.")], /) -> None:
+    """Tell how a set is obtained, step by step, and the folder that results.
+
+    Example:  vpr data show pitts30k
+    """
+    from vpr_aesvc.datasets.catalog import BENCHMARKS
+    from vpr_aesvc.datasets.obtaining import OBTAINING
+
+    if set not in BENCHMARKS:
+        raise VprError(f"{set}: no such set; the sets are {', '.join(BENCHMARKS)}")
+    one, how = BENCHMARKS[set], OBTAINING[set]
+    out.print(
+        f"{one.title}: {_count(one.database)} database images, {_count(one.queries)} queries, {_short(one.tolerance)}"
+    )
+    if one.url:
+        out.print(f"page: {one.url}", soft_wrap=True)
+    for number, step in enumerate(how.steps, 1):
+        out.print(f"{number}. {step}", soft_wrap=True)
+    out.print("the result:\n  FOLDER/")
+    for path, meaning in how.tree:
+        out.print(f"    {path:<30} {meaning}", soft_wrap=True)
+    for layout in one.layouts[1:]:
+        out.print(f"  or {layout}", soft_wrap=True)
+    out.print(
+        f"next: vpr data check {set} --data FOLDER\nthen: vpr bench {set} --data FOLDER --backbone encoder/ -o results/"
+    )
 
 
 @app.command(name="check")

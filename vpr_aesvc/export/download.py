@@ -59,16 +59,18 @@ def _conversion(hub_id: str) -> str:
 
 
 def _check(path: Path, hub_id: str) -> None:
-    """Compares weights with their SHA-256 on the hub, which is the name of the file in the cache."""
-    stored = path.resolve()
+    """Compares weights with their SHA-256 on the hub, by which the cache names the file behind a link. A cache without links is not checked."""
+    if not path.is_symlink():
+        return
+    blob = path.parent / path.readlink()
+    found = hashlib.sha256()
     with path.open("rb") as file:
-        digest = hashlib.sha256()
         while block := file.read(1 << 20):
-            digest.update(block)
-    if stored.name != digest.hexdigest():
-        stored.unlink()
-        path.unlink(missing_ok=True)
+            found.update(block)
+    if blob.name != found.hexdigest():
+        for one in (path.resolve(), blob, path):  # the blob may be a link too, to a store that several caches share
+            one.unlink(missing_ok=True)
         raise VprError(
-            f"{hub_id}: {path.name} was damaged on the way: its SHA-256 is {digest.hexdigest()}, the hub says {stored.name}; it was removed, "
+            f"{hub_id}: {path.name} was damaged on the way: its SHA-256 is {found.hexdigest()}, the hub says {blob.name}; it was removed, "
             "run the command again"
         )
