@@ -25,6 +25,7 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "vpr bench pitts30k",
     "vpr data check pitts30k",
     "vpr doctor",
+    "vpr model fetch",
 )
 GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/benchmark.md": (),

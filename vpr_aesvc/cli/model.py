@@ -35,7 +35,7 @@ def list_command() -> None:
     out.print(table)
     out.print(
         "next: vpr model fetch ENCODER -o encoder/\n"
-        "  huggingface.co: needs pip install 'vpr_aesvc[train]'; any other hub id OWNER/NAME of a DINOv2, DINO, ViT or CLIP works too\n"
+        "  huggingface.co: needs pip install torch transformers onnx; any other hub id OWNER/NAME of a DINOv2, DINO, ViT or CLIP works too\n"
         "  torch.hub: needs pip install torchvision as well, and executes the code of the repository\n"
         "  on a machine without network: fetch it elsewhere and copy the folder encoder/\n"
         "  any ONNX file that you have: --backbone FILE.onnx, with a preprocess.json beside it"
