@@ -19,7 +19,9 @@ def image(path):
 
 def made(name, root):
     """The tree that `vpr data show` tells, with one image in each folder of images."""
-    places = [path.split(" to ")[0] for path, _ in OBTAINING[name].tree]
+    places = [
+        line.split()[0].removeprefix("FOLDER/") for line in OBTAINING[name].splitlines() if line.startswith("FOLDER/")
+    ]
     folders = [root / place for place in places if place.endswith("/")]
     names = ["@0585000.0@4477000.0@.jpg" if name == "utm" else "1.jpg"] * 2
     if name == "tokyo247":
@@ -54,8 +56,7 @@ def test_every_step_is_said_and_what_comes_next():
     done = vpr("data", "show", "tokyo247")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    for number, step in enumerate(OBTAINING["tokyo247"].steps, 1):
-        assert f"{number}. {step}" in lines
+    assert set(OBTAINING["tokyo247"].splitlines()) < set(lines)
     assert "75,984 database images, 315 queries" in lines[0]
     assert "vpr data check tokyo247 --data FOLDER" in lines[-2] and "vpr bench tokyo247" in lines[-1]
     refused(vpr("data", "show", "tokio"), "tokio: no such set; the sets are pitts30k")

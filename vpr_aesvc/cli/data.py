@@ -46,19 +46,17 @@ def show_command(set: Annotated[str, Parameter(help="A set of `vpr data list`.")
 
     if set not in BENCHMARKS:
         raise VprError(f"{set}: no such set; the sets are {', '.join(BENCHMARKS)}")
-    one, how = BENCHMARKS[set], OBTAINING[set]
+    one = BENCHMARKS[set]
     out.print(
         f"{one.title}: {_count(one.database)} database images, {_count(one.queries)} queries, {_short(one.tolerance)}"
     )
-    if one.url:
-        out.print(f"page: {one.url}", soft_wrap=True)
-    for number, step in enumerate(how.steps, 1):
-        out.print(f"{number}. {step}", soft_wrap=True)
-    out.print("the result:\n  FOLDER/")
-    for path, meaning in how.tree:
-        out.print(f"    {path:<30} {meaning}", soft_wrap=True)
-    for layout in one.layouts[1:]:
-        out.print(f"  or {layout}", soft_wrap=True)
+    out.print(
+        *([one.url] if one.url else []),
+        OBTAINING[set],
+        *(f"or {one}" for one in one.layouts[1:]),
+        sep="\n",
+        soft_wrap=True,
+    )
     out.print(
         f"next: vpr data check {set} --data FOLDER\nthen: vpr bench {set} --data FOLDER --backbone encoder/ -o results/"
     )

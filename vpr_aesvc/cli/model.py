@@ -5,7 +5,7 @@ from typing import Annotated
 
 import numpy as np
 from cyclopts import App, Parameter
-from rich.table import Table
+from rich.table import Column, Table
 
 from vpr_aesvc.cli.console import out
 from vpr_aesvc.cli.options import Output
@@ -23,11 +23,14 @@ def list_command() -> None:
     """
     from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB
 
-    table = Table(box=None, pad_edge=False)
-    for column in ("encoder", "numbers", "download", "from"):
-        table.add_column(
-            column, justify="right" if column in ("numbers", "download") else "left", no_wrap=column != "from"
-        )
+    table = Table(
+        "encoder",
+        Column("numbers", justify="right"),
+        Column("download", justify="right"),
+        "from",
+        box=None,
+        pad_edge=False,
+    )
     for one in ENCODERS.values():
         place, _, _ = one.source.removeprefix(TORCHHUB).partition(":")
         source = f"github.com/{place} (torch.hub)" if one.source.startswith(TORCHHUB) else f"huggingface.co/{place}"

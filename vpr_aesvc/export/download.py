@@ -28,34 +28,33 @@ def download_weights(hub_id: str, revision: str | None = None) -> Path:
     try:
         folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=_FILES))
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(hub_id, revision=_conversion(hub_id), allow_patterns=_FILES))
+            folder = Path(snapshot_download(hub_id, revision=_conversion(hub_id) or revision, allow_patterns=_FILES))
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise VprError(
             f"{hub_id}: no such model at {constants.ENDPOINT}, or it needs `hf auth login` ({first_line(error)}); `vpr model list` names the known ones"
         ) from error
-    except VprError:
-        raise
     except Exception as error:  # httpx, OSError and others, all for: not downloaded
         raise VprError(
             f"{hub_id}: cannot be downloaded from {constants.ENDPOINT} ({first_line(error)}). Run the command again. "
             f"Without network, run it on another machine and copy the encoder, or copy {constants.HF_HUB_CACHE} and run it here"
         ) from error
-    for path in sorted(folder.glob("*.safetensors")):
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        raise VprError(
+            f"{hub_id}: has no safetensors, and pickled weights are not loaded; convert them where you trust them, with transformers' "
+            "AutoModel.from_pretrained(...).save_pretrained(FOLDER), and fetch FOLDER"
+        )
+    for path in weights:
         _check(path, hub_id)
     return folder
 
 
-def _conversion(hub_id: str) -> str:
-    """The newest pull request in which the hub offers the weights as safetensors."""
+def _conversion(hub_id: str) -> str | None:
+    """The pull request in which the hub offers the weights as safetensors, if there is one."""
     from huggingface_hub import HfApi
 
-    for one in HfApi().get_repo_discussions(hub_id, author=_CONVERTER, discussion_type="pull_request"):
-        if one.author == _CONVERTER and one.status in ("open", "merged"):
-            return f"refs/pr/{one.num}"
-    raise VprError(
-        f"{hub_id}: has no safetensors, and pickled weights are not loaded; convert them where you trust them, with transformers' "
-        "AutoModel.from_pretrained(...).save_pretrained(FOLDER), and fetch FOLDER"
-    )
+    offers = HfApi().get_repo_discussions(hub_id, author=_CONVERTER, discussion_type="pull_request")
+    return next((f"refs/pr/{one.num}" for one in offers if one.author == _CONVERTER), None)
 
 
 def _check(path: Path, hub_id: str) -> None:

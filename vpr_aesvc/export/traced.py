@@ -46,13 +46,23 @@ def traced_graph(
     failure: Exception | None = None
     for context in (nullcontext(),) if attention is None else (attention, nullcontext()):
         try:
-            with torch.no_grad():
+            buffer = io.BytesIO()
+            with warnings.catch_warnings(), torch.no_grad(), context:
+                warnings.simplefilter("ignore")  # the tracer warns about shapes, which are fixed here
                 expected = encoder(pixels).numpy()
-            with context:
-                data = _traced(encoder, pixels, context is attention)
-            output = open_session(data, name).run(None, {INPUT: pixels.numpy()})[0]
+                torch.onnx.export(
+                    encoder,
+                    (pixels,),
+                    buffer,  # type: ignore[arg-type]
+                    input_names=[INPUT],
+                    output_names=[EMBEDDING],
+                    opset_version=OPSET,
+                    custom_opsets={"com.microsoft": 1} if context is attention else None,
+                    dynamo=False,  # the dynamo exporter needs one more package, and its graphs do not quantize better
+                )
+            output = open_session(buffer.getvalue(), name).run(None, {INPUT: pixels.numpy()})[0]
             if expected.ndim == 2 and np.abs(output - expected).max() <= _TOLERANCE * np.abs(expected).max():
-                graph = onnx.load_from_string(data)
+                graph = onnx.load_from_string(buffer.getvalue())
                 shaped = onnx.helper.make_tensor_value_info(EMBEDDING, onnx.TensorProto.FLOAT, expected.shape)
                 graph.graph.output[0].CopyFrom(
                     shaped
@@ -62,22 +72,3 @@ def traced_graph(
             failure = error
     reason = first_line(failure) if failure else "the graph gives other numbers than torch, or no vector for an image"
     raise VprError(f"{name}: torch cannot export it to ONNX ({reason})") from failure
-
-
-def _traced(encoder: Any, pixels: Any, fused: bool) -> bytes:
-    import torch
-
-    buffer = io.BytesIO()
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # the tracer warns about shapes, which are fixed here
-        torch.onnx.export(
-            encoder,
-            (pixels,),
-            buffer,  # type: ignore[arg-type]
-            input_names=[INPUT],
-            output_names=[EMBEDDING],
-            opset_version=OPSET,
-            custom_opsets={"com.microsoft": 1} if fused else None,
-            dynamo=False,  # the dynamo exporter needs one more package, and its graphs do not quantize better
-        )
-    return buffer.getvalue()
