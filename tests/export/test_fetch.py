@@ -126,8 +126,8 @@ def test_a_broken_connection_leaves_no_encoder(dinov2, tmp_path):
 def test_what_cannot_be_fetched_says_what_to_do(tmp_path):
     with serve(Hub()) as hub:
         refused(fetch(hub, "someone/nothing", tmp_path / "encoder"), "someone/nothing: no such model at http://127")
-    done = fetch(hub, "dinov2-small", tmp_path / "encoder")  # the server has ended
-    refused(done, f"{SMALL.source}: cannot be downloaded")
+    done = fetch(hub, "dino-vits8", tmp_path / "encoder")  # the server has ended
+    refused(done, "facebook/dino-vits8: cannot be downloaded")
     assert "run it on another machine and copy the encoder" in done.stderr and str(tmp_path / "home") in done.stderr
     refused(fetch(hub, "dinov3", tmp_path / "encoder"), "'dinov3': no such encoder; expected one of dinov2-small")
     assert not (tmp_path / "encoder").exists()

@@ -61,7 +61,7 @@ def fetch_command(
     """Download an encoder and write it as an ONNX folder for --backbone, which needs no torch.
 
     Weights are safetensors, checked by their SHA-256. An encoder from torch.hub (cosplace-..., torchhub:...) executes Python code of its
-    GitHub repository on this machine: name one that you trust. Known names are pinned to a commit.
+    GitHub repository on this machine: name one that you trust. The known ones are pinned to a commit.
 
     Example:  vpr model fetch dinov2-small -o encoder/
     """
