@@ -44,8 +44,8 @@ def measure_recall(source: Path, backbone_spec: str) -> None:
     chosen = fit(data, database.frames)
     fitted = {
         "raw": fit(data, database.frames, method="raw"),
-        "whitening, without views": fit(without_views, database.frames, method="whitening"),
-        "whitening, with views": fit(data, database.frames, method="whitening"),
+        "whitening, without views": fit(without_views, database.frames, method="aesvc"),
+        "whitening, with views": fit(data, database.frames, method="aesvc"),
         f"default: {chosen.method}": chosen,
     }
     methods = [

@@ -43,6 +43,7 @@ from vpr_aesvc.evaluation.recognition_ablation import (
 from vpr_aesvc.evaluation.results import VariantResult
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
@@ -100,7 +101,8 @@ def prepare(args: argparse.Namespace, folder: Path) -> tuple[Task, Describer]:
             f"{args.input}: the frames have no positions, indices or categories, so right places are unknown"
         )
     path = folder / "benchmark.vprmap"
-    write_map(path, describer, places.frames, places.descriptors, with_images=True)
+    stored_rows = pooled(places.descriptors, follows(places.frames), args.neighbor_weight)
+    write_map(path, describer, places.frames, stored_rows, with_images=True)
     return Task(path, len(places.frames), queries, known, elsewhere), describer
 
 
@@ -166,6 +168,7 @@ def main() -> None:
     parser.add_argument("--seconds", action="store_true", help="use the index of a frame as its stamp, in seconds")
     parser.add_argument("--half-of", help="a column; the map holds every second of its values")
     parser.add_argument("--half", type=int, default=0, choices=(0, 1), help="which half")
+    parser.add_argument("--neighbor-weight", type=float, default=0.0, help="of a place's neighbors in its descriptor")
     parser.add_argument("--outside", type=Path, help="an input whose frames are not in the map")
     parser.add_argument("--rate", type=float, nargs="+", default=[0.01, 0.05], help="requested false-positive rates")
     parser.add_argument("--json", type=Path, help="write the numbers, and the reliability diagram of each stage")

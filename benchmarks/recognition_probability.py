@@ -47,7 +47,7 @@ class Places:
         self.is_query = np.array([frame.split == "query" for frame in found.frames])
 
     def whitening(self, rows: np.ndarray) -> Projection:
-        return fit(self.data.subset(rows), [self.frames[row] for row in rows], method="whitening").projection
+        return fit(self.data.subset(rows), [self.frames[row] for row in rows], method="aesvc").projection
 
 
 def measure(places: Places, unrelated: np.ndarray, left_out: Sequence[str], sizes: Sequence[int | None]) -> list[dict]:

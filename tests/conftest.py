@@ -122,7 +122,7 @@ def drawn_model(drawn: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from vpr_aesvc.training import train
 
     path = tmp_path_factory.mktemp("model") / "model"
-    train(open_input(drawn).split("database").frames, open_backbone("hog"), path, method="whitening")
+    train(open_input(drawn).split("database").frames, open_backbone("hog"), path, method="aesvc")
     return path
 
 
@@ -145,7 +145,7 @@ def loop_model(loop_folder: Path, encoder: Path, tmp_path_factory: pytest.TempPa
     from vpr_aesvc.training import train
 
     path = tmp_path_factory.mktemp("model") / "model"
-    train(open_input(loop_folder).split("database").frames, open_backbone(str(encoder)), path, method="whitening")
+    train(open_input(loop_folder).split("database").frames, open_backbone(str(encoder)), path, method="aesvc")
     return path
 
 

@@ -17,6 +17,7 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "make ",
     "mkdir -p ~/ws",
     "pip install",
+    "python benchmarks/paper.py",
     "python3 -m venv",
     "ros2 ",
     "rosdep ",
@@ -57,7 +58,7 @@ def workspace(made, tmp_path, monkeypatch):
     """An empty working directory, with a cache of its own and training of a few steps in place of hundreds."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    for module in ("aesvc", "ss2d", "vae"):
+    for module in ("paper", "ss2d"):
         monkeypatch.setattr(f"vpr_aesvc.projections.{module}.steps_for", lambda *sizes, **named: 3)
     return tmp_path
 

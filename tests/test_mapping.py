@@ -20,7 +20,9 @@ from vpr_aesvc.inputs import open_input
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import add_map
+from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.transforms import angle, distance
+from vpr_aesvc.types import Frame
 
 FORMS = {
     "sqlite3": {},
@@ -130,6 +132,33 @@ def test_options(bag, drawn_model, tmp_path):
     assert [file.name for file in tmp_path.iterdir()] == ["few.vprmap"]
 
 
+def test_places_take_a_part_of_their_neighbors(bag, drawn_model, office, tmp_path):
+    """Also across the batches in which a recording is read, and of a model that asks for it."""
+    done = vpr("map", "build", bag, "-m", drawn_model, "-o", tmp_path / "pooled.vprmap", "--neighbor-weight", 0.5)
+    assert done.returncode == 0, done.stderr
+    with PlaceMap.open(office[0]) as plain, PlaceMap.open(tmp_path / "pooled.vprmap") as place_map:
+        alone, together = plain.descriptors()[1].astype(np.float32), place_map.descriptors()[1]
+        padded = np.pad(alone, ((1, 1), (0, 0)))
+        assert np.allclose(together, unit(alone + 0.5 * (padded[:-2] + padded[2:])), atol=2e-3)
+        assert (
+            "each place takes 0.5 of its neighbors along the drive" in next(iter(place_map.traverses().values())).notes
+        )
+    refused = vpr("map", "build", bag, "-m", drawn_model, "-o", tmp_path / "no", "--neighbor-weight", 1.5)
+    assert refused.returncode and "--neighbor-weight" in refused.stderr and "Traceback" not in refused.stderr
+
+
+def test_only_a_known_order_makes_neighbors(frames, drawn_model, tmp_path):
+    describer, images = Describer.open(drawn_model), [Frame(str(f.number), path=f.path) for f in frames[:40]]
+    plain = build(images, describer, tmp_path / "plain.vprmap")[1]
+    unordered = build(images, describer, tmp_path / "unordered.vprmap", neighbor_weight=0.25)[1]
+    assert np.allclose(unordered, plain, atol=1e-3)
+    laps = [replace(image, sequence=f"lap {at // 20}", index=at) for at, image in enumerate(images)]
+    laps_plain = build(laps, describer, tmp_path / "laps.vprmap")[1].astype(np.float32)
+    pooled = build(laps, describer, tmp_path / "pooled.vprmap", neighbor_weight=0.25)[1]
+    for at, around in ((0, [1]), (16, [15, 17]), (19, [18]), (20, [21]), (39, [38])):
+        assert np.allclose(pooled[at], unit(laps_plain[at] + 0.25 * laps_plain[around].sum(0)), atol=2e-3), at
+
+
 def test_add_another_traverse(office, second, drawn_model, tmp_path):
     path = tmp_path / "office.vprmap"
     path.write_bytes(office[0].read_bytes())
@@ -201,7 +230,7 @@ def test_images_with_a_trajectory_and_a_trained_model(frames, office, tmp_path):
     before = os.environ.get("TMPDIR")
     os.environ["TMPDIR"] = str(temporary)
     try:
-        done = vpr("train", *words, tmp_path / "model", "--method", "whitening", "--keyframe-meters", 1)
+        done = vpr("train", *words, tmp_path / "model", "--method", "aesvc", "--keyframe-meters", 1)
     finally:
         os.environ.pop("TMPDIR") if before is None else os.environ.__setitem__("TMPDIR", before)
     assert done.returncode == 0, done.stderr

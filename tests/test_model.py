@@ -24,7 +24,7 @@ def test_descriptors_have_unit_norm_and_do_not_depend_on_the_batch(drawn, drawn_
     assert together.shape == (3, describer.dim) and together.dtype == np.float32
     assert np.allclose(np.linalg.norm(together, axis=1), 1, atol=1e-5)
     assert np.allclose(describer.describe(images[1]), together[1], atol=1e-5)
-    assert describer.sizes[-1] == describer.dim == 39
+    assert describer.sizes[-1] == describer.dim == 1056
 
 
 def test_a_black_image_gives_finite_numbers(drawn_model):

@@ -38,7 +38,7 @@ def make_models_and_maps(folder: Path) -> None:
     """Writes ``model``, and with it ``building.vprmap`` of the images and ``office.vprmap`` of the drive."""
     images = open_input(folder / "my_building")
     model = train(
-        images.split("database").frames, open_backbone(str(folder / "encoder")), folder / "model", method="whitening"
+        images.split("database").frames, open_backbone(str(folder / "encoder")), folder / "model", method="aesvc"
     )
     build_map(images, model, folder / "building.vprmap")
     build_map(open_input(folder / "drive"), Describer.open(folder / "model"), folder / "office.vprmap")

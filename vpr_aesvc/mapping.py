@@ -1,10 +1,8 @@
 """A frame source -> a new place map, written whole or not at all."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +17,7 @@ from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, keyframes, name_of, nothing_found
 from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
+from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.types import Frame, Image
 
@@ -35,6 +34,7 @@ def build_map(
     traverse: str | None = None,
     settings: KeyframeSettings | None = None,
     progress: Progress | None = None,
+    neighbor_weight: float | None = None,
 ) -> SelectionStats:
     """Makes places of the database frames of a set, or of the keyframes of a recording, in a new map ``output``.
 
@@ -43,6 +43,7 @@ def build_map(
         traverse: the name of the traverse. By default that of the recording; frames with a ``sequence`` keep that name.
         settings: the distance between keyframes, for a recording.
         progress: called with (frames done, frames expected).
+        neighbor_weight: weight of each neighbor along the drive in the descriptor of a place, 0 to 1; by default as the model says.
 
     The notes of the source (how it was understood) are stored with each traverse; `vpr map info` prints them.
 
@@ -56,6 +57,8 @@ def build_map(
     expect(describer, Describer, "a model: Describer.open(PATH)")
     stats = SelectionStats()
     recording = source if not isinstance(source, Sequence) and source.is_recording else None
+    if neighbor_weight is None:
+        neighbor_weight = getattr(describer.manifest, "neighbor_weight", 0.0)
     with new_file(Path(output)) as partial, PlaceMap.create(partial, describer) as place_map:
         if recording is None:
             name = traverse or DEFAULT_TRAVERSE
@@ -63,6 +66,8 @@ def build_map(
         else:
             name = traverse or name_of(recording.path)
             batches = _described_keyframes(keyframes(recording, settings, stats, progress), describer, name)
+        if neighbor_weight:
+            batches = _pooled(batches, neighbor_weight, recording is not None)
         for frames, descriptors, images in batches:
             if recording is not None and not len(place_map):
                 started = stats.first if stats.first is not None and stats.first >= _YEAR_2001 else None
@@ -72,8 +77,28 @@ def build_map(
             raise nothing_found(recording)
         if not isinstance(source, Sequence):  # complete only now
             named = dict.fromkeys([source.kind, source.path.absolute().name])
-            place_map.set_notes("\n".join([" ".join(named), *source.notes]))
+            about = (
+                [f"each place takes {neighbor_weight:g} of its neighbors along the drive"] if neighbor_weight else []
+            )
+            place_map.set_notes("\n".join([" ".join(named), *source.notes, *about]))
     return stats
+
+
+def _pooled(batches: Iterator[_Places], weight: float, is_drive: bool) -> Iterator[_Places]:
+    """Pools each batch together with the last place before it and the first after it. ``is_drive``: all are of one drive."""
+    before: _Places | None = None
+    for batch, after in pairwise(chain(batches, [None])):
+        assert batch is not None
+        parts = [part for part in (before and _rows(before, -1), batch, after and _rows(after, 0)) if part]
+        frames = [frame for part in parts for frame in part[0]]
+        joined = np.arange(len(frames)) > 0 if is_drive else follows(frames)
+        rows = pooled(np.concatenate([part[1] for part in parts]), joined, weight)[0 if before is None else 1 :]
+        yield batch[0], rows[: len(batch[0])], batch[2]
+        before = batch
+
+
+def _rows(places: _Places, at: int) -> _Places:
+    return [places[0][at]], places[1][[at]], None
 
 
 def _described_frames(

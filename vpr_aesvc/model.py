@@ -52,6 +52,9 @@ class Manifest(BaseModel):
         min_length=1, description="descriptor sizes it was trained for, ascending; the last is the full size"
     )
     fingerprint: str = Field(description="over the backbone and the weights")
+    neighbor_weight: float = Field(
+        default=0.0, ge=0, le=1, description="weight of the neighbors along the drive in the descriptor of a place"
+    )
     training: TrainingInfo
     checksum: str | None = Field(
         default=None, description="over this file without backbone.spec, which a user may correct"
@@ -70,6 +73,8 @@ class Manifest(BaseModel):
     def expected_checksum(self) -> str:
         """The correct value of ``checksum``."""
         content = self.model_dump(exclude={"backbone": {"spec"}, "checksum": True})
+        if not self.neighbor_weight:  # older models do not have it
+            del content["neighbor_weight"]
         return fingerprint("manifest", json.dumps(content, sort_keys=True))
 
 

@@ -79,7 +79,7 @@ def test_train_map_build_and_query_with_embeddings(tmp_path, drawn, hog):
     file = write(tmp_path / "e.npz", frames, table)
 
     model, place_map = tmp_path / "model", tmp_path / "a.vprmap"
-    trained = vpr("train", drawn, "-o", model, "--embeddings", file, "--method", "whitening")
+    trained = vpr("train", drawn, "-o", model, "--embeddings", file, "--method", "aesvc")
     assert trained.returncode == 0, trained.stderr
     assert vpr("map", "build", drawn, "-m", model, "-o", place_map, "--embeddings", file).returncode == 0
     answered = vpr("query", place_map, drawn, "--embeddings", file, "--json")

@@ -46,7 +46,7 @@ def run(loop_folder: Path, given: GivenEmbeddings) -> BenchmarkRun:
     # Listed backwards: recognition goes by index all the same.
     backwards = open_input(loop_folder)
     backwards = replace(backwards, frames=backwards.frames[::-1])
-    return bench(backwards, "the loop", given, ("raw", "whitening"), (32,), recognition=settings)
+    return bench(backwards, "the loop", given, ("raw", "pca"), (32,), recognition=settings)
 
 
 def by_hand(loop_folder: Path, given: GivenEmbeddings, folder: Path, sequence: bool, geometry: bool) -> list[dict]:
@@ -198,15 +198,16 @@ def test_order() -> None:
 
 
 def test_the_map_is_made_with_what_does_no_harm() -> None:
-    """Embeddings in which two strong directions say nothing of the place: whitening must find its neighbors better, and raw not."""
+    """Where two strong directions say nothing of the place, AE-SVC finds neighbors better; of places on an arc it loses what tells them apart."""
     random = np.random.default_rng(0)
     along = np.arange(240)[:, None] * random.uniform(0.1, 0.6, 24)[None] + random.uniform(0, 6, 24)
     there = np.hstack([np.sin(along), 12 * random.standard_normal((240, 2)), 6 * np.ones((240, 1))])
     mixed = (there @ np.linalg.qr(random.standard_normal((27, 27)))[0]).astype(np.float32)
     frames = [Frame(str(at), sequence="s", index=at) for at in range(240)]
-    for embeddings, best in ((mixed, "whitening"), (random.standard_normal((240, 27)).astype(np.float32), "raw")):
-        stages = Stages(TrainingData.of(embeddings), frames, (8, 16))
-        fitted = fit_methods(stages, 27, ("raw", "pca", "whitening"))
+    arc = np.hstack([3 * np.ones((80, 1)), np.linspace(-1, 1, 80)[:, None], 0.015 * random.standard_normal((80, 25))])
+    for embeddings, best in ((mixed, "aesvc"), (arc.astype(np.float32), "raw")):
+        stages = Stages(TrainingData.of(embeddings), frames[: len(embeddings)], (8, 16))
+        fitted = fit_methods(stages, 27, ("raw", "pca", "aesvc"))
         method, why = choose_method(fitted, stages, 27)
         assert method.key == best and "held-out frames" in why
         assert choose_method(fitted[1:], stages, 27)[0].key == best  # raw is there also where nobody asked for it

@@ -18,7 +18,7 @@ from vpr_aesvc.evaluation.results import GroupResult, MethodResult, PrecisionRec
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
 
-_METHODS = ("PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D rotation", "(SS)2D", "(SS)2D pair")
+_METHODS = ("PCA", "whitening", "VAE (paper)", "AE-SVC", "SSD (paper)", "(SS)2D rotation", "(SS)2D (paper)")
 _SIZES = (16, 32, 64, 128, 256)
 _FIGURES = (
     "recall_against_size",
@@ -47,7 +47,7 @@ def _result(method: str, size: int, value: float) -> MethodResult:
         _curve(value),
         size * 10000,
         size / 300,
-        12.5 + size if method == "SSD" else 321.0,
+        12.5 + size if method == "SSD (paper)" else 321.0,
     )
 
 
@@ -74,7 +74,7 @@ def _report() -> Report:
             GroupResult("AE-SVC", 256, "night", 104, {1: 0.456, 5: 0.5}),
         ],
         published=[Published("mAP@4, AE-SVC, 768 numbers", 0.75, 0.731, "read off <Figure 4>")],
-        upper_bound=("(SS)2D rotation", "SSD"),
+        upper_bound=("(SS)2D rotation", "SSD (paper)"),
         pairs={name: (cosines(0.7, 0.1), cosines(0.4, 0.1)) for name in ("raw", "AE-SVC")},
     )
 
@@ -125,7 +125,11 @@ def test_axes_and_methods_are_named(figures: Path) -> None:
         "recall_against_size": ("descriptor size [numbers]", "recall at 1 [0 to 1]"),
         "map_against_size": ("descriptor size [numbers]", "mAP at 4 [0 to 1]"),
         "recall_against_cost": ("search time of a query [ms]", "recall at 1 [0 to 1]", "16", "256"),
-        "distillation_against_upper_bound": ("difference in recall at 1", "(SS)2D rotation minus SSD", "+0.013"),
+        "distillation_against_upper_bound": (
+            "difference in recall at 1",
+            "(SS)2D rotation minus SSD (paper)",
+            "+0.013",
+        ),
         "precision_recall": ("recall [0 to 1]", "precision [0 to 1]", "raw (768): 0.602"),
         "similarity_histograms": ("cosine similarity of two database images", "density"),
         "matching_pairs": ("cosine similarity of two images", "same place", "different places", "raw", "AE-SVC"),
@@ -148,7 +152,7 @@ def test_page_has_every_figure_and_refers_to_nothing_else(page: str) -> None:
 
 def test_results_with_intervals(page: str) -> None:
     rows = _rows(page, "Results")
-    assert len(rows) == 9
+    assert len(rows) == 8
     assert rows["PCA"][-3:] == ["0.400 0.38–0.42", "0.500", "0.300"]
     assert rows["raw"] == ["0.602 0.58–0.63", "0.702", "0.502"] + ["·"] * 15
     assert 'title="95 % interval 0.379 to 0.423"' in page
@@ -158,7 +162,7 @@ def test_costs(page: str) -> None:
     rows = _rows(page, "Cost")
     assert rows["PCA"][:4] == ["·", "·", "2.56", "0.853"]
     assert rows["PCA"][8:] == ["0.320", "0.107", "0.160", "0.0533", "321"]
-    assert rows["SSD"][-1] == "28.5–268 per size"
+    assert rows["SSD (paper)"][-1] == "28.5–268 per size"
     assert rows["raw"] == ["7.68", "2.56"] + ["·"] * 11
 
 
@@ -207,17 +211,17 @@ _BARE = MethodResult("PCA", 64, {1: 0.5}, 128)
         ([replace(_BARE, curve=PrecisionRecall(np.zeros(0), np.zeros(0), _NAN, _NAN))], {"recall_against_size"}),
         ([_BARE, replace(_BARE, size=128, recall={1: _NAN})], {"recall_against_size"}),
         (
-            [replace(_BARE, method="SSD"), replace(_BARE, method="(SS)2D rotation")],
+            [replace(_BARE, method="SSD (paper)"), replace(_BARE, method="(SS)2D rotation")],
             {"recall_against_size", "distillation_against_upper_bound"},
         ),
         (
-            [replace(_BARE, method="SSD"), replace(_BARE, method="(SS)2D rotation", size=32)],
+            [replace(_BARE, method="SSD (paper)"), replace(_BARE, method="(SS)2D rotation", size=32)],
             {"recall_against_size"},
         ),
     ],
 )
 def test_missing_data_is_not_shown(tmp_path: Path, results: list[MethodResult], expected: set[str]) -> None:
-    report = Report("T", [], results, [], {}, [], upper_bound=("(SS)2D rotation", "SSD"))
+    report = Report("T", [], results, [], {}, [], upper_bound=("(SS)2D rotation", "SSD (paper)"))
     paths = save_figures(report, tmp_path)
     assert {path.stem for path in paths} == expected
     page = render(report)

@@ -33,7 +33,7 @@ def frames(clips_folder):
 @pytest.fixture(scope="module")
 def trained(encoder, frames, tmp_path_factory):
     path = tmp_path_factory.mktemp("trained") / "model"
-    train(frames, open_backbone(str(encoder)), path, method="whitening")
+    train(frames, open_backbone(str(encoder)), path, method="aesvc")
     return path
 
 
@@ -41,7 +41,7 @@ def trained(encoder, frames, tmp_path_factory):
 def trained_vit(transformer, frames, tmp_path_factory):
     pytest.importorskip("transformers")
     path = tmp_path_factory.mktemp("trained") / "model"
-    train(frames, open_backbone(str(transformer)), path, method="whitening")
+    train(frames, open_backbone(str(transformer)), path, method="aesvc")
     return path
 
 
@@ -143,7 +143,7 @@ def test_models_of_precomputed_embeddings_are_refused(drawn, tmp_path):
     frames = open_input(drawn).split("database").frames
     rows = np.random.default_rng(0).standard_normal((len(frames), 32)).astype(np.float32)
     precomputed = GivenEmbeddings(32, rows, {frame.label: row for row, frame in enumerate(frames)}, "rows.npy")
-    train(frames, precomputed, tmp_path / "model", method="whitening")
+    train(frames, precomputed, tmp_path / "model", method="aesvc")
     with pytest.raises(VprError, match="no network to export"):
         export_model(tmp_path / "model", tmp_path / "robot")
 

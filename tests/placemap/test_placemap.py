@@ -101,7 +101,7 @@ def test_a_map_of_another_model_is_refused(drawn, drawn_map, tmp_path):
     from vpr_aesvc.training import train
 
     frames = open_input(drawn).split("database").frames
-    other = train(frames[:20], open_backbone("hog"), tmp_path / "other", method="whitening")
+    other = train(frames[:20], open_backbone("hog"), tmp_path / "other", method="aesvc")
     with pytest.raises(VprError, match=r"was made with model \w{16}.*is model \w{16}"):
         PlaceMap.open(drawn_map, other)
 

@@ -13,7 +13,7 @@ def described(loop_folder, encoder, tmp_path_factory):
     """A describer trained on lap 1, all 84 frames with their images, and their descriptors."""
     inputs = open_input(loop_folder)
     model = tmp_path_factory.mktemp("model") / "model"
-    train(inputs.split("database").frames, open_backbone(str(encoder)), model, method="whitening")
+    train(inputs.split("database").frames, open_backbone(str(encoder)), model, method="aesvc")
     describer = Describer.open(model)
     frames = [replace(frame, image=read_image(frame.path)) for frame in inputs.frames]
     return describer, frames, describer.describe_batch([frame.image for frame in frames])

@@ -81,7 +81,7 @@ def test_descriptors_of_64_numbers(corridor_loop, ie_tower, mobilenet, toy, desc
     """With a model of another building: lap 1 alone has too few images for 64 dimensions."""
     _, frames, _ = described
     first = sum(frame.split == "database" for frame in frames)
-    train(open_input(ie_tower).frames[:800:8], open_backbone(str(mobilenet)), tmp_path / "model", method="whitening")
+    train(open_input(ie_tower).frames[:800:8], open_backbone(str(mobilenet)), tmp_path / "model", method="aesvc")
     describer = Describer.open(tmp_path / "model")
     descriptors = describer.describe_batch([frame.image for frame in frames])
     with new_map(tmp_path / "lap.vprmap", describer, frames[:first], descriptors[:first]) as place_map:

@@ -40,7 +40,7 @@ def _made(data: Path, encoder: Path, base: Path) -> CorridorBags:
     frames = corridor_frames(data)
     first, later = frames[:40], frames[40:]
     known = [Frame(f"{one.number:03d}", one.path, stamp=one.stamp, pose=camera_pose(one)) for one in first]
-    train(known, open_backbone(str(encoder)), folder / "model", method="whitening")
+    train(known, open_backbone(str(encoder)), folder / "model", method="aesvc")
     describer = Describer.open(folder / "model")
     with PlaceMap.create(folder / "lap.vprmap", describer) as place_map:
         images = [read_image(one.path) for one in first]

@@ -55,7 +55,7 @@ def model() -> Path:
     path = folder() / "model"
     name = "models/mobilenet_v3_small"
     encoder = DATA / name if has_data(name) else write_encoder(folder() / "encoder")
-    train(open_input(loop()).split("database").frames, open_backbone(str(encoder)), path, method="whitening")
+    train(open_input(loop()).split("database").frames, open_backbone(str(encoder)), path, method="aesvc")
     return path
 
 

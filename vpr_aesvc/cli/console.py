@@ -1,7 +1,5 @@
 """What the commands share: where words go, and progress bars. Results go to standard output, everything else to error."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial

@@ -1,7 +1,5 @@
 """``vpr doctor``."""
 
-from __future__ import annotations
-
 import json
 from contextlib import ExitStack
 from dataclasses import asdict

@@ -1,7 +1,5 @@
 """``vpr map build | add | info | check | plan``. ``map_tools`` and ``map_merge`` make maps from maps."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex
@@ -11,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App, Parameter, validators
 from rich.table import Table
 from rich.text import Text
 
@@ -40,6 +38,13 @@ from vpr_aesvc.placemap.copies import add_map, require_near, temporary_folder_be
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
+_NeighborWeight = Annotated[
+    float | None,
+    Parameter(
+        help="Weight of each neighbor along the drive in a place's descriptor, such as 0.25; 0 for none. By default as the model says.",
+        validator=validators.Number(gte=0, lte=1),
+    ),
+]
 _Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 
 
@@ -51,6 +56,7 @@ def build_command(
     model: Annotated[Path, Parameter(name=("--model", "-m"), help="A model folder from `vpr train` or `vpr export`.")],
     output: Output,
     traverse: _Traverse = None,
+    neighbor_weight: _NeighborWeight = None,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
     reading: InputFlags = InputFlags(),
@@ -68,7 +74,7 @@ def build_command(
         )
     check_free(output, "map")
     source = reading.open(input, embeddings, **keyframes.given)
-    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes)
+    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes, neighbor_weight)
     with PlaceMap.open(output) as place_map:
         say_promise(place_map)
         hint = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
@@ -83,6 +89,7 @@ def add_command(
     *,
     model: ModelOption = None,
     traverse: _Traverse = None,
+    neighbor_weight: _NeighborWeight = None,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
     reading: InputFlags = InputFlags(),
@@ -105,7 +112,7 @@ def add_command(
         require_one_zone(source.path, source.notes, known)
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / map.name
-        _build(source, describer, new_path, traverse, keyframes)
+        _build(source, describer, new_path, traverse, keyframes, neighbor_weight)
         with PlaceMap.open(new_path) as new:
             require_near(place_map, new, input)
             again, added = twins(place_map, new), add_map(place_map, new)
@@ -120,13 +127,17 @@ def add_command(
 
 
 def _build(
-    source: FrameSource, describer: Describer, output: Path, traverse: str | None, keyframes: KeyframeFlags
+    source: FrameSource,
+    describer: Describer,
+    output: Path,
+    traverse: str | None,
+    keyframes: KeyframeFlags,
+    neighbor_weight: float | None,
 ) -> None:
     """Builds the map and says what was used."""
     with progress_bars() as progress:
-        stats = build_map(
-            source, describer, output, traverse, keyframes.settings, partial(progress, "describing images")
-        )
+        report = partial(progress, "describing images")
+        stats = build_map(source, describer, output, traverse, keyframes.settings, report, neighbor_weight)
     say_source(source)
     if source.is_recording:
         out.print(stats.line(), soft_wrap=True)

@@ -1,7 +1,5 @@
 """``vpr map prune | backup | salvage | export | import``: maps from maps."""
 
-from __future__ import annotations
-
 from functools import partial
 from pathlib import Path
 from typing import Annotated

@@ -1,7 +1,5 @@
 """``vpr query``: where were these images taken?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial

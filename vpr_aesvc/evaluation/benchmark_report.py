@@ -30,7 +30,7 @@ def benchmark_report(run: BenchmarkRun, dataset: str) -> Report:
     results = run.evaluation.results
     metric: Literal["R@1", "mAP@4"] = "mAP@4" if run.protocol["positives"].endswith("category") else "R@1"
     by_key = {method.key: method for method in run.methods}
-    student_and_bound = [by_key[key].name for key in ("ss2d", "ssd") if key in by_key]
+    student_and_bound = [by_key[key].name for key in ("ss2d-paper", "ssd-paper") if key in by_key]
     best = max(results, key=_recall_then_small)
     sentences = methods_summary(run, metric)
     predictions = _select_predictions(

@@ -11,28 +11,27 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections import linear
 from vpr_aesvc.projections.artifact import Projection, unit
-from vpr_aesvc.projections.selection import is_harmful
+from vpr_aesvc.projections.paper import TEACHER_SIZE
 from vpr_aesvc.projections.stages import Stages
-from vpr_aesvc.projections.vae import train_vae
 
 NAMES = {
     "raw": "raw",
     "pca": "PCA",
     "whitening": "whitening",
-    "vae": "VAE",
     "aesvc": "AE-SVC",
-    "ssd": "SSD",
-    "ss2d": "(SS)2D",
     "rotation": "(SS)2D rotation",
-    "pair": "(SS)2D pair",
+    "vae-paper": "VAE (paper)",
+    "aesvc-paper": "AE-SVC (paper)",
+    "ssd-paper": "SSD (paper)",
+    "ss2d-paper": "(SS)2D (paper)",
 }
-"""Key of each method -> its name in reports. ``ss2d`` is the paper's student: one network for all sizes. ``ssd`` trains one such network per
-size, the upper bound of ``ss2d``. ``rotation`` and ``pair`` are this project's variants (``vpr_aesvc.projections.ss2d``)."""
-DEFAULT_METHODS = ("raw", "pca", "whitening", "vae", "aesvc", "ssd", "ss2d", "rotation")
+"""Key of each method -> its name in reports. ``aesvc`` and ``rotation`` are this project's AE-SVC and (SS)2D. ``...-paper`` are trained as in the paper
+(``vpr_aesvc.projections.paper``); ``ssd-paper`` and ``vae-paper`` train a network for each size, and SSD is the upper bound of (SS)2D."""
+DEFAULT_METHODS = ("raw", "pca", "whitening", "aesvc", "rotation")
 Describe = Callable[[NDArray[np.floating]], NDArray[np.float32]]
 Number = TypeVar("Number", bound=np.floating)
 # Closest to the AE-SVC latent first; ``rotation`` has its cosines at full size.
-_FAITHFUL = ("rotation", "aesvc", "whitening")
+_FAITHFUL = ("rotation", "aesvc")
 _CHUNK = 8192  # embeddings described at once
 
 
@@ -107,42 +106,42 @@ def choose_method(methods: Sequence[Method], stages: Stages, dim: int) -> tuple[
     held_out = stages.held_out
     raw = raw or Method("raw", "raw", {dim: unit}, 0.0)
     if held_out is None:
-        return raw, f"{stages.why_not_held_out}, and the raw embedding cannot do harm"
-    trained = key != "whitening" and stages.steps_help
-    trial = stages.trial["aesvc"] if trained else linear.whitening(held_out.data, *stages.shrinkage)
-    if is_harmful(held_out, trial, linear.rotated_identity(held_out.data)):
-        return raw, f"no projection beat the raw embedding by more than the uncertainty on {held_out.kind}"
-    return by_key[key], f"it beat the raw embedding by more than the uncertainty on {held_out.kind}"
+        return by_key[key], stages.why_not_held_out
+    trial = stages.trial_rotation[1] if key == "rotation" else stages.trial
+    if held_out.harmed_sizes(trial, linear.rotated_identity(held_out.data), stages.trial_sizes):
+        return raw, f"the projection ranks {held_out.kind} worse than the raw embedding"
+    return by_key[key], f"it does no harm on {held_out.kind}"
 
 
 def _fit(stages: Stages, dim: int, key: str) -> tuple[dict[int, Describe], str]:
     sizes, lift = stages.sizes, stages.lift
     if key == "raw":
         return {dim: unit}, ""
-    if key == "vae":
-        return {size: lift(_train_vae(stages, at)) for at, size in enumerate(sizes)}, "one network per size"
-    if key == "ssd":
-        return {size: lift(stages.ssd_student(size)) for size in sizes}, "one network per size"
+    if key.endswith("-paper"):
+        return _fit_paper(stages, key.removesuffix("-paper"))
     note = ""
     if key == "pca":
         projection = linear.pca(stages.data)
     elif key == "whitening":
-        projection = stages.whitening
+        projection = linear.whitening(stages.data, isotropic=0).first(stages.data.rank)
+        note = "PCA whitening, not shrunk"
+    elif key == "aesvc":
+        projection = stages.teacher
         note = "covariance enlarged by {:g} of its mean eigenvalue and {:g} of the covariance of views".format(
             *stages.shrinkage
         )
-    elif key == "aesvc":
-        projection = stages.teacher
-        if not stages.steps_help:
-            note = "gradient steps did not improve the closed-form start, so AE-SVC equals whitening"
     else:
-        student = "free" if key == "ss2d" else key
-        projection = stages.forms(student)[student]
+        projection = stages.rotation
     return dict.fromkeys(sizes, lift(projection)), note
 
 
-def _train_vae(stages: Stages, at: int) -> Projection:
-    """The VAE of the size at this position; the progress bar covers all sizes."""
-    progress, count = stages.progress_of("VAE"), len(stages.sizes)
-    shifted = None if progress is None else lambda done, total: progress(at * total + done, count * total)
-    return train_vae(stages.data, stages.sizes[at], stages.seed, shifted)
+def _fit_paper(stages: Stages, kind: str) -> tuple[dict[int, Describe], str]:
+    paper, lift = stages.paper, stages.lift
+    if kind == "aesvc":
+        teacher, full = lift(paper.teacher), lift(paper.aesvc)
+        note = f"up to {TEACHER_SIZE} numbers the first ones of a latent of that size"
+        return {size: teacher if size <= TEACHER_SIZE else full for size in stages.sizes}, note
+    if kind == "ss2d":
+        return dict.fromkeys(paper.student_sizes, lift(paper.student(paper.student_sizes))), ""
+    train = paper.vae if kind == "vae" else lambda size: paper.student([size])
+    return {size: lift(train(size)) for size in paper.student_sizes}, "one network per size"

@@ -31,7 +31,7 @@ class PrecisionRecall:
 class MethodResult:
     """One method at one descriptor size. What was not measured is empty or None."""
 
-    method: str  # "raw", "PCA", "whitening", "VAE", "AE-SVC", "SSD", "(SS)2D rotation"
+    method: str  # "raw", "PCA", "whitening", "AE-SVC", "(SS)2D rotation", "SSD (paper)"
     size: int  # numbers per descriptor
     recall: dict[int, float]  # k -> recall at k, 0 to 1; NaN when no query has a right place
     bytes_per_place: int

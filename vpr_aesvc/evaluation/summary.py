@@ -76,22 +76,23 @@ def _against_latent(run: BenchmarkRun, score: Score) -> list[str]:
     table = {(one.method, one.size): score(one) for one in run.evaluation.results}
     sentences = []
     for method in run.methods:
+        latent = "AE-SVC (paper)" if method.name.endswith("(paper)") else "AE-SVC"
         gains = [
-            f"{table[method.name, size] - table['AE-SVC', size]:+.3f} at {size}"
+            f"{table[method.name, size] - table[latent, size]:+.3f} at {size}"
             for size in method.by_size
-            if method.name.startswith("(SS)2D") and ("AE-SVC", size) in table
+            if method.name.startswith("(SS)2D") and (latent, size) in table
         ]
         if gains:
-            sentences.append(f"{method.name} against AE-SVC truncated to the same size: {', '.join(gains)}.")
+            sentences.append(f"{method.name} against {latent} truncated to the same size: {', '.join(gains)}.")
     return sentences
 
 
 def _against_upper_bound(run: BenchmarkRun, score: Score) -> list[str]:
     table = {(one.method, one.size): score(one) for one in run.evaluation.results}
     differences = {
-        size: table["(SS)2D", size] - bound
+        size: table["(SS)2D (paper)", size] - bound
         for (name, size), bound in table.items()
-        if name == "SSD" and ("(SS)2D", size) in table
+        if name == "SSD (paper)" and ("(SS)2D (paper)", size) in table
     }
     if not differences:
         return []

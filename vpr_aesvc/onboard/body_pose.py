@@ -3,8 +3,6 @@
 A covariance is float64 [6, 6]: x, y, z in meters, then rotations about the axes of the parent frame in radians.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from vpr_aesvc.transforms import compose, inverse, rotate, rotation_matrix

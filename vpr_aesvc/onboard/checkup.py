@@ -1,7 +1,5 @@
 """Checks of model, map and machine before a robot uses them. Needs no ROS."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

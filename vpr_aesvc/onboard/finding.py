@@ -1,7 +1,5 @@
 """The result of one check of a robot."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

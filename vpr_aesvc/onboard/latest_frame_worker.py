@@ -1,7 +1,5 @@
 """A thread that processes the latest frame of each camera, and jobs that must not run at the same time."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Draws a frame and its matched place side by side. Uses OpenCV only, because it also runs on the robot."""
 
-from __future__ import annotations
-
 import cv2
 import numpy as np
 from numpy.typing import NDArray

@@ -1,7 +1,5 @@
 """Recent poses, interpolated at the stamps of images."""
 
-from __future__ import annotations
-
 import threading
 import time
 from bisect import bisect_left

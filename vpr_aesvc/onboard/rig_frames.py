@@ -1,7 +1,5 @@
 """Groups the images of several cameras by their stamps, so that those of one moment are recognized together."""
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Sequence
 from typing import Generic, TypeVar

@@ -5,8 +5,6 @@ and the next process to open the map applies it. A WAL can also outlive its map,
 applied to another map.
 """
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping

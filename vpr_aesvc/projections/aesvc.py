@@ -1,69 +1,27 @@
-"""AE-SVC: an autoencoder whose latent has uncorrelated, unit-variance, zero-mean dimensions.
+"""The four terms of AE-SVC, an autoencoder whose latent has uncorrelated, unit-variance, zero-mean dimensions.
 
-Omama, Li, Chinchali, "Exploiting Distribution Constraints for Scalable and Efficient Image Retrieval", ICLR 2025,
-arXiv 2410.07022. The four loss terms have the paper's weights. With random initialization and early stopping the autoencoder does not
-meet its constraints, so it starts from the closed form that does (``whitening``). The training
-rows get the noise that this shrunk whitening assumes, so the constraints hold on them from the first step.
+Omama, Li, Chinchali, "Exploiting Distribution Constraints for Scalable and Efficient Image Retrieval", ICLR 2025, arXiv 2410.07022. A whitening
+(``linear``) meets the constraints exactly, so this project's AE-SVC is that closed form, shrunk. ``paper`` trains the paper's autoencoder.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vpr_aesvc.projections.artifact import Array, Projection, unit
-from vpr_aesvc.projections.batches import batches, steps_for
 from vpr_aesvc.projections.data import TrainingData
-from vpr_aesvc.projections.network import Network
 
 if TYPE_CHECKING:
     import torch
 
 WEIGHTS = {"reconstruction": 25.0, "orthogonality": 1.0, "variance": 15.0, "mean": 1.0}
-_HIDDEN = 256
-_LEARNING_RATE = 1e-4
 _MAX_COSINE_ROWS = 1000
 
 
-def train_aesvc(
-    data: TrainingData,
-    start: Projection,
-    seed: int,
-    noise: float,
-    progress: Callable[[int, int], None] | None = None,
-) -> Projection:
-    """Trains the encoder from ``start``.
-
-    Args:
-        data: database embeddings and their views.
-        start: a shrunk whitening of the same data.
-        seed: of the batches and the hidden layer.
-        noise: standard deviation of the added isotropic noise, relative to that of the embeddings, averaged over the dimensions.
-        progress: called with (steps done, steps).
-    """
-    import torch
-
-    network = Network(start, _HIDDEN, input_scale=3 * start.dim_in**0.5, seed=seed)
-    decoder = torch.from_numpy(_decoder(data, start)).requires_grad_()
-    parameters = [*network.parameters, decoder]
-    steps = steps_for(len(data.embeddings), floor=150, epochs=10)
-    optimizer = torch.optim.Adam(parameters, lr=_LEARNING_RATE)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step, (changed, _) in enumerate(batches(data, start.mean, steps, noise, seed)):
-        latent = network(changed)
-        loss = sum(WEIGHTS[name] * term for name, term in _terms(changed, latent, latent @ decoder).items())
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[union-attr]
-        optimizer.step()
-        schedule.step()
-        if progress:
-            progress(step + 1, steps)
-    return network.projection()
-
-
-def _terms(rows: torch.Tensor, latent: torch.Tensor, reconstruction: torch.Tensor) -> dict[str, torch.Tensor]:
+def loss_terms(rows: torch.Tensor, latent: torch.Tensor, reconstruction: torch.Tensor) -> dict[str, torch.Tensor]:
+    """The four unweighted terms of a batch: rows and reconstruction [n, D], latent [n, d]."""
     mean = latent.mean(0)
     centered = latent - mean
     covariance = centered.T @ centered / len(latent)
@@ -92,7 +50,7 @@ def constraint_terms(data: TrainingData, encoder: Projection) -> dict[str, float
     centered = torch.from_numpy(data.sample() - encoder.mean).double()
     latent = torch.from_numpy(encoder.raw(data.sample())).double()
     reconstruction = latent @ torch.from_numpy(_decoder(data, encoder)).double()
-    return {name: float(term) for name, term in _terms(centered, latent, reconstruction).items()}
+    return {name: float(term) for name, term in loss_terms(centered, latent, reconstruction).items()}
 
 
 def cosine_sample(rows: Array) -> Array:

@@ -2,7 +2,7 @@
 
     y = (x / |x| - mean) @ linear  +  relu((x / |x| - mean) @ hidden_in + hidden_bias) @ hidden_out
 
-Rotating the output of a projection, or joining two projections, gives a projection of the same form.
+Rotating the output of a projection gives a projection of the same form.
 """
 
 from __future__ import annotations
@@ -101,20 +101,15 @@ class Projection:
             basis @ self.mean, basis @ self.linear, basis @ self.hidden_in, self.hidden_bias, self.hidden_out
         )
 
-    def joined(self, other: Projection) -> Projection:
-        """Concatenates the outputs of this projection and of ``other``; both must have the same mean."""
-        if not np.array_equal(self.mean, other.mean):
-            raise ValueError("only projections with the same mean can be joined")
-        hidden = len(self.hidden_bias)
-        hidden_out = np.zeros((hidden + len(other.hidden_bias), self.dim_out + other.dim_out), np.float32)
-        hidden_out[:hidden, : self.dim_out] = self.hidden_out
-        hidden_out[hidden:, self.dim_out :] = other.hidden_out
+    def with_outputs(self, directions: Array) -> Projection:
+        """Appends linear outputs; ``directions`` is [D, k]."""
+        hidden = np.zeros((len(self.hidden_bias), directions.shape[1]), np.float32)
         return Projection(
             self.mean,
-            np.hstack([self.linear, other.linear]),
-            np.hstack([self.hidden_in, other.hidden_in]),
-            np.concatenate([self.hidden_bias, other.hidden_bias]),
-            hidden_out,
+            np.concatenate([self.linear, directions], 1),
+            self.hidden_in,
+            self.hidden_bias,
+            np.concatenate([self.hidden_out, hidden], 1),
         )
 
     def tensors(self) -> dict[str, Array]:

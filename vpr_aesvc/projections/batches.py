@@ -18,24 +18,27 @@ BATCH = 1024
 _CLEAN = 0.3  # fraction of the rows that keep the original embedding instead of a view
 
 
-def steps_for(rows: int, floor: int = 200, epochs: int = 20) -> int:
+def steps_for(rows: int, floor: int, epochs: int) -> int:
     """Training steps: ``epochs`` epochs, but at least ``floor`` steps (small maps)."""
     return max(floor, -(-epochs * rows // BATCH))
 
 
 def batches(
-    data: TrainingData, mean: Array, steps: int, noise: float, seed: int
+    data: TrainingData, mean: Array, steps: int, shrinkage: tuple[float, float], seed: int
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """``steps`` pairs (augmented, clean) of centered rows, each float32 [b, D] with b at most 1,024.
+    """``steps`` pairs (augmented, clean) of centered rows, each float32 [b, D] with b at most 1,024. Every row occurs once an epoch.
 
-    An augmented row is a random view of its original (the original itself for 30 % of the rows and where there is no view) plus
-    Gaussian noise. Its standard deviation is ``noise`` times that of the embeddings. Every row occurs once an epoch.
+    An augmented row is another visit as ``linear.whitening`` assumes it: the original, the change to one of its views (for 70 % of the rows
+    that have views) times the square root of ``view``, and Gaussian noise of variance ``isotropic`` times that of the embeddings.
+
+    Args:
+        shrinkage: (isotropic, view).
     """
     import torch
 
     random = np.random.default_rng(seed)
     rows = len(data.embeddings)
-    sigma = noise * data.mean_variance**0.5
+    sigma, change = (shrinkage[0] * data.mean_variance) ** 0.5, shrinkage[1] ** 0.5
     order_of_views = np.argsort(data.view_rows, kind="stable")
     first = np.searchsorted(data.view_rows[order_of_views], np.arange(rows))
     count = np.searchsorted(data.view_rows[order_of_views], np.arange(rows), side="right") - first
@@ -52,6 +55,7 @@ def batches(
         viewed = (count[chosen] > 0) & (random.random(len(chosen)) > _CLEAN)
         if viewed.any():
             pick = first[chosen[viewed]] + random.integers(0, count[chosen[viewed]])
-            augmented[viewed] = data.views[order_of_views[pick]]
-        augmented += sigma * random.standard_normal(augmented.shape, np.float32)
+            augmented[viewed] += np.float32(change) * (data.views[order_of_views[pick]] - clean[viewed])
+        if sigma:
+            augmented += sigma * random.standard_normal(augmented.shape, np.float32)
         yield torch.from_numpy(augmented - mean), torch.from_numpy(clean - mean)

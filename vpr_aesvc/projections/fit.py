@@ -1,6 +1,4 @@
-"""The complete fit: chooses the shrinkage, trains AE-SVC, distills the forms of (SS)2D and keeps the best form."""
-
-from __future__ import annotations
+"""The complete fit: chooses the shrinkage of AE-SVC, distills (SS)2D from its latent and keeps the better one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +8,24 @@ from vpr_aesvc.projections import linear
 from vpr_aesvc.projections.aesvc import constraint_terms, cosine_sample
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
+from vpr_aesvc.projections.neighbor_pooling import NEIGHBOR_WEIGHT
+from vpr_aesvc.projections.paper import TEACHER_SIZE
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
-from vpr_aesvc.projections.selection import is_harmful
-from vpr_aesvc.projections.stages import Progress, Stages, most_faithful
+from vpr_aesvc.projections.selection import is_above_zero
+from vpr_aesvc.projections.stages import Progress, Stages
 from vpr_aesvc.types import Frame
 
-METHODS = ("auto", "raw", "pca", "whitening", "aesvc", "rotation", "free", "pair")
+METHODS = ("auto", "raw", "pca", "aesvc", "rotation", "aesvc-paper", "ss2d-paper")
+_SHRUNK = ("aesvc", "rotation")
+_ALL_DIMENSIONS = ("auto", "raw", "aesvc", "rotation")  # not limited to what the images span
 
 
 @dataclass(frozen=True)
 class Fit:
-    """A fitted projection and the record of the fit, for ``model.json`` and reports."""
+    """A fitted projection and the record of the fit, for ``model.json`` and reports.
+
+    ``neighbor_weight``: weight of a place's neighbors along the drive in its descriptor, 0 for none (``vpr_aesvc.projections.neighbor_pooling``).
+    """
 
     projection: Projection
     method: str
@@ -29,6 +34,7 @@ class Fit:
     isotropic: float
     view: float
     scores: dict[str, float]
+    neighbor_weight: float
     terms: dict[str, dict[str, float]]
     cosine_variance: dict[str, float]
 
@@ -61,93 +67,79 @@ def fit(
     """
     if method not in METHODS:
         raise VprError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
-    full = min(data.rank, MAX_DIMENSIONS)
-    _check_sizes(sizes, data, data.embeddings.shape[1] if method == "raw" else full)
-    stages = Stages(
-        data, frames, (*(size for size in sizes or default_sizes(full) if size < full), full), seed, progress
-    )
+    full = min(data.embeddings.shape[1] if method in _ALL_DIMENSIONS else data.rank, MAX_DIMENSIONS)
+    full = min(full, TEACHER_SIZE) if method == "ss2d-paper" else full
+    _check_sizes(sizes, full, len(data.embeddings))
+    within = (size for size in sizes or default_sizes(full) if size < full)
+    stages = Stages(data, frames, (*within, full), seed, progress)
     why = "requested"
     scores: dict[str, float] = {}
-    if method == "raw":
-        return _raw(data, stages, sizes, why, scores)
-    if method == "pca":
-        return _result(stages, linear.pca(stages.data), "pca", why, scores, None)
     if method == "auto" and stages.held_out is None:
-        return _raw(data, stages, sizes, f"{stages.why_not_held_out}, and the raw embedding cannot do harm", scores)
-    if method == "auto":
+        method, why = "aesvc", "the default"
+    elif method == "auto":
         method, why, scores = _choose(stages)
-        if method == "raw":
-            return _raw(data, stages, sizes, why, scores)
-    if method == "whitening":
-        return _result(stages, stages.whitening, method, why, scores, None)
-    projection = stages.teacher if method == "aesvc" else stages.forms(method)[method]
-    if stages.held_out is None:
-        why += f"; {stages.why_not_held_out}, so AE-SVC is its closed form with the default shrinkage"
-    elif not stages.steps_help:
-        why += "; gradient steps did not improve the closed form of AE-SVC, which is kept"
-    return _result(stages, projection, method, why, scores, stages.teacher)
+    forms = {
+        "raw": lambda: linear.rotated_identity(stages.data),
+        "pca": lambda: linear.pca(stages.data),
+        "aesvc": lambda: stages.teacher,
+        "rotation": lambda: stages.rotation,
+        "aesvc-paper": lambda: stages.paper.aesvc,
+        "ss2d-paper": lambda: stages.paper.student(stages.sizes),
+    }
+    projection = forms[method]()
+    if method in _SHRUNK and stages.held_out is None:
+        why += f"; {stages.why_not_held_out}, so the shrinkage is the one that is best on other maps"
+    return _result(stages, projection, method, why, scores)
 
 
-def _check_sizes(sizes: Sequence[int] | None, data: TrainingData, largest: int) -> None:
+def _check_sizes(sizes: Sequence[int] | None, largest: int, images: int) -> None:
     if sizes and max(sizes) > largest:
         raise VprError(
-            f"size {max(sizes)} is more than these {len(data.embeddings)} images can fill; choose sizes up to {largest}"
+            f"size {max(sizes)} is too large for {images} images of these embeddings; choose sizes up to {largest}"
         )
     if sizes and min(sizes) < 1:
         raise VprError(f"sizes must be at least 1, found {min(sizes)}")
 
 
 def _choose(stages: Stages) -> tuple[str, str, dict[str, float]]:
-    """(method, reason in one sentence, all scores). Of the candidates that do no harm at full size and are as good as the best, it
-    is the one closest to the AE-SVC latent."""
+    """(method, reason in one sentence, all scores): the rotation where it ranks held-out frames better than the AE-SVC latent, else the latent;
+    the raw embedding if that does harm."""
     held_out = stages.held_out
     assert held_out is not None
-    candidates = {"aesvc": stages.trial["aesvc" if stages.steps_help else "whitening"], **stages.trial_forms}
     raw = linear.rotated_identity(held_out.data)
-    scored = {"raw": raw, "whitening": stages.trial["whitening"], "aesvc": stages.trial["aesvc"], **stages.trial_forms}
+    stop, chosen = stages.trial_rotation
+    scored = {"raw": raw, "aesvc": stages.trial, "rotation": chosen}
     scores = {name: held_out.score(projection, stages.trial_sizes) for name, projection in scored.items()}
-    harmless = {name: one for name, one in candidates.items() if not is_harmful(held_out, one, raw)}
-    if not harmless:
-        why = f"no projection beat the raw embedding by more than the uncertainty on {held_out.kind}, so the raw embedding is used"
-        return "raw", why, scores
-    chosen = most_faithful(held_out, harmless, stages.trial_sizes)
-    harmless_scores = {name: held_out.score(one, stages.trial_sizes) for name, one in harmless.items()}
-    best = max(harmless_scores, key=lambda name: harmless_scores[name])
-    also = "" if chosen == best else f" (as good as {best} within the uncertainty, and closer to the AE-SVC latent)"
-    score = f"{harmless_scores[chosen]:.3f} against {scores['raw']:.3f} raw"
-    return chosen, f"best mean reciprocal rank over the sizes, {score}, on {held_out.kind}{also}", scores
+    harmed = held_out.harmed_sizes(chosen, raw, stages.trial_sizes)
+    if harmed:
+        sizes = ", ".join(map(str, harmed))
+        return "raw", f"the projection ranks {held_out.kind} worse than the raw embedding at {sizes} numbers", scores
+    why = f"mean reciprocal rank over the sizes {scores['rotation']:.3f} against {scores['raw']:.3f} raw, on {held_out.kind}"
+    if stop == 0:
+        return "aesvc", f"{why}; no (SS)2D student ranks them better at each size", scores
+    return "rotation", why, scores
 
 
-def _raw(data: TrainingData, stages: Stages, sizes: Sequence[int] | None, why: str, scores: dict[str, float]) -> Fit:
-    """The raw embedding rotated to its principal axes. Above 2,048 dimensions only the subspace that the images span is kept; cosines
-    to a query are then scaled by one factor, so rankings stay the same."""
-    dim = data.embeddings.shape[1]
-    if dim <= MAX_DIMENSIONS:
-        projection = linear.rotated_identity(data)
-    else:
-        projection = stages.lift(linear.rotated_identity(stages.data))
-        why += f"; of its {dim} dimensions, the {projection.dim_out} directions that the images span are kept"
-    full = projection.dim_out
-    kept = (*sorted(size for size in {*(sizes or default_sizes(full))} if size < full), full)
-    return _result(stages, projection, "raw", why, scores, None, lifted=True, sizes=kept)
-
-
-def _result(
-    stages: Stages,
-    projection: Projection,
-    method: str,
-    why: str,
-    scores: dict[str, float],
-    teacher: Projection | None,
-    lifted: bool = False,
-    sizes: tuple[int, ...] | None = None,
-) -> Fit:
-    data = stages.data
+def _result(stages: Stages, projection: Projection, method: str, why: str, scores: dict[str, float]) -> Fit:
+    data, shrunk = stages.data, method in _SHRUNK
     terms = {"before": constraint_terms(data, linear.pca(data))}
     variance = {"before": float(cosine_sample(data.sample()).var())}
     if method != "raw":
-        terms["after"] = constraint_terms(data, teacher or projection)
+        latent = stages.teacher if shrunk else stages.paper.teacher if method == "ss2d-paper" else projection
+        terms["after"] = constraint_terms(data, latent)
         variance["after"] = float(cosine_sample(projection(data.sample())).var())
-    chosen = stages.shrinkage if scores or method not in ("raw", "pca") else (0.0, 0.0)
-    final = projection if lifted else stages.lift(projection)
-    return Fit(final, method, sizes or stages.sizes, why, *chosen, scores, terms, variance)
+    outside = 1.0 if method == "raw" else stages.outside if method in _ALL_DIMENSIONS else 0.0
+    chosen = stages.shrinkage if scores or shrunk else (0.0, 0.0)
+    weight = NEIGHBOR_WEIGHT if scores and _pooling_helps(stages, method) else 0.0
+    lifted = stages.lift(projection, outside)
+    return Fit(lifted, method, stages.sizes, why, *chosen, scores, weight, terms, variance)
+
+
+def _pooling_helps(stages: Stages, method: str) -> bool:
+    held_out = stages.held_out
+    assert held_out is not None
+    form = linear.rotated_identity(held_out.data) if method == "raw" else stages.trial_rotation[1]
+    alone, together = (
+        held_out.reciprocal_ranks(form, stages.trial_sizes, weight).mean(1) for weight in (0.0, NEIGHBOR_WEIGHT)
+    )
+    return is_above_zero(together - alone)

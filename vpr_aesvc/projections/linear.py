@@ -11,7 +11,7 @@ within-class covariance normalization does (Hatch et al., 2006), but without lab
 signal variance to regularized variance, so a prefix keeps the most repeatable ones.
 """
 
-from __future__ import annotations
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -38,14 +38,21 @@ def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> 
 
     With ``isotropic`` = a / (1 - a) and ``view`` = 0 the covariance is shrunk by a toward its mean eigenvalue.
     """
+    return next(whitenings(data, [isotropic], [view]))
+
+
+def whitenings(data: TrainingData, isotropic: Sequence[float], views: Sequence[float]) -> Iterator[Projection]:
+    """``whitening`` for each of ``views`` and, within it, each of ``isotropic``. What they share is computed once."""
     mean, covariance = _moments(data)
-    enlarged = covariance + isotropic * data.mean_variance * np.eye(len(covariance))
-    if view and len(data.views):
-        enlarged += view * view_covariance(data)
-    values, vectors = _eigen(enlarged)
-    white = vectors / np.sqrt(np.maximum(values, values[0] * 1e-9))
-    _, order = _eigen(white.T @ covariance @ white)  # by signal variance in the whitened space
-    return Projection.of(mean, (white @ order)[:, : data.rank].astype(np.float32))
+    change = view_covariance(data) if len(data.views) else np.zeros_like(covariance)
+    variance = data.mean_variance
+    for view in views:
+        values, vectors = _eigen(covariance + view * change)
+        for one in isotropic:
+            enlarged = values + one * variance
+            white = vectors / np.sqrt(np.maximum(enlarged, enlarged[0] * 1e-9))
+            _, order = _eigen(white.T @ covariance @ white)  # by signal variance in the whitened space
+            yield Projection.of(mean, (white @ order).astype(np.float32))
 
 
 def view_covariance(data: TrainingData) -> np.ndarray:

@@ -5,8 +5,6 @@ held-out frame and its augmented views must find its neighbors; else the augment
 are fitted without the held-out frames. The score is the mean reciprocal rank of the first positive, averaged over the sizes.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,12 +14,13 @@ from numpy.typing import NDArray
 from vpr_aesvc.datasets.positives import METERS, Positives, Tolerance, positives
 from vpr_aesvc.projections.artifact import Array, Projection, prefix
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
+from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.types import Frame
 
 _EVERY = 5  # one frame in five is held out
 _MAX_HELD_OUT = 500
 _MAX_FITTED = 4096  # rows of a trial fit: more would double the training time for the same choice
-_MAX_DATABASE = 8192  # database rows that a pseudo-query is compared with
+_MAX_DATABASE = 4096  # database rows that a pseudo-query is compared with
 _CHUNK = 256  # queries compared at once, for constant memory
 
 
@@ -36,6 +35,7 @@ class HeldOut:
         positives: bool [q, n'], every row with at least one True.
         frame: int64 [q], the held-out frame of each query. A frame and its views are correlated, so uncertainty is computed over frames.
         kind: describes the pseudo-queries, for people.
+        follows: bool [n'], which rows of ``database`` follow the one before them along a drive (``vpr_aesvc.projections.neighbor_pooling``).
     """
 
     data: TrainingData
@@ -44,24 +44,46 @@ class HeldOut:
     positives: NDArray[np.bool_]
     frame: NDArray[np.int64]
     kind: str
+    follows: NDArray[np.bool_]
 
-    def reciprocal_ranks(self, projection: Projection, sizes: Sequence[int]) -> NDArray[np.float64]:
-        """1 / rank of the first positive, averaged over the sizes and the queries of a held-out frame: float64 [held-out frames]."""
+    def reciprocal_ranks(
+        self, projection: Projection, sizes: Sequence[int], neighbor_weight: float = 0.0
+    ) -> NDArray[np.float64]:
+        """1 / rank of the first positive, averaged over the queries of a held-out frame: float64 [held-out frames, sizes].
+
+        Args:
+            neighbor_weight: weight of the neighbors along the drive in the descriptors of ``database``.
+        """
         described = projection(self.queries), projection(self.database)
-        ranks = np.zeros(len(self.queries))
-        for size in sizes:
+        if neighbor_weight:
+            described = described[0], pooled(described[1], self.follows, neighbor_weight)
+        ranks = np.zeros((len(self.queries), len(sizes)))
+        for column, size in enumerate(sizes):
             queries, database = (prefix(rows, size) for rows in described)
             for at in range(0, len(queries), _CHUNK):
-                chunk = slice(at, at + _CHUNK)
-                similarities, is_positive = queries[chunk] @ database.T, self.positives[chunk]
-                best_positive = np.where(is_positive, similarities, -np.inf).max(1, keepdims=True)
-                ranks[chunk] += 1.0 / (1 + ((similarities > best_positive) & ~is_positive).sum(1))
-        _, frame = np.unique(self.frame, return_inverse=True)
-        return np.bincount(frame, ranks) / np.bincount(frame) / len(sizes)
+                similarities = queries[at : at + _CHUNK] @ database.T
+                query, positive = np.nonzero(self.positives[at : at + _CHUNK])  # sorted by query; every query has one
+                first = np.searchsorted(query, np.arange(len(similarities)))
+                best = np.maximum.reduceat(similarities[query, positive], first)
+                ranks[at : at + _CHUNK, column] = 1.0 / (1 + (similarities > best[:, None]).sum(1))
+        _, frame, views = np.unique(self.frame, return_inverse=True, return_counts=True)
+        sums = np.zeros((len(views), len(sizes)))
+        np.add.at(sums, frame, ranks)
+        return np.asarray(sums / views[:, None])
 
     def score(self, projection: Projection, sizes: Sequence[int]) -> float:
         """Mean reciprocal rank, averaged over the sizes."""
         return float(self.reciprocal_ranks(projection, sizes).mean())
+
+    def harmed_sizes(self, projection: Projection, raw: Projection, sizes: Sequence[int]) -> list[int]:
+        """The sizes at which a projection ranks worse than as many numbers of the raw embedding, by more than two standard errors."""
+        behind = self.reciprocal_ranks(raw, sizes) - self.reciprocal_ranks(projection, sizes)
+        return [size for size, one in zip(sizes, behind.T, strict=True) if is_above_zero(one)]
+
+
+def is_above_zero(gains: NDArray[np.float64], errors: float = 2.0) -> bool:
+    """Whether the mean of some frames' gains is above zero by more than ``errors`` standard errors."""
+    return bool(gains.mean() > errors * gains.std(ddof=1) / len(gains) ** 0.5)
 
 
 def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut | None:
@@ -93,19 +115,21 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
         answerable = is_positive.any(1)
         frame = np.concatenate([held, data.view_rows[views]])[answerable]
         kind = f"{len(np.unique(frame))} {what}"
+        along = follows([frames[int(row)] for row in rest[compared]])
         database = data.embeddings[rest[compared]]
-        return HeldOut(subset, queries[answerable], database, is_positive[answerable], frame, kind)
+        return HeldOut(subset, queries[answerable], database, is_positive[answerable], frame, kind, along)
     if not len(views):
         return None
     frame = data.view_rows[views]
     compared = _subsample(len(rows), frame, random)
     is_positive = frame[:, None] == compared[None]
     kind = f"{len(np.unique(frame))} held-out frames, augmented views of which must find their original"
-    return HeldOut(subset, data.views[views], data.embeddings[compared], is_positive, frame, kind)
+    along = np.zeros(len(compared), np.bool_)
+    return HeldOut(subset, data.views[views], data.embeddings[compared], is_positive, frame, kind, along)
 
 
 def _subsample(count: int, needed: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
-    """All rows 0 to ``count`` - 1; of more than 8,192 rows the ``needed`` ones and random others, 8,192 in total."""
+    """All rows 0 to ``count`` - 1; of more than 4,096 rows the ``needed`` ones and random others, 4,096 in total."""
     if count <= _MAX_DATABASE:
         return np.arange(count)
     others = np.setdiff1d(np.arange(count), needed)
@@ -122,20 +146,3 @@ def _neighbors(held: list[Frame], rest: list[Frame], frames: Sequence[Frame]) ->
         near = 3 * float(np.median(steps[steps > 0])) if (steps > 0).any() else METERS.value
         tolerance = Tolerance("meters", min(METERS.value, near))
     return positives(held, rest, tolerance)
-
-
-def is_harmful(held_out: HeldOut, candidate: Projection, raw: Projection) -> bool:
-    """True unless the candidate at full size beats the raw embedding by more than two standard errors of the difference. With several
-    candidates and few held-out frames, one candidate would often be ahead by one standard error."""
-    gain = held_out.reciprocal_ranks(candidate, [candidate.dim_out]) - held_out.reciprocal_ranks(raw, [raw.dim_out])
-    return bool(gain.mean() <= 2 * _standard_error(gain))
-
-
-def is_as_good(held_out: HeldOut, candidate: Projection, best: Projection, sizes: Sequence[int]) -> bool:
-    """Whether the candidate is within one standard error of the best, averaged over the sizes."""
-    behind = held_out.reciprocal_ranks(best, sizes) - held_out.reciprocal_ranks(candidate, sizes)
-    return bool(behind.mean() <= _standard_error(behind))
-
-
-def _standard_error(differences: NDArray[np.float64]) -> float:
-    return float(differences.std(ddof=1) / len(differences) ** 0.5)

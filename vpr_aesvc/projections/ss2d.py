@@ -1,61 +1,64 @@
 """(SS)2D: one student for all descriptor sizes, distilled from the AE-SVC latent (the teacher). Each prefix is a descriptor.
 
 Omama, Li, Chinchali, ICLR 2025, arXiv 2410.07022. For each size m, the first m components of the student, renormalized, give a
-cosine matrix over the batch. The loss is the KL divergence of its row-wise softmax from the teacher's, summed over the sizes. Forms:
+cosine matrix over the batch. The loss is the KL divergence of its row-wise softmax from the teacher's, summed over the sizes. ``paper`` trains the
+paper's student, a network on the raw embedding. The one here is a rotation of the teacher's latent.
 
-- ``free``: the paper's student, a separate network on the raw embedding;
-- ``rotation``: an orthogonal transform of the teacher's latent; cosines at full size are exactly the teacher's;
-- ``pair``: a short free student, followed by the teacher's latent. The student is better at small sizes, the latent at large ones.
-
-Two differences from the paper. Each size is weighted by its inverse: all sizes share the first components, and with equal weights the
-many large sizes would determine them. Rows of the cosine matrix are augmented views and columns the clean images, so the student
-learns to give another visit the neighbors of the original.
+Two more differences. Each size is weighted by its inverse: all sizes share the first components, and with equal weights the
+many large sizes would determine them. Rows of the cosine matrix are other visits and columns the clean images, so the student learns to
+give another visit the neighbors of the original. Such a visit changes as much as the shrinkage of the teacher assumes (``batches``):
+with the changes of the augmented views alone, the student prefers details that a real second visit does not have.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.projections.batches import batches, steps_for
 from vpr_aesvc.projections.data import TrainingData
-from vpr_aesvc.projections.network import Network
+
+if TYPE_CHECKING:
+    import torch
 
 _TEMPERATURE = 0.05
-_NOISE = 0.4  # standard deviation, relative to that of the embeddings
-PAIR_STUDENT = 32  # dimensions of the free student at the start of a pair
-_PAIR_GAIN = 0.5  # median norm of the student's part relative to the latent's
-_HIDDEN = 512
-_ROTATED = 256  # latent dimensions that the rotation mixes; cost is cubic, and later dimensions gain little from order
+HIDDEN = 512
+_MIXED = 64
+"""So many of the latent's first dimensions a rotation mixes. With 128 or 256 it gained less at 16 and 32 dimensions, and lost beyond."""
+STOPS = (0.1, 0.25, 0.5, 1.0)
+"""Parts of the training after which a rotation may end."""
 Progress = Callable[[int, int], None]
 
 
-def train_free(
-    data: TrainingData, teacher: Projection, sizes: Sequence[int], seed: int, progress: Progress | None = None
-) -> Projection:
-    """The free student, with as many dimensions as the largest of ``sizes``."""
-    start = teacher.first(max(sizes))
-    network = Network(Projection.of(start.mean, start.linear), _HIDDEN, input_scale=3 * teacher.dim_in**0.5, seed=seed)
-    steps = steps_for(len(data.embeddings))
-    _distill(
-        network, network.parameters, data, teacher, sizes, seed=seed, learning_rate=1e-3, steps=steps, progress=progress
-    )
-    return network.projection()
-
-
 def train_rotation(
-    data: TrainingData, teacher: Projection, sizes: Sequence[int], seed: int, progress: Progress | None = None
-) -> Projection:
-    """The orthogonal student: rotates the first 256 dimensions of the teacher's latent. If all sizes are larger, returns the
-    teacher: there is no prefix to improve."""
+    data: TrainingData,
+    teacher: Projection,
+    sizes: Sequence[int],
+    shrinkage: tuple[float, float],
+    seed: int,
+    stops: Sequence[float] = (1.0,),
+    progress: Progress | None = None,
+) -> list[Projection]:
+    """The orthogonal student: rotates the first 64 dimensions of the teacher's latent, starting from no rotation. Descriptors of that size and of
+    larger ones keep the latent's cosines.
+
+    Args:
+        sizes: to train for. If all are larger than 64, the result is the teacher: there is no prefix to improve.
+        shrinkage: (isotropic, view) of the teacher.
+        stops: ascending parts of the training, 0 to 1.
+
+    Returns:
+        The student at each of ``stops``.
+    """
     import torch
 
-    mixed = min(_ROTATED, teacher.dim_out)
+    mixed = min(_MIXED, teacher.dim_out)
     within = [size for size in sizes if size <= mixed]
-    if not within:
-        return teacher
+    if not within or max(stops) == 0:
+        return [teacher] * len(stops)
     skew = torch.zeros(mixed, mixed, requires_grad=True)
     eye = torch.eye(mixed)
 
@@ -66,54 +69,54 @@ def train_rotation(
     def student(centered: torch.Tensor) -> torch.Tensor:
         return torch.from_numpy(teacher.of_centered(centered.numpy())[:, :mixed]) @ rotation()
 
+    def rotated() -> Projection:
+        full = np.eye(teacher.dim_out, dtype=np.float32)
+        full[:mixed, :mixed] = rotation().detach().numpy()
+        return teacher.rotated(full)
+
     steps = steps_for(len(data.embeddings), floor=100, epochs=10)
-    _distill(student, [skew], data, teacher, within, seed=seed, learning_rate=3e-3, steps=steps, progress=progress)
-    full = np.eye(teacher.dim_out, dtype=np.float32)
-    full[:mixed, :mixed] = rotation().detach().numpy()
-    return teacher.rotated(full)
+    ends = [round(part * steps) for part in stops]
+    students = [teacher] * ends.count(0)
+    pairs = batches(data, teacher.mean, steps, shrinkage, seed)
+    for done in distill(student, [skew], pairs, teacher, within, learning_rate=3e-3, steps=steps):
+        students += [rotated()] * ends.count(done)
+        if progress:
+            progress(done, ends[-1])
+        if done == ends[-1]:
+            break
+    return students
 
 
-def make_pair(data: TrainingData, teacher: Projection, student: Projection) -> Projection:
-    """Concatenates the student and a prefix of the teacher's latent, to the size of the latent."""
-    latent = teacher.first(teacher.dim_out - student.dim_out)
-    gain = _PAIR_GAIN * _median_norm(latent, data) / _median_norm(student, data)
-    return student.rotated(np.eye(student.dim_out, dtype=np.float32) * np.float32(gain)).joined(latent)
-
-
-def _median_norm(projection: Projection, data: TrainingData) -> float:
-    return float(np.median(np.linalg.norm(projection.raw(data.sample()), axis=1)))
-
-
-def _distill(
+def distill(
     student: Callable[..., object],
     parameters: list,  # type: ignore[type-arg]
-    data: TrainingData,
+    pairs: Iterable[tuple[torch.Tensor, torch.Tensor]],
     teacher: Projection,
     sizes: Sequence[int],
     *,
-    seed: int,
     learning_rate: float,
     steps: int,
-    progress: Progress | None,
-) -> None:
+    temperature: float = _TEMPERATURE,
+    equal: bool = False,
+) -> Iterator[int]:
+    """Yields the number of steps after each. ``pairs``: (augmented, clean) of ``batches``. ``equal``: all sizes have the same weight."""
     import torch
     from torch.nn.functional import normalize
 
     optimizer = torch.optim.AdamW(parameters, lr=learning_rate, weight_decay=0.01 if len(parameters) > 1 else 0.0)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    for step, (augmented, clean) in enumerate(batches(data, teacher.mean, steps, _NOISE, seed)):
+    for step, (augmented, clean) in enumerate(pairs):
         latent = torch.from_numpy(unit(teacher.of_centered(clean.numpy())))
-        target = (latent @ latent.T / _TEMPERATURE).softmax(1)
+        target = (latent @ latent.T / temperature).softmax(1)
         rows, columns = student(augmented), student(clean)
         loss = torch.zeros(())
         for size in sizes:
             cosines = normalize(rows[:, :size]) @ normalize(columns[:, :size]).T  # type: ignore[index]
             # KL divergence without the target's entropy, which is constant.
-            divergence = -(target * (cosines / _TEMPERATURE).log_softmax(1)).sum(1).mean()
-            loss = loss + divergence * (max(sizes) / size)
+            divergence = -(target * (cosines / temperature).log_softmax(1)).sum(1).mean()
+            loss = loss + divergence * (1.0 if equal else max(sizes) / size)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
         schedule.step()
-        if progress:
-            progress(step + 1, steps)
+        yield step + 1

@@ -1,7 +1,5 @@
 """How many threads a fit uses."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 

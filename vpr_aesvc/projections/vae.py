@@ -1,18 +1,14 @@
 """The variational autoencoder (Kingma & Welling, ICLR 2014), the paper's baseline. The mean of the latent is the descriptor.
 
-The latent dimensions have no order, so each size needs its own network. The encoder starts from PCA with unit variance: a random start would
-need more steps.
+The latent dimensions have no order, so each size needs its own network.
 """
-
-from __future__ import annotations
 
 from collections.abc import Callable
 
 import numpy as np
 
-from vpr_aesvc.projections import linear
 from vpr_aesvc.projections.artifact import Projection
-from vpr_aesvc.projections.batches import batches, steps_for
+from vpr_aesvc.projections.batches import batches
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.network import Network
 
@@ -21,14 +17,16 @@ _LEARNING_RATE = 1e-3
 
 
 def train_vae(
-    data: TrainingData, size: int, seed: int, progress: Callable[[int, int], None] | None = None
+    data: TrainingData,
+    start: Projection,
+    steps: int,
+    seed: int,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Projection:
-    """The encoder's mean for a latent of ``size`` dimensions, at most ``data.rank``."""
+    """The encoder's mean for a latent of as many dimensions as the linear map ``start``, from which it is trained."""
     import torch
 
-    components = linear.pca(data).first(size)
-    spread = components.raw(data.sample()).std(0) + 1e-9
-    start = Projection.of(components.mean, components.linear / spread)
+    size = start.dim_out
     scale = 3 * start.dim_in**0.5
     mean = Network(start, _HIDDEN, scale, seed)
     log_variance = Network(Projection.of(start.mean, np.zeros_like(start.linear)), _HIDDEN, scale, seed + 1)
@@ -38,11 +36,10 @@ def train_vae(
         decoder = torch.nn.Sequential(
             torch.nn.Linear(size, _HIDDEN), torch.nn.ReLU(), torch.nn.Linear(_HIDDEN, start.dim_in)
         )
-    steps = steps_for(len(data.embeddings))
     optimizer = torch.optim.Adam([*mean.parameters, *log_variance.parameters, *decoder.parameters()], lr=_LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
     unit_variance = data.mean_variance**0.5
-    for step, (_, clean) in enumerate(batches(data, start.mean, steps, 0.0, seed)):
+    for step, (_, clean) in enumerate(batches(data, start.mean, steps, (0.0, 0.0), seed)):
         center, spread_log = mean(clean), log_variance(clean)
         latent = center + (0.5 * spread_log).exp() * torch.randn(center.shape, generator=generator)
         reconstruction = (clean / unit_variance - decoder(latent)).square().sum(1).mean()

@@ -14,8 +14,6 @@ Statistical Science 1986): ``odds = sqrt(odds_inliers * odds_sequence)``, each l
 because a perceptual alias deceives both. If one of the two is missing the other is used alone.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The models that recognition learns from a map and stores in it: null model, similarity likelihood and inlier model."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from concurrent import futures

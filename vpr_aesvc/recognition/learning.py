@@ -1,7 +1,5 @@
 """What recognition learns from the places of a map: the contents of ``LearnedModels``, as stored in the map."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any

@@ -1,7 +1,5 @@
 """The map as arrays by row, updated as the map grows, loses places or gets other poses."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable
 from typing import Literal
 

@@ -1,7 +1,5 @@
 """Covariance of a match's pose: the spread of the places where the robot may be."""
 
-from __future__ import annotations
-
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,7 +1,5 @@
 """The result of ``Recognizer``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 from vpr_aesvc.recognition.geometry.verification import Geometry

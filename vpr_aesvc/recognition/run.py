@@ -1,7 +1,5 @@
 """Recognizes a run: frame by frame with the odometry of their poses, or as a whole."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -1,7 +1,5 @@
 """What a map can promise: measured on its own places, each left out of the map and searched in the rest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """User settings of recognition: the source of CLI options and ROS parameters."""
 
-from __future__ import annotations
-
 from pydantic import BaseModel, ConfigDict, Field
 
 from vpr_aesvc.placemap.where import Where

@@ -66,12 +66,12 @@ METHOD_STYLES = {
     "raw": LineStyle("#808080", "X", (0, (5, 2.5))),
     "PCA": LineStyle("#b07d00", "^", (0, (1, 1.4))),
     "whitening": LineStyle("#a0664a", "v", (0, (6, 1.5, 1.2, 1.5, 1.2, 1.5))),
-    "VAE": LineStyle("#d0679d", "D", (0, (2.6, 1.4))),
     "AE-SVC": LineStyle("#2a86c8", "s", (0, (5, 1.6)), 2.0),
-    "SSD": LineStyle("#0f9b77", "P", (0, (7, 1.8, 1.4, 1.8))),
-    "(SS)2D": LineStyle("#8a63d2", "<", (0, (4, 1.2, 1, 1.2)), 2.0),
     "(SS)2D rotation": LineStyle("#d55e00", "o", "-", 2.2),
-    "(SS)2D pair": LineStyle("#c2373f", ">", (0, (12, 1.8)), 2.0),
+    "VAE (paper)": LineStyle("#a8557f", "d", (0, (1.2, 2.2))),
+    "AE-SVC (paper)": LineStyle("#1f7a8c", "h", (0, (9, 2))),
+    "SSD (paper)": LineStyle("#3f8f3f", "*", (0, (4, 1.4, 1, 1.4, 1, 1.4))),
+    "(SS)2D (paper)": LineStyle("#c2483a", ">", (0, (12, 1.6, 2, 1.6)), 2.0),
 }
 _OTHER = LineStyle("#5b8c00", "p", (0, (10, 1.5, 3, 1.5)))
 

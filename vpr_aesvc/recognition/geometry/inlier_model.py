@@ -11,8 +11,6 @@ itself, without labels, by ``learn_inlier_model``:
 3. Probability: a logistic curve over ``log(1 + inliers)``, fitted to both kinds of queries.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any

@@ -1,7 +1,5 @@
 """Relative pose of the query's and the candidate's camera, up to scale, from inlier matches. For the frames see ``Geometry``."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal
 

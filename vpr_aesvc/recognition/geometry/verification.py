@@ -7,8 +7,6 @@
 3. With intrinsics, the relative pose up to scale (``relative_pose``). The number of inliers never depends on the intrinsics.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field

@@ -6,8 +6,6 @@ moves, each uniform in [low / 2, high / 2]. The belief after one uniform move is
 Cumulative sums give it in one pass over the places, for any width of the window.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

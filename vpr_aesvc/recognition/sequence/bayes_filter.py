@@ -10,8 +10,6 @@ For each frame:
 Memory is constant and time is linear in the number of places.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """The forward-backward algorithm over a whole run: the belief of each frame given the frames before and after it."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

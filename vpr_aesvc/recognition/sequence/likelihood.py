@@ -8,8 +8,6 @@ Let ``s_i`` be the similarity to place i, and c and w the median and 1.4826 time
     log ratio_i = log(0.95 exp(l_i) + 0.05)     5 % of the frames do not show their place: occlusion, blur, glare
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace

@@ -12,8 +12,6 @@ filter (Li and Jilkov, "Survey of maneuvering target tracking, part V", 2005). W
 6. Return: the part ``1 - exp(-found_rate t)`` of "not in the map" becomes uniform over the map.
 """
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Reliability diagram and expected calibration error of match probabilities."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -4,8 +4,6 @@
 *Present*: every fifth frame is taken out of the map; it simulates a frame taken between two places of the map.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 

@@ -12,8 +12,6 @@ If many places look alike the margin is 0. The division makes margins comparable
 which are less similar to each other, and new frames.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 

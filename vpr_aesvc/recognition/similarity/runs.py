@@ -1,7 +1,5 @@
 """Divides a map into uninterrupted runs of a traverse, and removes the repeated frames of a robot that stood still."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np
