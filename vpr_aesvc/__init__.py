@@ -4,8 +4,6 @@ The public names below are imported on first use, so that ``import vpr_aesvc`` s
 what it does not run.
 """
 
-from __future__ import annotations
-
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 

@@ -12,7 +12,6 @@ from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.backbones.onnx import OnnxBackbone
 from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput
 from vpr_aesvc.errors import VprError, first_line
-from vpr_aesvc.export.class_token import only_class_token
 from vpr_aesvc.export.traced import EMBEDDING, INPUT
 from vpr_aesvc.projections.artifact import Projection
 
@@ -41,7 +40,6 @@ def fused_graph(backbone: Backbone, projection: Projection) -> tuple[onnx.ModelP
         model, source = encoder_graph(backbone), EMBEDDING
         graph_input = GraphInput.of(INPUT, backbone.preprocess)
     _append(model, source, projection)
-    model = only_class_token(simplified(model))
     return simplified(model), graph_input, GraphOutput(name=DESCRIPTOR, size=projection.dim_out)
 
 

@@ -17,11 +17,7 @@ _LEARNING_RATE = 1e-3
 
 
 def train_vae(
-    data: TrainingData,
-    start: Projection,
-    steps: int,
-    seed: int,
-    progress: Callable[[int, int], None] | None = None,
+    data: TrainingData, start: Projection, steps: int, seed: int, progress: Callable[[int, int], None] | None = None
 ) -> Projection:
     """The encoder's mean for a latent of as many dimensions as the linear map ``start``, from which it is trained."""
     import torch

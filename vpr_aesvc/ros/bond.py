@@ -5,8 +5,6 @@ Nav2 share the topic, which makes some 200 messages a second. A callback for eac
 reads them in bulk; it also sends the heartbeats, which therefore do not stop while the executor is busy.
 """
 
-from __future__ import annotations
-
 import threading
 import uuid
 from typing import Any

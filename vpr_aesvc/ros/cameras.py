@@ -1,7 +1,5 @@
 """Subscriptions to images and intrinsics. Images stay encoded until the worker decodes them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Conversion between the library's data types and ROS messages."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Counters and latencies of the node, for /diagnostics."""
 
-from __future__ import annotations
-
 import os
 import time
 from collections import Counter, deque

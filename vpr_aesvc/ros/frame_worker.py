@@ -1,7 +1,5 @@
 """What the worker thread does with each image: process, publish, report."""
 
-from __future__ import annotations
-
 import time
 import traceback
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Says why no message comes on a topic: what the ROS graph has that is like it, and what to change."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Any

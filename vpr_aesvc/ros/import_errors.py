@@ -1,7 +1,5 @@
 """Says what an ImportError means on a robot. Needs no ROS."""
 
-from __future__ import annotations
-
 from vpr_aesvc.onboard.finding import Finding
 
 

@@ -1,7 +1,5 @@
 """Which inputs of the active node do not come, and why."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Poses out: ~/pose for each accepted match, initialpose for a localization such as AMCL, and the transform map -> odom."""
 
-from __future__ import annotations
-
 from geometry_msgs.msg import PoseWithCovarianceStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration

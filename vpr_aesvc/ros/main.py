@@ -1,7 +1,5 @@
 """The executable ``vpr_node``."""
 
-from __future__ import annotations
-
 import ctypes
 import gc
 import os

@@ -1,7 +1,5 @@
 """Whether the map file is still the one that is open, and whether another process adds places to it."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

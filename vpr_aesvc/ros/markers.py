@@ -1,7 +1,5 @@
 """Markers for RViz: the places of the map, the matched place, and a line from the camera to it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 from std_msgs.msg import ColorRGBA, Header

@@ -1,7 +1,5 @@
 """Checks of the messages that came on a robot's topics in a few seconds, and of the rate of its images."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any

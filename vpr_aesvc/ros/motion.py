@@ -1,7 +1,5 @@
 """Camera poses in the odometry frame, at the stamp of an image, from a topic or from TF."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from functools import partial

@@ -1,7 +1,5 @@
 """The lifecycle node: configure loads model and map, activate subscribes, deactivate unsubscribes, cleanup frees everything."""
 
-from __future__ import annotations
-
 import gc
 import threading
 import traceback

@@ -1,7 +1,5 @@
 """One specification per parameter: name, type, default, range. Needs no ROS."""
 
-from __future__ import annotations
-
 import types
 import typing
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """Parameter changes while the node runs."""
 
-from __future__ import annotations
-
 from concurrent.futures import CancelledError
 from functools import partial
 

@@ -1,7 +1,5 @@
 """The node's parameters: declared from ``NodeSettings`` and validated by it."""
 
-from __future__ import annotations
-
 from array import array
 from collections.abc import Iterable, Mapping
 from typing import Any

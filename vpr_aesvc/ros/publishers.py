@@ -1,7 +1,5 @@
 """Publishes the outcome of each frame. Images and markers are drawn only while they have subscribers."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode

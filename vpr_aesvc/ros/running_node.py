@@ -1,7 +1,5 @@
 """What a running node uses: its state, parameters and subscriptions, asked over ROS."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from dataclasses import dataclass

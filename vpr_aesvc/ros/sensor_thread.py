@@ -2,8 +2,6 @@
 from every service, timer and subscription of the node: 1.4 ms until an image arrives, while the worker waits for the interpreter lock.
 """
 
-from __future__ import annotations
-
 import threading
 import traceback
 from collections.abc import Callable

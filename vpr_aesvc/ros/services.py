@@ -1,7 +1,5 @@
 """The node's services. The worker thread answers them between two frames, because only it may use the map."""
 
-from __future__ import annotations
-
 import threading
 import traceback
 from collections.abc import Callable

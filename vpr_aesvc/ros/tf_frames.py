@@ -1,7 +1,5 @@
 """Says why TF has no transform between two frames."""
 
-from __future__ import annotations
-
 import re
 from difflib import get_close_matches
 from typing import Any

@@ -1,7 +1,5 @@
 """Refuses a transition that is not possible in the current state, as rclcpp does."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from rclpy.lifecycle import LifecycleNode
