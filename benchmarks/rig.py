@@ -245,7 +245,7 @@ def main() -> None:
         models = {}
         for folder, name in ((args.ie_tower, "Tower"), (args.corridor_loop, "Corridor")):
             source = open_input(folder).split("database")
-            models[name] = train(source, open_backbone(args.backbone), Path(temporary, name), method="whitening")
+            models[name] = train(source, open_backbone(args.backbone), Path(temporary, name), method="aesvc")
         for setup in setups:
             describer = models[setup.title.split(",")[0]]
             results[setup.title] = report(setup, recognize(setup, describer, Path(temporary, f"{setup.title}.vprmap")))

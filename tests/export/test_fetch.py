@@ -200,6 +200,6 @@ def test_weights_that_hold_code_are_not_executed(checkpoint, tmp_path, monkeypat
 def test_a_fetched_encoder_trains_and_exports(dinov2, drawn, tmp_path):
     encoder = fetch_encoder(str(dinov2), tmp_path / "encoder")
     frames = open_input(drawn).split("database").frames
-    train(frames, open_backbone(encoder.spec), tmp_path / "model", method="whitening")
+    train(frames, open_backbone(encoder.spec), tmp_path / "model", method="aesvc")
     manifest = export_model(tmp_path / "model", tmp_path / "robot", frames=frames)
     assert manifest.check.passed and manifest.check.cosine_min > 0.999

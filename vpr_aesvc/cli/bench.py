@@ -61,7 +61,7 @@ def bench_command(
 
                vpr bench my_building/ --backbone facebook/dinov2-small --sizes 32,64,128 -o results/
 
-               vpr bench my_building/ --methods raw,whitening --sequence --geometry -o results/
+               vpr bench my_building/ --methods raw,aesvc --sequence --geometry -o results/
     """
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.benchmark_files import write_benchmark

@@ -22,7 +22,7 @@ def laps(loop_folder, encoder):
     frames = open_input(loop_folder).frames
     embeddings = extract(open_backbone(str(encoder)), frames).embeddings
     first = sum(frame.split == "database" for frame in frames)
-    return frames, whitening(TrainingData.of(embeddings[:first]))(embeddings), first
+    return frames, whitening(TrainingData.of(embeddings[:first]), 2.0)(embeddings), first
 
 
 def parts(laps):
