@@ -18,7 +18,7 @@ from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.types import Frame
 
 _EVERY = 5  # one frame in five is held out
-_MAX_HELD_OUT = 500
+_MAX_HELD_OUT = 400
 _MAX_FITTED = 4096  # rows of a trial fit: more would double the training time for the same choice
 _MAX_DATABASE = 4096  # database rows that a pseudo-query is compared with
 _CHUNK = 256  # queries compared at once, for constant memory

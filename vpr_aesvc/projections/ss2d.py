@@ -59,15 +59,15 @@ def train_rotation(
     within = [size for size in sizes if size <= mixed]
     if not within or max(stops) == 0:
         return [teacher] * len(stops)
+    head, eye = teacher.first(mixed), torch.eye(mixed)
     skew = torch.zeros(mixed, mixed, requires_grad=True)
-    eye = torch.eye(mixed)
 
     def rotation() -> torch.Tensor:  # Cayley transform: orthogonal for every skew-symmetric matrix
         antisymmetric = skew.triu(1) - skew.triu(1).T
         return torch.linalg.solve(eye + antisymmetric, eye - antisymmetric)
 
     def student(centered: torch.Tensor) -> torch.Tensor:
-        return torch.from_numpy(teacher.of_centered(centered.numpy())[:, :mixed]) @ rotation()
+        return torch.from_numpy(head.of_centered(centered.numpy())) @ rotation()
 
     def rotated() -> Projection:
         full = np.eye(teacher.dim_out, dtype=np.float32)
