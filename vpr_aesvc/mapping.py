@@ -77,10 +77,10 @@ def build_map(
             raise nothing_found(recording)
         if not isinstance(source, Sequence):  # complete only now
             named = dict.fromkeys([source.kind, source.path.absolute().name])
-            about = (
-                [f"each place takes {neighbor_weight:g} of its neighbors along the drive"] if neighbor_weight else []
-            )
-            place_map.set_notes("\n".join([" ".join(named), *source.notes, *about]))
+            notes = [" ".join(named), *source.notes]
+            if neighbor_weight:
+                notes.append(f"each place takes {neighbor_weight:g} of its neighbors along the drive")
+            place_map.set_notes("\n".join(notes))
     return stats
 
 

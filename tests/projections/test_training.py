@@ -64,6 +64,13 @@ def test_a_rotation_keeps_all_cosines_from_64_numbers_on():
     assert not np.allclose(teacher(data.embeddings)[:, :16], last(data.embeddings)[:, :16], atol=1e-2)
 
 
+def test_a_requested_rotation_that_does_not_help_is_the_latent_and_says_so():
+    data, frames = clustered(rows=60)
+    found, latent = (fit(data, frames, [8, 16], method) for method in ("rotation", "aesvc"))
+    assert np.array_equal(found.projection.linear, latent.projection.linear)
+    assert "so it is the AE-SVC latent" in found.why
+
+
 def test_same_seed_same_bytes():
     data, frames = clustered(rows=60)
     runs = [fit(data, frames, [8, 16], "auto", seed=3) for _ in range(2)]

@@ -50,13 +50,8 @@ def show_command(set: Annotated[str, Parameter(help="A set of `vpr data list`.")
     out.print(
         f"{one.title}: {_count(one.database)} database images, {_count(one.queries)} queries, {_short(one.tolerance)}"
     )
-    out.print(
-        *([one.url] if one.url else []),
-        OBTAINING[set],
-        *(f"or {one}" for one in one.layouts[1:]),
-        sep="\n",
-        soft_wrap=True,
-    )
+    lines = [*([one.url] if one.url else []), OBTAINING[set], *(f"or {layout}" for layout in one.layouts[1:])]
+    out.print(*lines, sep="\n", soft_wrap=True)
     out.print(
         f"next: vpr data check {set} --data FOLDER\nthen: vpr bench {set} --data FOLDER --backbone encoder/ -o results/"
     )

@@ -132,6 +132,8 @@ def _fit(stages: Stages, dim: int, key: str) -> tuple[dict[int, Describe], str]:
         )
     else:
         projection = stages.rotation
+        if stages.held_out is not None and stages.trial_rotation[0] == 0:
+            note = "no student ranks held-out frames better, so it is the AE-SVC latent"
     return dict.fromkeys(sizes, lift(projection)), note
 
 

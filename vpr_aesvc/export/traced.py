@@ -64,9 +64,7 @@ def traced_graph(
             if expected.ndim == 2 and np.abs(output - expected).max() <= _TOLERANCE * np.abs(expected).max():
                 graph = onnx.load_from_string(buffer.getvalue())
                 shaped = onnx.helper.make_tensor_value_info(EMBEDDING, onnx.TensorProto.FLOAT, expected.shape)
-                graph.graph.output[0].CopyFrom(
-                    shaped
-                )  # the exporter does not know the shape behind a node of ONNX Runtime
+                graph.graph.output[0].CopyFrom(shaped)  # which the exporter does not know behind a node of ONNX Runtime
                 return graph
         except Exception as error:  # torch and ONNX Runtime have many exception types for unknown operators
             failure = error

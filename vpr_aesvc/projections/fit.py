@@ -89,6 +89,8 @@ def fit(
     projection = forms[method]()
     if method in _SHRUNK and stages.held_out is None:
         why += f"; {stages.why_not_held_out}, so the shrinkage is the one that is best on other maps"
+    elif method == "rotation" and stages.trial_rotation[0] == 0:
+        why += "; no (SS)2D student ranks held-out frames better, so it is the AE-SVC latent"
     return _result(stages, projection, method, why, scores)
 
 
@@ -102,8 +104,7 @@ def _check_sizes(sizes: Sequence[int] | None, largest: int, images: int) -> None
 
 
 def _choose(stages: Stages) -> tuple[str, str, dict[str, float]]:
-    """(method, reason in one sentence, all scores): the rotation where it ranks held-out frames better than the AE-SVC latent, else the latent;
-    the raw embedding if that does harm."""
+    """(method, reason in one sentence, all scores): the rotation where it helps, else the AE-SVC latent; the raw embedding if that does harm."""
     held_out = stages.held_out
     assert held_out is not None
     raw = linear.rotated_identity(held_out.data)
@@ -131,8 +132,7 @@ def _result(stages: Stages, projection: Projection, method: str, why: str, score
     outside = 1.0 if method == "raw" else stages.outside if method in _ALL_DIMENSIONS else 0.0
     chosen = stages.shrinkage if scores or shrunk else (0.0, 0.0)
     weight = NEIGHBOR_WEIGHT if scores and _pooling_helps(stages, method) else 0.0
-    lifted = stages.lift(projection, outside)
-    return Fit(lifted, method, stages.sizes, why, *chosen, scores, weight, terms, variance)
+    return Fit(stages.lift(projection, outside), method, stages.sizes, why, *chosen, scores, weight, terms, variance)
 
 
 def _pooling_helps(stages: Stages, method: str) -> bool:
