@@ -24,15 +24,16 @@ def steps_for(rows: int, floor: int, epochs: int) -> int:
 
 
 def batches(
-    data: TrainingData, mean: Array, steps: int, shrinkage: tuple[float, float], seed: int
+    data: TrainingData, mean: Array, steps: int, shrinkage: tuple[float, float], seed: int, size: int = BATCH
 ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """``steps`` pairs (augmented, clean) of centered rows, each float32 [b, D] with b at most 1,024. Every row occurs once an epoch.
+    """``steps`` pairs (augmented, clean) of centered rows, each float32 [b, D]. Every row occurs once an epoch.
 
     An augmented row is another visit as ``linear.whitening`` assumes it: the original, the change to one of its views (for 70 % of the rows
     that have views) times the square root of ``view``, and Gaussian noise of variance ``isotropic`` times that of the embeddings.
 
     Args:
         shrinkage: (isotropic, view).
+        size: b; data of up to 1,536 rows is one batch.
     """
     import torch
 
@@ -45,9 +46,9 @@ def batches(
     order: NDArray[np.int64] = np.empty(0, np.int64)
     chosen: NDArray[np.int64]
     for _ in range(steps):
-        if len(order) < min(BATCH, rows):
+        if len(order) < min(size, rows):
             order = np.concatenate([order, random.permutation(rows)])
-        chosen, order = order[:BATCH], order[BATCH:]
+        chosen, order = order[:size], order[size:]
         if rows <= BATCH * 1.5:  # a small map: every batch holds all rows
             chosen, order = np.arange(rows), np.empty(0, np.int64)
         clean = data.embeddings[chosen]

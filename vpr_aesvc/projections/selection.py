@@ -58,12 +58,12 @@ class HeldOut:
         if neighbor_weight:
             described = described[0], pooled(described[1], self.follows, neighbor_weight)
         ranks = np.zeros((len(self.queries), len(sizes)))
-        for column, size in enumerate(sizes):
-            queries, database = (prefix(rows, size) for rows in described)
-            for at in range(0, len(queries), _CHUNK):
+        by_size = [[prefix(rows, size) for rows in described] for size in sizes]
+        for at in range(0, len(ranks), _CHUNK):
+            query, positive = np.nonzero(self.positives[at : at + _CHUNK])  # sorted by query; every query has one
+            first = np.searchsorted(query, np.arange(len(ranks[at : at + _CHUNK])))
+            for column, (queries, database) in enumerate(by_size):
                 similarities = queries[at : at + _CHUNK] @ database.T
-                query, positive = np.nonzero(self.positives[at : at + _CHUNK])  # sorted by query; every query has one
-                first = np.searchsorted(query, np.arange(len(similarities)))
                 best = np.maximum.reduceat(similarities[query, positive], first)
                 ranks[at : at + _CHUNK, column] = 1.0 / (1 + (similarities > best[:, None]).sum(1))
         _, frame, views = np.unique(self.frame, return_inverse=True, return_counts=True)

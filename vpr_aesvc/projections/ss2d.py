@@ -20,6 +20,7 @@ import numpy as np
 from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.projections.batches import batches, steps_for
 from vpr_aesvc.projections.data import TrainingData
+from vpr_aesvc.runtime import bounded_threads
 
 if TYPE_CHECKING:
     import torch
@@ -28,6 +29,7 @@ _TEMPERATURE = 0.05
 HIDDEN = 512
 _MIXED = 64
 """So many of the latent's first dimensions a rotation mixes. With 128 or 256 it gained less at 16 and 32 dimensions, and lost beyond."""
+_BATCH = 512
 STOPS = (0.1, 0.25, 0.5, 1.0)
 """Parts of the training after which a rotation may end."""
 Progress = Callable[[int, int], None]
@@ -77,13 +79,14 @@ def train_rotation(
     steps = steps_for(len(data.embeddings), floor=100, epochs=10)
     ends = [round(part * steps) for part in stops]
     students = [teacher] * ends.count(0)
-    pairs = batches(data, teacher.mean, steps, shrinkage, seed)
-    for done in distill(student, [skew], pairs, teacher, within, learning_rate=3e-3, steps=steps):
-        students += [rotated()] * ends.count(done)
-        if progress:
-            progress(done, ends[-1])
-        if done == ends[-1]:
-            break
+    pairs = batches(data, teacher.mean, steps, shrinkage, seed, _BATCH)
+    with bounded_threads(1):  # more threads wait for each other in steps this small
+        for done in distill(student, [skew], pairs, teacher, within, learning_rate=3e-3, steps=steps):
+            students += [rotated() for end in ends if end == done]
+            if progress:
+                progress(done, ends[-1])
+            if done == ends[-1]:
+                break
     return students
 
 
