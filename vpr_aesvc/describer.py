@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.backbones import Backbone, open_backbone
+from vpr_aesvc.backbones import Backbone, PatchBackbone, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import Reader
@@ -33,6 +34,8 @@ class Describer:
         family: models of the same family can use the same maps. A robot model that passed its check is of its original's family.
         precision: ``fp32``, ``fp16`` or ``int8``.
         provider: execution provider of the graph, ``cpu`` if there is no graph.
+        patch_grid: rows and columns of the patches of an image; None for a model that gives none.
+        keep_patches: whether ``describe`` and ``describe_batch`` compute the patches, too, for ``patches``.
     """
 
     def __init__(
@@ -48,6 +51,9 @@ class Describer:
         self.family: str = manifest.family
         self.precision: str = manifest.precision
         self.provider: str = getattr(backbone, "provider", "cpu")
+        self.patch_grid: tuple[int, int] | None = getattr(backbone, "patch_grid", None)
+        self.keep_patches = False
+        self._kept: tuple[Sequence[Image], NDArray[np.float32]] = (), np.empty(0, np.float32)
 
     @classmethod
     def open(
@@ -137,7 +143,35 @@ class Describer:
 
     def describe_batch(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """RGB uint8 images of any sizes -> descriptors float32 [n, d_max], unit norm."""
-        return self._projected(self.backbone.embed([as_rgb(image) for image in images]))
+        pixels = [as_rgb(image) for image in images]
+        if not self.keep_patches:
+            return self._projected(self.backbone.embed(pixels))
+        embeddings, patches = cast(PatchBackbone, self.backbone).embed_with_patches(pixels)
+        self._kept = images, patches
+        return self._projected(embeddings)
+
+    def patches(self, image: Image) -> NDArray[np.float32]:
+        """The patches float32 [h * w, c] of an RGB uint8 image, row by row of ``patch_grid``. With ``keep_patches``, an image of the last
+        ``describe`` or ``describe_batch`` is not computed again.
+
+        Raises:
+            VprError: the model gives no patches.
+        """
+        for kept, patches in zip(*self._kept, strict=True):
+            if kept is image:
+                return patches  # type: ignore[no-any-return]
+        self.require_patches()
+        return cast(PatchBackbone, self.backbone).embed_with_patches([as_rgb(image)])[1][0]  # type: ignore[no-any-return]
+
+    def require_patches(self) -> tuple[int, int]:
+        """From now on ``keep_patches``; returns ``patch_grid``. Raises VprError if the model gives no patches."""
+        if self.patch_grid is None:
+            raise VprError(
+                f"{self.path}: its encoder gives no patches; export the model again with `vpr export`, or use an encoder that has them "
+                "(`vpr model fetch` adds them to an ONNX encoder)"
+            )
+        self.keep_patches = True
+        return self.patch_grid
 
     def _projected(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
         return embeddings if self.projection is None else self.projection(embeddings)

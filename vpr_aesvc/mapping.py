@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,13 @@ from vpr_aesvc.keyframes.selection import SelectionStats, keyframes, name_of, no
 from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.projections.neighbor_pooling import follows, pooled
+from vpr_aesvc.recognition.patches.projection import PatchProjection
 from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.types import Frame, Image
 
 Progress = Callable[[int, int], None]
-_Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None]
+_Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None, Sequence[Any] | None]
+_LEARNED_FROM = 256  # places from whose patches the projection of all patches is learned
 _BATCH = 32  # places of a recording added in one transaction, because each transaction waits for the disk
 _YEAR_2001 = 1e9  # seconds; a smaller stamp counts from the start of a run or of a simulation
 
@@ -35,6 +38,7 @@ def build_map(
     settings: KeyframeSettings | None = None,
     progress: Progress | None = None,
     neighbor_weight: float | None = None,
+    patches: bool | PatchProjection = False,
 ) -> SelectionStats:
     """Makes places of the database frames of a set, or of the keyframes of a recording, in a new map ``output``.
 
@@ -44,6 +48,7 @@ def build_map(
         settings: the distance between keyframes, for a recording.
         progress: called with (frames done, frames expected).
         neighbor_weight: weight of each neighbor along the drive in the descriptor of a place, 0 to 1; by default as the model says.
+        patches: store the patches of each place, for re-ranking; with the projection of another map or one learned from the first places.
 
     The notes of the source (how it was understood) are stored with each traverse; `vpr map info` prints them.
 
@@ -51,10 +56,12 @@ def build_map(
         what was selected. ``source.skip_counts`` tells which images could not be used.
 
     Raises:
-        VprError: the output exists, no image could be read, a recording is damaged, or the disk refuses.
+        VprError: the output exists, no image could be read, a recording is damaged, the model gives no patches, or the disk refuses.
     """
     refuse_path(source)
     expect(describer, Describer, "a model: Describer.open(PATH)")
+    if patches:
+        describer.require_patches()
     stats = SelectionStats()
     recording = source if not isinstance(source, Sequence) and source.is_recording else None
     if neighbor_weight is None:
@@ -68,11 +75,13 @@ def build_map(
             batches = _described_keyframes(keyframes(recording, settings, stats, progress), describer, name)
         if neighbor_weight:
             batches = _pooled(batches, neighbor_weight, recording is not None)
-        for frames, descriptors, images in batches:
+        if patches:
+            batches = _stored_patches(batches, place_map, patches, describer.require_patches())
+        for frames, descriptors, images, stored_patches in batches:
             if recording is not None and not len(place_map):
                 started = stats.first if stats.first is not None and stats.first >= _YEAR_2001 else None
                 place_map.start_traverse(name, started)
-            place_map.add(frames, descriptors, images, name)
+            place_map.add(frames, descriptors, images, name, stored_patches)
         if recording is not None and not stats.taken:
             raise nothing_found(recording)
         if not isinstance(source, Sequence):  # complete only now
@@ -93,12 +102,31 @@ def _pooled(batches: Iterator[_Places], weight: float, is_drive: bool) -> Iterat
         frames = [frame for part in parts for frame in part[0]]
         joined = np.arange(len(frames)) > 0 if is_drive else follows(frames)
         rows = pooled(np.concatenate([part[1] for part in parts]), joined, weight)[0 if before is None else 1 :]
-        yield batch[0], rows[: len(batch[0])], batch[2]
+        yield batch[0], rows[: len(batch[0])], *batch[2:]
         before = batch
 
 
+def _stored_patches(
+    batches: Iterator[_Places], place_map: PlaceMap, projection: PatchProjection | bool, grid: tuple[int, int]
+) -> Iterator[_Places]:
+    """Batches with patches as a map stores them. The first ones wait until there are enough to learn the projection from."""
+    waiting: list[_Places] = []
+    for batch in chain(batches, [None]):
+        waiting += [] if batch is None else [batch]
+        learned = isinstance(projection, PatchProjection)
+        if not waiting or (not learned and batch and sum(len(one[0]) for one in waiting) < _LEARNED_FROM):
+            continue
+        if not isinstance(projection, PatchProjection):
+            projection = PatchProjection.learn(np.stack([rows for one in waiting for rows in one[3] or ()]), grid)
+        if place_map.patch_projection is None:
+            place_map.store_patches_with(projection.to_text())
+        for frames, descriptors, images, patches in waiting:
+            yield frames, descriptors, images, [projection.encode(rows) for rows in patches or ()]
+        waiting.clear()
+
+
 def _rows(places: _Places, at: int) -> _Places:
-    return [places[0][at]], places[1][[at]], None
+    return [places[0][at]], places[1][[at]], None, None
 
 
 def _described_frames(
@@ -108,7 +136,8 @@ def _described_frames(
     frames = source if isinstance(source, Sequence) else list(source.split("database"))
     skipped: list[str] = []
     for positions, descriptors, images in describer.describe_frames(frames, skipped):
-        yield [frames[at] for at in positions], descriptors, images
+        small = images and [thumbnail(image) for image in images]
+        yield [frames[at] for at in positions], descriptors, small, _patches_of(images, describer)
         if progress:
             progress(positions[-1] + 1, len(frames))
     stats.frames = stats.tried = len(frames)
@@ -122,10 +151,19 @@ def _described_keyframes(frames: Iterator[Frame], describer: Describer, name: st
     """Keyframes, described one at a time: a robot that sees the same image later gets exactly the same descriptor."""
     described = (_described(frame, describer, name) for frame in frames)
     while batch := list(islice(described, _BATCH)):
-        yield [frame for frame, _, _ in batch], np.stack([row for _, row, _ in batch]), [image for _, _, image in batch]
+        places, rows, images, patches = zip(*batch, strict=True)
+        yield places, np.stack(rows), images, [one[0] for one in patches] if describer.keep_patches else None
 
 
-def _described(frame: Frame, describer: Describer, name: str) -> tuple[Frame, NDArray[np.float32], Image]:
+def _described(frame: Frame, describer: Describer, name: str) -> tuple[Frame, NDArray[np.float32], Image, Any]:
     image = image_of(frame)
     labeled = replace(frame, label=f"{name}/{frame.label.lstrip('/')}", image=None, decode=None)
-    return labeled, describer.describe(image), thumbnail(image)  # not the whole image, which may be large
+    row = describer.describe(image)
+    return labeled, row, thumbnail(image), _patches_of([image], describer)  # not the whole image, which may be large
+
+
+def _patches_of(images: Sequence[Image] | None, describer: Describer) -> list[NDArray[np.float16]] | None:
+    """Of the images described last, if they were kept: float16 [h * w, c] each."""
+    if images is None or not describer.keep_patches:
+        return None
+    return [describer.patches(image).astype(np.float16) for image in images]

@@ -12,14 +12,14 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpr_aesvc.backbones.onnx_graph import Graph, GraphInput, GraphOutput, PreprocessFile
+from vpr_aesvc.backbones.onnx_graph import Graph, GraphInput, GraphOutput, GraphPatches, PreprocessFile
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.model import MANIFEST, validated
 
 FORMAT = "vpr_aesvc robot model"
-VERSION = 1
+VERSION = 2  # 2: may have a second output, of patches
 GRAPH = "descriptor.onnx"
 Precision = Literal["fp32", "fp16", "int8"]
 
@@ -62,6 +62,7 @@ class RobotManifest(BaseModel):
     how: str = Field(description="how the precision was reached, for people")
     input: GraphInput
     output: GraphOutput
+    patches: GraphPatches | None = Field(default=None, description="null if the encoder has none")
     sizes: list[int] = Field(min_length=1)
     original: Original
     check: Check | None = Field(description="null if the export was not checked")
@@ -88,7 +89,8 @@ class RobotManifest(BaseModel):
 
     def expected_checksum(self) -> str:
         """The correct value of ``checksum``."""
-        return fingerprint("manifest", json.dumps(self.model_dump(exclude={"checksum"}), sort_keys=True))
+        left_out = {"checksum"} if self.patches else {"checksum", "patches"}  # which version 1 does not have
+        return fingerprint("manifest", json.dumps(self.model_dump(exclude=left_out), sort_keys=True))
 
 
 class RobotModel:
@@ -97,10 +99,12 @@ class RobotModel:
     def __init__(
         self, path: Path, manifest: RobotManifest, graph: bytes, provider: str = "cpu", threads: int | None = None
     ) -> None:
-        described = PreprocessFile(input=manifest.input, output=manifest.output)
+        described = PreprocessFile(input=manifest.input, output=manifest.output, patches=manifest.patches)
         self._graph = Graph(graph, path / GRAPH, described, provider, threads)
         self.provider = self._graph.provider
         self.embed = self._graph.__call__
+        self.embed_with_patches = self._graph.with_patches
+        self.patch_grid = manifest.patches and manifest.patches.grid
         self.spec = f"robot model {path}"
         self.dim = manifest.output.size
         self.fingerprint = manifest.fingerprint

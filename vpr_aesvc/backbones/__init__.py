@@ -34,6 +34,19 @@ class Backbone(Protocol):
         ...
 
 
+class PatchBackbone(Backbone, Protocol):
+    """A backbone that also gives the features of patches of the image: the tokens of a transformer, or the last feature map of a CNN."""
+
+    patch_grid: tuple[int, int] | None
+    """Rows h and columns w of the patches, which cover the preprocessed image; None if it gives none."""
+
+    def embed_with_patches(
+        self, images: Sequence[NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As ``embed``, and the patches float32 [n, h * w, c], row by row. Only with a ``patch_grid``."""
+        ...
+
+
 BACKBONE_HELP = (
     "hog (no weights) | an .onnx file with preprocess.json beside it | a Hugging Face folder or hub id, "
     "with ?pooling=cls, mean or gem; each with ?crops=5 for the mean of five crops"

@@ -72,6 +72,9 @@ class HuggingFaceBackbone:
         settings = getattr(model.config, "vision_config", model.config)
         self._prefix = 1 + int(getattr(settings, "num_register_tokens", 0) or 0)
         self._pooling = pooling
+        side = getattr(settings, "patch_size", None)
+        height, width = self.preprocess.height, self.preprocess.width
+        self.patch_grid = (height // side, width // side) if isinstance(side, int) else None
         self.dim = int(settings.hidden_size)
         self.preprocessing = str(self.preprocess)
         is_local = Path(name).expanduser().is_dir()
@@ -85,26 +88,49 @@ class HuggingFaceBackbone:
         """
         import torch
 
-        if not images:
-            return np.empty((0, self.dim), np.float32)
-        pixels = torch.from_numpy(np.stack([self.preprocess(image) for image in images])).to(self._device)
         with torch.inference_mode():
-            embeddings = self.pool(self.tower(pixel_values=pixels).last_hidden_state).float().cpu().numpy()
+            return self._pooled(self._tokens(images))
+
+    def embed_with_patches(
+        self, images: Sequence[NDArray[np.uint8]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As ``embed``, and the patch tokens float32 [n, h * w, D]."""
+        import torch
+
+        with torch.inference_mode():
+            tokens = self._tokens(images)
+            patches = self._normed(tokens)[:, self._prefix :].float().cpu().numpy()
+            return self._pooled(tokens), np.asarray(patches, np.float32)
+
+    def _tokens(self, images: Sequence[NDArray[np.uint8]]) -> torch.Tensor:
+        """``last_hidden_state`` [n, 1 + registers + patches, D], as one batch."""
+        import torch
+
+        if not images:
+            return torch.empty(0, self._prefix + 1, self.dim)
+        pixels = torch.from_numpy(np.stack([self.preprocess(image) for image in images])).to(self._device)
+        return self.tower(pixel_values=pixels).last_hidden_state  # type: ignore[no-any-return]
+
+    def _pooled(self, tokens: torch.Tensor) -> NDArray[np.float32]:
+        embeddings = self.pool(tokens).float().cpu().numpy()
         if not np.isfinite(embeddings).all():
             raise VprError(f"{self.spec}: the embedding is not finite; the weights may be damaged")
         return np.asarray(embeddings, np.float32)
 
     def pool(self, tokens: torch.Tensor) -> torch.Tensor:
         """``last_hidden_state`` [n, 1 + registers + patches, D] -> embeddings [n, D]."""
-        # CLIP applies its final layer norm to the class token only, outside last_hidden_state; other models apply it to all tokens.
-        norm = getattr(self.tower, "post_layernorm", None)
-        tokens = tokens if norm is None else norm(tokens)
+        tokens = self._normed(tokens)
         if self._pooling == "cls":
             return tokens[:, 0]
         patches = tokens[:, self._prefix :]
         if self._pooling == "mean":
             return patches.mean(1)
         return patches.clamp(min=1e-6).pow(_GEM_POWER).mean(1).pow(1 / _GEM_POWER)
+
+    def _normed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """CLIP applies its final layer norm to the class token only, outside last_hidden_state; other models apply it to all tokens."""
+        norm = getattr(self.tower, "post_layernorm", None)
+        return tokens if norm is None else norm(tokens)  # type: ignore[no-any-return]
 
 
 def _snapshot(name: str) -> Path:

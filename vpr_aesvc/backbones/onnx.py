@@ -48,11 +48,13 @@ class OnnxBackbone:
             raise VprError(f"{self.preprocess_path}: {first_line(error)}") from error
         weights = read_weights(self.path, graph)
         hashes = [hashlib.sha256(data).digest() for data in (graph, *weights.values())]
-        self.fingerprint = fingerprint("onnx", self.described.model_dump_json(), *hashes)
+        self.fingerprint = fingerprint("onnx", self.described.model_dump_json(exclude={"patches"}), *hashes)
         require_fingerprint(self.path, self.fingerprint, expected)
         self._graph = Graph(graph, self.path, self.described, provider, threads, weights)
         self.spec = f"onnx:{self.path.resolve()}"
         self.dim = self.described.output.size
+        self.patch_grid = self.described.patches and self.described.patches.grid
+        self.embed_with_patches = self._graph.with_patches
         self.preprocessing = str(self._graph.preprocess)
 
     @staticmethod

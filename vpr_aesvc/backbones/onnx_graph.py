@@ -1,8 +1,9 @@
 """An ONNX graph with a description of its input and output, run by ONNX Runtime. No torch."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from vpr_aesvc.runtime import PROVIDERS, open_session
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 _INPUTS: dict[str, Any] = {**_FLOATS, "tensor(uint8)": np.uint8}
+Side = Annotated[int, Field(ge=1, le=1 << 16)]
 _RULE = {"resize", "short_side", "interpolation", "scale", "mean", "std"}
 _MAX_BATCH_PIXELS = 32_000_000  # of a graph with a fixed batch size
 
@@ -52,16 +54,26 @@ class GraphOutput(BaseModel):
     size: int = Field(ge=1)
 
 
+class GraphPatches(BaseModel):
+    """A second output of patch features, float32 [n, h * w, size]: row by row of a ``grid`` of h, w cells that covers the image."""
+
+    model_config = ConfigDict(extra="forbid")
+    name: str
+    grid: tuple[Side, Side]
+    size: Side
+
+
 class PreprocessFile(BaseModel):
-    """``preprocess.json``: input and output of a graph."""
+    """``preprocess.json``: input and outputs of a graph."""
 
     model_config = ConfigDict(extra="forbid")
     input: GraphInput
     output: GraphOutput
+    patches: GraphPatches | None = None
 
 
 class Graph:
-    """A loaded graph: images -> its output.
+    """A loaded graph: images -> its outputs.
 
     Args:
         data: the bytes of the ONNX file.
@@ -82,12 +94,13 @@ class Graph:
         threads: int | None = None,
         weights: Mapping[str, bytes] | None = None,
     ) -> None:
-        self._path, self._input, self._output = path, described.input, described.output
+        self._path, self._input = path, described.input
+        self._output, self._patches = described.output, described.patches
         self.preprocess = described.input.preprocess()
         self._session = open_session(data, str(path), provider, threads, weights)
         self.provider = {full: name for name, full in PROVIDERS.items()}[self._session.get_providers()[0]]
         self._dtype, self._batch = self._check_input()
-        self._check_output()
+        self._check_outputs()
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] -> float32 [n, size].
@@ -95,11 +108,25 @@ class Graph:
         Raises:
             VprError: ONNX Runtime cannot run the graph, or the output has another shape than described or is not finite.
         """
-        if not images:
-            return np.empty((0, self._output.size), np.float32)
-        step = self._batch or len(images)  # some graphs have a fixed batch size
-        parts = [self._run(images[at : at + step]) for at in range(0, len(images), step)]
-        return np.concatenate(parts)
+        return self._run_all(images, [(self._output.name, (self._output.size,))])[0]
+
+    def with_patches(self, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As a call, and the patches float32 [n, h * w, c], from one run of the graph, which must have them."""
+        assert self._patches is not None
+        shape = math.prod(self._patches.grid), self._patches.size
+        rows, patches = self._run_all(images, [(self._output.name, (self._output.size,)), (self._patches.name, shape)])
+        return rows, patches
+
+    def _run_all(
+        self, images: Sequence[NDArray[np.uint8]], outputs: list[tuple[str, tuple[int, ...]]]
+    ) -> list[NDArray[np.float32]]:
+        """The outputs (name, shape for an image), each [n, ...]. What is not asked for is not computed."""
+        step = self._batch or len(images) or 1  # some graphs have a fixed batch size
+        parts = [self._run(images[at : at + step], outputs) for at in range(0, len(images), step)]
+        return [
+            np.concatenate([np.empty((0, *shape), np.float32), *(part[at] for part in parts)])
+            for at, (_, shape) in enumerate(outputs)
+        ]
 
     def tensor(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """The graph's input for an RGB uint8 image [H, W, 3]: [3, height, width] or [height, width, 3], in the type that the graph takes."""
@@ -110,25 +137,35 @@ class Graph:
         scaled = self.preprocess(ordered).astype(self._dtype, copy=False)
         return scaled if self._input.layout == "NCHW" else np.ascontiguousarray(scaled.transpose(1, 2, 0))
 
-    def _run(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def _run(
+        self, images: Sequence[NDArray[np.uint8]], outputs: list[tuple[str, tuple[int, ...]]]
+    ) -> list[NDArray[np.float32]]:
         pixels = np.stack([self.tensor(image) for image in images])
         missing = (self._batch or 0) - len(images)
         if missing > 0:
             pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, 0)])
         try:
-            output = np.asarray(self._session.run([self._output.name], {self._input.name: pixels})[0])
+            values = self._session.run([name for name, _ in outputs], {self._input.name: pixels})
         except Exception as error:  # ONNX Runtime has many exception types
             raise VprError(
                 f"{self._path}: ONNX Runtime cannot run it on an input of {list(pixels.shape)} ({first_line(error)})"
             ) from error
-        if not output.ndim or len(output) != len(pixels) or output.size != len(pixels) * self._output.size:
+        return [
+            self._checked(np.asarray(value), name, (len(pixels), *shape))[: len(images)]
+            for value, (name, shape) in zip(values, outputs, strict=True)
+        ]
+
+    def _checked(self, output: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        if not output.ndim or len(output) != shape[0] or output.size != math.prod(shape):
             raise VprError(
-                f"{self._path}: expected an output [{len(pixels)}, {self._output.size}] for {len(pixels)} images, found {list(output.shape)}; "
-                "correct output.size in preprocess.json, or export the graph with a pooled embedding"
+                f"{self._path}: expected an output {name} {list(shape)} for {shape[0]} images, found {list(output.shape)}; "
+                "correct its size in preprocess.json, or export the graph with a pooled embedding"
             )
-        rows = output.reshape(len(pixels), -1)[: len(images)].astype(np.float32, copy=False)
+        rows = output.reshape(shape).astype(np.float32, copy=False)
         if not np.isfinite(rows).all():
-            raise VprError(f"{self._path}: the output is not finite; check scale, mean and std in preprocess.json")
+            raise VprError(
+                f"{self._path}: the output {name} is not finite; check scale, mean and std in preprocess.json"
+            )
         return rows
 
     def _check_input(self) -> tuple[Any, int | None]:
@@ -164,10 +201,11 @@ class Graph:
             )
         return _INPUTS[tensor.type], fixed[0]
 
-    def _check_output(self) -> None:
-        tensor = self._named("output", self._output.name, {one.name: one for one in self._session.get_outputs()})
-        if tensor.type not in _FLOATS:
-            raise VprError(f"{self._path}: output {tensor.name} is {tensor.type}; expected float32, float16 or float64")
+    def _check_outputs(self) -> None:
+        tensors = {one.name: one for one in self._session.get_outputs()}
+        for name in (self._output.name, *([self._patches.name] if self._patches else [])):
+            if (tensor := self._named("output", name, tensors)).type not in _FLOATS:
+                raise VprError(f"{self._path}: output {name} is {tensor.type}; expected float32, float16 or float64")
 
     def _named(self, kind: str, name: str, tensors: Mapping[str, Any]) -> Any:
         if name not in tensors:

@@ -35,6 +35,7 @@ from vpr_aesvc.keyframes.selection import name_of
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import add_map, require_near, temporary_folder_beside, twins
+from vpr_aesvc.recognition.patches.projection import PatchProjection
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
@@ -57,6 +58,13 @@ def build_command(
     output: Output,
     traverse: _Traverse = None,
     neighbor_weight: _NeighborWeight = None,
+    patches: Annotated[
+        bool,
+        Parameter(
+            negative="",
+            help="Also store the encoder's patches of each place, some kilobytes, by which candidates are ranked.",
+        ),
+    ] = False,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
     reading: InputFlags = InputFlags(),
@@ -74,7 +82,7 @@ def build_command(
         )
     check_free(output, "map")
     source = reading.open(input, embeddings, **keyframes.given)
-    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes, neighbor_weight)
+    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes, neighbor_weight, patches)
     with PlaceMap.open(output) as place_map:
         say_promise(place_map)
         hint = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
@@ -112,7 +120,11 @@ def add_command(
         require_one_zone(source.path, source.notes, known)
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / map.name
-        _build(source, describer, new_path, traverse, keyframes, neighbor_weight)
+        projection = PatchProjection.of(place_map)
+        if projection is not None and describer.patch_grid is None:
+            err.print(f"warning: {describer.path} gives no patches; the new places have none", style="yellow")
+            projection = None
+        _build(source, describer, new_path, traverse, keyframes, neighbor_weight, projection or False)
         with PlaceMap.open(new_path) as new:
             require_near(place_map, new, input)
             again, added = twins(place_map, new), add_map(place_map, new)
@@ -133,11 +145,12 @@ def _build(
     traverse: str | None,
     keyframes: KeyframeFlags,
     neighbor_weight: float | None,
+    patches: bool | PatchProjection,
 ) -> None:
     """Builds the map and says what was used."""
     with progress_bars() as progress:
         report = partial(progress, "describing images")
-        stats = build_map(source, describer, output, traverse, keyframes.settings, report, neighbor_weight)
+        stats = build_map(source, describer, output, traverse, keyframes.settings, report, neighbor_weight, patches)
     say_source(source)
     if source.is_recording:
         out.print(stats.line(), soft_wrap=True)
@@ -184,6 +197,9 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
         out.print("  no poses")
     sizes = ", ".join(str(size) for size in info.sizes)
     out.print(f"  descriptors: {info.dim} numbers, {2 * info.dim} bytes a place; sizes for search: {sizes}")
+    if info.with_patches:
+        size = info.patch_bytes // info.with_patches
+        out.print(f"  patches: {size} bytes a place, {info.with_patches} of {info.places} places")
     for line in promise:
         out.print(f"  {line}", soft_wrap=True)
     out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}")

@@ -50,7 +50,7 @@ def fetch_command(
     name: Annotated[
         str,
         Parameter(
-            help="An encoder of `vpr model list`; a hub id OWNER/NAME or a Hugging Face folder, with ?pooling=mean or gem; "
+            help="An encoder of `vpr model list`; an ONNX encoder, which gets a second output, of patches; a hub id OWNER/NAME or a Hugging Face folder, with ?pooling=mean or gem; "
             "or torchhub:OWNER/NAME:COMMIT:FUNCTION?ARGUMENT=VALUE, or torchhub:FOLDER:FUNCTION."
         ),
     ],

@@ -14,6 +14,7 @@ from vpr_aesvc.errors import VprError, first_line, require_installed
 from vpr_aesvc.export.download import download_weights
 from vpr_aesvc.export.huggingface import encoder_graph
 from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB
+from vpr_aesvc.export.patches import add_patches
 from vpr_aesvc.export.traced import EMBEDDING, INPUT, traced_graph
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.images import Preprocess
@@ -28,10 +29,10 @@ _TORCHHUB_RULE = Preprocess(
 
 
 def fetch_encoder(name: str, output: Path) -> OnnxBackbone:
-    """Downloads an encoder and writes it as a folder with ``encoder.onnx`` and ``preprocess.json``.
+    """Downloads an encoder and writes it as a folder with ``encoder.onnx`` and ``preprocess.json``, with a second output ``patches``.
 
     Args:
-        name: one of ``ENCODERS``; a hub id or a Hugging Face folder, with ``?pooling=mean`` or ``gem``; or
+        name: an ONNX encoder without patches; one of ``ENCODERS``; a hub id or a Hugging Face folder, with ``?pooling=mean`` or ``gem``; or
             ``torchhub:REPOSITORY:FUNCTION?ARGUMENTS``, which executes the code of that repository.
         output: a folder that does not exist yet.
 
@@ -42,6 +43,8 @@ def fetch_encoder(name: str, output: Path) -> OnnxBackbone:
         VprError: not known, not downloaded, damaged, not exported, or the output exists.
     """
     check_free(output, "encoder")
+    if Path(name).suffix == ".onnx" or any(Path(name).glob("*.onnx")):
+        return _with_patches(OnnxBackbone(name), output)
     require_installed("fetching an encoder", "torch", "transformers", "onnx")
     key, question, options = name.partition("?")
     known = ENCODERS.get(key)
@@ -52,6 +55,27 @@ def fetch_encoder(name: str, output: Path) -> OnnxBackbone:
         graph, rule = _from_hub(source, known.revision if known else None)
     dim = graph.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
     described = PreprocessFile(input=GraphInput.of(INPUT, rule), output=GraphOutput(name=EMBEDDING, size=dim))
+    return _write(graph, described, output)
+
+
+def _with_patches(encoder: OnnxBackbone, output: Path) -> OnnxBackbone:
+    """A copy of an ONNX encoder with a second output, of patches."""
+    require_installed("adding patches to an encoder", "onnx")
+    import onnx
+
+    if encoder.patch_grid is not None:
+        raise VprError(f"{encoder.path}: gives patches already; use it as it is")
+    return _write(onnx.load(str(encoder.path)), encoder.described, output, required=True)
+
+
+def _write(graph: "onnx.ModelProto", described: PreprocessFile, output: Path, required: bool = False) -> OnnxBackbone:
+    """Writes the encoder, with a second output if it has patches. Raises VprError if it must have them and has none."""
+    patches = add_patches(graph, described.output.name, described.input)
+    if patches is None and required:
+        raise VprError(
+            "the encoder has no feature map and no tokens that its embedding is pooled from, so it cannot give patches"
+        )
+    described = described.model_copy(update={"patches": patches})
     with new_folder(output, "encoder") as folder:
         (folder / "encoder.onnx").write_bytes(graph.SerializeToString())
         (folder / "preprocess.json").write_text(described.model_dump_json(indent=1))

@@ -15,6 +15,7 @@ from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.export.check import MAX_CHANGED, MIN_COSINE, Describe, Reference
 from vpr_aesvc.export.eight_bits import Attempt, eight_bits
 from vpr_aesvc.export.graph import fused_graph
+from vpr_aesvc.export.patches import add_patches
 from vpr_aesvc.export.precision import to_half
 from vpr_aesvc.extraction import Reader
 from vpr_aesvc.files import check_free
@@ -35,7 +36,8 @@ def export_model(
     force: bool = False,
     progress: StageProgress | None = None,
 ) -> RobotManifest:
-    """Writes the robot model ``output``: one graph from normalized image to descriptor. It needs no torch.
+    """Writes the robot model ``output``: one graph from normalized image to descriptor, and to patches if its encoder
+    has some. It needs no torch.
 
     Args:
         model: a folder made by training.
@@ -59,6 +61,7 @@ def export_model(
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)
     images, labels = _read_images(frames)
     fused, graph_input, graph_output = fused_graph(describer.backbone, describer.projection)
+    patches = add_patches(fused, graph_output.name, graph_input)
     fp32 = fused.SerializeToString()
 
     def run(graph: bytes) -> Graph:
@@ -81,6 +84,7 @@ def export_model(
         how=attempt.how,
         input=graph_input,
         output=graph_output,
+        patches=patches,
         sizes=list(describer.sizes),
         original=Original(
             fingerprint=describer.fingerprint, backbone=describer.backbone.spec, method=describer.manifest.method

@@ -19,6 +19,7 @@ from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
 from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.recognition.learned_models import LearnedModels
+from vpr_aesvc.recognition.patches.projection import PatchProjection
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.run import RunFollower
 from vpr_aesvc.types import Frame, Pose
@@ -114,6 +115,9 @@ class Engine:
         self.mode = mode
         self.traverse = traverse
         self.learned = LearnedModels(place_map, place_map.check_size(recognition.size))  # of all cameras
+        self._projection = PatchProjection.of(place_map) if describer.patch_grid else None
+        if self._projection is not None:
+            describer.require_patches()
         self._keyframes = keyframes
         self._settings = _with_exclusion(recognition) if mode == "slam" else recognition
         self._followers: dict[str, RunFollower] = {}
@@ -225,7 +229,12 @@ class Engine:
             VprError: the map cannot be written.
         """
         descriptor = self.describer.describe(image)
-        return self.map.add([frame], descriptor[None], [image], traverse or self._traverse_of(frame))[0]
+        traverse = traverse or self._traverse_of(frame)
+        return self.map.add([frame], descriptor[None], [image], traverse, self._patches_of(image))[0]
+
+    def _patches_of(self, image: Image) -> list[bytes] | None:
+        """Of the image described last, as the map stores them; None if the map or the model has no patches."""
+        return None if self._projection is None else [self._projection.encode(self.describer.patches(image))]
 
     def _traverse_of(self, frame: Frame) -> str:
         if not self.traverse:
@@ -273,10 +282,12 @@ class Engine:
         assert outcome.descriptor is not None
         frame = replace(outcome.frame, image=None)
         place = replace(frame, extra={"camera": outcome.camera} if outcome.camera else {})
-        images, traverse = [outcome.frame.image], self._traverse_of(place)
+        image, traverse = outcome.frame.image, self._traverse_of(place)
+        assert image is not None
         try:
             with outcome.stage("add"):
-                outcome.place_id = self.map.add([place], outcome.descriptor[None], images, traverse)[0]
+                patches = self._patches_of(image)
+                outcome.place_id = self.map.add([place], outcome.descriptor[None], [image], traverse, patches)[0]
         except VprError as error:
             outcome.place_error = str(error)
             return

@@ -1,4 +1,4 @@
-"""A map as one ``.npz`` file of plain arrays, for other programs, and back. Ids and learned parameters are not exported."""
+"""A map as one ``.npz`` file of plain arrays, for other programs, and back. Ids, learned parameters and patches are not exported."""
 
 import json
 from pathlib import Path
@@ -34,7 +34,8 @@ def write_npz(place_map: PlaceMap, path: Path) -> None:
         by_id = place_map.places()
         jpegs = [place_map.thumbnail_jpeg(place) or b"" for place in by_id]
         traverses = [[one.name, one.started, one.robot, one.notes] for one in place_map.traverses().values()]
-        meta, descriptors = place_map.meta, place_map.descriptors()[1]
+        meta = {key: text for key, text in place_map.meta.items() if key != "patches"}
+        descriptors = place_map.descriptors()[1]
     places = by_id.values()
     arrays: dict[str, NDArray[Any]] = {
         "format": np.array(_FORMAT),

@@ -24,6 +24,11 @@ def row_checksum(*columns: object) -> int:
     return zlib.crc32(json.dumps(columns).encode())
 
 
+def patches_checksum(place: int, patches: bytes) -> int:
+    """Of a row of the table ``patches``."""
+    return zlib.crc32(patches, zlib.crc32(struct.pack("<q", place)))
+
+
 def metadata_checksum(metadata: Mapping[str, str]) -> str:
     """Of the table ``meta``, eight hex digits."""
     return f"{zlib.crc32(json.dumps(sorted(metadata.items())).encode()):08x}"

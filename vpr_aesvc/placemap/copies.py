@@ -58,7 +58,8 @@ def copy_places(
     change: Callable[[Frame], Frame] = lambda frame: frame,
     progress: Progress | None = None,
 ) -> None:
-    """Adds places of one map to another, with their traverses, thumbnails and unchanged descriptors.
+    """Adds places of one map to another, with their traverses, thumbnails and unchanged descriptors, and with their
+    patches if both maps have the same projection of patches.
 
     Args:
         change: applied to each place's frame; ``sequence`` of its result names the traverse.
@@ -80,7 +81,8 @@ def copy_places(
                 started.add(frame.sequence)
                 old = traverses[place.traverse]
                 target.start_traverse(frame.sequence, old.started, old.robot, old.notes)
-        target.add_stored(frames, descriptors[batch], [source.thumbnail_jpeg(place) for place in places])
+        jpegs = [source.thumbnail_jpeg(place) for place in places]
+        target.add_stored(frames, descriptors[batch], jpegs, patches=_patches(source, target, places))
         if progress:
             progress(start + len(batch), len(rows))
 
@@ -160,7 +162,7 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
     ids, descriptors = other.descriptors()
     frames = [frame_of(place) for place in other.places().values()]
     jpegs = (other.thumbnail_jpeg(int(place)) for place in ids)
-    place_map.add_stored(frames, descriptors, jpegs, new=traverses)
+    place_map.add_stored(frames, descriptors, jpegs, new=traverses, patches=_patches(other, place_map, ids))
     for name, traverse in traverses.items():
         place_map.start_traverse(name, traverse.started, traverse.robot, traverse.notes)
     return len(frames)
@@ -170,6 +172,13 @@ def twins(place_map: PlaceMap, other: PlaceMap) -> int:
     """How many places of another map have the descriptor of a place of this one, as the same image has."""
     known = {row.tobytes() for row in place_map.descriptors()[1]}
     return sum(row.tobytes() in known for row in other.descriptors()[1])
+
+
+def _patches(source: PlaceMap, target: PlaceMap, ids: Iterable[int]) -> Iterable[bytes | None] | None:
+    """The patches of places of one map for another; None if they cannot be compared with those of the other."""
+    if source.patch_projection is None or source.patch_projection != target.patch_projection:
+        return None
+    return (source.patches(place) for place in ids)
 
 
 def _unique_names(names: Iterable[str], existing: Iterable[str]) -> dict[str, str]:

@@ -28,6 +28,7 @@ class Description:
         dim: the full descriptor size.
         sizes: the prefix sizes that search may use, ascending; the last is ``dim``.
         model_fingerprint: of the model that made the map. model_family: of all models that may be used with the map.
+        patch_projection: how patches were projected, as ``PatchProjection`` stores it; None if the map stores none.
         model_path: where the model was. model_precision: its precision. created: UTC time.
 
     Raises:
@@ -44,6 +45,7 @@ class Description:
             self.model_fingerprint, self.model_family = metadata["model_fingerprint"], metadata["model_family"]
             self.model_precision, self.created = metadata["model_precision"], metadata["created"]
             self.model_path = Path(metadata["model_path"])
+            self.patch_projection = metadata.get("patches")
         except (KeyError, ValueError, TypeError) as error:
             raise damage_error(path, f"its description cannot be read: {error}") from error
 

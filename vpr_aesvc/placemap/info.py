@@ -19,7 +19,8 @@ class TraverseInfo:
 
 @dataclass(frozen=True)
 class MapInfo:
-    """``size_bytes``: of the file and its WAL; ``memory_bytes``: of the search arrays; ``bounds``: (x min, y min, x max, y max), meters."""
+    """``size_bytes``: of the file and its WAL; ``memory_bytes``: of the search arrays; ``bounds``: (x min, y min, x max, y max), meters;
+    ``with_patches``: places that have patches; ``patch_bytes``: of all patches."""
 
     path: str
     places: int
@@ -35,11 +36,14 @@ class MapInfo:
     created: str
     size_bytes: int
     memory_bytes: int
+    with_patches: int
+    patch_bytes: int
 
 
 def map_info(place_map: PlaceMap) -> MapInfo:
     """Counts, bounds and origin of a map. Reads all descriptors and raises VprError if the map is damaged."""
     traverses = place_map.traverses()
+    with_patches, patch_bytes = place_map.patch_sizes()
     with place_map.arrays() as arrays:
         alive = arrays.alive
         counts = dict(zip(*np.unique(arrays.traverses[alive], return_counts=True), strict=True))
@@ -66,4 +70,6 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         created=place_map.created,
         size_bytes=place_map.path.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
         memory_bytes=memory,
+        with_patches=with_patches,
+        patch_bytes=patch_bytes,
     )

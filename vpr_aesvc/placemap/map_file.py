@@ -78,6 +78,26 @@ class MapFile(Description):
         with self._lock, vpr_errors(self.path):
             return place_table.select_thumbnail(self.path, self._db, place)
 
+    def patches(self, place: int) -> bytes | None:
+        """The place's patches as stored, None if there are none; ``PatchProjection`` decodes them."""
+        if self.patch_projection is None:
+            return None
+        with self._lock, vpr_errors(self.path):
+            return place_table.select_patches(self.path, self._db, place)
+
+    def patch_sizes(self) -> tuple[int, int]:
+        """The number of places with patches, and the bytes of all patches."""
+        if self.patch_projection is None:
+            return 0, 0
+        with self._lock, vpr_errors(self.path):
+            return self._db.execute("SELECT count(*), ifnull(sum(length(patches)), 0) FROM patches").fetchone()  # type: ignore[no-any-return]
+
+    def store_patches_with(self, projection: str) -> None:
+        """Sets ``patch_projection`` of a new map, before its first place is added."""
+        with self._writing():
+            write_metadata(self._db, {**self.meta, "patches": projection})
+        self.patch_projection = projection
+
     def traverses(self) -> dict[str, Traverse]:
         """All traverses by name, in the order they were started."""
         with self._lock, vpr_errors(self.path):

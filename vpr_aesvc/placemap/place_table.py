@@ -1,4 +1,4 @@
-"""The tables ``places`` and ``thumbnails``: SELECTs, which compare every row with its checksums, and writes, which update the tally.
+"""The tables ``places``, ``thumbnails`` and ``patches``: SELECTs, which compare every row with its checksums, and writes, which update the tally.
 
 All raise VprError for a damaged or missing row, and sqlite3.Error for a damaged file.
 """
@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.checksums import place_checksum, read_tally, write_tally
+from vpr_aesvc.placemap.checksums import matches, patches_checksum, place_checksum, read_tally, write_tally
 from vpr_aesvc.placemap.database import transaction
 from vpr_aesvc.placemap.place_row import COLUMNS, ID_LIMIT, NUMBERS, PlaceRow, pose_numbers, row_of
 from vpr_aesvc.placemap.sqlite_errors import damage_error
@@ -83,6 +83,14 @@ def select_thumbnail(path: Path, db: sqlite3.Connection, place: int) -> bytes | 
     if not isinstance(jpeg, bytes) or zlib.crc32(jpeg) != row.thumbnail:
         raise damage_error(path, f"the thumbnail of place {place} does not match its checksum")
     return jpeg
+
+
+def select_patches(path: Path, db: sqlite3.Connection, place: int) -> bytes | None:
+    """The patches of a place as stored, None if it has none."""
+    row = db.execute("SELECT place, patches, checksum FROM patches WHERE place = ?", (int(place),)).fetchone()
+    if row is not None and not matches(row[2], patches_checksum, *row[:2]):
+        raise damage_error(path, f"the patches of place {place} do not match their checksum")
+    return None if row is None else row[1]
 
 
 def select_descriptors(path: Path, db: sqlite3.Connection, dim: int) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
@@ -190,12 +198,15 @@ def insert_place(
     traverse: int,
     descriptor: bytes,
     jpeg: bytes | None,
+    patches: bytes | None,
 ) -> None:
-    """Inserts a place and its thumbnail. ``descriptor``: float16 [d_max], little-endian."""
+    """Inserts a place, its thumbnail and its patches. ``descriptor``: float16 [d_max], little-endian."""
     row = row_of(place, frame, traverse, descriptor, thumbnail=None if jpeg is None else zlib.crc32(jpeg))
     db.execute(_INSERT, row)
     if jpeg is not None:
         db.execute("INSERT INTO thumbnails VALUES (?, ?)", (place, jpeg))
+    if patches is not None:
+        db.execute("INSERT INTO patches VALUES (?, ?, ?)", (place, patches, patches_checksum(place, patches)))
     change.places += 1
     change.checksums += row.checksum + row.words_checksum
 

@@ -104,6 +104,7 @@ class PlaceMap(MapFile):
         descriptors: NDArray[np.float32],
         images: Iterable[NDArray[np.uint8] | None] | None = None,
         traverse: str = DEFAULT_TRAVERSE,
+        patches: Iterable[bytes | None] | None = None,
     ) -> list[int]:
         """Adds places in one transaction: either all are on disk when this returns, or none.
 
@@ -112,6 +113,7 @@ class PlaceMap(MapFile):
             descriptors: float32 [n, d_max], unit norm.
             images: n RGB images for the thumbnails, or None.
             traverse: the traverse of frames without ``sequence``.
+            patches: n results of ``PatchProjection.encode``, or None.
 
         Returns:
             the ids of the new places.
@@ -129,7 +131,7 @@ class PlaceMap(MapFile):
                 f"expected an image or None for each of {len(frames)} frames, found {len(pictures)}; nothing was added"
             )
         jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
-        return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse)
+        return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse, patches=patches)
 
     def add_stored(
         self,
@@ -138,6 +140,7 @@ class PlaceMap(MapFile):
         jpegs: Iterable[bytes | None],
         traverse: str = DEFAULT_TRAVERSE,
         new: Iterable[str] = (),
+        patches: Iterable[bytes | None] | None = None,
     ) -> list[int]:
         """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails.
 
@@ -148,9 +151,10 @@ class PlaceMap(MapFile):
             self._traverses.require_new(new)
             traverse_ids = self._traverses.ids_of(frame.sequence or traverse for frame in frames)
             first = place_table.next_id(self._db)
-            for place, (frame, descriptor, jpeg) in enumerate(zip(frames, descriptors, jpegs, strict=True), first):
+            stored = zip(frames, descriptors, jpegs, [None] * len(frames) if patches is None else patches, strict=True)
+            for place, (frame, descriptor, jpeg, patch) in enumerate(stored, first):
                 traverse_id = traverse_ids[frame.sequence or traverse]
-                place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg)
+                place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg, patch)
         with self._lock:
             self._next_id = self._next_id and self._next_id + len(frames)
             if self._arrays is not None:

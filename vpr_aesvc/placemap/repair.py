@@ -19,12 +19,12 @@ import numpy as np
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image
 from vpr_aesvc.placemap import database, traverses
-from vpr_aesvc.placemap.checksums import matches, read_tally, row_checksum
+from vpr_aesvc.placemap.checksums import matches, patches_checksum, read_tally, row_checksum
 from vpr_aesvc.placemap.copies import frame_of
 from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.description import read_metadata
 from vpr_aesvc.placemap.place_row import COLUMNS, PlaceRow
-from vpr_aesvc.placemap.place_table import DESCRIPTOR
+from vpr_aesvc.placemap.place_table import DESCRIPTOR, select_patches
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Progress
 
@@ -130,6 +130,10 @@ def _small_table_problems(db: sqlite3.Connection) -> Iterator[str]:
     for name, value, checksum in db.execute("SELECT name, value, checksum FROM learned ORDER BY name"):
         if not matches(checksum, row_checksum, name, value):
             yield f"the learned parameters {name!r} do not match their checksum"
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'patches'").fetchone():  # older maps do not have it
+        for place, patches, checksum in db.execute("SELECT place, patches, checksum FROM patches ORDER BY place"):
+            if not matches(checksum, patches_checksum, place, patches):
+                yield f"the patches of place {place} do not match their checksum"
 
 
 def _thumbnail_problem(db: sqlite3.Connection, row: PlaceRow, report: CheckReport) -> str | None:
@@ -177,7 +181,8 @@ def salvage(path: Path, output: Path, describer: Describer | None = None, progre
                 jpegs = [_thumbnail(db, row) for row in intact]
                 frames = [frame_of(row.place(names.get(row.traverse, f"traverse-{row.traverse}"))) for row in intact]
                 descriptors = np.frombuffer(b"".join(row.descriptor for row in intact), DESCRIPTOR)
-                saved.add_stored(frames, descriptors.reshape(len(intact), saved.dim), jpegs)
+                patches = None if saved.patch_projection is None else [_patches(path, db, row.id) for row in intact]
+                saved.add_stored(frames, descriptors.reshape(len(intact), saved.dim), jpegs, patches=patches)
                 result.places += len(intact)
                 result.damaged += len(batch) - len(intact)
                 result.thumbnails_lost += sum(
@@ -240,3 +245,10 @@ def _thumbnail(db: sqlite3.Connection, row: PlaceRow) -> bytes | None:
         return None
     intact = found is not None and isinstance(found[0], bytes) and zlib.crc32(found[0]) == row.thumbnail
     return found[0] if intact else None
+
+
+def _patches(path: Path, db: sqlite3.Connection, place: int) -> bytes | None:
+    try:
+        return select_patches(path, db, place)
+    except (VprError, sqlite3.DatabaseError):
+        return None

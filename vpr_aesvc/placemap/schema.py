@@ -1,6 +1,6 @@
 """The tables of a ``.vprmap`` file, which is an SQLite database.
 
-Thumbnails have their own table: loading the descriptors of a large map does not read them. SQLite does not detect bits that a worn
+Thumbnails and patches have their own tables: loading the descriptors of a large map does not read them. SQLite does not detect bits that a worn
 SD card flips, so every row carries a CRC-32 over its content and its id. The table ``tally`` counts the rows of ``places`` and sums
 their checksums, because a missing row has no checksum of its own.
 """
@@ -32,6 +32,11 @@ CREATE TABLE places (
     descriptor BLOB NOT NULL                                  -- float16 [d_max], little-endian, unit norm
 );
 CREATE TABLE thumbnails (place INTEGER PRIMARY KEY REFERENCES places (id) ON DELETE CASCADE, jpeg BLOB NOT NULL);
+CREATE TABLE patches (                                        -- older maps do not have it
+    place INTEGER PRIMARY KEY REFERENCES places (id) ON DELETE CASCADE,
+    patches BLOB NOT NULL,                                    -- int8 [h * w, s], see meta.patches
+    checksum INTEGER NOT NULL                                 -- CRC-32 of place and patches
+);
 CREATE TABLE learned (                                        -- parameters that recognition fitted to the map
     name TEXT PRIMARY KEY,
     value TEXT NOT NULL,                                      -- JSON

@@ -1,6 +1,6 @@
 """Frame -> match: all stages of recognition, in order."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detec
 from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.recognition.learned_models import LearnedModels
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot, most_similar
+from vpr_aesvc.recognition.patches.matching import PatchMatch
+from vpr_aesvc.recognition.patches.stored import StoredPatches
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
@@ -23,6 +25,7 @@ from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
 from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
 
+_RANKED_BY_PATCHES = 10  # candidates
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
 
@@ -70,6 +73,7 @@ class Recognizer:
         self.learned = learned or LearnedModels(place_map, size)
         self.filter = SequenceFilter(self.snapshot.track)
         self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
+        self._patches = StoredPatches.of(place_map, describer) if self.settings.patches else None
         self._intrinsics = intrinsics
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
@@ -123,7 +127,8 @@ class Recognizer:
         """
         frame = _as_frame(frame)
         expect(odometry, (Odometry, type(None)), "odometry (vpr_aesvc.Odometry)")
-        image = image_of(frame) if descriptor is None or self._keypoints is not None else None
+        needs_image = descriptor is None or self._keypoints is not None or self._patches is not None
+        image = image_of(frame) if needs_image else None
         if descriptor is None:
             assert image is not None
             descriptor = self.describer.describe(image)
@@ -150,7 +155,7 @@ class Recognizer:
         message, self.learned.message = belief.message or self.learned.message, None
         margin = self.snapshot.neighborhoods.margin(similarities)
         belief = self._with_most_probable_row(belief)
-        rows = self._propose(similarities, margin, belief)
+        rows, patches = self._rank_by_patches(image, self._propose(similarities, margin, belief), belief)
         if not rows:
             why = "every place of the map is excluded for this frame" if len(self.snapshot) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
@@ -161,7 +166,7 @@ class Recognizer:
         near = self.snapshot.near(rows[0], self.filter.settings.window)
         decision = self._decide(margin, belief, geometries[0] if geometries else None, near)
         self._has_revisited |= decision.accepted
-        candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows))
+        candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows), patches)
         covariance = match_covariance(
             poses=self.snapshot.poses,
             steps=self.snapshot.steps,
@@ -208,6 +213,8 @@ class Recognizer:
         if change != "none":
             if self._keypoints is not None:
                 self._keypoints.ids = self.snapshot.ids
+            if self._patches is not None:
+                self._patches.ids = self.snapshot.ids
             self.filter.track = self.snapshot.track
             if change == "other" and len(self.snapshot):
                 self.filter.reset("places were removed from the map: a new sequence begins")
@@ -228,9 +235,25 @@ class Recognizer:
         first = [margin.row]
         if self.settings.sequence and belief.row is not None:
             first.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
-        rows = dict.fromkeys([*first, *most_similar(similarities, self.settings.candidates).tolist()])
+        count = self.settings.candidates if self._patches is None else max(self.settings.candidates, _RANKED_BY_PATCHES)
+        rows = dict.fromkeys([*first, *most_similar(similarities, count).tolist()])
         visible = similarities > -np.inf
-        return [row for row in rows if row >= 0 and visible[row]][: self.settings.candidates]
+        return [row for row in rows if row >= 0 and visible[row]][:count]
+
+    def _rank_by_patches(
+        self, image: Image | None, rows: list[int], belief: Belief
+    ) -> tuple[list[int], dict[int, PatchMatch | None]]:
+        """The best candidates by patches, and the matches by row. Places without patches, and a likely place of the sequence, keep their rank."""
+        if self._patches is None or image is None:
+            return rows[: self.settings.candidates], {}
+        asked = self._patches.projection(self.describer.patches(image))
+        matches = {row: self._patches.match(asked, row) for row in rows}
+        scores = {row: match.score for row, match in matches.items() if match is not None}
+        if belief.probability >= _LIKELY and belief.row is not None:
+            scores.pop(belief.row, None)
+        ranked = iter(sorted(scores, key=lambda row: -scores[row]))
+        rows = [next(ranked) if row in scores else row for row in rows]
+        return rows[: self.settings.candidates], matches
 
     def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
         """Geometric verification of each candidate; empty if geometry is off."""
@@ -256,12 +279,19 @@ class Recognizer:
         return order
 
     def _candidates(
-        self, rows: list[int], similarities: NDArray[np.float32], belief: Belief, geometries: Sequence[Geometry | None]
+        self,
+        rows: list[int],
+        similarities: NDArray[np.float32],
+        belief: Belief,
+        geometries: Sequence[Geometry | None],
+        patches: Mapping[int, PatchMatch | None],
     ) -> tuple[Candidate, ...]:
         ids = [int(self.snapshot.ids[row]) for row in rows]
         places = self.map.places(ids)
         return tuple(
-            Candidate(Match(places[place], float(similarities[row])), float(belief.places[row]), geometry)
+            Candidate(
+                Match(places[place], float(similarities[row])), float(belief.places[row]), geometry, patches.get(row)
+            )
             for place, row, geometry in zip(ids, rows, geometries, strict=True)
         )
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from vpr_aesvc.recognition.geometry.verification import Geometry
+from vpr_aesvc.recognition.patches.matching import PatchMatch
 from vpr_aesvc.types import Floats, Match, Pose
 
 
@@ -14,11 +15,13 @@ class Candidate:
         match: the place and its similarity.
         posterior: probability that the robot is at this place, before geometry. Those of all places and ``Recognition.lost`` sum to 1.
         geometry: the geometric verification; None if it was not done.
+        patches: the comparison of patches; None if it was not done, or the place has none.
     """
 
     match: Match
     posterior: float
     geometry: Geometry | None = field(default=None, repr=False)
+    patches: PatchMatch | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)

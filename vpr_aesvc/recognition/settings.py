@@ -25,6 +25,9 @@ class RecognizerSettings(BaseModel):
     )
     sequence: bool = Field(default=True, description="Track position across frames with a Bayes filter")
     geometry: bool = Field(default=True, description="Verify candidates by key points of their stored thumbnails")
+    patches: bool = Field(
+        default=True, description="Rank candidates by the encoder's patches, where the map stores them"
+    )
     recent_seconds: float | None = Field(
         default=None, ge=0, description="Exclude places whose stamp is less than this from the frame's, in seconds"
     )
