@@ -5,7 +5,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
@@ -15,13 +14,14 @@ from vpr_aesvc.recognition.decision import Decision, DecisionInputs, decide
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
 from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.recognition.learned_models import LearnedModels
-from vpr_aesvc.recognition.map_snapshot import MapSnapshot, most_similar
+from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
-from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
+from vpr_aesvc.recognition.similarity.sampled import Similarities, most_similar, similarities_at
+from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress, Rows
 
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
@@ -137,7 +137,7 @@ class Recognizer:
     def decide_match(
         self,
         image: Image | None,
-        similarities: NDArray[np.float32],
+        similarities: Similarities,
         belief: Belief,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
@@ -145,7 +145,7 @@ class Recognizer:
 
         Args:
             image: RGB uint8 [H, W, 3]; needed for geometry.
-            similarities: float32 [n], to all places of the snapshot.
+            similarities: float32 [n], to all places of the snapshot, or to some.
         """
         message, self.learned.message = belief.message or self.learned.message, None
         margin = self.snapshot.neighborhoods.margin(similarities)
@@ -158,16 +158,17 @@ class Recognizer:
         order = self._order(rows, belief, geometries)
         rows = [rows[at] for at in order]
         geometries = [geometries[at] for at in order] if geometries else []
-        near = self.snapshot.near(rows[0], self.filter.settings.window)
+        near = self.snapshot.track.near(rows[0], self.filter.settings.window)
         decision = self._decide(margin, belief, geometries[0] if geometries else None, near)
         self._has_revisited |= decision.accepted
         candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows))
+        likely = np.union1d(belief.likely_rows(len(self.snapshot)), near)
         covariance = match_covariance(
-            poses=self.snapshot.poses,
-            steps=self.snapshot.steps,
-            best=rows[0],
-            near=near,
-            posterior=belief.places,
+            poses=self.snapshot.poses[likely],
+            steps=self.snapshot.steps(likely),
+            best=int(np.searchsorted(likely, rows[0])),
+            near=np.isin(likely, near),
+            posterior=belief.at(likely),
             probability=decision.probability,
         )
         return Recognition(
@@ -184,21 +185,19 @@ class Recognizer:
             message=message,
         )
 
-    def _decide(
-        self, margin: SimilarityMargin, belief: Belief, geometry: Geometry | None, near: NDArray[np.bool_]
-    ) -> Decision:
-        """The decision on a match; ``near`` [n] are the rows that count as the same answer. While models are missing it is not accepted."""
+    def _decide(self, margin: SimilarityMargin, belief: Belief, geometry: Geometry | None, near: Rows) -> Decision:
+        """The decision on a match; ``near`` are the rows that count as the same answer. While models are missing it is not accepted."""
         if not self.learned.is_ready(self._keypoints is not None):
             done = 1.0 if self.learned.progress is None else self.learned.progress
             return Decision(False, 1.0, 0.0, f"the map is being learned ({100 * done:.0f} %): no match is accepted yet")
         inputs = DecisionInputs(
             null=self.learned.null,
             inlier_model=self.learned.inlier_model,
-            margin=margin if margin.row >= 0 and near[margin.row] else None,
+            margin=margin if margin.row in near else None,
             geometry=geometry,
             belief=belief if self.settings.sequence else None,
-            belief_agrees=belief.row is not None and bool(near[belief.row]),
-            posterior=min(float(belief.places[near].sum()), 1.0),
+            belief_agrees=belief.row in near,
+            posterior=min(float(belief.at(near).sum()), 1.0),
         )
         return decide(inputs, self.settings.false_positive_rate)
 
@@ -220,17 +219,18 @@ class Recognizer:
         picture must show what the frame shows."""
         if self._keypoints is None or belief.row is None:
             return belief
-        near = self.snapshot.near(belief.row, self.filter.settings.window)
-        return replace(belief, row=int(np.where(near, belief.places, -1).argmax()))
+        near = self.snapshot.track.near(belief.row, self.filter.settings.window)
+        return replace(belief, row=int(near[belief.at(near).argmax()]))
 
-    def _propose(self, similarities: NDArray[np.float32], margin: SimilarityMargin, belief: Belief) -> list[int]:
+    def _propose(self, similarities: Similarities, margin: SimilarityMargin, belief: Belief) -> list[int]:
         """Rows of the candidates: the best place of the sequence (first if it is likely), that of the margin, and the most similar places."""
         first = [margin.row]
         if self.settings.sequence and belief.row is not None:
             first.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
-        rows = dict.fromkeys([*first, *most_similar(similarities, self.settings.candidates).tolist()])
-        visible = similarities > -np.inf
-        return [row for row in rows if row >= 0 and visible[row]][: self.settings.candidates]
+        proposed = dict.fromkeys([*first, *most_similar(similarities, self.settings.candidates).tolist()])
+        rows = np.array([row for row in proposed if row >= 0], np.int64)
+        visible = similarities_at(similarities, rows) > -np.inf
+        return rows[visible].tolist()[: self.settings.candidates]
 
     def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
         """Geometric verification of each candidate; empty if geometry is off."""
@@ -251,18 +251,20 @@ class Recognizer:
         order = rerank(geometries)
         likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
         if likely and geometric_verdict(geometries[0]) == "supported":
-            near = self.snapshot.near(rows[0], self.filter.settings.window)
-            order.sort(key=lambda at: not near[rows[at]])  # stable: the order by geometry stays within both groups
+            near = self.snapshot.track.near(rows[0], self.filter.settings.window)
+            order.sort(key=lambda at: rows[at] not in near)  # stable: the order by geometry stays within both groups
         return order
 
     def _candidates(
-        self, rows: list[int], similarities: NDArray[np.float32], belief: Belief, geometries: Sequence[Geometry | None]
+        self, rows: list[int], similarities: Similarities, belief: Belief, geometries: Sequence[Geometry | None]
     ) -> tuple[Candidate, ...]:
         ids = [int(self.snapshot.ids[row]) for row in rows]
-        places = self.map.places(ids)
+        places, at = self.map.places(ids), np.array(rows)
         return tuple(
-            Candidate(Match(places[place], float(similarities[row])), float(belief.places[row]), geometry)
-            for place, row, geometry in zip(ids, rows, geometries, strict=True)
+            Candidate(Match(places[place], float(similarity)), float(posterior), geometry)
+            for place, similarity, posterior, geometry in zip(
+                ids, similarities_at(similarities, at), belief.at(at), geometries, strict=True
+            )
         )
 
 
