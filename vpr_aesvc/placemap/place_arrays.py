@@ -20,14 +20,14 @@ class PlaceArrays:
 
     Attributes:
         ids: int64 [n]. traverses: int64 [n], ids. stamps: float64 [n], seconds, NaN if unknown.
-        positions: float64 [n, 3], meters, NaN if unknown. traveled: float64 [n], meters from the start of the traverse, NaN
-            without a pose. alive: bool [n]. removed: number of rows that are not alive.
+        poses: float64 [n, 7], x, y, z in meters and qx, qy, qz, qw, NaN if unknown. traveled: float64 [n], meters from the start of
+            the traverse, NaN without a pose. alive: bool [n]. removed: number of rows that are not alive.
     """
 
     ids: NDArray[np.int64]
     traverses: NDArray[np.int64]
     stamps: NDArray[np.float64]
-    positions: NDArray[np.float64]
+    poses: NDArray[np.float64]
     traveled: NDArray[np.float64]
     alive: NDArray[np.bool_]
 
@@ -42,7 +42,7 @@ class PlaceArrays:
             "ids": _Column(np.int64),
             "traverses": _Column(np.int64),
             "stamps": _Column(np.float64),
-            "positions": _Column(np.float64, 3),
+            "poses": _Column(np.float64, 7),
             "traveled": _Column(np.float64),
             "alive": _Column(np.bool_),
         }
@@ -60,6 +60,16 @@ class PlaceArrays:
     def nbytes(self) -> int:
         """Memory of the arrays and the index."""
         return sum(column.values.nbytes for column in self._columns.values()) + self.index.nbytes
+
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """float64 [n, 3], a view of ``poses``."""
+        return self.poses[:, :3]
+
+    @property
+    def revision(self) -> Hashable:
+        """Changes when places are removed or get other poses: rows read before then have another meaning."""
+        return self._version and self._version[1]
 
     @property
     def version(self) -> tuple[Hashable, ...]:
@@ -109,9 +119,9 @@ class PlaceArrays:
         self.removed += len(rows)
         self._after_change(checksums)
 
-    def set_positions(self, ids: NDArray[np.int64], positions: NDArray[np.float64], checksums: int) -> None:
+    def set_poses(self, ids: NDArray[np.int64], poses: NDArray[np.float64], checksums: int) -> None:
         """After this connection changed poses; ``checksums`` is the change of the sum of checksums."""
-        self.positions[self.rows_of(ids)] = positions
+        self.poses[self.rows_of(ids)] = poses
         self._after_change(checksums)
 
     def _after_change(self, checksums: int) -> None:
@@ -126,13 +136,13 @@ class PlaceArrays:
         last_id = int(self.ids[-1]) if len(self) else -1
         for keys, descriptors, checksums in select_batches(self.path, db, self.index.dim, last_id):
             self.index.add(descriptors)
-            positions = keys["numbers"][:, 1:4]
+            poses = keys["numbers"][:, 1:]
             new = {
                 "ids": keys["id"],
                 "traverses": keys["traverse"],
                 "stamps": keys["numbers"][:, 0],
-                "positions": positions,
-                "traveled": self._travel(keys["traverse"], positions),
+                "poses": poses,
+                "traveled": self._travel(keys["traverse"], poses[:, :3]),
                 "alive": np.ones(len(keys), bool),
             }
             for name, values in new.items():

@@ -181,8 +181,8 @@ class PlaceMap(MapFile):
                 self._refresh_arrays()
                 place_table.update_poses(self._db, change, poses)
             if self._arrays is not None and poses:
-                positions = np.array([(pose.x, pose.y, pose.z) for pose in poses.values()])
-                self._arrays.set_positions(np.fromiter(poses, np.int64), positions, change.checksums)
+                numbers = np.array([pose.as_tuple() for pose in poses.values()])
+                self._arrays.set_poses(np.fromiter(poses, np.int64), numbers, change.checksums)
 
     def search(
         self,

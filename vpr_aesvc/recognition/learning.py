@@ -25,7 +25,7 @@ def learn_similarities(snapshot: MapSnapshot, step: Step) -> Parameters:
     """Null model and similarity likelihood."""
     kept = snapshot.neighborhoods.kept  # without the repeats of a robot that stood still
     likelihood = learn_similarity_likelihood(
-        snapshot.descriptors[kept], snapshot.traverses[kept], lambda part: step(part / 3)
+        snapshot.neighborhoods.descriptors, snapshot.traverses[kept], lambda part: step(part / 3)
     )
     result = leave_neighborhood_out(snapshot.neighborhoods, lambda part: step((1 + 2 * part) / 3))
     null = NullModel.fit(snapshot.neighborhoods, result)

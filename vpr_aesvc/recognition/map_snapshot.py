@@ -1,4 +1,8 @@
-"""The map as arrays by row, updated as the map grows, loses places or gets other poses."""
+"""The map as arrays by row, updated as the map grows, loses places or gets other poses.
+
+A frame is compared with all places of a small map. Of a large map (``DENSE_PLACES``) the descriptors stay in the search index, and a frame is
+compared with the most similar places and a sample: see ``similarity.sampled``.
+"""
 
 from collections.abc import Hashable
 from typing import Literal
@@ -8,14 +12,18 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.index import FUNNEL_FROM
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.projections.artifact import prefix
 from vpr_aesvc.recognition.pose_covariance import pose_steps
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
-from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS, Neighborhoods
+from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.recognition.similarity.runs import runs_of
+from vpr_aesvc.recognition.similarity.sampled import Similarities, StoredDescriptors
 from vpr_aesvc.types import Descriptor, Floats, Rows
 
+DENSE_PLACES = FUNNEL_FROM
+"""Up to so many places a frame is compared with each; above, the funnel selects the most similar places."""
 Change = Literal["none", "grown", "moved", "other"]
 _MIN_GROWTH = 100  # a map is read again when it has grown by 1 / 100, which bounds the cost per place
 
@@ -25,9 +33,8 @@ class MapSnapshot:
 
     Attributes:
         ids: int64 [n]. traverses: int64 [n], ids. runs: int64 [n], equal for places of one uninterrupted run.
-        stamps: float64 [n], seconds. poses: float64 [n, 7], x, y, z, qx, qy, qz, qw. Both NaN where unknown.
-        positions: float64 [n, 3], or None if no place has one. steps: float64 [n, 6], see ``pose_steps``.
-        descriptors: float32 [n, size], unit norm.
+        poses: float64 [n, 7], x, y, z, qx, qy, qz, qw; NaN where unknown. positions: float64 [n, 3], or None if no place has one.
+        descriptors: float32 [n, size], unit norm, or ``StoredDescriptors``.
         neighborhoods, track: the places prepared for similarity and for the sequence.
     """
 
@@ -43,45 +50,47 @@ class MapSnapshot:
     def _clear(self) -> None:
         self.ids: Rows = np.empty(0, np.int64)
         self.traverses: Rows = np.empty(0, np.int64)
-        self.stamps: Floats = np.empty(0)
-        self.poses: Floats = np.empty((0, 7))
-        self.descriptors: NDArray[np.float32] = np.empty((0, self._size), np.float32)
+        self.descriptors: NDArray[np.float32] | StoredDescriptors = np.empty((0, self._size), np.float32)
         self.track = PlaceTrack([])
         self._version: tuple[Hashable, ...] | None = None
+        self._revision: Hashable = None
+
+    @property
+    def poses(self) -> Floats:
+        return self.track.poses
 
     def update(self) -> Change:
         """Reads the map again if it changed enough. ``moved``: places have other poses. ``other``: rows have another meaning."""
         with self._map.arrays() as arrays:
             if arrays.version == self._version:
                 return "none"
-            version = arrays.version
+            version, count = arrays.version, len(self)
+            enough = len(arrays) - arrays.removed - count > count // _MIN_GROWTH
+            if count and arrays.revision == self._revision and not enough:
+                self._version = version
+                return "none"
             rows = np.flatnonzero(arrays.alive)
             ids = arrays.ids[rows]
-            count = len(self)
             if not np.array_equal(ids[:count], self.ids):
                 change: Change = "other"
             elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True):
                 change = "moved"
-            elif len(ids) - count > count // _MIN_GROWTH:
+            elif enough:
                 change = "grown"
             else:
-                self._version = version
+                self._version, self._revision = version, arrays.revision
                 return "none"
             if change != "grown":
                 self._clear()
             new = rows[len(self) :]
-            descriptors = prefix(arrays.index.descriptors(new), self._size)
-            traverses, stamps, ids = arrays.traverses[new], arrays.stamps[new], ids[len(self) :]
-            places = self._map.places(ids) if len(ids) else {}
-        unknown = (np.nan,) * 7
-        poses = np.array([place.pose.as_tuple() if place.pose else unknown for place in places.values()]).reshape(-1, 7)
-        self._version = version
-        self.track.append(traverses, poses, stamps)
-        self.ids = np.concatenate([self.ids, ids])
-        self.traverses = np.concatenate([self.traverses, traverses])
-        self.stamps = np.concatenate([self.stamps, stamps])
-        self.poses = np.concatenate([self.poses, poses])
-        self.descriptors = np.concatenate([self.descriptors, descriptors])
+            self.track.append(arrays.traverses[new], arrays.poses[new], arrays.stamps[new])
+            self.traverses = np.concatenate([self.traverses, arrays.traverses[new]])
+            if len(ids) > DENSE_PLACES:
+                self.descriptors = StoredDescriptors(self._map, ids, self._size)
+            else:
+                descriptors = prefix(arrays.index.descriptors(new), self._size)
+                self.descriptors = np.concatenate([self.descriptors[:], descriptors])
+            self._version, self._revision, self.ids = version, arrays.revision, ids
         self._derive()
         return change
 
@@ -89,14 +98,27 @@ class MapSnapshot:
         self.runs = runs_of(self.traverses)
         self.positions = self.poses[:, :3] if np.isfinite(self.poses).any() else None
         self.neighborhoods = Neighborhoods(self.descriptors, self.traverses, self.positions)
-        self.steps = pose_steps(self.poses, self.runs)
+        self._steps = None if len(self) > DENSE_PLACES else pose_steps(self.poses, self.runs)
 
-    def similarities(self, descriptor: Descriptor, where: Where | None = None) -> NDArray[np.float32]:
-        """Cosines of a descriptor [d_max] and all places, float32 [n]; minus infinity for places that ``where`` excludes.
+    def steps(self, rows: Rows) -> Floats:
+        """``pose_steps`` of the places ``rows``, float64 [k, 6]."""
+        if self._steps is not None:
+            return self._steps[rows]
+        around = np.clip(rows[:, None] + np.array([-1, 0, 1]), 0, len(self) - 1).ravel()
+        return pose_steps(self.poses[around], np.where(np.diff(around, prepend=-1), self.runs[around], -1))[1::3]
+
+    def similarities(self, descriptor: Descriptor, where: Where | None = None) -> Similarities:
+        """Cosines of a descriptor [d_max] and all places, float32 [n], or in a large map some; minus infinity for places that ``where``
+        excludes.
 
         Raises:
             VprError: a descriptor of another length, or with a number that is not finite.
         """
+        if isinstance(self.descriptors, StoredDescriptors):
+            return self.descriptors.similarities(self._query(descriptor), where)
+        return self.all_similarities(descriptor, where)
+
+    def _query(self, descriptor: Descriptor) -> NDArray[np.float32]:
         given = np.asarray(descriptor, np.float32)
         if given.shape != (self._map.dim,):
             raise VprError(
@@ -105,26 +127,18 @@ class MapSnapshot:
             )
         if not np.isfinite(given).all():
             raise VprError("the frame's descriptor holds numbers that are not finite; describe the frame again")
-        # Not BLAS: its threads wait for each other on a busy robot, and the product is bounded by memory.
-        similarities = np.einsum("nd,d->n", self.descriptors, prefix(given[None], self._size)[0])
+        return prefix(given[None], self._size)[0]
+
+    def all_similarities(self, descriptor: Descriptor, where: Where | None = None) -> NDArray[np.float32]:
+        """As ``similarities``, to all places also of a large map, which takes long."""
+        query = self._query(descriptor)
+        if isinstance(self.descriptors, StoredDescriptors):
+            similarities = self.descriptors.cosines(query)
+        else:  # not BLAS: its threads wait for each other on a busy robot, and the product is bounded by memory
+            similarities = np.einsum("nd,d->n", self.descriptors, query)
         if where is not None and len(self):
             with self._map.arrays() as arrays:
                 allowed = where.mask(arrays, {})
                 if allowed is not None:
                     similarities[~allowed[np.minimum(arrays.rows_of(self.ids), len(allowed) - 1)]] = -np.inf
         return similarities
-
-    def near(self, row: int, window: int) -> NDArray[np.bool_]:
-        """bool [n], the rows that count as the same answer: within ``window`` places along the run, or within 5 m."""
-        near = (np.abs(np.arange(len(self)) - row) <= window) & (self.runs == self.runs[row])
-        if self.positions is not None:  # False for NaN
-            near |= np.linalg.norm(self.positions - self.positions[row], axis=1) <= SAME_PLACE_METERS
-        return np.asarray(near)
-
-
-def most_similar(values: NDArray[np.float32], count: int) -> Rows:
-    """Rows of the ``count`` largest values, largest first; equal values in the order of rows."""
-    chosen = np.arange(len(values))
-    if count < len(values):
-        chosen = np.sort(np.argpartition(-values, count)[:count])
-    return chosen[np.argsort(-values[chosen], kind="stable")]

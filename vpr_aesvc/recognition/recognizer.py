@@ -1,11 +1,8 @@
 """Frame -> match: all stages of recognition, in order."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
@@ -13,20 +10,17 @@ from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.decision import Decision, DecisionInputs, decide
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
-from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
+from vpr_aesvc.recognition.geometry.verification import Geometry
 from vpr_aesvc.recognition.learned_models import LearnedModels
-from vpr_aesvc.recognition.map_snapshot import MapSnapshot, most_similar
-from vpr_aesvc.recognition.patches.matching import PatchMatch
+from vpr_aesvc.recognition.map_snapshot import MapSnapshot
+from vpr_aesvc.recognition.matching import CandidateMatcher, FrameFeatures, RankedCandidates
 from vpr_aesvc.recognition.patches.stored import StoredPatches
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
+from vpr_aesvc.recognition.similarity.sampled import Similarities, similarities_at
 from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
-
-_RANKED_BY_PATCHES = 10  # candidates
-_LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
 
 class Recognizer:
@@ -72,8 +66,13 @@ class Recognizer:
         self.snapshot = MapSnapshot(place_map, size)
         self.learned = learned or LearnedModels(place_map, size)
         self.filter = SequenceFilter(self.snapshot.track)
-        self._keypoints = StoredKeypoints(place_map) if self.settings.geometry else None
-        self._patches = StoredPatches.of(place_map, describer) if self.settings.patches else None
+        self._matcher = CandidateMatcher(
+            self.snapshot,
+            self.settings,
+            StoredKeypoints(place_map) if self.settings.geometry else None,
+            StoredPatches.of(place_map, describer) if self.settings.patches else None,
+            self.filter.settings.window,
+        )
         self._intrinsics = intrinsics
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
@@ -127,7 +126,7 @@ class Recognizer:
         """
         frame = _as_frame(frame)
         expect(odometry, (Odometry, type(None)), "odometry (vpr_aesvc.Odometry)")
-        needs_image = descriptor is None or self._keypoints is not None or self._patches is not None
+        needs_image = descriptor is None or self._matcher.keypoints is not None or self._matcher.patches is not None
         image = image_of(frame) if needs_image else None
         if descriptor is None:
             assert image is not None
@@ -142,7 +141,7 @@ class Recognizer:
     def decide_match(
         self,
         image: Image | None,
-        similarities: NDArray[np.float32],
+        similarities: Similarities,
         belief: Belief,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
@@ -150,29 +149,23 @@ class Recognizer:
 
         Args:
             image: RGB uint8 [H, W, 3]; needed for geometry.
-            similarities: float32 [n], to all places of the snapshot.
+            similarities: float32 [n], to all places of the snapshot, or to some.
         """
         message, self.learned.message = belief.message or self.learned.message, None
-        margin = self.snapshot.neighborhoods.margin(similarities)
-        belief = self._with_most_probable_row(belief)
-        rows, patches = self._rank_by_patches(image, self._propose(similarities, margin, belief), belief)
-        if not rows:
+        found = self._matcher.match(self._features(image, intrinsics), similarities, belief)
+        if found is None:
             why = "every place of the map is excluded for this frame" if len(self.snapshot) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
-        geometries = self._verify(image, rows, intrinsics)
-        order = self._order(rows, belief, geometries)
-        rows = [rows[at] for at in order]
-        geometries = [geometries[at] for at in order] if geometries else []
-        near = self.snapshot.near(rows[0], self.filter.settings.window)
-        decision = self._decide(margin, belief, geometries[0] if geometries else None, near)
+        decision = self._decide(found)
         self._has_revisited |= decision.accepted
-        candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows), patches)
+        candidates = self._candidates(found, similarities)
+        likely = np.union1d(belief.likely_rows(len(self.snapshot)), found.near)
         covariance = match_covariance(
-            poses=self.snapshot.poses,
-            steps=self.snapshot.steps,
-            best=rows[0],
-            near=near,
-            posterior=belief.places,
+            poses=self.snapshot.poses[likely],
+            steps=self.snapshot.steps(likely),
+            best=int(np.searchsorted(likely, found.rows[0])),
+            near=np.isin(likely, found.near),
+            posterior=belief.at(likely),
             probability=decision.probability,
         )
         return Recognition(
@@ -182,28 +175,38 @@ class Recognizer:
             candidates=candidates,
             probability=decision.probability,
             false_positive_rate=decision.false_positive_rate,
-            inliers=geometries[0].inliers if geometries else None,
+            inliers=found.geometries[0].inliers if found.geometries else None,
             pose=candidates[0].match.place.pose,
             covariance=covariance,
             lost=belief.lost,
             message=message,
         )
 
-    def _decide(
-        self, margin: SimilarityMargin, belief: Belief, geometry: Geometry | None, near: NDArray[np.bool_]
-    ) -> Decision:
-        """The decision on a match; ``near`` [n] are the rows that count as the same answer. While models are missing it is not accepted."""
-        if not self.learned.is_ready(self._keypoints is not None):
+    def _features(self, image: Image | None, intrinsics: Intrinsics | None) -> FrameFeatures:
+        """Key points are detected at the size of the stored pictures, on which the models were learned."""
+        if image is None:
+            return FrameFeatures()
+        small, patches = thumbnail(image), self._matcher.patches
+        intrinsics = self._intrinsics if intrinsics is None else intrinsics
+        return FrameFeatures(
+            keypoints=None if self._matcher.keypoints is None else detect_keypoints(small),
+            patches=None if patches is None else patches.projection(self.describer.patches(image)),
+            intrinsics=None if intrinsics is None else intrinsics.resized(image.shape, small.shape),
+        )
+
+    def _decide(self, found: RankedCandidates) -> Decision:
+        """The decision on the best candidate. While models are missing it is not accepted."""
+        if not self.learned.is_ready(self._matcher.keypoints is not None):
             done = 1.0 if self.learned.progress is None else self.learned.progress
             return Decision(False, 1.0, 0.0, f"the map is being learned ({100 * done:.0f} %): no match is accepted yet")
         inputs = DecisionInputs(
             null=self.learned.null,
             inlier_model=self.learned.inlier_model,
-            margin=margin if margin.row >= 0 and near[margin.row] else None,
-            geometry=geometry,
-            belief=belief if self.settings.sequence else None,
-            belief_agrees=belief.row is not None and bool(near[belief.row]),
-            posterior=min(float(belief.places[near].sum()), 1.0),
+            margin=found.margin,
+            geometry=found.geometries[0] if found.geometries else None,
+            belief=found.belief if self.settings.sequence else None,
+            belief_agrees=found.belief.row in found.near,
+            posterior=found.posterior,
         )
         return decide(inputs, self.settings.false_positive_rate)
 
@@ -211,88 +214,26 @@ class Recognizer:
         """Follows changes of the map: snapshot, filter and models."""
         change = self.snapshot.update()
         if change != "none":
-            if self._keypoints is not None:
-                self._keypoints.ids = self.snapshot.ids
-            if self._patches is not None:
-                self._patches.ids = self.snapshot.ids
+            for stored in (self._matcher.keypoints, self._matcher.patches):
+                if stored is not None:
+                    stored.ids = self.snapshot.ids
             self.filter.track = self.snapshot.track
             if change == "other" and len(self.snapshot):
                 self.filter.reset("places were removed from the map: a new sequence begins")
-        geometry = self._keypoints is not None
+        geometry = self._matcher.keypoints is not None
         self.learned.update(self.snapshot, geometry, self._has_revisited, background, progress)
         self.filter.likelihood = self.learned.likelihood
 
-    def _with_most_probable_row(self, belief: Belief) -> Belief:
-        """For geometry the best place of the sequence is the most probable place of its window, not the middle of a flat belief: its
-        picture must show what the frame shows."""
-        if self._keypoints is None or belief.row is None:
-            return belief
-        near = self.snapshot.near(belief.row, self.filter.settings.window)
-        return replace(belief, row=int(np.where(near, belief.places, -1).argmax()))
-
-    def _propose(self, similarities: NDArray[np.float32], margin: SimilarityMargin, belief: Belief) -> list[int]:
-        """Rows of the candidates: the best place of the sequence (first if it is likely), that of the margin, and the most similar places."""
-        first = [margin.row]
-        if self.settings.sequence and belief.row is not None:
-            first.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
-        count = self.settings.candidates if self._patches is None else max(self.settings.candidates, _RANKED_BY_PATCHES)
-        rows = dict.fromkeys([*first, *most_similar(similarities, count).tolist()])
-        visible = similarities > -np.inf
-        return [row for row in rows if row >= 0 and visible[row]][:count]
-
-    def _rank_by_patches(
-        self, image: Image | None, rows: list[int], belief: Belief
-    ) -> tuple[list[int], dict[int, PatchMatch | None]]:
-        """The best candidates by patches, and the matches by row. Places without patches, and a likely place of the sequence, keep their rank."""
-        if self._patches is None or image is None:
-            return rows[: self.settings.candidates], {}
-        asked = self._patches.projection(self.describer.patches(image))
-        matches = {row: self._patches.match(asked, row) for row in rows}
-        scores = {row: match.score for row, match in matches.items() if match is not None}
-        if belief.probability >= _LIKELY and belief.row is not None:
-            scores.pop(belief.row, None)
-        ranked = iter(sorted(scores, key=lambda row: -scores[row]))
-        rows = [next(ranked) if row in scores else row for row in rows]
-        return rows[: self.settings.candidates], matches
-
-    def _verify(self, image: Image | None, rows: list[int], intrinsics: Intrinsics | None) -> list[Geometry]:
-        """Geometric verification of each candidate; empty if geometry is off."""
-        if self._keypoints is None or image is None:
-            return []
-        small = thumbnail(image)  # the size of the stored pictures, on which the inlier model was learned
-        keypoints = detect_keypoints(small)
-        intrinsics = self._intrinsics if intrinsics is None else intrinsics
-        if intrinsics is not None:
-            intrinsics = intrinsics.resized(image.shape, small.shape)
-        return [verify(keypoints, self._keypoints[row], intrinsics) for row in rows]
-
-    def _order(self, rows: list[int], belief: Belief, geometries: list[Geometry]) -> list[int]:
-        """Positions of the candidates, best first: by geometry. If the sequence's place is likely and has geometric support, the places
-        near it come before all others."""
-        if not geometries:
-            return list(range(len(rows)))
-        order = rerank(geometries)
-        likely = self.settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
-        if likely and geometric_verdict(geometries[0]) == "supported":
-            near = self.snapshot.near(rows[0], self.filter.settings.window)
-            order.sort(key=lambda at: not near[rows[at]])  # stable: the order by geometry stays within both groups
-        return order
-
-    def _candidates(
-        self,
-        rows: list[int],
-        similarities: NDArray[np.float32],
-        belief: Belief,
-        geometries: Sequence[Geometry | None],
-        patches: Mapping[int, PatchMatch | None],
-    ) -> tuple[Candidate, ...]:
-        ids = [int(self.snapshot.ids[row]) for row in rows]
+    def _candidates(self, found: RankedCandidates, similarities: Similarities) -> tuple[Candidate, ...]:
+        rows = np.array(found.rows)
+        ids = self.snapshot.ids[rows].tolist()
         places = self.map.places(ids)
+        geometries: list[Geometry | None] = [*found.geometries] or [None] * len(rows)
         return tuple(
-            Candidate(
-                Match(places[place], float(similarities[row])), float(belief.places[row]), geometry, patches.get(row)
+            Candidate(Match(places[place], float(similarity)), float(posterior), geometry, patches)
+            for place, similarity, posterior, geometry, patches in zip(
+                ids, similarities_at(similarities, rows), found.belief.at(rows), geometries, found.patches, strict=True
             )
-            for place, row, geometry in zip(ids, rows, geometries, strict=True)
         )
 
 

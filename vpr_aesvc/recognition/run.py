@@ -88,7 +88,7 @@ def recognize_run(
     similarities = np.empty((len(frames), len(snapshot)), np.float32)
     for at, frame in enumerate(frames):
         descriptor = recognizer.describer.describe(image_of(frame)) if descriptors is None else descriptors[at]
-        similarities[at] = snapshot.similarities(descriptor, settings.where(frame))
+        similarities[at] = snapshot.all_similarities(descriptor, settings.where(frame))
     if not len(snapshot):
         return [Recognition(False, "the map is empty") for _ in frames]
     beliefs = smooth(

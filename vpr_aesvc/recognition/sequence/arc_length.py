@@ -3,7 +3,8 @@
 Each place owns one cell: from halfway to the previous place to halfway to the next. The belief density is constant within a cell.
 The robot moves by a distance in [low, high]. Its density is a triangle with the peak in the middle: the sum of two independent
 moves, each uniform in [low / 2, high / 2]. The belief after one uniform move is the mean of the density over a window of the grid.
-Cumulative sums give it in one pass over the places, for any width of the window.
+Cumulative sums give it in one pass over the places, for any width of the window. ``propagate_some`` does the same for the belief of some
+places, in one pass over these.
 """
 
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.recognition.row_sets import position_of, union_of_ranges
 from vpr_aesvc.types import Floats, Rows
 
 _NARROW = 2.0  # times the median step
@@ -20,7 +22,7 @@ _CACHED_WINDOWS, _CACHED_CELLS = 32, 400_000  # number of windows, and of cells 
 
 @dataclass
 class Window:
-    """For each of n cells, the interval of the grid from which belief arrives, in cell numbers with fractions.
+    """For each of n cells, or of some, the interval of the grid from which belief arrives, in cell numbers with fractions.
 
     Attributes:
         first, last: int64 [n], cells in which the interval begins and ends.
@@ -46,6 +48,14 @@ class Window:
         total -= below.take(self.first)
         total -= self.first_part * amounts.take(self.first)
         return np.maximum(total, 0.0, out=total)
+
+    def integrate_some(self, rows: Rows, amounts: Floats) -> Floats:
+        """As ``integrate``, with ``amounts`` [k] in the cells ``rows``, ascending and not empty, and nothing in the others."""
+        below = np.concatenate([[0.0], np.cumsum(amounts)])
+        (last, ends), (first, starts) = position_of(rows, self.last), position_of(rows, self.first)
+        total = below[np.searchsorted(rows, self.last)] + self.last_part * np.where(ends, amounts[last], 0.0)
+        total -= below[np.searchsorted(rows, self.first)] + self.first_part * np.where(starts, amounts[first], 0.0)
+        return np.maximum(total, 0.0)
 
 
 class ArcLengthGrid:
@@ -78,10 +88,10 @@ class ArcLengthGrid:
         self.centers = self._edges[:-1] + before / 2
         starts = np.flatnonzero(np.concatenate([[True], ~same_run]))
         run = np.cumsum(np.concatenate([[True], ~same_run])) - 1
-        self.first_rows: Rows = starts[run]
-        self.end_rows: Rows = np.append(starts[1:], count)[run]
-        self._low, self._high = self._edges[self.first_rows], self._edges[self.end_rows]
-        self._numbers = np.arange(count + 1, dtype=np.float64)
+        self._run, self._bounds = (
+            run.astype(np.int32),
+            np.append(starts, count),
+        )  # of each place; first rows of the runs
         self.heading = _accumulated(turns, same_run)
         self._windows: dict[tuple[float, float], Window] = {}
         self._neighbors: dict[int, tuple[Rows, Rows]] = {}
@@ -98,10 +108,36 @@ class ArcLengthGrid:
             values = window.integrate(values * self.lengths) / window.width
         return values
 
-    def _halves(self, low: float, high: float) -> tuple[Window, ...]:
-        """Two half moves; one window if the range is hardly wider than a cell, where the triangle could not be resolved."""
+    def propagate_some(self, rows: Rows, amounts: Floats, low: float, high: float) -> tuple[Rows, Floats]:
+        """As ``propagate``, with belief in the cells ``rows`` alone: the rows that it reaches, and their belief."""
+        for half_low, half_high in self._moves(low, high):
+            if not len(rows):
+                break
+            reached = self._reached(rows, half_low, half_high)
+            window = self._window(half_low, half_high, reached)
+            moved = window.integrate_some(rows, amounts) * self.lengths[reached] / window.width
+            rows, amounts = reached[moved > 0], moved[moved > 0]
+        return rows, amounts
+
+    def staying(self, low: float, high: float) -> float:
+        """The part of an even belief that does not leave its run in such a move."""
+        runs = np.diff(self._edges[self._bounds])
+        return 1.0 - float(np.minimum(runs, abs(low + high) / 2).sum()) / float(runs.sum())
+
+    def _reached(self, rows: Rows, low: float, high: float) -> Rows:
+        """The cells to which belief of the cells ``rows`` can move, and one more on either side."""
+        first, _ = self._locate(self._edges[rows] + low, rows)
+        last, _ = self._locate(self._edges[rows + 1] + high, rows)
+        start, end = self._bounds[self._run[rows]], self._bounds[self._run[rows] + 1]
+        return union_of_ranges(np.maximum(first - 1, start), np.minimum(last + 1, end - 1))
+
+    def _moves(self, low: float, high: float) -> tuple[tuple[float, float], ...]:
+        """Two half moves; one if the range is hardly wider than a cell, where the triangle could not be resolved."""
         narrow = high - low <= _NARROW * self.median_step
-        return (self.window(low, high),) if narrow else (self.window(low / 2, high / 2),) * 2
+        return ((low, high),) if narrow else ((low / 2, high / 2),) * 2
+
+    def _halves(self, low: float, high: float) -> tuple[Window, ...]:
+        return tuple(self.window(*move) for move in self._moves(low, high))
 
     def window(self, low: float, high: float) -> Window:
         """The intervals from which belief arrives when the robot moves by ``low`` to ``high``; cached."""
@@ -109,24 +145,37 @@ class ArcLengthGrid:
         if key not in self._windows:
             if len(self._windows) >= max(2, min(_CACHED_WINDOWS, _CACHED_CELLS // len(self.centers))):
                 del self._windows[next(iter(self._windows))]
-            half = self.lengths / 2
-            first, first_part = self._locate(self.centers - high - half)
-            last, last_part = self._locate(self.centers - low + half)
-            self._windows[key] = Window(first, first_part, last, last_part, high - low + self.lengths)
+            self._windows[key] = self._window(low, high, None)
         return self._windows[key]
 
-    def neighbors(self, count: int) -> tuple[Rows, Rows]:
-        """First row and end row, int64 [n], of the ``count`` places on either side within the run; cached."""
-        if count not in self._neighbors:
-            rows = np.arange(len(self.centers))
-            first = np.maximum(rows - count, self.first_rows)
-            self._neighbors[count] = first, np.minimum(rows + count + 1, self.end_rows)
-        return self._neighbors[count]
+    def _window(self, low: float, high: float, rows: Rows | None) -> Window:
+        """The window of all cells, or of some."""
+        part = slice(None) if rows is None else rows
+        centers, lengths = self.centers[part], self.lengths[part]
+        half = lengths / 2
+        first, first_part = self._locate(centers - high - half, rows)
+        last, last_part = self._locate(centers - low + half, rows)
+        return Window(first, first_part, last, last_part, high - low + lengths)
 
-    def track_turns(self, low: float, high: float) -> Floats:
-        """Radians in [-pi, pi], float64 [n], that the track turned over the last ``low`` to ``high`` before each place. The start of
-        the turn is the middle of that interval."""
+    def neighbors(self, count: int, rows: Rows | None = None) -> tuple[Rows, Rows]:
+        """First row and end row, int64 [n], of the ``count`` places on either side within the run; of ``rows``, or of all (cached)."""
+        if rows is None:
+            if count not in self._neighbors:
+                self._neighbors[count] = self.neighbors(count, np.arange(len(self.centers)))
+            return self._neighbors[count]
+        run = self._run[rows]
+        return np.maximum(rows - count, self._bounds[run]), np.minimum(rows + count + 1, self._bounds[run + 1])
+
+    def track_turns(self, low: float, high: float, rows: Rows | None = None) -> Floats:
+        """Radians in [-pi, pi] that the track turned over the last ``low`` to ``high`` before each of ``rows``, or of all places (cached).
+        The start of the turn is the middle of that interval."""
         assert self.heading is not None
+        if rows is not None:
+            middle = rows
+            for move in self._moves(low, high):
+                window = self._window(*move, middle)
+                middle = (window.first + window.last) // 2
+            return _wrapped(self.heading[rows] - self.heading[middle])
         halves = self._halves(low, high)
         if halves[0].turns is None:
             middle = np.arange(len(self.heading))
@@ -135,11 +184,16 @@ class ArcLengthGrid:
             halves[0].turns = _wrapped(self.heading - self.heading[middle])
         return halves[0].turns
 
-    def _locate(self, points: Floats) -> tuple[Rows, Floats]:
+    def _locate(self, points: Floats, rows: Rows | None) -> tuple[Rows, Floats]:
         """For each place a point, clipped to the run of the place: the cell that holds it, and the fraction of the cell before it."""
-        position = np.interp(np.clip(points, self._low, self._high), self._edges, self._numbers)
-        cell = np.minimum(position.astype(np.int64), len(self.centers) - 1)
-        return cell, position - cell
+        run = self._run if rows is None else self._run[rows]
+        points = np.clip(points, self._edges[self._bounds[run]], self._edges[self._bounds[run + 1]])
+        if rows is None:
+            position = np.interp(points, self._edges, np.arange(len(self._edges), dtype=np.float64))
+            cell = np.minimum(position.astype(np.int64), len(self.centers) - 1)
+            return cell, position - cell
+        cell = np.clip(np.searchsorted(self._edges, points, side="right") - 1, 0, len(self.centers) - 1)
+        return cell, (points - self._edges[cell]) / (self._edges[cell + 1] - self._edges[cell])
 
 
 def _accumulated(turns: Floats | None, same_run: NDArray[np.bool_]) -> Floats | None:

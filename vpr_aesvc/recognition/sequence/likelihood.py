@@ -20,6 +20,7 @@ from pydantic.dataclasses import dataclass
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import unit
+from vpr_aesvc.recognition.similarity.sampled import SampledSimilarities, StoredDescriptors
 from vpr_aesvc.types import Floats, Rows
 
 MIN_PLACES = 20
@@ -46,13 +47,17 @@ class SimilarityLikelihood:
     offset: float
     change: float
 
-    def __call__(self, similarities: NDArray[np.floating], places: int) -> Floats:
-        """Log likelihood ratios float64 [places]. Minus infinity, which excludes a place, where the similarity is minus infinity and
-        for places beyond the end of ``similarities``.
+    def __call__(self, similarities: NDArray[np.floating] | SampledSimilarities, places: int) -> Floats:
+        """Log likelihood ratios float64 [places], or of the rows of ``SampledSimilarities``. Minus infinity, which excludes a place, where
+        the similarity is minus infinity and for places beyond the end of ``similarities``.
 
         Raises:
             VprError: more similarities than places, or a similarity that is NaN or plus infinity.
         """
+        weights: Floats | None = None
+        if isinstance(similarities, SampledSimilarities):
+            weights, similarities = similarities.weights, similarities.values
+            places = len(similarities)
         row = np.asarray(similarities, float)
         if row.ndim != 1 or len(row) > places:
             raise VprError(f"expected at most {places} similarities, one for each place, found shape {row.shape}")
@@ -60,18 +65,18 @@ class SimilarityLikelihood:
             raise VprError("a similarity is not a finite number; describe the frame with the model of the map")
         allowed = row > -np.inf
         if len(row) == places and allowed.all():
-            return self._log_ratio(row)
+            return self._log_ratio(row, weights)
         log_ratio = np.full(places, -np.inf)
-        log_ratio[: len(row)][allowed] = self._log_ratio(row[allowed])
+        log_ratio[: len(row)][allowed] = self._log_ratio(row[allowed], None if weights is None else weights[allowed])
         return log_ratio
 
-    def _log_ratio(self, similarities: Floats) -> Floats:
+    def _log_ratio(self, similarities: Floats, weights: Floats | None) -> Floats:
         if len(similarities) < MIN_PLACES:
             return np.zeros(len(similarities))
-        center = _median(similarities)
-        spread = 1.4826 * _median(np.abs(similarities - center))
+        center = _median(similarities, weights)
+        spread = 1.4826 * _median(np.abs(similarities - center), weights)
         scores = self.sharpness * np.minimum((similarities - center) / max(spread, 1e-9), _MAX_Z) - self.offset
-        limit = math.log(len(similarities))
+        limit = math.log(len(similarities) if weights is None else weights.sum())
         scores -= (1 - _EXCESS) * np.maximum(scores - limit, 0)
         return np.asarray(np.log((1 - _OUTLIERS) * np.exp(scores) + _OUTLIERS))
 
@@ -80,7 +85,7 @@ DEFAULT_LIKELIHOOD = SimilarityLikelihood(sharpness=1.0, offset=0.5, change=0.75
 
 
 def learn_similarity_likelihood(
-    descriptors: NDArray[np.floating],
+    descriptors: NDArray[np.floating] | StoredDescriptors,
     traverses: Sequence[Hashable] | NDArray[np.generic],
     step: Callable[[float], None] = lambda part: None,
 ) -> SimilarityLikelihood:
@@ -91,7 +96,8 @@ def learn_similarity_likelihood(
     three or more passes the fit is too cautious.
 
     Args:
-        descriptors: float [n, d], unit norm, in the order they were driven.
+        descriptors: float [n, d], unit norm, in the order they were driven. With ``StoredDescriptors`` each frame is compared with the
+            most similar places, its neighbors and a sample.
         traverses: the traverse of each.
         step: called often with the part of the work that is done, 0 to 1.
 
@@ -101,50 +107,84 @@ def learn_similarity_likelihood(
     count = len(descriptors)
     _, traverse = np.unique(np.asarray(traverses), return_inverse=True)
     rows = _sample_rows(count)
-    near = (np.abs(rows[:, None] - np.arange(count)) <= _NEAR) & (traverse[rows][:, None] == traverse)
-    near[np.arange(len(rows)), rows] = False
-    has_neighbor = near.any(1)
-    rows, near = rows[has_neighbor], near[has_neighbor]
+    around = rows[:, None] + np.delete(np.arange(-_NEAR, _NEAR + 1), _NEAR)
+    around[(around < 0) | (around >= count)] = -1
+    around[traverse[around] != traverse[rows][:, None]] = -1
+    rows, around = rows[(around >= 0).any(1)], around[(around >= 0).any(1)]
     if len(rows) < MIN_PLACES:
         return DEFAULT_LIKELIHOOD
-    descriptors = unit(descriptors)
-    queries = np.arange(len(rows))
-    similarities = descriptors[rows] @ descriptors.T
-    similarities[queries, rows] = np.inf  # the place itself: the last in order
-    center = _medians(similarities)[:, None]
-    spread = 1.4826 * _medians(np.abs(similarities - center))[:, None]
+    if isinstance(descriptors, StoredDescriptors):
+        similarities, columns, weights = _compare_some(descriptors, rows, around)
+        sample, sampled = descriptors.sample, descriptors[rows] @ descriptors.sampled.T
+    else:
+        descriptors, sample = unit(descriptors), np.arange(count)
+        similarities = sampled = descriptors[rows] @ descriptors.T
+        columns, weights = np.broadcast_to(sample, similarities.shape), np.ones((1, 1), np.float32)
+    own = columns == rows[:, None]
+    similarities[own] = np.inf  # the place itself: the last in order
+    center = _medians(similarities, weights)[:, None]
+    spread = 1.4826 * _medians(np.abs(similarities - center), weights)[:, None]
     scores = np.minimum((similarities - center) / np.maximum(spread, 1e-9), _MAX_Z)
-    scores[queries, rows] = -np.inf
+    scores[own] = -np.inf
+    near = np.zeros(scores.shape, np.bool_)
+    for offset in around.T:
+        near |= columns == offset[:, None]
     right = np.where(near, scores, -np.inf)
     scores[near] = -np.inf
     for query, best in enumerate(scores.argmax(1)):
-        scores[query, max(best - _NEAR, 0) : best + _NEAR + 1] = -np.inf
+        scores[query, np.abs(columns[query] - columns[query, best]) <= _NEAR] = -np.inf
     right = np.sort(right, 1)[:, -2 * _NEAR :]
-    far_count = np.maximum((scores > -np.inf).sum(1), 1)
+    far_count = np.maximum(((scores > -np.inf) * weights).sum(1, dtype=np.float64), 1)
     fits: list[tuple[float, float, float]] = []
     for sharpness in _SHARPNESS.astype(np.float32):
         step(len(fits) / len(_SHARPNESS))
-        near_sum, far_sum = np.exp(sharpness * right).sum(1), np.exp(sharpness * scores).sum(1)
+        near_sum, far_sum = np.exp(sharpness * right).sum(1), (weights * np.exp(sharpness * scores)).sum(1)
         offset = np.median(np.log(far_sum / far_count + 1e-12))
         fits.append((float(np.log(near_sum / (near_sum + far_sum)).mean()), float(sharpness), float(offset)))
     _, best_sharpness, best_offset = max(fits)
     likelihood = SimilarityLikelihood(best_sharpness, best_offset, DEFAULT_LIKELIHOOD.change)
-    return replace(likelihood, change=_median_change(likelihood, similarities, rows, traverse))
+    return replace(likelihood, change=_median_change(likelihood, sampled, sample, rows, traverse))
+
+
+def _compare_some(
+    descriptors: StoredDescriptors, rows: Rows, around: Rows
+) -> tuple[NDArray[np.float32], Rows, NDArray[np.float32]]:
+    """For each of q rows its similarities to k places, the rows of these, -1 where there are fewer, and their weights: [q, k]."""
+    found = [
+        descriptors.similarities(query).including(np.unique(np.append(near[near >= 0], row)))
+        for query, near, row in zip(descriptors[rows], around, rows, strict=True)
+    ]
+    width = max(len(one.rows) for one in found)
+    similarities = np.full((len(rows), width), -np.inf, np.float32)
+    columns, weights = np.full((len(rows), width), -1), np.zeros((len(rows), width), np.float32)
+    for at, one in enumerate(found):
+        similarities[at, : len(one.rows)], columns[at, : len(one.rows)] = one.values, one.rows
+        weights[at, : len(one.rows)] = one.weights
+    return similarities, columns, weights
 
 
 class ObservedFrame(NamedTuple):
-    """The similarities of a frame, float [m], and its log likelihood ratios, float64 [n]."""
+    """The similarities of a frame, float [m], and its log likelihood ratios, float64 [n]. In a large map both are those of some places; the
+    same sample is among them for each frame."""
 
-    similarities: NDArray[np.floating]
+    similarities: NDArray[np.floating] | SampledSimilarities
     log_ratio: Floats
+
+    @property
+    def sample(self) -> tuple[NDArray[np.floating], Floats]:
+        """Those of the sample, or of all places."""
+        if not isinstance(self.similarities, SampledSimilarities):
+            return self.similarities, self.log_ratio
+        at = np.searchsorted(self.similarities.rows, self.similarities.places.sample)
+        return self.similarities.values[at], self.log_ratio[at]
 
 
 def change_of(previous: ObservedFrame, current: ObservedFrame) -> float:
     """How much of the similarities is new, 0 to 1: one minus the correlation of the similarities of two consecutive frames, over the
     places that neither frame shows (log ratio at most 0)."""
-    one, other = previous.similarities, current.similarities
+    (one, one_ratio), (other, other_ratio) = previous.sample, current.sample
     count = min(len(one), len(other))
-    unlike = (previous.log_ratio[:count] <= 0) & (current.log_ratio[:count] <= 0)
+    unlike = (one_ratio[:count] <= 0) & (other_ratio[:count] <= 0)
     unlike &= np.isfinite(one[:count]) & np.isfinite(other[:count])
     places = int(np.count_nonzero(unlike))
     if places < MIN_PLACES:
@@ -158,12 +198,14 @@ def change_of(previous: ObservedFrame, current: ObservedFrame) -> float:
     return min(max(1.0 - covariance / math.sqrt(variance[0] * variance[1]), 0.0), 1.0)
 
 
-def _median_change(likelihood: SimilarityLikelihood, similarities: Floats, rows: Rows, traverse: Rows) -> float:
-    """The median of ``change_of`` over pairs of a place and the next, their neighbors left out."""
+def _median_change(
+    likelihood: SimilarityLikelihood, similarities: NDArray[np.float32], columns: Rows, rows: Rows, traverse: Rows
+) -> float:
+    """The median of ``change_of`` over pairs of a place and the next, their neighbors left out; the columns are similarities to ``columns``."""
     changes = []
     for at in np.flatnonzero((np.diff(rows) == 1) & (traverse[rows][1:] == traverse[rows][:-1]))[:_PAIRS]:
         pair = similarities[at : at + 2].copy()
-        pair[:, max(rows[at] - _NEAR, 0) : rows[at] + _NEAR + 2] = -np.inf
+        pair[:, (columns >= rows[at] - _NEAR) & (columns <= rows[at] + _NEAR + 1)] = -np.inf
         changes.append(change_of(*(ObservedFrame(row, likelihood(row, len(row))) for row in pair)))
     return float(np.clip(np.median(changes), 0.02, 1.0)) if changes else likelihood.change
 
@@ -176,13 +218,19 @@ def _sample_rows(count: int) -> Rows:
     return np.unique(np.concatenate([firsts, firsts + 1]))
 
 
-def _medians(table: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The upper median of each row without its largest entry."""
+def _medians(table: NDArray[np.float32], weights: NDArray[np.floating]) -> NDArray[np.float32]:
+    """The upper median of each row without its largest entry; ``weights`` are of the entries, or [1, 1] if they are equal."""
+    if weights.size > 1:
+        return np.array([_median(row, weight) for row, weight in zip(table, weights, strict=True)], np.float32)
     middle = (table.shape[1] - 1) // 2
     return np.asarray(np.partition(table, middle, axis=1)[:, middle])
 
 
-def _median(row: Floats) -> float:
-    """The upper median: one partition, several times faster than ``numpy.median``."""
+def _median(row: Floats, weights: Floats | None = None) -> float:
+    """The upper median: one partition, several times faster than ``numpy.median``; with weights, if they are given."""
+    if weights is not None:
+        order = np.argsort(row)
+        below = np.cumsum(weights[order])
+        return float(row[order[np.searchsorted(below, below[-1] / 2, side="right")]])
     middle = len(row) // 2
     return float(np.partition(row, middle)[middle])

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from vpr_aesvc.recognition.row_sets import values_at
 from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack, Revisits
-from vpr_aesvc.types import Floats, Odometry
+from vpr_aesvc.recognition.sequence.sparse_belief import SparseBelief
+from vpr_aesvc.types import Floats, Odometry, Rows
 
 MODES = np.array([0.8, 0.1, 0.1])
 """Prior of the modes: along the traverse, against it, standing still. Places are recognized from the same viewing direction, so a
@@ -29,6 +31,8 @@ _SWITCH_RATE = 0.1  # per second: belief that passes to other traverses through 
 _TURN_SIGMA = 0.15  # radians, standard deviation of the odometry's turn against the map's
 _TURN_OUTLIERS = 0.1  # probability that the two turns are unrelated
 _ROUNDING = 1.05
+_MOST_MOVED = 2048  # rows and modes of a sparse belief that are moved
+_LEAST_SWITCHED = 1e-3  # belief of a row, from which on it passes to other traverses in a sparse belief
 
 Ranges = tuple[tuple[float, float], tuple[float, float]]
 
@@ -65,7 +69,7 @@ class Step:
         ranges: (low, high) distance along and against the traverse, in the unit of the grid.
         mixing: float64 [3, 3], mode transition M, from row to column.
         carried, found, switch: the parts of the belief of steps 3, 6 and 5.
-        turn_likelihood: float64 [2, n], along and against the traverse; or None.
+        turn: of the robot, radians; None without odometry, or without headings in the map.
         revisits: None if no traverses share a place.
     """
 
@@ -75,7 +79,7 @@ class Step:
     carried: float
     found: float
     switch: float = 0.0
-    turn_likelihood: Floats | None = None
+    turn: float | None = None
     revisits: Revisits | None = None
 
     def propagate(self, belief: Floats, lost: float) -> tuple[Floats, float]:
@@ -90,8 +94,8 @@ class Step:
             kept = total
         left = (total - kept) + self.carried * kept
         moved *= 1 - self.carried
-        if self.turn_likelihood is not None:
-            moved[:2] *= self.turn_likelihood
+        if self.turn is not None:
+            moved[:2] *= self._turn_likelihood(self.turn)
         if self.revisits is not None:
             switched = self.switch * self.revisits.spread(moved.sum(0))
             moved *= 1 - self.switch
@@ -106,8 +110,8 @@ class Step:
         after_move = values
         if self.revisits is not None:
             after_move = (1 - self.switch) * values + self.switch * self.revisits.mean(MODES @ values)
-        if self.turn_likelihood is not None:
-            after_move = np.concatenate([after_move[:2] * self.turn_likelihood, after_move[2:]])
+        if self.turn is not None:
+            after_move = np.concatenate([after_move[:2] * self._turn_likelihood(self.turn), after_move[2:]])
         ones = np.ones(values.shape[1])
         expected = np.empty_like(values)
         for mode in range(3):
@@ -119,6 +123,59 @@ class Step:
                 stays = np.minimum(self.grid.expected(ones, low, high), 1.0)
             expected[mode] = (1 - self.carried) * value + (1 - stays * (1 - self.carried)) * left
         return self.mixing @ expected, (1 - self.found) * lost + self.found * uniform
+
+    def propagate_some(self, belief: SparseBelief, sample: Rows) -> SparseBelief:
+        """As ``propagate``, in a map that is too large to move the belief of each place. The rows that stand out are moved; what the others
+        have above the rest is added to the rest.
+
+        Args:
+            sample: rows from which the mean likelihood of the turn in the map is estimated.
+        """
+        count, total = belief.count, belief.total()
+        rest = self.mixing.T @ belief.rest
+        excess = self.mixing.T @ belief.values - rest[:, None]
+        strong = excess > rest[:, None]
+        if np.count_nonzero(strong) > _MOST_MOVED:
+            strong &= excess >= np.partition(excess[strong], -_MOST_MOVED)[-_MOST_MOVED]
+        rest += np.where(strong, 0, excess).sum(1) / count
+        moved = [(belief.rows[strong[mode]], excess[mode, strong[mode]]) for mode in range(3)]
+        for mode, (low, high) in enumerate(self.ranges):
+            moved[mode] = self.grid.propagate_some(*moved[mode], low, high)
+            rest[mode] *= self.grid.staying(low, high)
+        rows = np.unique(np.concatenate([reached for reached, _ in moved]))
+        values = np.zeros((3, len(rows)))
+        for mode, (reached, amounts) in enumerate(moved):
+            values[mode, np.searchsorted(rows, reached)] = amounts
+        kept = float(values.sum() + count * rest.sum())
+        if kept > total > 0:
+            values, rest, kept = values * (total / kept), rest * (total / kept), total
+        left = (total - kept) + self.carried * kept
+        values, rest = (1 - self.carried) * values, (1 - self.carried) * rest
+        if self.turn is not None:
+            likelihood, usual = self._turn_likelihood(self.turn, rows), self._turn_likelihood(self.turn, sample).mean(1)
+            values[:2] = values[:2] * likelihood + rest[:2, None] * (likelihood - usual[:, None])
+            rest[:2] *= usual
+        if self.revisits is not None:
+            moving = values.sum(0)
+            moving[moving < _LEAST_SWITCHED] = 0
+            both = np.union1d(rows, self.revisits.others(rows[moving > 0]))
+            values, moving = values_at(values, rows, both, 0.0), values_at(moving, rows, both, 0.0)
+            values *= np.where(moving > 0, 1 - self.switch, 1.0)
+            values += MODES[:, None] * (self.switch * self.revisits.spread_some(both, moving))
+            rows, rest = both, (1 - self.switch) * rest + self.switch * MODES * rest.sum()
+        rest += MODES * ((left / 2 + self.found * belief.lost) / count)
+        return SparseBelief(rows, values + rest[:, None], rest, (1 - self.found) * belief.lost + left / 2, count)
+
+    def _turn_likelihood(self, turn: float, rows: Rows | None = None) -> Floats:
+        """Likelihood of the robot's turn given the track's, along and against the traverse, divided by that of a uniform turn: a normal
+        density plus outliers. float64 [2, k], for ``rows`` or all places."""
+        peak = (1 - _TURN_OUTLIERS) * math.sqrt(2 * math.pi) / _TURN_SIGMA
+        likelihood = np.empty((2, len(self.grid.centers) if rows is None else len(rows)))
+        for mode, (low, high) in enumerate(self.ranges):
+            error = np.abs(self.grid.track_turns(low, high, rows) - math.remainder(turn, 2 * math.pi))
+            error = np.minimum(error, 2 * math.pi - error) / _TURN_SIGMA  # the shorter arc
+            likelihood[mode] = _TURN_OUTLIERS + peak * np.exp(-0.5 * error * error)
+        return likelihood
 
 
 def plan_step(
@@ -142,12 +199,12 @@ def plan_step(
     time = 1.0 if seconds is None else seconds
     in_meters = track.grid("meters") if odometry is not None else None
     in_seconds = track.grid("seconds") if seconds is not None else None
-    turn_likelihood, odometry_used = None, False
+    turn, odometry_used = None, False
     if odometry is not None and in_meters is not None:
         grid, distance = in_meters, _rounded(odometry.distance)
         error = settings.odometry_error * abs(distance)
         ranges: Ranges = (distance - error, distance + error), (-distance - error, -distance + error)
-        turn_likelihood, odometry_used = _turn_likelihood(grid, ranges, odometry.turn), True
+        turn, odometry_used = None if grid.heading is None else odometry.turn, True
     elif odometry is not None and odometry.distance == 0:
         grid, ranges, odometry_used = track.places_grid(), ((0.0, 0.0), (0.0, 0.0)), True
     elif in_seconds is not None:
@@ -172,7 +229,7 @@ def plan_step(
         carried=carried,
         found=found,
         switch=switch,
-        turn_likelihood=turn_likelihood,
+        turn=turn,
         revisits=track.revisits(),
     )
 
@@ -181,19 +238,6 @@ def _speed_ranges(settings: MotionSettings, amount: float) -> Ranges:
     """Along and against the traverse, for ``amount`` seconds or places of the mapping drive."""
     low, high = settings.speed_low * amount, settings.speed_high * amount
     return (low, high), (-high, -low)
-
-
-def _turn_likelihood(grid: ArcLengthGrid, ranges: Ranges, turn: float) -> Floats | None:
-    """Likelihood of the robot's turn given the track's, divided by that of a uniform turn: a normal density plus outliers."""
-    if grid.heading is None:
-        return None
-    peak = (1 - _TURN_OUTLIERS) * math.sqrt(2 * math.pi) / _TURN_SIGMA
-    likelihood = np.empty((2, len(grid.centers)))
-    for mode, (low, high) in enumerate(ranges):
-        error = np.abs(grid.track_turns(low, high) - math.remainder(turn, 2 * math.pi))
-        error = np.minimum(error, 2 * math.pi - error) / _TURN_SIGMA  # the shorter arc
-        likelihood[mode] = _TURN_OUTLIERS + peak * np.exp(-0.5 * error * error)
-    return likelihood
 
 
 def _rounded(amount: float) -> float:

@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.recognition.row_sets import union_of_ranges
 from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid
 from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS
 from vpr_aesvc.types import Floats, Rows
 
 Unit = Literal["places", "seconds", "meters"]
+_NO_CELL = np.iinfo(np.int64).min  # of a place without a position
 _MAX_PAUSE = 5.0  # times the median interval: in a longer one the mapping drive stood still
 
 
@@ -37,14 +39,13 @@ class PlaceTrack:
         stamps: NDArray[np.floating] | None = None,
     ) -> None:
         self._codes: dict[Hashable, int] = {}
-        self._cell_numbers: dict[int, int] = {}
         self.traverses: Rows = np.empty(0, np.int64)
-        self.positions: Floats = np.empty((0, 3))
-        self.headings: Floats = np.empty(0)
+        self.poses: Floats = np.empty((0, 7))
         self.stamps: Floats = np.empty(0)
         self.cells: Rows = np.empty(0, np.int64)
         self._grids: dict[Unit, ArcLengthGrid | None] = {}
         self._revisits: Revisits | None = None
+        self._sorted: tuple[int, NDArray[np.int32], Floats] | None = None
         self.append(traverses, poses, stamps)
 
     def __len__(self) -> int:
@@ -70,16 +71,39 @@ class PlaceTrack:
         names = traverses.tolist() if isinstance(traverses, np.ndarray) else traverses
         codes = np.array([self._codes.setdefault(name, len(self._codes)) for name in names], np.int64)
         self.traverses = np.concatenate([self.traverses, codes])
-        self.positions = np.concatenate([self.positions, places[:, :3]])
-        self.headings = np.concatenate([self.headings, _heading(places[:, 3:])])
+        self.poses = np.concatenate([self.poses, places])
         self.stamps = np.concatenate([self.stamps, times])
-        self.cells = np.concatenate([self.cells, self._cells_of(places[:, :3])])
+        self.cells = np.concatenate([self.cells, _cells_of(places[:, :3])])
         self._grids.clear()
-        self._revisits = None
+        self._revisits = self._sorted = None
+
+    @property
+    def positions(self) -> Floats:
+        """float64 [n, 3], NaN where unknown."""
+        return self.poses[:, :3]
 
     @property
     def has_positions(self) -> bool:
-        return bool(self._cell_numbers)
+        return bool((self.cells != _NO_CELL).any())
+
+    def near(self, row: int, window: int) -> Rows:
+        """The rows that count as the same answer, ascending: within ``window`` places along the run, or within 5 m."""
+        (first,), (end,) = self.places_grid().neighbors(window, np.array([row]))
+        near = np.arange(first, end)
+        position = self.positions[row]
+        if not np.isfinite(position).all():
+            return near
+        if self._sorted is None:  # along the axis in which the map is longest
+            axis = int(np.argmax(np.nanmax(self.positions, axis=0) - np.nanmin(self.positions, axis=0)))
+            order = np.argsort(self.positions[:, axis], kind="stable").astype(np.int32)
+            self._sorted = axis, order, self.positions[order, axis]
+        axis, order, values = self._sorted
+        reach = 1.001 * SAME_PLACE_METERS  # rounding
+        low, high = np.searchsorted(values, (position[axis] - reach, position[axis] + reach))
+        close = order[low:high].astype(np.int64)
+        offset = self.positions[close] - position
+        close = close[np.einsum("ij,ij->i", offset, offset) <= SAME_PLACE_METERS**2]
+        return np.union1d(near, close)
 
     def grid(self, unit: Unit) -> ArcLengthGrid | None:
         """The track measured in one unit; None if no two neighbors have a known distance in it."""
@@ -114,39 +138,32 @@ class PlaceTrack:
         steps = np.where(np.isfinite(steps), np.maximum(steps, 0), median)
         if unit == "seconds":
             steps = np.minimum(steps, _MAX_PAUSE * median)
-        return ArcLengthGrid(same_run, steps, np.diff(self.headings) if unit == "meters" else None)
-
-    def _cells_of(self, positions: Floats) -> Rows:
-        """The number of the grid cell, 5 m wide, of each position; -1 if it is unknown."""
-        known = np.asarray(np.isfinite(positions).all(axis=1))
-        cells = np.floor(np.where(known[:, None], positions, 0) / SAME_PLACE_METERS).astype(np.int64)
-        keys = cells @ np.array([73_856_093, 19_349_663, 83_492_791])  # spatial hash (Teschner et al., 2003)
-        numbers = self._cell_numbers
-        return np.array(
-            [numbers.setdefault(key, len(numbers)) if ok else -1 for key, ok in zip(keys.tolist(), known, strict=True)],
-            np.int64,
-        )
+        return ArcLengthGrid(same_run, steps, np.diff(_heading(self.poses[:, 3:])) if unit == "meters" else None)
 
 
 class Revisits:
     """Places that share a grid cell of the map but belong to different passes. A pass is a sequence of consecutive places in one cell.
 
     Args:
-        cells: int64 [n], the grid cell of each place, -1 if its position is unknown.
+        cells: int64 [n], a key of the grid cell of each place; ``_NO_CELL`` if its position is unknown.
         same_run: bool [n - 1], True where a place and the next belong to one run.
     """
 
     def __init__(self, cells: Rows, same_run: NDArray[np.bool_]) -> None:
         continues = same_run & (cells[1:] == cells[:-1])
-        self._pass = np.cumsum(np.concatenate([[True], ~continues])) - 1
+        starts = np.concatenate([[True], ~continues])
+        self._pass = (np.cumsum(starts) - 1).astype(np.int32)
         places_in_pass = np.bincount(self._pass)
-        cell = cells[np.flatnonzero(np.concatenate([[True], ~continues]))]  # of each pass
-        known = cell >= 0
-        self._cell = np.where(known, cell, 0)
+        key = cells[starts]  # of each pass
+        known = key != _NO_CELL
+        self._cell = np.unique(key, return_inverse=True)[1].astype(np.int32)
         places_in_cell = np.bincount(self._cell, np.where(known, places_in_pass, 0))
         others = np.where(known, places_in_cell[self._cell] - places_in_pass, 0)
         self._others = np.maximum(others, 1)
         self._has_others = others > 0
+        self._bounds = np.append(np.flatnonzero(starts), len(cells))
+        self._by_cell = np.argsort(self._cell, kind="stable").astype(np.int32)
+        self._cell_bounds = np.concatenate([[0], np.cumsum(np.bincount(self._cell))])
         self._single = others[self._pass] == 0
 
     @property
@@ -159,11 +176,35 @@ class Revisits:
         sums = np.bincount(self._cell, shares)
         return np.where(self._single, belief, (sums[self._cell] - shares)[self._pass])
 
+    def others(self, rows: Rows) -> Rows:
+        """All places of the passes through the cells of ``rows``, ascending; places without another pass are left out."""
+        passes = self._pass[rows[~self._single[rows]]]
+        cells = np.unique(self._cell[passes])
+        found = self._by_cell[union_of_ranges(self._cell_bounds[cells], self._cell_bounds[cells + 1] - 1)]
+        found = np.sort(found[self._has_others[found]])
+        return union_of_ranges(self._bounds[found], self._bounds[found + 1] - 1)
+
+    def spread_some(self, rows: Rows, belief: Floats) -> Floats:
+        """As ``spread``, with belief [k] at ``rows`` alone. These must hold the ``others`` of each row with belief."""
+        passes, at = np.unique(self._pass[rows], return_inverse=True)
+        shares = np.where(self._has_others[passes], np.bincount(at, belief) / self._others[passes], 0.0)
+        cells, cell = np.unique(self._cell[passes], return_inverse=True)
+        sums = np.bincount(cell, shares, len(cells))
+        return np.where(self._single[rows], belief, (sums[cell] - shares)[at])
+
     def mean(self, values: Floats) -> Floats:
         """The adjoint of ``spread``: for each place the mean of ``values`` [n] over the places of the other passes."""
         sums = np.where(self._has_others, np.bincount(self._pass, values), 0.0)
         totals = np.bincount(self._cell, sums)
         return np.where(self._single, values, ((totals[self._cell] - sums) / self._others)[self._pass])
+
+
+def _cells_of(positions: Floats) -> Rows:
+    """A key of the grid cell, 5 m wide, of each position; ``_NO_CELL`` if it is unknown."""
+    known = np.asarray(np.isfinite(positions).all(axis=1))
+    cells = np.floor(np.where(known[:, None], positions, 0) / SAME_PLACE_METERS).astype(np.int64)
+    keys = cells @ np.array([73_856_093, 19_349_663, 83_492_791])  # spatial hash (Teschner et al., 2003)
+    return np.where(known, keys, _NO_CELL)
 
 
 def _heading(quaternions: Floats) -> Floats:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS, Neighborhoods
+from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS, Neighborhoods, subset
+from vpr_aesvc.recognition.similarity.sampled import Similarities, StoredDescriptors
 from vpr_aesvc.types import Floats, Rows
 
 _MAX_FRAMES = 800  # simulated queries of a kind or fold: more change the result little
@@ -46,10 +47,10 @@ def leave_neighborhood_out(places: Neighborhoods, step: Callable[[float], None] 
     gaps = np.full((len(queries), 2), np.nan)
     for at, frame, similarities in _compare(places.descriptors, queries, places.descriptors):
         step(0.5 + 0.5 * at / len(queries))
-        elsewhere = places.fully_visible(~places.same_place(frame, every))
+        elsewhere = places.visible(similarities, hidden=frame)
         scores = [score for _, score in places.best_places(similarities, count=3, among=elsewhere)]
         leads = -np.diff(scores)
-        gaps[at, : len(leads)] = leads / places.spread(similarities[elsewhere])
+        gaps[at, : len(leads)] = leads / places.spread(similarities, elsewhere)
     _, run = np.unique(places.runs[queries], return_inverse=True)
     segments = run * (len(places.kept) + 1) + queries // (2 * places.separation + 1)
     return LeaveOutResult(gaps, segments.astype(np.int64), present, right)
@@ -66,7 +67,7 @@ def _present(places: Neighborhoods, step: Callable[[float], None]) -> tuple[Floa
         if not len(queries) or not len(rest) or len(margins) >= _ENOUGH_PRESENT:
             break
         positions = None if places.positions is None else places.positions[rest]
-        others = Neighborhoods(places.descriptors[rest], places.runs[rest], positions)
+        others = Neighborhoods(subset(places.descriptors, rest), places.runs[rest], positions)
         for _, frame, similarities in _compare(places.descriptors, queries, others.descriptors):
             step(len(margins) / (_ENOUGH_PRESENT + _MAX_FRAMES))
             peaks = others.best_places(similarities, count=2)
@@ -85,12 +86,16 @@ def _same_position(positions: Floats | None, one: int, other: int) -> bool:
 
 
 def _compare(
-    descriptors: NDArray[np.float32], queries: Rows, places: NDArray[np.float32]
-) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """For each query: its position in ``queries``, its row, and its similarities float32 [n]."""
+    descriptors: NDArray[np.float32] | StoredDescriptors,
+    queries: Rows,
+    places: NDArray[np.float32] | StoredDescriptors,
+) -> Iterator[tuple[int, int, Similarities]]:
+    """For each query: its position in ``queries``, its row, and its similarities."""
     for start in range(0, len(queries), _BATCH):
         batch = queries[start : start + _BATCH]
-        for at, similarities in enumerate(descriptors[batch] @ places.T):
+        rows = descriptors[batch]
+        found = map(places.similarities, rows) if isinstance(places, StoredDescriptors) else rows @ places.T
+        for at, similarities in enumerate(found):
             yield start + at, int(batch[at]), similarities
 
 

@@ -20,6 +20,12 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.similarity.runs import distinct, runs_of, separation_of
+from vpr_aesvc.recognition.similarity.sampled import (
+    SampledSimilarities,
+    Similarities,
+    StoredDescriptors,
+    similarities_at,
+)
 from vpr_aesvc.types import Floats, Rows
 
 SAME_PLACE_METERS = 5.0
@@ -61,28 +67,29 @@ class Neighborhoods:
     Attributes:
         kept: int64 [m], rows that are not repeats, in order.
         runs: int64 [m], the uninterrupted run of a traverse that each is in.
-        descriptors: float32 [m, d].
+        descriptors: float32 [m, d], or of a large map ``StoredDescriptors``.
         positions: float64 [m, 2 or 3], or None.
         separation: in kept frames along a run.
     """
 
     def __init__(
         self,
-        descriptors: NDArray[np.floating],
+        descriptors: NDArray[np.floating] | StoredDescriptors,
         traverses: Sequence[str] | NDArray[np.generic] | None = None,
         positions: NDArray[np.floating] | None = None,
     ) -> None:
         """
         Args:
-            descriptors: float32 or float16 [n, d], unit norm, in the order in which the places were passed.
+            descriptors: float32 or float16 [n, d], unit norm, in the order in which the places were passed. With ``StoredDescriptors``
+                nothing is precomputed for scoring.
             traverses: n names; by default all places are of one traverse.
             positions: [n, 2 or 3], meters in the map frame, NaN where unknown.
 
         Raises:
             VprError: lengths do not agree, or a descriptor is not finite.
         """
-        rows = np.asarray(descriptors, np.float32)
-        if rows.ndim != 2 or not np.isfinite(rows).all():
+        rows = descriptors if isinstance(descriptors, StoredDescriptors) else np.asarray(descriptors, np.float32)
+        if not isinstance(rows, StoredDescriptors) and (rows.ndim != 2 or not np.isfinite(rows).all()):
             raise VprError(f"expected finite descriptors of shape [n, d], found an array of shape {rows.shape}")
         names = np.zeros(len(rows), np.int64) if traverses is None else np.asarray(traverses)
         for what, given in (("traverse", names), ("position", positions)):
@@ -91,34 +98,46 @@ class Neighborhoods:
         self._count = len(rows)
         runs = runs_of(names)
         self.kept = distinct(rows, runs)
-        self.runs = runs[self.kept]
-        self.descriptors = rows if len(self.kept) == len(rows) else rows[self.kept]
-        self.positions = None if positions is None else np.asarray(positions, np.float64)[self.kept]
+        all_kept = len(self.kept) == len(rows)
+        self.runs = runs if all_kept else runs[self.kept]
+        self.descriptors = rows if all_kept else subset(rows, self.kept)
+        self.positions = None if positions is None else np.asarray(positions, np.float64)
+        if self.positions is not None and not all_kept:
+            self.positions = self.positions[self.kept]
         self.separation = separation_of(len(self.kept))
         self._min_spread = 0.5 * _usual_spread(self.descriptors)
-        self._around, self._exists = _neighbors(self.runs)
-        self._roots = _inverse_roots(self.descriptors, self._around, self._exists)
+        if not isinstance(self.descriptors, StoredDescriptors):
+            self._around, self._exists = _neighbors(self.runs, np.arange(len(self.runs)))
+            self._roots = _inverse_roots(_gram(self.descriptors, self._around, self._exists))
 
     def __len__(self) -> int:
         """The number of places, with repeats."""
         return self._count
 
-    def margin(self, similarities: NDArray[np.floating]) -> SimilarityMargin:
+    def margin(self, similarities: NDArray[np.floating] | SampledSimilarities) -> SimilarityMargin:
         """The margin of a frame.
 
         Args:
-            similarities: [n], cosines of the frame's descriptor and those of the places; ``-inf`` excludes a place.
+            similarities: [n], cosines of the frame's descriptor and those of the places, or some of them; ``-inf`` excludes a place.
 
         Raises:
             VprError: the number of similarities is not that of the places, or one is NaN.
         """
-        given = np.asarray(similarities, np.float32)
-        if given.shape != (self._count,):
-            raise VprError(f"expected the similarities to {self._count} places, found an array of shape {given.shape}")
-        if np.isnan(given).any():
-            raise VprError("a similarity is NaN; describe the frame again")
-        kept = given[self.kept]
-        peaks = self.best_places(kept, count=2, among=self.fully_visible(kept > -np.inf))
+        given: Similarities
+        kept: Similarities
+        if isinstance(similarities, SampledSimilarities):
+            assert isinstance(self.descriptors, StoredDescriptors)
+            given, kept = similarities, similarities.within(self.descriptors)
+        else:
+            given = np.asarray(similarities, np.float32)
+            if given.shape != (self._count,):
+                raise VprError(
+                    f"expected the similarities to {self._count} places, found an array of shape {given.shape}"
+                )
+            if np.isnan(given).any():
+                raise VprError("a similarity is NaN; describe the frame again")
+            kept = given[self.kept]
+        peaks = self.best_places(kept, count=2, among=self.visible(kept))
         (best, score), (rival, rival_score) = (*peaks, (-1, 0.0), (-1, 0.0))[:2]
         return SimilarityMargin(
             row=self._best_repeat(best, given) if best >= 0 else -1,
@@ -128,27 +147,34 @@ class Neighborhoods:
             spread=self.spread(kept),
         )
 
-    def spread(self, similarities: NDArray[np.float32]) -> float:
+    def spread(self, similarities: Similarities, among: Rows | None = None) -> float:
         """Standard deviation of the similarities that are not ``-inf``; at least half of the usual one in the map. A frame that is equally
-        unlike all places, such as a wall, must not get a large margin from a small spread."""
-        visible = similarities[similarities > -np.inf]
+        unlike all places, such as a wall, must not get a large margin from a small spread. ``among``: as in ``best_places``."""
+        if isinstance(similarities, SampledSimilarities):
+            used = similarities.values > -np.inf
+            used &= among is None or np.isin(similarities.rows, among)
+            values, weights = similarities.values[used], similarities.weights[used]
+            mean = values @ weights / max(weights.sum(), 1)
+            return max(float(np.sqrt(np.square(values - mean) @ weights / max(weights.sum(), 1))), self._min_spread)
+        values = similarities if among is None else similarities[among]
+        visible = values[values > -np.inf]
         return max(float(visible.std()), self._min_spread) if len(visible) else self._min_spread
 
-    def best_places(
-        self, similarities: NDArray[np.float32], count: int, among: Rows | None = None
-    ) -> list[tuple[int, float]]:
+    def best_places(self, similarities: Similarities, count: int, among: Rows | None = None) -> list[tuple[int, float]]:
         """The best places that differ from each other: (index into ``kept``, score), best first, at most ``count``.
 
         Args:
-            similarities: float32 [m], to the kept places.
-            among: the kept places to score, ascending; by default all.
+            similarities: float32 [m], to the kept places, or to some of them.
+            among: the kept places to score, ascending, of those with known similarities; by default all.
         """
-        rows = np.arange(len(self.kept)) if among is None else among
+        rows = self.visible(similarities) if among is None else among
+        own = similarities_at(similarities, rows)
         if len(rows) > _CANDIDATES:
-            rows = np.sort(rows[np.argpartition(similarities[rows], -_CANDIDATES)[-_CANDIDATES:]])
-        around = np.where(self._exists[rows], similarities[self._around[rows]], 0)
-        scores = np.linalg.norm(np.einsum("mij,mj->mi", self._roots[rows], around), axis=1)
-        scores += _OWN_WEIGHT * similarities[rows]
+            chosen = np.sort(np.argpartition(own, -_CANDIDATES)[-_CANDIDATES:])
+            rows, own = rows[chosen], own[chosen]
+        rows, around, roots = self._scored(similarities, rows)
+        scores = np.linalg.norm(np.einsum("mij,mj->mi", roots, around), axis=1)
+        scores += _OWN_WEIGHT * around[:, _REACH]
         peaks: list[tuple[int, float]] = []
         while len(peaks) < count and len(rows):
             best = int(scores.argmax())
@@ -157,15 +183,42 @@ class Neighborhoods:
             rows, scores = rows[others], scores[others]
         return peaks
 
-    def fully_visible(self, visible: NDArray[np.bool_]) -> Rows:
-        """The kept places whose neighbors are all ``visible``, bool [m]. The score of a partly excluded neighborhood is unknown."""
+    def _scored(self, similarities: Similarities, rows: Rows) -> tuple[Rows, NDArray[np.float32], NDArray[np.float32]]:
+        """The kept places ``rows``, the similarities to them and their neighbors, 0 where there is none, and their inverse roots."""
+        if not isinstance(self.descriptors, StoredDescriptors):
+            assert not isinstance(similarities, SampledSimilarities)
+            return rows, np.where(self._exists[rows], similarities[self._around[rows]], 0), self._roots[rows]
+        around, exists = _neighbors(self.runs, rows)
+        needed, at = np.unique(around, return_inverse=True)
+        known = similarities_at(similarities, needed)[at.reshape(around.shape)]
+        seen = ((known > -np.inf) | ~exists).all(1)
+        views = self.descriptors[needed][at.reshape(around.shape)[seen]]
+        gram = np.where(exists[seen, :, None] & exists[seen, None, :], views @ views.transpose(0, 2, 1), 0)
+        return rows[seen], np.where(exists, known, 0)[seen], _inverse_roots(gram)
+
+    def visible(self, similarities: Similarities, hidden: int | None = None) -> Rows:
+        """The kept places that are not excluded, nor their neighbors: the score of a partly excluded neighborhood is unknown. Of
+        ``SampledSimilarities`` those that are known, whatever their neighbors.
+
+        Args:
+            hidden: a kept place; it and all that show the same place are excluded, too.
+        """
+        if isinstance(similarities, SampledSimilarities):
+            rows = similarities.rows[similarities.values > -np.inf]
+            return rows if hidden is None else rows[~self.same_place(hidden, rows)]
+        visible = similarities > -np.inf
+        if hidden is not None:
+            visible &= ~self.same_place(hidden, np.arange(len(self.kept)))
+        if isinstance(self.descriptors, StoredDescriptors):
+            return np.flatnonzero(visible)
         return np.flatnonzero((visible[self._around] | ~self._exists).all(1))
 
     def same_place(self, one: int, others: Rows) -> NDArray[np.bool_]:
         """Whether the kept places ``others`` [k] show the same place as the kept place ``one``."""
         same = (self.runs[others] == self.runs[one]) & (np.abs(others - one) <= self.separation)
         if self.positions is not None:
-            around = self.positions[self._around[one][self._exists[one]]]  # the frame may show any of them
+            neighbors, exists = _neighbors(self.runs, np.array([one]))
+            around = self.positions[neighbors[exists]]  # the frame may show any of them
             around = around[np.isfinite(around).all(1)]
             if len(around):
                 reach = SAME_PLACE_METERS + float(np.sqrt(_squares(around - around[0]).max()))
@@ -174,11 +227,11 @@ class Neighborhoods:
                 same[close] |= (distances <= SAME_PLACE_METERS**2).any(1)
         return np.asarray(same)
 
-    def _best_repeat(self, best: int, similarities: NDArray[np.float32]) -> int:
+    def _best_repeat(self, best: int, similarities: Similarities) -> int:
         """The most similar row among a kept one and its repeats."""
         first = int(self.kept[best])
         end = int(self.kept[best + 1]) if best + 1 < len(self.kept) else self._count
-        return first + int(similarities[first:end].argmax())
+        return first + int(similarities_at(similarities, np.arange(first, end)).argmax())
 
 
 def _squares(differences: Floats) -> Floats:
@@ -186,7 +239,12 @@ def _squares(differences: Floats) -> Floats:
     return np.asarray(np.einsum("...i,...i->...", differences, differences))
 
 
-def _usual_spread(descriptors: NDArray[np.float32]) -> float:
+def subset(descriptors: NDArray[np.float32] | StoredDescriptors, rows: Rows) -> NDArray[np.float32] | StoredDescriptors:
+    """The descriptors of some rows."""
+    return descriptors.subset(rows) if isinstance(descriptors, StoredDescriptors) else descriptors[rows]
+
+
+def _usual_spread(descriptors: NDArray[np.float32] | StoredDescriptors) -> float:
     """Median over places of the standard deviation of the similarities to the others; at least 0.001."""
     sample = descriptors[:: max(1, len(descriptors) // _SAMPLE)]
     count = len(sample)
@@ -196,17 +254,17 @@ def _usual_spread(descriptors: NDArray[np.float32]) -> float:
     return max(float(np.median(others.std(1))), 1e-3)
 
 
-def _neighbors(runs: Rows) -> tuple[Rows, NDArray[np.bool_]]:
-    """Indices int64 [m, 5] of each place and its neighbors, and which of them exist, bool [m, 5]."""
+def _neighbors(runs: Rows, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+    """Indices int64 [k, 5] of the places ``rows`` and their neighbors, and which of them exist, bool [k, 5]."""
     count = len(runs)
-    around = np.arange(count)[:, None] + np.arange(-_REACH, _REACH + 1)
+    around = rows[:, None] + np.arange(-_REACH, _REACH + 1)
     exists = (around >= 0) & (around < count)
     around = np.clip(around, 0, max(count - 1, 0))
-    return around, exists & (runs[around] == runs[:, None])
+    return around, exists & (runs[around] == runs[rows][:, None])
 
 
-def _inverse_roots(descriptors: NDArray[np.float32], around: Rows, exists: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """For each place a matrix A with ``A' A = (G + ridge I)^-1``: float32 [m, 5, 5]."""
+def _gram(descriptors: NDArray[np.float32], around: Rows, exists: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The Gram matrix of each neighborhood: float32 [m, 5, 5]."""
     count, width = around.shape
     gram = np.zeros((count, width, width), np.float32)
     for lag in range(min(width, count)):  # dot products of places `lag` frames apart, shared by all neighborhoods
@@ -215,5 +273,10 @@ def _inverse_roots(descriptors: NDArray[np.float32], around: Rows, exists: NDArr
         for at in range(width - lag):
             both = exists[:, at] & exists[:, at + lag]
             gram[:, at, at + lag] = gram[:, at + lag, at] = np.where(both, dots[around[:, at]], 0)
-    gram += _RIDGE * np.eye(width, dtype=np.float32)
+    return gram
+
+
+def _inverse_roots(gram: NDArray[np.float32]) -> NDArray[np.float32]:
+    """For each neighborhood a matrix A with ``A' A = (G + ridge I)^-1``: float32 [m, 5, 5]."""
+    gram += _RIDGE * np.eye(gram.shape[1], dtype=np.float32)
     return np.asarray(np.linalg.inv(np.linalg.cholesky(gram)), np.float32)

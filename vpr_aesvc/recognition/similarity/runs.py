@@ -5,10 +5,12 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.recognition.similarity.sampled import StoredDescriptors
 from vpr_aesvc.types import Rows
 
 _REPEAT = 0.05  # a frame whose distance to the previous one is below this part of the median distance is a repeat
 _SAMPLE = 512  # frames from which the median distance is estimated
+_PIECE = 16_384  # descriptors compared at once, to bound the memory
 _SEPARATION = 20  # frames; measured: nearer ones look down the same corridor
 _MIN_SEPARATION = 4  # neighborhoods of five that are further apart share no frame
 _MIN_SEGMENTS = 8  # a short map uses a smaller separation, to have something to compare with
@@ -21,7 +23,7 @@ def runs_of(traverses: NDArray[np.generic]) -> Rows:
     return np.concatenate([[0], np.cumsum(traverses[1:] != traverses[:-1])]).astype(np.int64)
 
 
-def distinct(descriptors: NDArray[np.float32], runs: Rows) -> Rows:
+def distinct(descriptors: NDArray[np.float32] | StoredDescriptors, runs: Rows) -> Rows:
     """The rows that differ from the last such row of their run: int64 [m], in order.
 
     Args:
@@ -34,13 +36,17 @@ def distinct(descriptors: NDArray[np.float32], runs: Rows) -> Rows:
     sample = descriptors[np.linspace(0, count - 1, min(count, _SAMPLE)).astype(np.int64)]
     median = 1 - np.median((sample @ sample.T)[np.triu_indices(len(sample), 1)])
     threshold = 1 - _REPEAT * max(median, 1e-6)
-    near_previous = np.einsum("nd,nd->n", descriptors[1:], descriptors[:-1]) >= threshold
+    near_previous = np.zeros(count - 1, np.bool_)
+    for start in range(0, count - 1, _PIECE):
+        piece = descriptors[start : start + _PIECE + 1]
+        near_previous[start : start + _PIECE] = np.einsum("nd,nd->n", piece[1:], piece[:-1]) >= threshold
     suspects = near_previous & (runs[1:] == runs[:-1])
     kept = np.ones(count, np.bool_)
     for first, end in _true_intervals(suspects):
         last = first  # the frame before the first suspect is kept; the row of suspect k is k + 1
         for row in range(first + 1, end + 1):
-            kept[row] = descriptors[row] @ descriptors[last] < threshold
+            one, other = descriptors[np.array([row, last])]
+            kept[row] = one @ other < threshold
             last = row if kept[row] else last
     return np.flatnonzero(kept)
 

@@ -1,0 +1,159 @@
+"""The stages between the sequence and the decision: candidates are proposed, ranked by patches, verified by key points and ordered."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from vpr_aesvc.projections.artifact import Array
+from vpr_aesvc.recognition.geometry.local_features import Keypoints, StoredKeypoints
+from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
+from vpr_aesvc.recognition.map_snapshot import MapSnapshot
+from vpr_aesvc.recognition.patches.matching import PatchMatch
+from vpr_aesvc.recognition.patches.stored import StoredPatches
+from vpr_aesvc.recognition.sequence.bayes_filter import Belief
+from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
+from vpr_aesvc.recognition.similarity.sampled import Similarities, most_similar, similarities_at
+from vpr_aesvc.types import Intrinsics, Rows
+
+_RANKED_BY_PATCHES = 10  # candidates
+_LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
+
+
+@dataclass(frozen=True, eq=False)
+class FrameFeatures:
+    """What the stages need of an image. ``keypoints``: None without geometry. ``patches``: float32 [h * w, s], projected as the map's; or None.
+    ``intrinsics``: in pixels of the image of the key points; None if unknown."""
+
+    keypoints: Keypoints | None = None
+    patches: Array | None = None
+    intrinsics: Intrinsics | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class RankedCandidates:
+    """The candidates of a frame, best first.
+
+    Attributes:
+        rows: at least one. geometries: of these rows, or empty without key points. patches: of these rows.
+        margin: of the frame; None if its best place is not near the best candidate.
+        belief: of the sequence.
+        near: the rows that count as the same place as the best candidate.
+    """
+
+    rows: list[int]
+    geometries: list[Geometry]
+    patches: list[PatchMatch | None]
+    margin: SimilarityMargin | None
+    belief: Belief
+    near: Rows
+
+    @property
+    def posterior(self) -> float:
+        """The probability that the sequence gives to the places near the best candidate."""
+        return min(float(self.belief.at(self.near).sum()), 1.0)
+
+    @property
+    def rival_inliers(self) -> int:
+        """The most inliers of a candidate that is another place."""
+        pairs = zip(self.rows, self.geometries, strict=False)  # there may be no geometry
+        return max((one.inliers for row, one in pairs if row not in self.near), default=0)
+
+
+class CandidateMatcher:
+    """Compares a frame with places of a map. Not thread-safe.
+
+    Args:
+        keypoints, patches: of the places; None leaves the stage out.
+        window: places along the traverse on either side that count as the same answer.
+    """
+
+    def __init__(
+        self,
+        snapshot: MapSnapshot,
+        settings: RecognizerSettings,
+        keypoints: StoredKeypoints | None,
+        patches: StoredPatches | None,
+        window: int,
+    ) -> None:
+        self.keypoints, self.patches = keypoints, patches
+        self._snapshot, self._settings, self._window = snapshot, settings, window
+
+    def features_of_place(self, row: int) -> FrameFeatures:
+        """A place of the map as a frame."""
+        return FrameFeatures(
+            None if self.keypoints is None else self.keypoints[row], None if self.patches is None else self.patches[row]
+        )
+
+    def match(self, features: FrameFeatures, similarities: Similarities, belief: Belief) -> RankedCandidates | None:
+        """None if every place is excluded.
+
+        Args:
+            similarities: float32 [n], to all places of the snapshot, or to some; minus infinity excludes a place.
+        """
+        margin = self._snapshot.neighborhoods.margin(similarities)
+        belief = self._with_most_probable_row(belief)
+        rows, patches = self._rank_by_patches(features, self._propose(similarities, margin, belief), belief)
+        if not rows:
+            return None
+        geometries: list[Geometry] = []
+        if self.keypoints is not None and features.keypoints is not None:
+            geometries = [verify(features.keypoints, self.keypoints[row], features.intrinsics) for row in rows]
+        order = self._order(rows, belief, geometries)
+        rows = [rows[at] for at in order]
+        near = self._snapshot.track.near(rows[0], self._window)
+        return RankedCandidates(
+            rows=rows,
+            geometries=[geometries[at] for at in order] if geometries else [],
+            patches=[patches.get(row) for row in rows],
+            margin=margin if margin.row in near else None,
+            belief=belief,
+            near=near,
+        )
+
+    def _with_most_probable_row(self, belief: Belief) -> Belief:
+        """For geometry the best place of the sequence is the most probable place of its window, not the middle of a flat belief: its
+        picture must show what the frame shows."""
+        if self.keypoints is None or belief.row is None:
+            return belief
+        near = self._snapshot.track.near(belief.row, self._window)
+        return replace(belief, row=int(near[belief.at(near).argmax()]))
+
+    def _propose(self, similarities: Similarities, margin: SimilarityMargin, belief: Belief) -> list[int]:
+        """Rows of the candidates: the best place of the sequence (first if it is likely), that of the margin, and the most similar places."""
+        first = [margin.row]
+        if self._settings.sequence and belief.row is not None:
+            first.insert(0 if belief.probability >= _LIKELY else 1, belief.row)
+        count = (
+            self._settings.candidates if self.patches is None else max(self._settings.candidates, _RANKED_BY_PATCHES)
+        )
+        proposed = dict.fromkeys([*first, *most_similar(similarities, count).tolist()])
+        rows = np.array([row for row in proposed if row >= 0], np.int64)
+        visible = similarities_at(similarities, rows) > -np.inf
+        return rows[visible].tolist()[:count]
+
+    def _rank_by_patches(
+        self, features: FrameFeatures, rows: list[int], belief: Belief
+    ) -> tuple[list[int], dict[int, PatchMatch | None]]:
+        """The best candidates by patches, and the matches by row. Places without patches, and a likely place of the sequence, keep their rank."""
+        if self.patches is None or features.patches is None:
+            return rows[: self._settings.candidates], {}
+        matches = {row: self.patches.match(features.patches, row) for row in rows}
+        scores = {row: match.score for row, match in matches.items() if match is not None}
+        if belief.probability >= _LIKELY and belief.row is not None:
+            scores.pop(belief.row, None)
+        ranked = iter(sorted(scores, key=lambda row: -scores[row]))
+        rows = [next(ranked) if row in scores else row for row in rows]
+        return rows[: self._settings.candidates], matches
+
+    def _order(self, rows: list[int], belief: Belief, geometries: list[Geometry]) -> list[int]:
+        """Positions of the candidates, best first: by geometry. If the sequence's place is likely and has geometric support, the places
+        near it come before all others."""
+        if not geometries:
+            return list(range(len(rows)))
+        order = rerank(geometries)
+        likely = self._settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
+        if likely and geometric_verdict(geometries[0]) == "supported":
+            near = self._snapshot.track.near(rows[0], self._window)
+            order.sort(key=lambda at: rows[at] not in near)  # stable: the order by geometry stays within both groups
+        return order
