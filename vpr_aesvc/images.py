@@ -208,7 +208,11 @@ def encode_jpeg(image: Image, quality: int = 85) -> bytes:
     return bytes(data)
 
 
-def thumbnail(image: Image, longest: int = 240) -> Image:
+THUMBNAIL_SIDE = 320
+"""Longest side of the pictures that a map stores, pixels. With 240 fewer matches can be told from those elsewhere: see docs/results/recognition.md."""
+
+
+def thumbnail(image: Image, longest: int = THUMBNAIL_SIDE) -> Image:
     """The image scaled down so that its longest side has at most ``longest`` pixels."""
     rows, columns = image.shape[:2]
     ratio = min(1.0, longest / max(rows, columns))

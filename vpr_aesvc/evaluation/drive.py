@@ -232,7 +232,9 @@ def _recognized(
     if drive.frames:
         learned = {name: follower.recognizer.learned for name, follower in followers.items()}
         drive.lowest = {
-            one.name: lowest_rate(learned[one.name].null, learned[one.name].inlier_model, one.sequence, one.geometry)
+            one.name: lowest_rate(
+                learned[one.name].null, learned[one.name].match_model if one.geometry else None, one.sequence
+            )
             for one in VARIANTS
         }
 

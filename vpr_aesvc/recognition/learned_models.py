@@ -1,11 +1,10 @@
-"""The models that recognition learns from a map and stores in it: null model, similarity likelihood and inlier model."""
+"""The models that recognition learns from a map and stores in it: null model, similarity likelihood and match model."""
 
 import threading
 from collections.abc import Callable
 from concurrent import futures
 from concurrent.futures import Future
 from copy import copy
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple, TypeVar
@@ -14,17 +13,15 @@ from pydantic import TypeAdapter, ValidationError
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.geometry.inlier_model import InlierModel
-from vpr_aesvc.recognition.learning import Parameters, Step, learn_inliers, learn_similarities
+from vpr_aesvc.recognition.learning import Parameters, Step, learn_matches, learn_similarities
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
+from vpr_aesvc.recognition.match_model import MatchModel
 from vpr_aesvc.recognition.sequence.likelihood import DEFAULT_LIKELIHOOD, SimilarityLikelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 from vpr_aesvc.runtime import bounded_threads
 from vpr_aesvc.types import Progress
 
-_Model = TypeVar("_Model", NullModel, SimilarityLikelihood, InlierModel)
-INLIERS = "support"
-"""Name of the inlier model in the map. The map format fixes this name, and the keys "worth", "null" and "evidence"."""
+_Model = TypeVar("_Model", NullModel, SimilarityLikelihood, MatchModel)
 _MAX_GROWTH = 1.25
 _PATIENCE = 0.2  # seconds that the first frame waits for the models of a small map
 
@@ -47,7 +44,7 @@ class _Task(NamedTuple):
     @property
     def share(self) -> float:
         """Its usual part of the time: most of it is spent on key points."""
-        return 0.9 if self.name == INLIERS else 0.1
+        return 0.9 if self.name.startswith("matches") else 0.1
 
 
 class _StoppedError(Exception):
@@ -62,7 +59,7 @@ class LearnedModels:
     Attributes:
         null: null model of the similarity margin; not set before ``is_ready``.
         likelihood: measurement model of the sequence filter, the default until it is learned.
-        inlier_model: None if the map is too small for one.
+        match_model: what verified matches mean; None until it is learned.
         progress: part of the learning in the background that is done, 0 to 1; None while nothing is learned there.
         copies: copies of the map that get the models which are learned in the background, too.
         message: an event, such as why a model could not be learned again or stored, which is no reason to stop; else None.
@@ -72,19 +69,19 @@ class LearnedModels:
         self.size = size
         self.null: NullModel
         self.likelihood = DEFAULT_LIKELIHOOD
-        self.inlier_model: InlierModel | None = None
+        self.match_model: MatchModel | None = None
         self.progress: float | None = None
         self.copies: list[Path] = []
         self.message: str | None = None
         self._map = place_map
-        self._similarities = f"similarities/{size}"
+        self._similarities, self._matches = f"similarities/{size}", f"matches/{size}"
         self._places: dict[str, int] = {}  # name -> number of places that the model in use was learned from
         self._pending: dict[str, _Task] = {}
         self._stopped = threading.Event()
 
     def is_ready(self, geometry: bool) -> bool:
-        """Whether all models are there, with ``geometry`` also the inlier model; else no match can be accepted."""
-        return self._similarities in self._places and (not geometry or INLIERS in self._places)
+        """Whether all models are there, with ``geometry`` also the match model; else no match can be accepted."""
+        return self._similarities in self._places and (not geometry or self._matches in self._places)
 
     def stop(self) -> None:
         """Ends learning in the background within a fraction of a second. Later calls learn nothing in the background."""
@@ -101,9 +98,9 @@ class LearnedModels:
         """Learns the models that are missing or stale, and takes those that have been learned.
 
         Args:
-            geometry: whether the inlier model is needed.
+            geometry: whether the match model is needed.
             has_revisited: a match was accepted, so new places may duplicate stored ones. Without positions these duplicates would count
-                as wrong answers: the inlier model is then not learned again.
+                as wrong answers: the match model is then not learned again.
             background: do not wait; keep using stale models while a thread learns new ones. It learns on one core, and stores them.
             progress: called with (percent done, 100), if models are learned and ``background`` is not set.
 
@@ -111,10 +108,10 @@ class LearnedModels:
             VprError: the map is damaged.
         """
         snapshot, count = copy(snapshot), len(snapshot)  # its arrays are replaced as the map grows, never changed
-        keep = self.inlier_model if has_revisited and snapshot.positions is None else None
+        keep = self.match_model if has_revisited and snapshot.positions is None else None
         models: dict[str, Callable[[Step], Parameters]] = {self._similarities: partial(learn_similarities, snapshot)}
         if geometry:
-            models[INLIERS] = lambda step: asdict(keep) if keep else learn_inliers(snapshot, self._map, step)
+            models[self._matches] = lambda step: keep.model_dump() if keep else self._learn_matches(snapshot, step)
         tasks = []
         for name, learn in models.items():
             self._take(name, wait=not background)
@@ -136,6 +133,12 @@ class LearnedModels:
         self._pending |= {task.name: task for task in tasks}
         for name in models:
             self._take(name, wait=not background)
+
+    def _learn_matches(self, snapshot: MapSnapshot, step: Step) -> Parameters:
+        """With the similarity likelihood that is stored: it is learned first."""
+        stored = self._read(self._similarities)[1].get("evidence")
+        likelihood = read_model(SimilarityLikelihood, "similarity likelihood", stored) if stored else self.likelihood
+        return learn_matches(snapshot, self._map, likelihood, step)
 
     def _learn(self, tasks: list[_Task], report: Step) -> None:
         """Learns models one after the other, and stores them. ``report`` is called often with the part that is done; it may raise."""
@@ -181,8 +184,8 @@ class LearnedModels:
         del self._pending[name]
 
     def _use(self, name: str, places: int, parameters: Parameters) -> None:
-        if name == INLIERS:
-            self.inlier_model = read_model(InlierModel, "inlier model", parameters) if parameters else None
+        if name == self._matches:
+            self.match_model = read_model(MatchModel, "match model", parameters)
         else:
             self.null = read_model(NullModel, "null model", parameters.get("null"))
             self.likelihood = read_model(SimilarityLikelihood, "similarity likelihood", parameters.get("evidence"))

@@ -118,6 +118,12 @@ class MapSnapshot:
             return self.descriptors.similarities(self._query(descriptor), where)
         return self.all_similarities(descriptor, where)
 
+    def similarities_of_place(self, row: int) -> Similarities:
+        """Cosines of a place's own descriptor, as ``similarities``."""
+        if isinstance(self.descriptors, StoredDescriptors):
+            return self.descriptors.similarities(self.descriptors[np.array([row])][0])
+        return np.einsum("nd,d->n", self.descriptors, self.descriptors[row])
+
     def _query(self, descriptor: Descriptor) -> NDArray[np.float32]:
         given = np.asarray(descriptor, np.float32)
         if given.shape != (self._map.dim,):

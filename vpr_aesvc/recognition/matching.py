@@ -77,7 +77,7 @@ class CandidateMatcher:
         window: int,
     ) -> None:
         self.keypoints, self.patches = keypoints, patches
-        self._snapshot, self._settings, self._window = snapshot, settings, window
+        self._snapshot, self._settings, self.window = snapshot, settings, window
 
     def features_of_place(self, row: int) -> FrameFeatures:
         """A place of the map as a frame."""
@@ -101,7 +101,7 @@ class CandidateMatcher:
             geometries = [verify(features.keypoints, self.keypoints[row], features.intrinsics) for row in rows]
         order = self._order(rows, belief, geometries)
         rows = [rows[at] for at in order]
-        near = self._snapshot.track.near(rows[0], self._window)
+        near = self._snapshot.track.near(rows[0], self.window)
         return RankedCandidates(
             rows=rows,
             geometries=[geometries[at] for at in order] if geometries else [],
@@ -116,7 +116,7 @@ class CandidateMatcher:
         picture must show what the frame shows."""
         if self.keypoints is None or belief.row is None:
             return belief
-        near = self._snapshot.track.near(belief.row, self._window)
+        near = self._snapshot.track.near(belief.row, self.window)
         return replace(belief, row=int(near[belief.at(near).argmax()]))
 
     def _propose(self, similarities: Similarities, margin: SimilarityMargin, belief: Belief) -> list[int]:
@@ -154,6 +154,6 @@ class CandidateMatcher:
         order = rerank(geometries)
         likely = self._settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
         if likely and geometric_verdict(geometries[0]) == "supported":
-            near = self._snapshot.track.near(rows[0], self._window)
+            near = self._snapshot.track.near(rows[0], self.window)
             order.sort(key=lambda at: rows[at] not in near)  # stable: the order by geometry stays within both groups
         return order

@@ -8,7 +8,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.recognition.decision import Decision, DecisionInputs, decide
+from vpr_aesvc.recognition.decision import Decision, decide
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
 from vpr_aesvc.recognition.geometry.verification import Geometry
 from vpr_aesvc.recognition.learned_models import LearnedModels
@@ -186,10 +186,11 @@ class Recognizer:
         """Key points are detected at the size of the stored pictures, on which the models were learned."""
         if image is None:
             return FrameFeatures()
-        small, patches = thumbnail(image), self._matcher.patches
+        keypoints, patches = self._matcher.keypoints, self._matcher.patches
         intrinsics = self._intrinsics if intrinsics is None else intrinsics
+        small = image if keypoints is None else thumbnail(image, keypoints.longest_side)
         return FrameFeatures(
-            keypoints=None if self._matcher.keypoints is None else detect_keypoints(small),
+            keypoints=None if keypoints is None else detect_keypoints(small),
             patches=None if patches is None else patches.projection(self.describer.patches(image)),
             intrinsics=None if intrinsics is None else intrinsics.resized(image.shape, small.shape),
         )
@@ -199,16 +200,8 @@ class Recognizer:
         if not self.learned.is_ready(self._matcher.keypoints is not None):
             done = 1.0 if self.learned.progress is None else self.learned.progress
             return Decision(False, 1.0, 0.0, f"the map is being learned ({100 * done:.0f} %): no match is accepted yet")
-        inputs = DecisionInputs(
-            null=self.learned.null,
-            inlier_model=self.learned.inlier_model,
-            margin=found.margin,
-            geometry=found.geometries[0] if found.geometries else None,
-            belief=found.belief if self.settings.sequence else None,
-            belief_agrees=found.belief.row in found.near,
-            posterior=found.posterior,
-        )
-        return decide(inputs, self.settings.false_positive_rate)
+        model = self.learned.match_model if found.geometries else None
+        return decide(found, self.learned.null, model, self.settings.sequence, self.settings.false_positive_rate)
 
     def _update(self, background: bool, progress: Progress | None = None) -> None:
         """Follows changes of the map: snapshot, filter and models."""

@@ -8,9 +8,9 @@ import numpy as np
 
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import copy_places
-from vpr_aesvc.recognition.geometry.inlier_model import MIN_ANSWERS
-from vpr_aesvc.recognition.learned_models import INLIERS
+from vpr_aesvc.recognition.learned_models import read_model
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
+from vpr_aesvc.recognition.match_model import MatchModel
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -18,10 +18,6 @@ from vpr_aesvc.recognition.similarity.leave_out import leave_neighborhood_out
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 from vpr_aesvc.types import Place, Rows
 
-WITHOUT_INLIERS = (
-    "too few places for key points to decide: a match that they verify has a false-positive rate of 0.05; ask with --no-geometry or a "
-    "higher --false-positive-rate, or add places"
-)
 _MOST_ASKED = 100
 RATE = RecognizerSettings().false_positive_rate
 _NAME = "promise"
@@ -44,13 +40,12 @@ class Promise:
 
     def lines(self) -> list[str]:
         """For the user: the figures, and what to do about them."""
-        lines = [
+        return [
             f"lowest false-positive rate that this map can promise: {self.lowest:.2g}, measured with {self.places} places; more drives, or "
             "more of the surroundings, lower it",
             f"at the default {RATE:g}, {self.accepted} of {self.asked} places, left out and searched in the rest, are accepted by similarity "
             "alone; the others need key points or a sequence",
         ]
-        return [*lines, WITHOUT_INLIERS] if self.places < MIN_ANSWERS else lines
 
 
 def measure_promise(place_map: PlaceMap) -> Promise:
@@ -71,14 +66,16 @@ def measure_promise(place_map: PlaceMap) -> Promise:
 
 def stored_promise(place_map: PlaceMap) -> list[str]:
     """The lines of the stored result. Measures nothing."""
-    stored, inliers = place_map.learned_parameters(_NAME), place_map.learned_parameters(INLIERS)
+    stored = place_map.learned_parameters(_NAME)
     if not isinstance(stored, dict):
         return [
             "lowest false-positive rate that this map can promise: not measured (an older map, or one that was changed)"
         ]
     lines = Promise(**stored).lines()
-    is_without = isinstance(inliers, dict) and inliers.get("worth") == {}
-    return [*lines, WITHOUT_INLIERS] if is_without and WITHOUT_INLIERS not in lines else lines
+    learned = place_map.learned_parameters(f"matches/{place_map.dim}")
+    if isinstance(learned, dict) and isinstance(learned.get("worth"), dict):
+        lines.append(read_model(MatchModel, "match model", learned["worth"]).line())
+    return lines
 
 
 def recognize_places(

@@ -7,7 +7,7 @@ smaller. OpenCV 4 and 5 have both.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import cv2
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import as_rgb, thumbnail
+from vpr_aesvc.images import THUMBNAIL_SIDE, as_rgb, thumbnail
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Image, Rows
 
@@ -118,6 +118,12 @@ class StoredKeypoints:
 
     def __getitem__(self, row: int) -> Keypoints:
         return self._of_place(int(self.ids[row]))
+
+    @cached_property
+    def longest_side(self) -> int:
+        """Of the stored pictures, pixels: a frame is scaled to it. Older maps have smaller ones."""
+        picture = self._map.thumbnail(int(self.ids[0])) if len(self.ids) else None
+        return THUMBNAIL_SIDE if picture is None else max(picture.shape)
 
     def _detect(self, place: int) -> Keypoints:
         picture = self._map.thumbnail(place)

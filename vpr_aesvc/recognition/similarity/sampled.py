@@ -159,3 +159,15 @@ def most_similar(similarities: Similarities, count: int) -> Rows:
     if count < len(similarities):
         chosen = np.sort(np.argpartition(-similarities, count)[:count])
     return chosen[np.argsort(-similarities[chosen], kind="stable")]
+
+
+def without(similarities: Similarities, rows: Rows) -> Similarities:
+    """As if the places ``rows``, ascending, were not in the map."""
+    if isinstance(similarities, SampledSimilarities):
+        ids = similarities.places.ids[rows]
+        excluded = ids if similarities.excluded is None else np.union1d(similarities.excluded, ids)
+        values = np.where(position_of(rows, similarities.rows)[1], -np.inf, similarities.values).astype(np.float32)
+        return replace(similarities, excluded=excluded, values=values)
+    similarities = similarities.copy()
+    similarities[rows] = -np.inf
+    return similarities

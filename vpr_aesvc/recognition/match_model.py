@@ -1,0 +1,188 @@
+"""What a verified match means in one map: its false-positive rate, and the probability that it is right.
+
+Twenty inliers mean much in a hall of posters and little on stairs that are equal on every floor. So the model is learned from the map
+itself (``simulated_runs``), with a prior that was learned once from other maps (``match_prior.json``) and counts more the smaller the map.
+
+1. Clear inliers: ``c = (1 + inliers) / (1 + rival inliers)^0.15``. A frame from elsewhere often fits several places.
+2. False-positive rate of c, for absent frames. Body, rates 1 to 0.2: the empirical ones. Tail: exponential beyond the 0.8 quantile u, with
+   unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
+   ``0.2 (1 + (c - u) / scale)^-shape``, ``shape = w + k``, ``scale = w * prior scale + k * mean exceedance``, where w is the weight of the prior
+   and k the effective number of independent segments (Kish). It is at least ``0.2 / (10 (w + k))``: the tail is not trusted further.
+   The rate is twice that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
+3. With a sequence the rate is divided by ``max(1.5 * posterior, 0.1)``: p-value weighting (Genovese, Roeder and Wasserman, Biometrika 2006),
+   which keeps the promised rate as the weights of frames from outside the map average at most 1.
+4. Probability: logistic regression over ``log(c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
+   outside the map. Its coefficients have a normal prior.
+
+An absent frame whose best candidate has 75 inliers or more shows the same place: a clip that was mapped twice, or another lap.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from vpr_aesvc.recognition.simulated_runs import SimulatedAnswer
+from vpr_aesvc.types import Floats
+
+_SAME_PLACE_INLIERS = 75
+_TAIL = 0.2
+_QUANTILES = 32  # kept of the body
+_EXTRAPOLATION = 10
+_RIVAL = 0.15  # exponent
+_OUTSIDE = 2.0
+_MIN_WEIGHT, _WEIGHT = 0.1, 1.5
+_MIN_START = 8.0  # clear inliers that unrelated images reach
+_MAX_LOG_ODDS = math.log(1000)
+
+
+class MatchModel(BaseModel):
+    """The model of one map at one descriptor size; see the text of the module.
+
+    Attributes:
+        absent, present: number of simulated frames that it was learned from; segments: effective number of segments in the tail.
+        body: clear inliers that are exceeded at the rates 1 ... 0.2, in equal steps; the last is where the tail begins.
+        scale, shape: of the tail.
+        with_sequence: coefficients of log(c), of the log odds of the posterior, and the constant. frame_alone: the same without a sequence.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    absent: int = Field(ge=0)
+    present: int = Field(ge=0)
+    segments: float = Field(ge=0)
+    body: tuple[float, ...] = Field(min_length=2)
+    scale: float = Field(gt=0)
+    shape: float = Field(gt=0)
+    with_sequence: tuple[float, float, float]
+    frame_alone: tuple[float, float, float]
+
+    @classmethod
+    def learn(cls, answers: Sequence[SimulatedAnswer]) -> MatchModel:
+        """From the simulated answers in a map; there may be none."""
+        prior = match_prior()
+        answers = [one for one in answers if not (one.is_absent and _inliers(one) >= _SAME_PLACE_INLIERS)]
+        clear = np.array([clear_inliers(_inliers(one), one.found.rival_inliers) for one in answers])
+        is_absent = np.array([one.is_absent for one in answers], np.bool_)
+        right = np.array([one.right for one in answers], np.bool_)
+        absent = clear[is_absent]
+        body = (
+            np.quantile(absent, np.linspace(0, 1 - _TAIL, _QUANTILES)) if len(absent) else np.linspace(1, _MIN_START, 2)
+        )
+        body[-1] = max(body[-1], _MIN_START)
+        excess = np.maximum(absent - body[-1], 0)
+        _, segment = np.unique([one.segment for one in answers if one.is_absent], return_inverse=True)
+        sums = np.bincount(segment, excess) if len(absent) else np.zeros(1)
+        effective = float(sums.sum() ** 2 / np.square(sums).sum()) if sums.any() else 0.0
+        mean = float(excess[excess > 0].mean()) if sums.any() else 0.0
+        used = is_absent | right
+        curves = [
+            _fit(
+                np.column_stack([np.log(clear), [_log_odds(posterior) for posterior in posteriors]])[used].reshape(
+                    -1, 2
+                ),
+                right[used],
+                np.array(prior["curves"][name]),
+                prior["frames"],
+            )
+            for name, posteriors in (
+                ("with_sequence", [one.found.posterior for one in answers]),
+                ("frame_alone", [one.alone for one in answers]),
+            )
+        ]
+        return cls(
+            absent=int(is_absent.sum()),
+            present=int((~is_absent).sum()),
+            segments=round(effective, 2),
+            body=tuple(np.maximum.accumulate(body).round(3).tolist()),
+            scale=prior["segments"] * prior["scale"] + effective * mean,
+            shape=prior["segments"] + effective,
+            with_sequence=curves[0],
+            frame_alone=curves[1],
+        )
+
+    def line(self) -> str:
+        """For the user: what comes from the map, and what from other maps."""
+        weight = match_prior()["segments"]
+        own = self.segments / (self.segments + weight)
+        return (
+            f"with key points: {self.min_rate:.2g} for a frame alone, {self.min_rate / _WEIGHT:.2g} with a sequence; learned from {self.absent} frames "
+            f"of this map as if they were elsewhere and {self.present} as new ones, {100 * own:.0f} % of the tail from this map, the rest from others"
+        )
+
+    @property
+    def min_rate(self) -> float:
+        """The smallest false-positive rate of a frame alone that this map can promise."""
+        return _OUTSIDE * _TAIL / (_EXTRAPOLATION * self.shape)
+
+    def false_positive_rate(self, clear: float) -> float:
+        """Part of the frames from outside the map whose best candidate has at least so many clear inliers."""
+        start = self.body[-1]
+        if clear <= start:
+            return min(1.0, _OUTSIDE * float(np.interp(clear, self.body, np.linspace(1, _TAIL, len(self.body)))))
+        return max(_OUTSIDE * _TAIL * (1 + (clear - start) / self.scale) ** -self.shape, self.min_rate)
+
+    def probability(self, clear: float, posterior: float, sequence: bool) -> float:
+        """That the match is right, if the robot is in the map in half of the cases."""
+        by_inliers, by_posterior, constant = self.with_sequence if sequence else self.frame_alone
+        score = by_inliers * math.log(clear) + by_posterior * _log_odds(posterior) + constant
+        return 1 / (1 + math.exp(-score))
+
+
+def clear_inliers(inliers: int, rival_inliers: int) -> float:
+    """At least 1 / (1 + rival inliers)^0.15."""
+    return (1 + inliers) / (1 + rival_inliers) ** _RIVAL
+
+
+def sequence_weight(posterior: float) -> float:
+    """Divides a false-positive rate. Smallest for a posterior of 0, 1.5 for a posterior of 1."""
+    return max(_WEIGHT * posterior, _MIN_WEIGHT)
+
+
+MAX_SEQUENCE_WEIGHT = _WEIGHT
+
+
+@cache
+def match_prior() -> dict[str, Any]:
+    """``match_prior.json``; the command that made it is in it."""
+    prior: dict[str, Any] = json.loads(files(__package__).joinpath("match_prior.json").read_text())
+    return prior
+
+
+def _inliers(answer: SimulatedAnswer) -> int:
+    return answer.found.geometries[0].inliers if answer.found.geometries else 0
+
+
+def _log_odds(probability: float) -> float:
+    return max(-_MAX_LOG_ODDS, min(_MAX_LOG_ODDS, math.log(max(probability, 1e-9) / max(1 - probability, 1e-9))))
+
+
+def _fit(features: Floats, right: np.ndarray[Any, Any], prior: Floats, frames: float) -> tuple[float, float, float]:
+    """Maximum a posteriori logistic regression by Newton's method, both classes with the same total weight.
+
+    Args:
+        features: [n, 2]. right: bool [n]. prior: [3], mean of the coefficients.
+        frames: the prior weighs as much as so many frames: its precision is theirs, with features of variance 1.
+    """
+    table = np.column_stack([features, np.ones(len(features))])
+    line = prior.astype(np.float64)
+    if right.all() or not right.any():
+        return float(line[0]), float(line[1]), float(line[2])
+    weight = np.where(right, 0.5 / right.sum(), 0.5 / (~right).sum()) * len(right)
+    precision = np.full(3, frames / 4)
+    for _ in range(50):
+        probability = 1 / (1 + np.exp(-table @ line))
+        gradient = table.T @ (weight * (right - probability)) - precision * (line - prior)
+        curvature = (table * (weight * probability * (1 - probability))[:, None]).T @ table + np.diag(precision)
+        step = np.clip(np.linalg.solve(curvature, gradient), -1, 1)
+        line += step
+        if np.abs(step).max() < 1e-8:
+            break
+    return max(float(line[0]), 0.0), max(float(line[1]), 0.0), float(line[2])
