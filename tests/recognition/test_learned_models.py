@@ -13,7 +13,7 @@ from tests.recognition.laps import is_right, new_map
 from vpr_aesvc import PlaceMap, Recognizer, VprError
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.recognition import learned_models, learning
-from vpr_aesvc.recognition.learned_models import INLIERS, learn_map
+from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 FIRST_LAP = 39
@@ -38,7 +38,7 @@ def unlearned(described, tmp_path_factory):
 
 
 def learned_names(place_map):
-    names = f"similarities/{place_map.dim}", INLIERS
+    names = f"similarities/{place_map.dim}", f"matches/{place_map.dim}"
     return [name for name in names if place_map.learned_parameters(name) is not None]
 
 
@@ -50,7 +50,7 @@ def test_a_program_that_ends_during_learning_ends_well_and_at_once(unlearned, tm
     )
     assert done.returncode == 0 and done.stderr == "" and float(done.stdout) < 1
     with PlaceMap.open(path) as place_map:
-        assert INLIERS not in learned_names(place_map)
+        assert f"matches/{place_map.dim}" not in learned_names(place_map)
 
 
 def test_answers_come_while_the_map_is_learned(described, unlearned, tmp_path, monkeypatch):
@@ -58,13 +58,13 @@ def test_answers_come_while_the_map_is_learned(described, unlearned, tmp_path, m
     describer, frames, descriptors = described
     pieces, calls = threading.Semaphore(0), []
 
-    def learn(snapshot, place_map, step):
+    def learn(snapshot, place_map, likelihood, step):
         calls.append(threading.current_thread().name)
         for done in (0.25, 0.5, 0.75):
             pieces.acquire()
             step(done)
         pieces.acquire()
-        return learning.learn_inliers(snapshot, place_map, lambda part: None)
+        return learning.learn_matches(snapshot, place_map, likelihood, lambda part: None)
 
     def wait_until(is_so):
         deadline = time.monotonic() + 60
@@ -72,7 +72,7 @@ def test_answers_come_while_the_map_is_learned(described, unlearned, tmp_path, m
             assert time.monotonic() < deadline
             time.sleep(0.01)
 
-    monkeypatch.setattr(learned_models, "learn_inliers", learn)
+    monkeypatch.setattr(learned_models, "learn_matches", learn)
     with PlaceMap.open(shutil.copy(unlearned, tmp_path)) as place_map:
         recognizer = Recognizer(place_map, describer, learn_in_background=True)
         recognizer.update()
@@ -90,8 +90,8 @@ def test_answers_come_while_the_map_is_learned(described, unlearned, tmp_path, m
             wait_until(lambda before=before: recognizer.learned.progress != before)
         percent = "the map is being learned ({} %): no match is accepted yet"
         assert said[1:] == [percent.format(number) for number in (32, 55, 78)] and calls == ["vpr_aesvc learning"]
-        assert found.accepted and "the sequence is sure" in found.why  # it went on
-        assert learned_names(place_map) == [f"similarities/{place_map.dim}", INLIERS]
+        assert found.accepted and "the sequence gives this place" in found.why  # it went on
+        assert learned_names(place_map) == [f"similarities/{place_map.dim}", f"matches/{place_map.dim}"]
         at_once = Recognizer(place_map, describer)
         at_once.prepare(lambda *_: pytest.fail("learned again"))
         assert at_once.learned.null == recognizer.learned.null
@@ -107,7 +107,7 @@ def test_learning_stops_when_told(described, unlearned, tmp_path):
         for thread in threads:
             thread.join(60)
         assert len(threads) == 1 and not threads[0].is_alive() and recognizer.learned.progress is None
-        assert INLIERS not in learned_names(place_map)
+        assert f"matches/{place_map.dim}" not in learned_names(place_map)
         assert not check_map(place_map.path).problems
 
 
@@ -117,7 +117,7 @@ def test_a_map_that_cannot_be_learned_is_an_error_of_each_frame(described, unlea
     def fail(*_):
         raise VprError("thumbnail 7 is damaged")
 
-    monkeypatch.setattr(learned_models, "learn_inliers", fail)
+    monkeypatch.setattr(learned_models, "learn_matches", fail)
     with PlaceMap.open(shutil.copy(unlearned, tmp_path)) as place_map:
         recognizer = Recognizer(place_map, describer, learn_in_background=True)
         with pytest.raises(VprError, match="thumbnail 7"):  # at once, or when the thread has failed

@@ -7,7 +7,6 @@ import pytest
 
 from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
-from vpr_aesvc.recognition.learned_models import INLIERS
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
@@ -25,7 +24,7 @@ def test_later_laps_are_recognized_and_other_places_are_not(described, lap, othe
         others = [recognizer.recognize(frame) for frame in open_input(other_streets).frames]
         assert others[0].message == "other streets" and not any(one.accepted for one in others)
         # The learned models are stored in the file: another recognizer reads them and gives the same answer.
-        assert place_map.learned_parameters(INLIERS)["places"] == first
+        assert place_map.learned_parameters(f"matches/{place_map.dim}")["places"] == first
         again = Recognizer(place_map, describer)
         assert again.recognize(frames[first], descriptor=descriptors[first]).probability == found[0].probability
 

@@ -8,7 +8,6 @@ import pytest
 from tests.recognition.laps import is_right, new_map, recognized
 from tests.recognition.similarity.null_models import margin_at
 from vpr_aesvc import Describer, PlaceMap, Recognizer, open_backbone, open_input, train
-from vpr_aesvc.recognition.learned_models import INLIERS
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Intrinsics
 
@@ -66,7 +65,7 @@ def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, other_stree
         recognized(once, frames[first : first + 1], descriptors[first : first + 1])
         others = [repeating.recognize(frame) for frame in open_input(other_streets).frames]
     assert (
-        repeating.learned.inlier_model == once.learned.inlier_model
+        repeating.learned.match_model == once.learned.match_model
         and repeating.learned.likelihood == once.learned.likelihood
     )
     for rate in (0.05, 0.01):
@@ -145,15 +144,16 @@ def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
         recognizer.prepare()  # waits
         assert recognizer.learned.null.places == 40
         assert [
-            place_map.learned_parameters(name)["places"] for name in (f"similarities/{describer.dim}", INLIERS)
+            place_map.learned_parameters(name)["places"]
+            for name in (f"similarities/{describer.dim}", f"matches/{describer.dim}")
         ] == [40, 40]
         with PlaceMap.open(place_map.path) as again:
             at_once = Recognizer(again, describer)
-            again.store_learned_parameters(INLIERS, None)
+            again.store_learned_parameters(f"matches/{describer.dim}", None)
             again.store_learned_parameters(f"similarities/{describer.dim}", None)
             at_once.prepare()
         assert at_once.learned.null == recognizer.learned.null
-        assert at_once.learned.inlier_model == recognizer.learned.inlier_model
+        assert at_once.learned.match_model == recognizer.learned.match_model
         place_map.add(frames[41:60], descriptors[41:60], [frame.image for frame in frames[41:60]])
         recognizer.recognize(frames[61], descriptor=descriptors[61])
     # The map was closed while the thread reads it: the earlier models stay, and nothing is raised in the thread.

@@ -21,7 +21,6 @@ from vpr_aesvc import Describer, Frame, PlaceMap, Pose, read_image
 from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap.place_table import DESCRIPTOR
 from vpr_aesvc.placemap.repair import check_map
-from vpr_aesvc.recognition.learned_models import INLIERS
 
 PLACES = 10_000
 
@@ -51,7 +50,7 @@ def big_map(tmp_path_factory):
 def learned(path) -> list[bool]:
     """Whether the map has the models of similarity and of key points."""
     with PlaceMap.open(path) as place_map:
-        names = f"similarities/{place_map.dim}", INLIERS
+        names = f"similarities/{place_map.dim}", f"matches/{place_map.dim}"
         return [place_map.learned_parameters(name) is not None for name in names]
 
 
@@ -114,7 +113,10 @@ def test_the_end_of_mapping_teaches_the_map_and_its_copy(tmp_path):
             wait_for(lambda number=number: int(robot.diagnostics()["images"]) > len(frames) + number, what="an image")
         assert robot.change_state("deactivate")
         with PlaceMap.open(path) as place_map:
-            wait_for(lambda: place_map.learned_parameters(INLIERS)["places"] == len(place_map), what="learning")
+            wait_for(
+                lambda: place_map.learned_parameters(f"matches/{place_map.dim}")["places"] == len(place_map),
+                what="learning",
+            )
             assert len(place_map) > 1.25 * count
         process.send(signal.SIGINT)
         assert process.wait() == 0 and "Traceback" not in process.output, process.output
@@ -124,7 +126,7 @@ def test_a_map_is_learned_without_a_frame_and_then_matches_are_accepted(tmp_path
     path = tmp_path / "lap.vprmap"
     path.write_bytes(world.lap_map().read_bytes())
     with PlaceMap.open(path) as place_map:
-        for name in (f"similarities/{place_map.dim}", INLIERS):
+        for name in (f"similarities/{place_map.dim}", f"matches/{place_map.dim}"):
             place_map.store_learned_parameters(name, None)
     frames = [frame for frame in world.corridor() if frame.lap > 1][:20]
     values = {"model": world.model(), "map": path, "pose_source": "odom", "autostart": "true"}

@@ -8,13 +8,11 @@ itself (``simulated_runs``), with a prior that was learned once from other maps 
    unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
    ``0.2 (1 + (c - u) / scale)^-shape``, ``shape = w + k``, ``scale = w * prior scale + k * mean exceedance``, where w is the weight of the prior
    and k the effective number of independent segments (Kish). It is at least ``0.2 / (10 (w + k))``: the tail is not trusted further.
-   The rate is twice that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
+   The rate is 2.5 times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
 3. With a sequence the rate is divided by ``max(1.5 * posterior, 0.1)``: p-value weighting (Genovese, Roeder and Wasserman, Biometrika 2006),
    which keeps the promised rate as the weights of frames from outside the map average at most 1.
 4. Probability: logistic regression over ``log(c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
    outside the map. Its coefficients have a normal prior.
-
-An absent frame whose best candidate has 75 inliers or more shows the same place: a clip that was mapped twice, or another lap.
 """
 
 from __future__ import annotations
@@ -32,15 +30,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from vpr_aesvc.recognition.simulated_runs import SimulatedAnswer
 from vpr_aesvc.types import Floats
 
-_SAME_PLACE_INLIERS = 75
 _TAIL = 0.2
 _QUANTILES = 32  # kept of the body
 _EXTRAPOLATION = 10
 _RIVAL = 0.15  # exponent
-_OUTSIDE = 2.0
+_OUTSIDE = 2.5
 _MIN_WEIGHT, _WEIGHT = 0.1, 1.5
 _MIN_START = 8.0  # clear inliers that unrelated images reach
-_MAX_LOG_ODDS = math.log(1000)
+_MAX_LOG_ODDS = math.log(20)  # a perceptual alias deceives the sequence, too
 
 
 class MatchModel(BaseModel):
@@ -68,8 +65,7 @@ class MatchModel(BaseModel):
     def learn(cls, answers: Sequence[SimulatedAnswer]) -> MatchModel:
         """From the simulated answers in a map; there may be none."""
         prior = match_prior()
-        answers = [one for one in answers if not (one.is_absent and _inliers(one) >= _SAME_PLACE_INLIERS)]
-        clear = np.array([clear_inliers(_inliers(one), one.found.rival_inliers) for one in answers])
+        clear = np.array([clear_inliers(one.inliers, one.rival_inliers) for one in answers])
         is_absent = np.array([one.is_absent for one in answers], np.bool_)
         right = np.array([one.right for one in answers], np.bool_)
         absent = clear[is_absent]
@@ -93,7 +89,7 @@ class MatchModel(BaseModel):
                 prior["frames"],
             )
             for name, posteriors in (
-                ("with_sequence", [one.found.posterior for one in answers]),
+                ("with_sequence", [one.posterior for one in answers]),
                 ("frame_alone", [one.alone for one in answers]),
             )
         ]
@@ -154,10 +150,6 @@ def match_prior() -> dict[str, Any]:
     """``match_prior.json``; the command that made it is in it."""
     prior: dict[str, Any] = json.loads(files(__package__).joinpath("match_prior.json").read_text())
     return prior
-
-
-def _inliers(answer: SimulatedAnswer) -> int:
-    return answer.found.geometries[0].inliers if answer.found.geometries else 0
 
 
 def _log_odds(probability: float) -> float:

@@ -2,22 +2,23 @@
 
 *Absent*: a stretch of a traverse is asked while everything that it shows is left out of the map, as a robot elsewhere in the same
 environment would. Left out is what lies within ``separation`` frames or ``_FAR`` meters, and all places before and after whose pictures still
-overlap: 12 inliers and more. *Present*: the same stretch is asked while only the frame itself is left out.
+overlap: 12 inliers and more. What fits one of these with 75 inliers or more shows the same place, too: a clip that was mapped twice, or another
+lap. *Present*: the same stretch is asked while only the frame itself is left out.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
 from vpr_aesvc.recognition.geometry.verification import MIN_INLIERS, verify
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
-from vpr_aesvc.recognition.matching import CandidateMatcher, RankedCandidates
+from vpr_aesvc.recognition.matching import CandidateMatcher
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter
 from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood
-from vpr_aesvc.recognition.similarity.sampled import without
+from vpr_aesvc.recognition.similarity.sampled import most_similar, without
 from vpr_aesvc.types import Rows
 
 _MAX_FRAMES = 400  # of a kind: more change the result little
@@ -25,20 +26,29 @@ _LONGEST, _SHORTEST = 40, 6  # frames of a stretch
 _STRETCHES = 4  # a map is cut into at least so many
 _MIN_LEFT = 10  # places that must be left in the map
 _FAR = 20.0  # meters: from here on two places show nothing of each other; in small maps half of the diagonal
+_SAME_PLACE_INLIERS = 75
+_MAX_REVISITS = 4  # of a place: laps, or clips that were mapped twice
 _MAX_OVERLAP = 40  # frames
 _MISSES = 2  # neighbors without support, after which the overlap ends
 
 
-@dataclass(frozen=True)
-class SimulatedAnswer:
-    """The best candidate of a simulated frame. ``right``: the frame shows it; always False for absent frames. ``segment``: the stretch.
-    ``alone``: probability of the places near it by this frame alone."""
+class SimulatedAnswer(NamedTuple):
+    """The best candidate of a simulated frame.
 
-    found: RankedCandidates
+    Attributes:
+        inliers, rival_inliers: of the candidate, and the most of a candidate that is another place.
+        posterior: the probability of the places near it by the sequence. alone: the same by this frame alone.
+        is_absent: the frame's place was left out. right: the frame shows the candidate; False for absent frames.
+        segment: the stretch that the frame is of.
+    """
+
+    inliers: int
+    rival_inliers: int
+    posterior: float
+    alone: float
     is_absent: bool
     right: bool
     segment: int
-    alone: float
 
 
 def simulate_runs(
@@ -81,9 +91,15 @@ def _ask(
         alone = single.step(similarities)
         found = matcher.match(matcher.features_of_place(row), similarities, belief)
         if found is not None:
-            right = hidden is None and row in snapshot.track.near(found.rows[0], matcher.window)
-            posterior = min(float(alone.at(found.near).sum()), 1.0)
-            yield SimulatedAnswer(found, hidden is not None, right, segment, posterior)
+            yield SimulatedAnswer(
+                inliers=found.geometries[0].inliers if found.geometries else 0,
+                rival_inliers=found.rival_inliers,
+                posterior=found.posterior,
+                alone=min(float(alone.at(found.near).sum()), 1.0),
+                is_absent=hidden is not None,
+                right=hidden is None and row in found.near,
+                segment=segment,
+            )
 
 
 def _stretches(runs: Rows, count: int) -> list[tuple[int, int]]:
@@ -113,12 +129,29 @@ def _shown(
     inside = kept[inside[runs[inside] == runs[start]]]
     rows = np.arange(inside[0], inside[-1] + 1)  # with the repeats of a robot that stood still
     if snapshot.positions is None:
-        return rows
+        return _with_revisits(snapshot, matcher, rows)
     size = float(np.linalg.norm(np.nanmax(snapshot.positions, axis=0) - np.nanmin(snapshot.positions, axis=0)))
     is_near = np.zeros(len(snapshot), np.bool_)
     for row in kept[start:end]:
         is_near |= np.linalg.norm(snapshot.positions - snapshot.positions[row], axis=1) < min(_FAR, size / 2)
     return np.union1d(rows, np.flatnonzero(is_near))
+
+
+def _with_revisits(snapshot: MapSnapshot, matcher: CandidateMatcher, rows: Rows) -> Rows:
+    """With the places around those that show the same as one of the rows."""
+    if matcher.keypoints is None:
+        return rows
+    hidden = rows
+    for row in np.intersect1d(rows, snapshot.neighborhoods.kept).tolist():
+        for _ in range(_MAX_REVISITS):
+            (other,) = most_similar(without(snapshot.similarities_of_place(row), hidden), 1).tolist()
+            if (
+                other in hidden
+                or verify(matcher.keypoints[row], matcher.keypoints[other]).inliers < _SAME_PLACE_INLIERS
+            ):
+                break
+            hidden = np.union1d(hidden, snapshot.track.near(other, snapshot.neighborhoods.separation))
+    return hidden
 
 
 def _overlap(matcher: CandidateMatcher, kept: Rows, runs: Rows, at: int, direction: int) -> int:
