@@ -24,7 +24,7 @@ def write_benchmark(run: BenchmarkRun, dataset: str, folder: Path) -> list[str]:
     Raises:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
-    report = benchmark_report(run, dataset)
+    report = benchmark_report(run)
     content = json.dumps(benchmark_json(run, dataset), indent=1) + "\n"
     with new_folder(folder, "results") as partial:
         write_file(partial / "results.json", content.encode(), "results")
@@ -69,7 +69,6 @@ def _common_columns(one: MethodResult) -> dict[str, float | None]:
         "precision_recall_area": one.curve.area if one.curve else None,
         "recall_at_full_precision": one.curve.recall_at_full_precision if one.curve else None,
         "bytes_per_place": one.bytes_per_place,
-        "multiply_adds_per_query": one.multiply_adds,
         "search_ms": one.search_ms,
         "seconds": one.seconds,
     }
@@ -99,7 +98,6 @@ def _variant_json(part: VariantResult) -> dict[str, Any]:
         "wrong": accepted.wrong,
         "accepted_without_right_place": accepted.absent,
         "recall": accepted.recall,
-        "wrong_at_recall": part.wrong_at_recall,
         "expected_calibration_error": diagram.error if diagram else None,
         "reliability": diagram
         and {name: getattr(diagram, name) for name in ("edges", "predicted", "observed", "counts")},

@@ -38,7 +38,6 @@ class MethodResult:
     interval: dict[int, tuple[float, float]] = field(default_factory=dict)  # k -> 95 % bootstrap interval of the recall
     map_at: dict[int, float] = field(default_factory=dict)  # k -> mean average precision at k
     curve: PrecisionRecall | None = None
-    multiply_adds: int | None = None  # per query: projecting its embedding and comparing it with every place
     search_ms: float | None = None  # measured, one query against all places, median
     seconds: float | None = None  # to fit the method
 
@@ -101,16 +100,6 @@ class GroupResult:
 
 
 @dataclass(frozen=True)
-class Published:
-    """A published figure and ours, for the same set, backbone, method and size."""
-
-    what: str  # "mAP@4, AE-SVC, 768 numbers"
-    theirs: float
-    ours: float
-    source: str  # "read off Figure 4 of arXiv 2410.07022"
-
-
-@dataclass(frozen=True)
 class AcceptedMatches:
     """Counts of accepted matches. ``wrong`` includes ``absent``, the matches of queries without a right place. ``recall`` is the fraction of the
     queries with a right place whose accepted match is right."""
@@ -135,7 +124,6 @@ class VariantResult:
         gained, lost: queries whose best match is right only with this variant, or only by similarity alone.
         curve: as the acceptance threshold falls; its recall is over the queries that have a right place. None where no match is right.
         at_rate: matches accepted at the requested false-positive rate; all of them for similarity alone.
-        wrong_at_recall: recall -> wrong matches accepted when it is first reached; None where it is not reached.
         reliability: of the probability of the best match; None for similarity alone.
         ms: median time to recognize one frame, without describing it.
     """
@@ -146,7 +134,6 @@ class VariantResult:
     lost: int
     curve: PrecisionRecall | None
     at_rate: AcceptedMatches
-    wrong_at_recall: dict[float, int | None]
     reliability: Reliability | None
     ms: float
 
@@ -191,11 +178,8 @@ class Report:
     summary: list[str]  # sentences for the top
     results: list[MethodResult]
     predictions: list[Prediction]
-    cosines: dict[str, NDArray[np.float32]]  # method -> cosines of pairs of database images [n]
     notes: list[tuple[str, str]]  # how the report was made: name and value
     groups: list[GroupResult] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
-    upper_bound: tuple[str, str] | None = None  # names of (SS)2D and SSD in ``results``
     metric: Literal["R@1", "mAP@4"] = "R@1"  # headline: first in the tables, and the accuracy in the figures
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)

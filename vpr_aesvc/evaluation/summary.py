@@ -55,7 +55,7 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
             f"{smallest.method} is as good as raw from {smallest.size} numbers, {smallest.bytes_per_place} bytes per place."
         )
     notes = [f"{method.name}: {method.note}." for method in run.methods if method.key == "aesvc" and method.note]
-    return [*sentences, *notes, *_against_latent(run, score), *_against_upper_bound(run, score)]
+    return [*sentences, *notes, *_against_latent(run, score)]
 
 
 def _few_queries(usable: int, results: list[MethodResult]) -> str:
@@ -85,22 +85,6 @@ def _against_latent(run: BenchmarkRun, score: Score) -> list[str]:
         if gains:
             sentences.append(f"{method.name} against {latent} truncated to the same size: {', '.join(gains)}.")
     return sentences
-
-
-def _against_upper_bound(run: BenchmarkRun, score: Score) -> list[str]:
-    table = {(one.method, one.size): score(one) for one in run.evaluation.results}
-    differences = {
-        size: table["(SS)2D (paper)", size] - bound
-        for (name, size), bound in table.items()
-        if name == "SSD (paper)" and ("(SS)2D (paper)", size) in table
-    }
-    if not differences:
-        return []
-    low, high = min(differences.values()), max(differences.values())
-    return [
-        f"(SS)2D, one descriptor for all sizes, differs from SSD, one network per size, by {low:+.3f} to {high:+.3f}; "
-        f"the lowest is at {min(differences, key=differences.__getitem__)} numbers."
-    ]
 
 
 def recognition_summary(result: RecognitionResult) -> list[str]:
@@ -134,11 +118,4 @@ def _no_help(part: VariantResult, probability: VariantResult) -> str:
         recall, other = part.at_rate.recall, probability.at_rate.recall
         if recall <= other:
             reasons.append(f"has recall {recall:.3f} at the requested rate, probability alone {other:.3f}")
-        pairs = {at: (wrong, probability.wrong_at_recall[at]) for at, wrong in part.wrong_at_recall.items()}
-        worse = {at: (a, b) for at, (a, b) in pairs.items() if a is not None and b is not None and a > b}
-        if worse:
-            at = max(worse)
-            reasons.append(
-                f"accepts {worse[at][0]} wrong matches before it reaches recall {at:g}, probability alone {worse[at][1]}"
-            )
     return f"Where it does not help: {part.name} {', and '.join(reasons)}." if reasons else ""

@@ -1,6 +1,6 @@
-"""The figures of similarity: cosines of pairs of images."""
+"""The figure of similarity: cosines of pairs of images."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,34 +19,6 @@ Cosines = NDArray[np.float32]
 
 
 @figure_style()
-def cosines_drawing(cosines: Mapping[str, Cosines]) -> Drawing | None:
-    """Histograms of the cosines of pairs of database images, with their standard deviations. None without any.
-
-    Args:
-        cosines: method -> [n].
-    """
-    finite = {name: kept for name, values in cosines.items() if (kept := values[np.isfinite(values)]).size}
-    if not finite:
-        return None
-    figure, [axes] = canvas()
-    bins = _bins(finite.values())
-    for name, values in finite.items():
-        style = method_style(name)
-        label = escape_label(f"{name}, σ = {values.std():.3f}")
-        axes.hist(values, bins, density=True, histtype="stepfilled", color=style.color, alpha=0.13)
-        outline = {**style.line, "linewidth": 1.9, "label": label}
-        axes.hist(values, bins, density=True, histtype="step", **outline)
-    axes.set_xlabel("cosine similarity of two database images")
-    axes.set_ylabel("density")
-    legend_above(figure, *axes.get_legend_handles_labels())
-    caption = (
-        "Similarity of two database images under each method. A narrow curve around zero (σ is its standard deviation) means that two places rarely look "
-        "alike by chance, so a right match stands out."
-    )
-    return Drawing("similarity_histograms", "Similarity histograms", caption, figure)
-
-
-@figure_style()
 def pairs_drawing(pairs: Mapping[str, tuple[Cosines, Cosines]]) -> Drawing | None:
     """Histograms of the cosines of matching pairs and of other pairs, one panel per method. None without any.
 
@@ -58,7 +30,8 @@ def pairs_drawing(pairs: Mapping[str, tuple[Cosines, Cosines]]) -> Drawing | Non
     if not finite:
         return None
     figure, panels = canvas(len(finite))
-    bins = _bins(values for both in finite.values() for values in both)
+    every = np.concatenate([values for both in finite.values() for values in both]).astype(np.float64)
+    bins = np.linspace(every.min() - 0.01, every.max() + 0.01, 71).tolist()
     for axes, (name, (same, others)) in zip(panels, finite.items(), strict=True):
         color = method_style(name).color
         axes.hist(others, bins, density=True, histtype="stepfilled", color=INK, alpha=0.1)
@@ -66,7 +39,7 @@ def pairs_drawing(pairs: Mapping[str, tuple[Cosines, Cosines]]) -> Drawing | Non
         axes.hist(same, bins, density=True, histtype="stepfilled", color=color, alpha=0.25)
         axes.hist(same, bins, density=True, histtype="step", color=color, linewidth=1.9)
         above = float((same > np.quantile(others, 0.99)).mean())
-        axes.set_title(escape_label(name), loc="left", fontweight="bold")
+        axes.set_title(escape_label(f"{name}, σ = {others.std():.3f}"), loc="left", fontweight="bold")
         axes.set_title(f"same place: {100 * above:.0f}\u00a0% above 99\u00a0% of the others", loc="right", fontsize=9)
         axes.set_ylabel("density")
     panels[-1].set_xlabel("cosine similarity of two images")
@@ -75,12 +48,7 @@ def pairs_drawing(pairs: Mapping[str, tuple[Cosines, Cosines]]) -> Drawing | Non
     legend_above(figure, [*solid, *dashed], ["same place", "different places"])
     caption = (
         "Solid and filled: pairs of images of the same place. Dashed: pairs of different places. The less they overlap, the easier it is to recognize a "
-        "right match. Right of each title: the fraction of the matching pairs that are more similar than 99\u00a0% of the others."
+        "right match. σ is the standard deviation of the dashed curve: a narrow one means that two places rarely look alike by chance. "
+        "Right: the fraction of the matching pairs that are more similar than 99\u00a0% of the others."
     )
     return Drawing("matching_pairs", "Matching and other pairs", caption, figure)
-
-
-def _bins(arrays: Iterable[Cosines]) -> list[float]:
-    """Edges of 70 common bins that hold all values."""
-    values = np.concatenate(list(arrays)).astype(np.float64)
-    return np.linspace(values.min() - 0.01, values.max() + 0.01, 71).tolist()

@@ -22,7 +22,6 @@ from vpr_aesvc.files import write_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 INK = "#010203"  # a black that nothing else uses, so that it can be replaced in the SVG
 _WIDTH, _HEIGHT = 5.6, 4.0  # inches; narrow enough to be read on a phone
@@ -165,12 +164,11 @@ def canvas(panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
     """A legend above the axes, in two columns where they fit. The figure grows by the height of the legend, and a little more for many lines."""
-    lines = [_as_line(handle) for handle in handles]
     half = -(-len(labels) // 2)
     fits = sum(max(map(len, column), default=0) for column in (labels[:half], labels[half:])) <= _LEGEND_WIDTH
     columns = 2 if fits else 1
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.8, "columnspacing": 1.6}
-    figure.legend(lines, labels, title=title or None, **place)
+    figure.legend(handles, labels, title=title or None, **place)
     rows = (half if fits else len(labels)) + bool(title)
     figure.set_figheight(figure.get_figheight() + 0.19 * max(rows - 2, 0) + 0.08 * max(len(labels) - 4, 0))
 
@@ -208,31 +206,7 @@ def fraction_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
     axes.set_ylabel(f"{label} [0 to 1]")
 
 
-def log_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
-    """A logarithmic x axis with a few plain numbers."""
-    ratio = max(values) / min(values)
-    margin = max(ratio**0.07, 1.25, (5 / ratio) ** 0.5)  # room for labels, and for two ticks of narrow data
-    low, high = min(values) / margin, max(values) * margin
-    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    steps = (1, 2, 5) if high < 150 * low else (1,)
-    ticks = [step * decade for decade in decades for step in steps if low <= step * decade <= high]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.set_xticks(ticks, [f"{tick:.6g}" for tick in ticks])
-    axes.xaxis.minorticks_off()
-    axes.set_xlabel(label)
-
-
 def escape_label(label: str) -> str:
     """Literal text: matplotlib sets text between dollar signs as a formula, and hides labels with a leading underscore."""
     text = label.replace("$", r"\$")
     return " " + text if text.startswith("_") else text
-
-
-def _as_line(handle: Any) -> Line2D:
-    """A histogram's own handle is an empty box, in which a line style cannot be seen."""
-    from matplotlib.lines import Line2D
-
-    if isinstance(handle, Line2D):
-        return handle
-    return Line2D([], [], color=handle.get_edgecolor(), linestyle=handle.get_linestyle(), linewidth=1.9)
