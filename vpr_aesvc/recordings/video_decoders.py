@@ -1,6 +1,5 @@
 """The frames of a video file with the container's own stamps: by OpenCV, or by PyAV where it is installed and OpenCV cannot (AV1)."""
 
-import re
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -58,19 +57,6 @@ def open_video(path: Path) -> VideoFile:
         hint = "it is empty or damaged" if find_spec("av") else "pip install av, which reads more formats (AV1)"
         raise VprError(f"{path}: a video of which OpenCV cannot decode any frame: {hint}")
     return found
-
-
-def matroska_header(path: Path) -> tuple[int | None, bool]:
-    """Bytes that a Matroska or WebM file should have (None for other files and live streams), and whether it has sound."""
-    with path.open("rb") as file:
-        head = file.read(65536)
-    at = head.find(b"\x18\x53\x80\x67") + 4  # the segment, which holds all but the header; then its size, RFC 8794, 4
-    if at < 8 or not head.startswith(b"\x1a\x45\xdf\xa3") or len(head) < at + 8 or not head[at]:
-        return None, False
-    width = 9 - head[at].bit_length()
-    size, unknown = int.from_bytes(head[at : at + width]), (1 << 7 * width) - 1
-    has_sound = re.search(rb"\x86[\x80-\xff]A_[A-Z]", head) is not None  # the element CodecID of a track
-    return (at + width + (size & unknown) if size & unknown < unknown else None), has_sound
 
 
 def _has_frame(video: VideoFile) -> bool:
