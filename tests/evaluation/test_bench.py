@@ -343,7 +343,7 @@ def test_few_queries_name_no_best_method(drawn, queries, low, high):
     repeated = [frame for frame in frames.frames if frame.split == "query"] * 3
     source = replace(frames, frames=(*database, *repeated[:queries]))
     run = bench(source, "few", open_backbone("hog"), ["raw", "pca"])
-    text = " ".join(methods_summary(run, "R@1"))
+    text = " ".join(methods_summary(run))
     assert f"Only {queries} queries have a right place, too few to name a best method" in text
     assert f"between {low} and {high} (95 %)" in text and "is best" not in text and "as good as" not in text
 
@@ -353,5 +353,5 @@ def test_thirty_queries_are_enough(drawn):
     database = [frame for frame in frames.frames if frame.split == "database"]
     repeated = [frame for frame in frames.frames if frame.split == "query"] * 3
     run = bench(replace(frames, frames=(*database, *repeated[:30])), "enough", open_backbone("hog"), ["raw", "pca"])
-    text = " ".join(methods_summary(run, "R@1"))
+    text = " ".join(methods_summary(run))
     assert "too few" not in text and ("is best" in text or "No method beats raw" in text)

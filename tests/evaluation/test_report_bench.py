@@ -160,13 +160,6 @@ def test_groups(page: str) -> None:
     assert "105 queries" in page and "<strong>0.456</strong>" in page
 
 
-def test_the_headline_can_be_map(tmp_path: Path) -> None:
-    report = replace(_report(), metric="mAP@4")
-    names = [path.stem for path in save_figures(report, tmp_path) if path.suffix == ".svg"]
-    assert names[:2] == ["map_against_size", "recall_against_size"]
-    assert _rows(render(report), "Results")["PCA"][-3:] == ["0.300", "0.400", "0.500"]
-
-
 def test_same_report_same_bytes(page: str, figures: Path, tmp_path: Path) -> None:
     assert render(_report()) == page
     for path in save_figures(_report(), tmp_path):

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,9 +25,8 @@ _SAMPLES = 1000  # queries whose pairs the histograms of cosines show
 def benchmark_report(run: BenchmarkRun) -> Report:
     """The report of a run."""
     results = run.evaluation.results
-    metric: Literal["R@1", "mAP@4"] = "mAP@4" if run.protocol["positives"].endswith("category") else "R@1"
     best = max(results, key=_recall_then_small)
-    sentences = methods_summary(run, metric)
+    sentences = methods_summary(run)
     predictions = _select_predictions(
         run.queries, run.database, run.evaluation.best[best.method, best.size], run.task.positives
     )
@@ -44,7 +43,6 @@ def benchmark_report(run: BenchmarkRun) -> Report:
         predictions=predictions,
         notes=notes,
         groups=run.evaluation.groups,
-        metric=metric,
         pairs=_pairs(run),
         recognition=run.recognition,
     )

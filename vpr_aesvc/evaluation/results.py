@@ -1,9 +1,8 @@
 """Results of an evaluation and what a report shows of them: plain data, filled by the metrics and shown by tables, figures and files."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -63,29 +62,9 @@ class Measure:
         return ends if ends is not None and all(math.isfinite(end) for end in ends) else None
 
 
-MEASURES = {
-    measure.name: measure
-    for measure in (
-        Measure("R@1", "recall at 1", "recall", 1, is_map=False),
-        Measure("R@5", "recall at 5", "recall_at_5", 5, is_map=False),
-        Measure("mAP@4", "mAP at 4", "map", 4, is_map=True),
-    )
-}
-
-
-def headline_first(headline: str) -> list[Measure]:
-    """All measures, the named one first."""
-    return sorted(MEASURES.values(), key=lambda measure: measure.name != headline)
-
-
-def by_method(results: Sequence[MethodResult], measure: Measure) -> dict[str, list[tuple[MethodResult, float]]]:
-    """Method -> its results that have the measure, with the value, by rising size. Methods keep their order."""
-    values: dict[str, list[tuple[MethodResult, float]]] = {result.method: [] for result in results}
-    for result in sorted(results, key=lambda result: result.size):
-        value = measure.value(result)
-        if value is not None:
-            values[result.method].append((result, value))
-    return {name: pairs for name, pairs in values.items() if pairs}
+R1 = Measure("R@1", "recall at 1", "recall", 1, is_map=False)
+R5 = Measure("R@5", "recall at 5", "recall_at_5", 5, is_map=False)
+MAP4 = Measure("mAP@4", "mAP at 4", "map", 4, is_map=True)
 
 
 @dataclass(frozen=True)
@@ -180,7 +159,6 @@ class Report:
     predictions: list[Prediction]
     notes: list[tuple[str, str]]  # how the report was made: name and value
     groups: list[GroupResult] = field(default_factory=list)
-    metric: Literal["R@1", "mAP@4"] = "R@1"  # headline: first in the tables, and the accuracy in the figures
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
     recognition: RecognitionResult | None = None

@@ -1,7 +1,6 @@
 """The findings of a run in sentences, including where a method or a part does not help."""
 
 import math
-from collections.abc import Callable
 
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.recognition_ablation import SEQUENCE
@@ -9,14 +8,13 @@ from vpr_aesvc.evaluation.recognition_run import MOTION_WITHOUT_STAMPS
 from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
 
 _FEW_QUERIES = 30
-Score = Callable[[MethodResult], float]
 
 
-def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
-    """Sentences for the top of a report. ``metric`` is its headline, R@1 or mAP@4."""
+def methods_summary(run: BenchmarkRun) -> list[str]:
+    """Sentences for the top of a report."""
 
     def score(result: MethodResult) -> float:
-        return result.recall.get(1, math.nan) if metric == "R@1" else result.map_at.get(4, math.nan)
+        return result.recall.get(1, math.nan)
 
     results, protocol = run.evaluation.results, run.protocol
     sentences = [
@@ -36,7 +34,7 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
     if raw is None or not fitted:
         return sentences
     best = max(fitted, key=score)
-    comparison = f"{metric} {score(best):.3f} with {best.size} numbers, against {score(raw):.3f} for the raw {raw.size}"
+    comparison = f"R@1 {score(best):.3f} with {best.size} numbers, against {score(raw):.3f} for the raw {raw.size}"
     if score(best) > score(raw):
         sentences.append(f"{best.method} is best: {comparison}.")
         no_gain = [
@@ -55,7 +53,7 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
             f"{smallest.method} is as good as raw from {smallest.size} numbers, {smallest.bytes_per_place} bytes per place."
         )
     notes = [f"{method.name}: {method.note}." for method in run.methods if method.key == "aesvc" and method.note]
-    return [*sentences, *notes, *_against_latent(run, score)]
+    return [*sentences, *notes]
 
 
 def _few_queries(usable: int, results: list[MethodResult]) -> str:
@@ -69,22 +67,6 @@ def _few_queries(usable: int, results: list[MethodResult]) -> str:
         f"{center - half:.2f} and {center + half:.2f} (95 %), so methods within {2 * half:.2f} of each other cannot be told apart. Use at "
         f"least {_FEW_QUERIES} queries."
     )
-
-
-def _against_latent(run: BenchmarkRun, score: Score) -> list[str]:
-    """What (SS)2D gains over the AE-SVC latent truncated to the same size."""
-    table = {(one.method, one.size): score(one) for one in run.evaluation.results}
-    sentences = []
-    for method in run.methods:
-        latent = "AE-SVC (paper)" if method.name.endswith("(paper)") else "AE-SVC"
-        gains = [
-            f"{table[method.name, size] - table[latent, size]:+.3f} at {size}"
-            for size in method.by_size
-            if method.name.startswith("(SS)2D") and (latent, size) in table
-        ]
-        if gains:
-            sentences.append(f"{method.name} against {latent} truncated to the same size: {', '.join(gains)}.")
-    return sentences
 
 
 def recognition_summary(result: RecognitionResult) -> list[str]:

@@ -6,13 +6,15 @@ from dataclasses import dataclass, field, replace
 from itertools import groupby
 
 from vpr_aesvc.evaluation.results import (
+    MAP4,
+    R1,
+    R5,
     GroupResult,
     Measure,
     MethodResult,
     RecognitionResult,
     Report,
     VariantResult,
-    headline_first,
 )
 
 
@@ -56,22 +58,22 @@ class Table:
 def report_tables(report: Report) -> list[Table]:
     """The tables that the report has data for."""
     tables = [
-        _results_table(report.results, report.metric) if report.results else None,
+        _results_table(report.results) if report.results else None,
         _groups_table(report.groups) if report.groups else None,
         _recognition_table(report.recognition) if report.recognition else None,
     ]
     return [table for table in tables if table is not None]
 
 
-def _results_table(results: Sequence[MethodResult], headline: str) -> Table:
+def _results_table(results: Sequence[MethodResult]) -> Table:
     """Methods by sizes: recall at 1 and 5, and mAP at 4 where any method has it."""
     methods, sizes, by_key = _by_method_and_size(results)
-    measures = [one for one in headline_first(headline) if not one.is_map or any(map(one.value, results))]
+    measures = [R1, R5, *([MAP4] if any(map(MAP4.value, results)) else [])]
     columns = []
     for size in sizes:
         of_size = [by_key.get((method, size)) for method in methods]
         for measure in measures:
-            cells = [_accuracy_cell(result, measure, measure.name == headline) for result in of_size]
+            cells = [_accuracy_cell(result, measure, measure is R1) for result in of_size]
             columns.append(Column(measure.name, _mark_best(cells), f"{size} numbers", _cost_note(of_size)))
     note = "R@1 is the fraction of the queries whose best match is right, R@5 the fraction with a right place among the first five. "
     if len(measures) > 2:

@@ -4,13 +4,14 @@ from vpr_aesvc.evaluation.figures.accuracy import size_drawing
 from vpr_aesvc.evaluation.figures.histograms import pairs_drawing
 from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, reliability_drawing, variants_drawing
 from vpr_aesvc.evaluation.figures.style import Drawing
-from vpr_aesvc.evaluation.results import Report, headline_first
+from vpr_aesvc.evaluation.results import MAP4, R1, Report
 
 
 def drawings(report: Report) -> list[Drawing]:
-    """Every figure that the report has data for, the headline first."""
+    """Every figure that the report has data for."""
     figures = [
-        *(size_drawing(report.results, measure) for measure in headline_first(report.metric) if measure.name != "R@5"),
+        size_drawing(report.results, R1),
+        size_drawing(report.results, MAP4),
         curve_drawing(report.results),
         pairs_drawing(report.pairs),
         variants_drawing(report.recognition) if report.recognition else None,

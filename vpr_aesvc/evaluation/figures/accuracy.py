@@ -12,7 +12,7 @@ from vpr_aesvc.evaluation.figures.style import (
     method_style,
     size_axis,
 )
-from vpr_aesvc.evaluation.results import Measure, MethodResult, by_method
+from vpr_aesvc.evaluation.results import Measure, MethodResult
 
 _DODGE = 0.015  # octaves between the interval bars of two methods
 
@@ -21,7 +21,11 @@ _DODGE = 0.015  # octaves between the interval bars of two methods
 def size_drawing(results: Sequence[MethodResult], measure: Measure) -> Drawing | None:
     """A measure against descriptor size, one line per method, with thin 95 % intervals. A method of a single size is a horizontal line where
     others have more sizes, else a marker. None without data."""
-    curves = by_method(results, measure)
+    curves: dict[str, list[tuple[MethodResult, float]]] = {}
+    for result in sorted(results, key=lambda result: result.size):
+        if (value := measure.value(result)) is not None:
+            curves.setdefault(result.method, []).append((result, value))
+    curves = {name: curves[name] for name in dict.fromkeys(result.method for result in results) if name in curves}
     if not curves:
         return None
     several = {name: pairs for name, pairs in curves.items() if len(pairs) > 1}
