@@ -9,7 +9,7 @@ from vpr_aesvc.datasets.folder import read_folder
 from vpr_aesvc.datasets.frames_csv import read_frames_csv
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.netvlad_layouts import in_two_layouts, with_times_and_panoramas
-from vpr_aesvc.datasets.split_folders import pair_folders, read_pairs, read_utm_folders, split_folders, utm_folders
+from vpr_aesvc.datasets.split_folders import read_pairs, read_utm_folders, split_folders
 from vpr_aesvc.errors import VprError
 
 
@@ -109,12 +109,9 @@ def with_splits(path: Path) -> FrameSet | None:
         return None
     if (path / "frames.csv").is_file():
         return read_frames_csv(path / "frames.csv")
-    if pair_folders(path):  # before utm: pairs ignores UTM names
-        return read_pairs(path)
-    if utm_folders(path):
-        return read_utm_folders(path)
+    found = read_pairs(path) or read_utm_folders(path)  # in this order: pairs ignores UTM names
     structs = sorted(path.glob("*.mat"))
-    return read_dbstruct(structs[0]) if len(structs) == 1 else None
+    return read_dbstruct(structs[0]) if found is None and len(structs) == 1 else found
 
 
 def _tokyo(root: Path) -> FrameSet | None:

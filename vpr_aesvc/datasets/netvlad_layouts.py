@@ -20,32 +20,19 @@ from vpr_aesvc.datasets.split_folders import name_field, read_utm_folders, utm_f
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
 
-# Database and query images (Arandjelovic et al., NetVLAD, CVPR 2016, and Torii et al., CVPR 2015).
-SPLITS = {
-    (10_000, 7_416): "the train split of Pitts30k",
-    (10_000, 7_608): "the val split of Pitts30k",
-    (10_000, 6_816): "the test split of Pitts30k",
-    (91_464, 7_824): "the train split of Pitts250k",
-    (78_648, 7_608): "the val split of Pitts250k",
-    (83_952, 8_280): "the test split of Pitts250k",
-    (49_104, 7_277): "the train split of Tokyo Time Machine",
-    (49_056, 7_186): "the val split of Tokyo Time Machine",
-    (75_984, 315): "Tokyo 24/7",
-}
 _TIMES = {"D": "day", "S": "sunset", "N": "night"}
 _TABLES = ("", "247query_subset_v2", "247query_subset_v2/247query_subset_v2", "raw_data/tokyo247/247query_subset_v2")
 
 
 def refuse_another_set(frames: FrameSet, title: str, counts: tuple[int, int]) -> None:
-    """Raises VprError where the frames are another published split. A part of the set is accepted, also with missing images."""
+    """Raises VprError where there are more frames than the set has. A part of it is accepted, also with missing images."""
     queries = sum(frame.split == "query" for frame in frames.frames)
     found = len(frames) - queries, queries
-    if found != counts and found in SPLITS:
-        raise VprError(f"{frames.path}: expected {title}, {_words(counts)}; found {SPLITS[found]}, {_words(found)}")
-
-
-def _words(counts: tuple[int, int]) -> str:
-    return f"{counts[0]} database images and {counts[1]} queries"
+    if found[0] > counts[0] or found[1] > counts[1]:
+        raise VprError(
+            f"{frames.path}: expected {title}, {counts[0]} database images and {counts[1]} queries; found another set or split, {found[0]} "
+            f"database images and {found[1]} queries"
+        )
 
 
 def canonical(frames: FrameSet) -> FrameSet:
@@ -88,7 +75,7 @@ def in_two_layouts(title: str, mat: str, counts: tuple[int, int]) -> Callable[[P
         frames = None if struct is None else read_dbstruct(struct)
         # A .mat without images must not hide the folders of the other layout.
         if root.is_dir() and not (frames and any(frame.path and frame.path.is_file() for frame in frames.frames)):
-            frames = read_utm_folders(root) if utm_folders(root) else frames
+            frames = read_utm_folders(root) or frames
         if frames is None:
             return None
         refuse_another_set(frames, title, counts)

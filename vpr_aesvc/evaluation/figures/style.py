@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,6 @@ INK = "#010203"  # a black that nothing else uses, so that it can be replaced in
 _WIDTH, _HEIGHT = 5.6, 4.0  # inches; narrow enough to be read on a phone
 _DPI = 200
 _LEGEND_WIDTH = 58  # characters that fit in two columns of a legend
-_DIGIT_WIDTH = 0.02  # of a tick label, as a fraction of the axis
 _STYLE = {
     "svg.fonttype": "none",  # keeps text as text: it takes the page's font and can be searched
     "font.size": 10,
@@ -180,22 +180,10 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
     margin = max(0.04 * (high - low), 0.1)
     axes.set_xscale("log", base=2)
     axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
-    axes.set_xticks(ticks, thin_labels(ticks))
+    # No label where the next size is so near that it would overlap.
+    axes.set_xticks(ticks, [str(size) if after >= 1.4 * size else "" for size, after in pairwise([*ticks, np.inf])])
     axes.xaxis.minorticks_off()
     axes.set_xlabel("descriptor size [numbers]")
-
-
-def thin_labels(sizes: Sequence[int]) -> list[str]:
-    """A label for each size, rising; empty where it would overlap its neighbor. The largest always has one."""
-    span = float(np.log2(sizes[-1] / sizes[0]))
-    labels = [str(sizes[-1])]
-    after = sizes[-1]
-    for size in reversed(sizes[:-1]):
-        digits = (len(str(size)) + len(str(after))) / 2 + 1
-        clear = np.log2(after / size) >= _DIGIT_WIDTH * digits * span
-        labels.append(str(size) if clear else "")
-        after = size if clear else after
-    return labels[::-1]
 
 
 def fraction_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
