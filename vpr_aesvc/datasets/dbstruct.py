@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.image_files import find_images
@@ -48,24 +47,25 @@ def read_dbstruct(mat: Path) -> FrameSet:
             "expected the file published with NetVLAD"
         )
     names = _names(struct.dbImageFns), _names(struct.qImageFns)
-    for field, found in (("numImages", len(names[0])), ("numQueries", len(names[1]))):
-        count = _number(getattr(struct, field), mat, field)
-        if count != found:
-            raise VprError(f"{mat}: {field} is {count:g}, but {found} images are listed; the file is damaged")
-        if not found:
-            raise VprError(f"{mat}: {field} is 0; expected at least one database image and one query")
-    utm = _utm(struct.utmDb, len(names[0]), mat, "utmDb"), _utm(struct.utmQ, len(names[1]), mat, "utmQ")
-    notes: list[str] = []
-    check_meters(mat, "utmDb and utmQ", np.concatenate(utm).tolist(), notes)
     (database, queries), paths = _find(mat, names)
-    frames = [
-        Frame(label=name, path=path, pose=_pose(mat, east, north, name), split=split)
-        for split, *columns in zip(("database", "query"), names, paths, utm, strict=True)
-        for name, path, (east, north) in zip(*columns, strict=True)
-    ]
+    frames, notes = list[Frame](), list[str]()
+    try:
+        counts, tolerance = (int(struct.numImages), int(struct.numQueries)), float(struct.posDistThr)
+        utm = [np.asarray(values, np.float64).reshape(2, -1).T.tolist() for values in (struct.utmDb, struct.utmQ)]
+        for split, *columns in zip(("database", "query"), names, paths, utm, strict=True):
+            for name, path, (east, north) in zip(*columns, strict=True):
+                frames.append(Frame(label=name, path=path, pose=Pose(east, north), split=split))
+    except (TypeError, ValueError) as error:
+        raise VprError(f"{mat}: expected 2 x n numbers in utmDb and utmQ, one column an image ({error})") from error
+    found = len(names[0]), len(names[1])
+    if counts != found or not all(found):
+        raise VprError(
+            f"{mat}: numImages and numQueries are {counts[0]} and {counts[1]}, but {found[0]} database images and {found[1]} queries are "
+            "listed; expected as many, and at least one of each"
+        )
+    check_meters(mat, "utmDb and utmQ", [(f.pose.x, f.pose.y) for f in frames if f.pose is not None], notes)
     kind = f"dbStruct, database images in {database}, query images in {queries}"
-    tolerance = Tolerance("meters", _number(struct.posDistThr, mat, "posDistThr"))
-    return FrameSet(mat, kind, tuple(frames), tolerance, notes=notes)
+    return FrameSet(mat, kind, tuple(frames), Tolerance("meters", tolerance), notes=notes)
 
 
 def _find(mat: Path, names: tuple[list[str], list[str]]) -> tuple[list[Path], list[list[Path]]]:
@@ -79,13 +79,6 @@ def _find(mat: Path, names: tuple[list[str], list[str]]) -> tuple[list[Path], li
         folders[1] += bases
     found = [find_images(part, some, (".png", ".jpg")) for part, some in zip(names, folders, strict=True)]
     return [folder for folder, _ in found], [paths for _, paths in found]
-
-
-def _pose(mat: Path, east: float, north: float, name: str) -> Pose:
-    try:
-        return Pose(float(east), float(north))
-    except ValueError as error:
-        raise VprError(f"{mat}: the coordinates of {name}: {error}") from None
 
 
 def _load(mat: Path) -> Any:
@@ -110,24 +103,3 @@ def _load(mat: Path) -> Any:
 
 def _names(cell: Any) -> list[str]:
     return [str(name).strip() for name in np.atleast_1d(cell)]
-
-
-def _utm(values: Any, count: int, mat: Path, field: str) -> NDArray[np.float64]:
-    """float64 [n, 2] east and north in meters."""
-    try:
-        utm = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise VprError(f"{mat}: {field} must be numbers, found {type(values).__name__}") from None
-    if utm.ndim == 1 and utm.size == 2:
-        utm = utm.reshape(2, 1)
-    if utm.shape != (2, count):
-        found = " x ".join(map(str, utm.shape))
-        raise VprError(f"{mat}: {field} must be 2 x {count}, one column an image, found {found}")
-    return utm.T
-
-
-def _number(value: Any, mat: Path, field: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise VprError(f"{mat}: {field} must be one number, found {type(value).__name__}") from None

@@ -131,8 +131,7 @@ def _has_map_colors(picture: NDArray[Any]) -> bool:
 def _has_few_values(picture: NDArray[Any]) -> bool:
     """A label image: few values, in large flat areas."""
     channels, counts = np.atleast_3d(picture).astype(np.float64), _counts(picture)
-    noise = (
-        np.ptp(np.percentile(channels, (1, 99))) // 80
-    )  # of JPEG; none where few values lie close together, as in a dark photo
+    # Noise of JPEG; none where few values lie close together, as in a dark photo.
+    noise = np.ptp(np.percentile(channels, (1, 99))) // 80
     flat = (np.abs(np.diff(channels, axis=1)) <= noise).all(2)
     return bool(flat.size and flat.mean() >= _FLAT and counts[:_FEW].sum() >= 0.99 * counts.sum())

@@ -7,7 +7,7 @@ from typing import Any
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, RecognitionResult, VariantResult, to_json
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, VariantResult, to_json
 from vpr_aesvc.files import new_folder, write_file
 from vpr_aesvc.text import csv_text
 
@@ -42,8 +42,14 @@ def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
         "protocol": run.protocol,
         "results": [_method_json(one, run.evaluation.groups) for one in run.evaluation.results],
     }
-    if run.recognition is not None:
-        content["recognition"] = _recognition_json(run.recognition)
+    if (result := run.recognition) is not None:
+        content["recognition"] = {
+            "protocol": result.protocol,
+            "false_positive_rate": result.rate,
+            "queries": result.queries,
+            "queries_without_right_place": result.absent,
+            "parts": [_variant_json(part) for part in result.parts],
+        }
     return dict(to_json(content))
 
 
@@ -71,16 +77,6 @@ def _common_columns(one: MethodResult) -> dict[str, float | None]:
         "bytes_per_place": one.bytes_per_place,
         "search_ms": one.search_ms,
         "seconds": one.seconds,
-    }
-
-
-def _recognition_json(result: RecognitionResult) -> dict[str, Any]:
-    return {
-        "protocol": result.protocol,
-        "false_positive_rate": result.rate,
-        "queries": result.queries,
-        "queries_without_right_place": result.absent,
-        "parts": [_variant_json(part) for part in result.parts],
     }
 
 

@@ -20,12 +20,11 @@ from vpr_aesvc.evaluation.results import (
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as text. ``small`` is shown below it, ``hint`` on hover."""
+    """A number as text. ``small`` is shown below it."""
 
     text: str = ""
     best: bool = False  # the highest of its column, which has others
     small: str = ""
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,12 +72,12 @@ def _results_table(results: Sequence[MethodResult]) -> Table:
     for size in sizes:
         of_size = [by_key.get((method, size)) for method in methods]
         for measure in measures:
-            cells = [_accuracy_cell(result, measure, measure is R1) for result in of_size]
+            cells = [_accuracy_cell(result, measure) for result in of_size]
             columns.append(Column(measure.name, _mark_best(cells), f"{size} numbers", _cost_note(of_size)))
     note = "R@1 is the fraction of the queries whose best match is right, R@5 the fraction with a right place among the first five. "
     if len(measures) > 2:
         note += "mAP@4 is higher the more of the first four matches are right, and the earlier they come. "
-    if any(cell.hint for column in columns for cell in column.cells):
+    if any(cell.small for column in columns for cell in column.cells):
         note += "The small range below a number is its 95\u00a0% bootstrap interval over the queries. "
     note += (
         "The size is the number of values of a descriptor: a smaller one takes less memory and less time to compare. The best of each size is bold "
@@ -87,13 +86,12 @@ def _results_table(results: Sequence[MethodResult]) -> Table:
     return Table("Results", [note], "method", methods, columns)
 
 
-def _accuracy_cell(result: MethodResult | None, measure: Measure, show_interval: bool) -> Cell:
-    value = measure.value(result) if result else None
-    ends = measure.interval(result) if result else None
-    if value is None or ends is None:
-        return Cell(number_text(value))
-    small = f"{ends[0]:.2f}–{ends[1]:.2f}" if show_interval else ""
-    return Cell(number_text(value), small=small, hint=f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}")
+def _accuracy_cell(result: MethodResult | None, measure: Measure) -> Cell:
+    """The headline with its interval."""
+    if result is None:
+        return Cell()
+    ends = measure.interval(result) if measure is R1 else None
+    return Cell(number_text(measure.value(result)), small=f"{ends[0]:.2f}–{ends[1]:.2f}" if ends else "")
 
 
 def _groups_table(results: Sequence[GroupResult]) -> Table:

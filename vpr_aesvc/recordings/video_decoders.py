@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 
-Pictures = Generator[
-    tuple[NDArray[np.uint8], float], None, None
-]  # BGR [H, W, 3], upright; seconds from the first frame
+# BGR [H, W, 3], upright; seconds from the first frame
+Pictures = Generator[tuple[NDArray[np.uint8], float], None, None]
 
 
 @dataclass(frozen=True)
@@ -70,6 +69,8 @@ def _with_opencv(path: Path) -> VideoFile | None:
     size = f"{capture.get(cv2.CAP_PROP_FRAME_WIDTH):.0f} x {capture.get(cv2.CAP_PROP_FRAME_HEIGHT):.0f}"
     is_video = capture.isOpened()
     capture.release()
+    if not is_video:
+        return None
     seconds = count / rate if count > 0 and rate > 0 else None
 
     def pictures() -> Pictures:
@@ -83,9 +84,7 @@ def _with_opencv(path: Path) -> VideoFile | None:
         finally:
             capture.release()
 
-    return (
-        VideoFile(seconds, max(0, int(count)), rate if 0 < rate < 1000 else None, size, pictures) if is_video else None
-    )
+    return VideoFile(seconds, max(0, int(count)), rate if 0 < rate < 1000 else None, size, pictures)
 
 
 def _with_pyav(path: Path) -> VideoFile | None:

@@ -1,7 +1,6 @@
 """The figures of a report: functions from results to a ``Drawing``, for a page or for files."""
 
-from vpr_aesvc.evaluation.figures.accuracy import size_drawing
-from vpr_aesvc.evaluation.figures.histograms import pairs_drawing
+from vpr_aesvc.evaluation.figures.methods import pairs_drawing, size_drawing
 from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, reliability_drawing, variants_drawing
 from vpr_aesvc.evaluation.figures.style import Drawing
 from vpr_aesvc.evaluation.results import MAP4, R1, Report
