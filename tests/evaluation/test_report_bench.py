@@ -153,8 +153,8 @@ def test_costs(page: str) -> None:
 def test_groups(page: str) -> None:
     groups = _rows(page, "By group of queries")
     assert groups == {
-        "raw 768 numbers": ["0.800", "0.900", "0.310", "0.500"],
-        "AE-SVC 256 numbers": ["·", "·", "0.456", "0.500"],
+        "raw, 768 numbers": ["0.800", "0.900", "0.310", "0.500"],
+        "AE-SVC, 256 numbers": ["·", "·", "0.456", "0.500"],
     }
     assert "105 queries" in page and "<strong>0.456</strong>" in page
 

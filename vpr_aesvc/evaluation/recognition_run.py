@@ -128,9 +128,6 @@ def _protocol(places: Sequence[Frame], frames: Sequence[Frame], known: NDArray[n
         "right_places": f"{int(known.sum())} of {len(frames)} queries have a right place in the map; {rest}",
         "level": "for curves and recalls, matches are accepted by false-positive rate, for equal rates by probability; "
         "for similarity alone, by similarity",
-        "recall": "fraction of the queries with a right place whose accepted match is right",
-        "learned_from": "the map alone: no query and no label",
-        "ms": "median time to recognize one frame, without decoding and describing it",
     }
 
 
@@ -148,8 +145,6 @@ def _describer(backbone: Backbone, method: Method, size: int) -> Describer:
 
 
 def _order(frames: Sequence[Frame]) -> str:
-    if all(frame.sequence is None and frame.stamp is None for frame in frames):
-        return "the queries in the order of the input, as one sequence: they have neither sequence names nor stamps"
     by = "by index" if any(frame.index is not None for frame in frames) else "in the order of the input"
     by = "by stamp" if all(frame.stamp is not None for frame in frames) else by
     sequences = len({frame.sequence for frame in frames})

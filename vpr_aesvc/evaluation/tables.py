@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from vpr_aesvc.evaluation.results import (
@@ -46,7 +46,6 @@ class Table:
     corner: str  # heading of the row names
     rows: list[str]
     columns: list[Column]
-    row_notes: list[str] = field(default_factory=list)
 
     @property
     def groups(self) -> list[list[Column]]:
@@ -112,8 +111,7 @@ def _groups_table(results: Sequence[GroupResult]) -> Table:
             cells = [Cell(number_text(result.recall.get(k)) if result else "") for result in of_group]
             columns.append(Column(f"R@{k}", _mark_best(cells), name, queries))
     note = "Recall over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
-    sizes = [f"{size} numbers" for _, size in rows]
-    return Table("By group of queries", [note], "method", [method for method, _ in rows], columns, row_notes=sizes)
+    return Table("By group of queries", [note], "method", [f"{name}, {size} numbers" for name, size in rows], columns)
 
 
 def _recognition_table(result: RecognitionResult) -> Table:
