@@ -1,6 +1,5 @@
 """A finished benchmark run -> the contents of its report."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.evaluate import BestMatches
 from vpr_aesvc.evaluation.methods import Describe
-from vpr_aesvc.evaluation.results import MethodResult, Prediction, Report
+from vpr_aesvc.evaluation.results import R1, Prediction, Report
 from vpr_aesvc.evaluation.summary import methods_summary, recognition_summary
 from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.artifact import unit
@@ -25,7 +24,7 @@ _SAMPLES = 1000  # queries whose pairs the histograms of cosines show
 def benchmark_report(run: BenchmarkRun) -> Report:
     """The report of a run."""
     results = run.evaluation.results
-    best = max(results, key=_recall_then_small)
+    best = max(results, key=lambda one: (R1.value(one) or 0.0, -one.size))
     sentences = methods_summary(run)
     predictions = _select_predictions(
         run.queries, run.database, run.evaluation.best[best.method, best.size], run.task.positives
@@ -99,12 +98,6 @@ def _distance(first: Frame, second: Frame) -> float | None:
     if first.pose is None or second.pose is None:
         return None
     return float(np.hypot(first.pose.x - second.pose.x, first.pose.y - second.pose.y))
-
-
-def _recall_then_small(result: MethodResult) -> tuple[float, int]:
-    """Sort key: highest recall at 1, then smallest size."""
-    recall = result.recall.get(1, math.nan)
-    return 0.0 if math.isnan(recall) else recall, -result.size
 
 
 def _pairs(run: BenchmarkRun) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
