@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.labeled_sets import TITLES
 from benchmarks.paper_runs import (
     AESVC,
     GFLOP_PER_NUMBER,
@@ -20,7 +21,6 @@ from benchmarks.paper_runs import (
     PaperRun,
     published_by,
 )
-from vpr_aesvc.datasets.catalog import BENCHMARKS
 from vpr_aesvc.evaluation.figures.style import (
     INK,
     Drawing,
@@ -181,4 +181,4 @@ def _legend(panel: Any, grid: Sequence[Any]) -> None:
 
 
 def _title(dataset: str) -> str:
-    return BENCHMARKS[dataset].title.split(" (")[0]
+    return TITLES[dataset].split(" (")[0]

@@ -8,13 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.labeled_sets import TITLES, open_set
+from benchmarks.paper_published import FIGURES, Published, paper_backbone, published_beside
 from vpr_aesvc.backbones import open_backbone
-from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.evaluation.bench import bench
 from vpr_aesvc.evaluation.benchmark_files import write_benchmark
-from vpr_aesvc.evaluation.published import FIGURES, paper_backbone, published_beside
-from vpr_aesvc.evaluation.results import Published
 from vpr_aesvc.projections.aesvc import cosine_sample
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.data import evenly_spaced
@@ -81,11 +80,11 @@ def run_set(
 ) -> PaperRun:
     """Evaluates all methods and writes their report to ``folder``. ``backbone``: name, spec and whether it is specific."""
     name, spec, specific = backbone
-    opened, frames = open_backbone(spec), open_dataset(dataset, data)
+    opened, frames = open_backbone(spec), open_set(dataset, data)
     full = min(opened.dim, len(frames.split("database").frames) - 1)
     wanted = (*(size for size in sizes if size < full), full)
     with EmbeddingCache(cache or default_cache(), opened.fingerprint, opened.dim) as kept:
-        run = bench(frames, BENCHMARKS[dataset].title, opened, methods, wanted, cache=kept, progress=progress)
+        run = bench(frames, TITLES[dataset], opened, methods, wanted, cache=kept, progress=progress)
     write_benchmark(run, dataset, folder)
     scores: dict[str, dict[int, float]] = {}
     for one in run.evaluation.results:

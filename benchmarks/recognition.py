@@ -47,6 +47,8 @@ from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame
 
+RECALLS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+
 
 @dataclass(frozen=True)
 class Part:
@@ -131,7 +133,7 @@ def figures(
         "ECE": None if part.reliability is None else round(part.reliability.error, 3),
         "ms": round(part.ms, 2),
         "recall at precision 1": None if part.curve is None else round(part.curve.recall_at_full_precision, 3),
-        "wrong at recall": {f"{recall:g}": wrong for recall, wrong in part.wrong_at_recall.items()},
+        "wrong at recall": wrong_at_recall(answers.levels, hits, known),
         "at": {},
     }
     for rate in rates if part.reliability is not None else rates[:1]:
@@ -153,6 +155,18 @@ def figures(
             for name in ("predicted", "observed", "counts")
         }
     return found
+
+
+def wrong_at_recall(
+    levels: NDArray[np.int64], hits: NDArray[np.bool_], known: NDArray[np.bool_]
+) -> dict[str, int | None]:
+    """Recall -> wrong matches accepted when it is first reached, None where it is not. Matches of equal level are accepted together."""
+    right, wrong = (np.cumsum(np.bincount(levels, weights)[::-1]) for weights in (hits, ~hits))
+    counts: dict[str, int | None] = {}
+    for recall in RECALLS:
+        reached = np.flatnonzero(right >= recall * known.sum() - 1e-9)
+        counts[f"{recall:g}"] = int(wrong[reached[0]]) if len(reached) else None
+    return counts
 
 
 def format_line(line: dict[str, Any]) -> str:

@@ -85,7 +85,7 @@ def test_gray_photos_stay(tmp_path, name, picture):
         written(tmp_path / name.format(number), picture + number)
     images = open_images(tmp_path)
     assert len(images) == 8 and not images.skip_counts
-    assert ("if they are depth" in " ".join(images.notes)) == name.startswith("thermal")
+    assert ("more than 8 bits" in " ".join(images.notes)) == (picture is DEPTH)
 
 
 @pytest.mark.parametrize("name", ["depth", "masks", "labels", "Thumbs", "seg_07"])

@@ -7,7 +7,6 @@ import pytest
 from tests.command import refused, vpr
 from tests.datasets.pitts_shaped import write_dbstruct
 from vpr_aesvc.datasets.catalog import BENCHMARKS
-from vpr_aesvc.datasets.obtaining import OBTAINING
 
 UTM = {"pitts30k": (585_000.0, 4_477_000.0), "tokyo247": (382_000.0, 3_947_000.0)}
 
@@ -20,10 +19,12 @@ def image(path):
 def made(name, root):
     """The tree that `vpr data show` tells, with one image in each folder of images."""
     places = [
-        line.split()[0].removeprefix("FOLDER/") for line in OBTAINING[name].splitlines() if line.startswith("FOLDER/")
+        line.split()[0].removeprefix("FOLDER/")
+        for line in BENCHMARKS[name].obtaining.splitlines()
+        if line.startswith("FOLDER/")
     ]
     folders = [root / place for place in places if place.endswith("/")]
-    names = ["@0585000.0@4477000.0@.jpg" if name == "utm" else "1.jpg"] * 2
+    names = ["1.jpg"] * 2
     if name == "tokyo247":
         names = ["aaaaaaaaaaaaaaaaaaaaaa_012_000.png", "00001.jpg"]
     for folder, one in zip(folders, names, strict=False):
@@ -31,18 +32,9 @@ def made(name, root):
     lists = {path: root / path for path in places if not path.endswith("/")}
     for path in lists.values():
         path.parent.mkdir(parents=True, exist_ok=True)
-    if name in UTM:
-        database = f"{folders[0].name}/{names[0].replace('.png', '.jpg')}"
-        utm = np.array([UTM[name]])
-        write_dbstruct(next(iter(lists.values())), [database], utm, [names[1]], utm)
-    elif name == "sop":
-        lists["Ebay_test.txt"].write_text("image_id class_id super_class_id path\n1 11319 1 bicycle_final/1.jpg\n")
-    elif name == "inshop":
-        rows = "2\nimage_name item_id evaluation_status\nimg/1.jpg id_1 gallery\nimg/1.jpg id_1 query\n"
-        lists["Eval/list_eval_partition.txt"].write_text(rows)
-    elif name == "frames":
-        image(root / "a.jpg")
-        lists["frames.csv"].write_text("path,split,sequence,index\na.jpg,database,s,1\na.jpg,query,s,2\n")
+    database = f"{folders[0].name}/{names[0].replace('.png', '.jpg')}"
+    utm = np.array([UTM[name]])
+    write_dbstruct(next(iter(lists.values())), [database], utm, [names[1]], utm)
     return root
 
 
@@ -56,7 +48,7 @@ def test_every_step_is_said_and_what_comes_next():
     done = vpr("data", "show", "tokyo247")
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert set(OBTAINING["tokyo247"].splitlines()) < set(lines)
+    assert set(BENCHMARKS["tokyo247"].obtaining.splitlines()) < set(lines)
     assert "75,984 database images, 315 queries" in lines[0]
     assert "vpr data check tokyo247 --data FOLDER" in lines[-2] and "vpr bench tokyo247" in lines[-1]
     refused(vpr("data", "show", "tokio"), "tokio: no such set; the sets are pitts30k")

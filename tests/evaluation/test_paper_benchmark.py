@@ -11,8 +11,10 @@ import pytest
 pytest.importorskip("matplotlib")
 pytest.importorskip("torch")
 
+from benchmarks.labeled_sets import open_set
 from benchmarks.paper_claims import claims
 from benchmarks.paper_figure import paper_drawing
+from benchmarks.paper_published import published_beside
 from benchmarks.paper_runs import (
     AESVC,
     GFLOP_PER_NUMBER,
@@ -28,9 +30,7 @@ from benchmarks.paper_runs import (
     run_set,
 )
 from benchmarks.paper_stand_ins import make_sets
-from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.datasets.positives import positives
-from vpr_aesvc.evaluation.published import published_beside
 from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.projections import paper
 
@@ -122,12 +122,12 @@ def test_both_forms_are_compared_with_the_published_figures() -> None:
 def test_the_stand_ins_have_the_layouts_of_the_real_sets(clips_folder, tmp_path) -> None:
     sets = make_sets(tmp_path, clips_folder, 48, 16)
     for name, folder in sets.items():
-        frames = open_dataset(name, folder)
+        frames = open_set(name, folder)
         queries, database = (frames.split(part).frames for part in ("query", "database"))
         assert len(database) == 48 and len(queries) == (48 if name == "sop" else 16), name
         right = positives(queries, database, frames.tolerance)
         assert right is not None and (right.counts > 0).all(), name
-    times = {frame.extra["time"] for frame in open_dataset("tokyo247", sets["tokyo247"]).split("query").frames}
+    times = {frame.extra["time"] for frame in open_set("tokyo247", sets["tokyo247"]).split("query").frames}
     assert times == {"day", "sunset", "night"}
 
 

@@ -19,7 +19,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import BenchmarkRun, bench
 from vpr_aesvc.evaluation.benchmark_files import benchmark_json, write_benchmark
 from vpr_aesvc.evaluation.methods import choose_method, fit_methods
-from vpr_aesvc.evaluation.recognition_ablation import VariantAnswers, acceptance_curve, recording_order, wrong_at_recall
+from vpr_aesvc.evaluation.recognition_ablation import VariantAnswers, acceptance_curve, recording_order
 from vpr_aesvc.extraction import extract
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import unit
@@ -165,7 +165,7 @@ def test_only_what_was_asked(loop_folder: Path, given: GivenEmbeddings) -> None:
     assert plain.recognition is None and "recognition" not in benchmark_json(plain, "loop")
 
 
-def test_curve_and_wrong_matches_by_hand() -> None:
+def test_curve_by_hand() -> None:
     nan = np.full(6, np.nan)
     rates = np.array([0.01, 0.02, 0.02, 0.5, 0.02, 1.0])
     probabilities = np.array([0.9, 0.8, 0.7, 0.9, 0.7, 0.0])
@@ -180,9 +180,6 @@ def test_curve_and_wrong_matches_by_hand() -> None:
     assert curve.precision.tolist() == pytest.approx([1, 1, 1, 3 / 4, 4 / 5, 4 / 6])
     assert curve.recall_at_full_precision == pytest.approx(0.4)
     assert curve.area == pytest.approx(0.2 + 0.2 + 0.2 * 3 / 4 + 0.2 * 4 / 5)
-    assert wrong_at_recall(answers.levels, hits, known, (0.2, 0.4, 0.5, 0.8, 0.9)) == {
-        0.2: 0, 0.4: 0, 0.5: 1, 0.8: 1, 0.9: None,
-    }  # fmt: skip
     assert answers.accepted(0.02).tolist() == [True, True, True, False, True, False]
     assert acceptance_curve(answers.levels, np.zeros(6, bool), known) is None
 

@@ -61,11 +61,11 @@ def _report() -> Report:
         summary=["First sentence.", "Second sentence."],
         results=results,
         predictions=[_prediction(True), _prediction(False, 31.4), _prediction(True, None)],
-        cosines={
-            "raw": rng.normal(0.4, 0.1, 500).astype(np.float32),
-            "AE-SVC": rng.normal(0, 0.05, 500).astype(np.float32),
-        },
         notes=[("seed", "7"), ("chosen projection", "rotation")],
+        pairs={
+            name: (rng.normal(0.8, 0.1, 500).astype(np.float32), rng.normal(mean, spread, 500).astype(np.float32))
+            for name, mean, spread in (("raw", 0.4, 0.1), ("AE-SVC", 0, 0.05))
+        },
     )
 
 
@@ -93,7 +93,7 @@ def test_shows_what_it_was_given(page_path: Path) -> None:
     text = " ".join(_Page(page_path).text)
     for part in ("A street & its <houses>", "First sentence.", "0.351", "0.552", "0.479", "648 bytes per place"):
         assert part in text
-    for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)", "raw, σ = 0.1", "AE-SVC, σ = 0.0"):
+    for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)", "raw, σ = 0.", "AE-SVC, σ = 0.0"):
         assert part in text
     for part in ("31.4 m", "distance unknown", "0.812", "2 of these 3", "seed", "rotation"):
         assert part in text
@@ -121,8 +121,8 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
         summary=[evil],
         results=[*report.results, MethodResult(evil + "$x$", 16, {1: 0.1, 5: 0.2}, 32)],
         predictions=[_prediction(True, label=evil)],
-        cosines={evil: np.linspace(-1, 1, 50, dtype=np.float32)},
         notes=[(evil, evil)],
+        pairs={evil: (np.linspace(-1, 1, 50, dtype=np.float32),) * 2},
     )
     write_report(report, tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
@@ -139,7 +139,7 @@ def test_same_report_same_bytes(page_path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [0.5, 1.0, 0.0, float("nan")])
 def test_one_method_of_one_size(tmp_path: Path, value: float) -> None:
     results = [MethodResult("PCA", 64, {1: value, 5: value}, 128)]
-    report = replace(_report(), results=results, predictions=[], cosines={})
+    report = replace(_report(), results=results, predictions=[], pairs={})
     write_report(report, tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
     assert page.count("svg") == (0 if np.isnan(value) else 1)  # no axes with nothing in them
@@ -148,14 +148,14 @@ def test_one_method_of_one_size(tmp_path: Path, value: float) -> None:
 
 
 def test_nothing_but_a_title(tmp_path: Path) -> None:
-    empty = {"raw": np.zeros(0, np.float32)}
-    write_report(Report("Only a title", [], [], [], empty, []), tmp_path / "report.html")
+    empty = {"raw": (np.zeros(0, np.float32),) * 2}
+    write_report(Report("Only a title", [], [], [], [], pairs=empty), tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
     assert page.count("svg") == page.count("table") == 0
 
 
 def test_equal_cosines_are_drawn(tmp_path: Path) -> None:
-    report = replace(_report(), cosines={"raw": np.ones(20, np.float32)}, predictions=[])
+    report = replace(_report(), pairs={"raw": (np.ones(20, np.float32),) * 2}, predictions=[])
     write_report(report, tmp_path / "report.html")
     assert "raw, σ = 0.000" in (tmp_path / "report.html").read_text("utf-8")
 
@@ -163,7 +163,7 @@ def test_equal_cosines_are_drawn(tmp_path: Path) -> None:
 def test_replaces_a_file_and_leaves_no_part(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old")
-    report = replace(_report(), predictions=[], cosines={}, results=[])
+    report = replace(_report(), predictions=[], pairs={}, results=[])
     write_report(report, path)
     assert "A street" in path.read_text("utf-8")
     assert list(tmp_path.iterdir()) == [path]

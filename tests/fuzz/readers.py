@@ -181,12 +181,4 @@ READERS = [
     Reader(
         "archive arrays", {"archive": seed_models.archive}, reading.read_archive, 4, 3, damage=hostile.damage_members
     ),
-    Reader("dbStruct", {"mat": seed_models.dbstruct}, reading.read_own, [3, 3, 0], 20),
-    Reader(
-        "lists",
-        {"products": seeds.product_list, "shop": seeds.shop_list},
-        reading.read_own,
-        {"products": _THREE, "shop": [2, 0, 0]},
-        20,
-    ),
 ]

@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from tests.fuzz import seeds
-from tests.fuzz.checks import check_frame, check_image, check_rows, read_source, require, summary
+from tests.fuzz.checks import check_frame, check_image, check_rows, read_source, require
 from tests.fuzz.seed_models import DIM, rows
 from vpr_aesvc import Describer, InputOptions, PlaceMap, build_map, open_backbone, open_input
-from vpr_aesvc.datasets.catalog import open_own
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.archive import read_npz
 from vpr_aesvc.placemap.info import map_info
@@ -132,10 +131,6 @@ def read_archive(folder: Path) -> object:
     ]  # they have no checksum in an archive
     require(not problems, f"a map that is damaged: {problems}")
     return count
-
-
-def read_own(folder: Path) -> object:
-    return summary(open_own(folder))
 
 
 def read_recognizer(folder: Path) -> object:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.fuzz.seeds import SIDE, START, Write, coded, folder_of, image, put
+from tests.fuzz.seeds import SIDE, START, Write, folder_of, image, put
 from vpr_aesvc import Describer, build_map
 from vpr_aesvc.backbones.hog import HogBackbone
 from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput
@@ -183,21 +183,3 @@ def archive(folder: Path) -> None:
         write_npz(made, folder / "street.npz")
     for file in folder.glob("street.vprmap*"):
         file.unlink()
-
-
-def dbstruct(folder: Path) -> None:
-    from scipy.io import savemat
-
-    struct = {
-        "whichSet": "test",
-        "dbImageFns": np.array([["0.png"], ["1.png"]], object),
-        "utmDb": np.array([[500000.0, 500010.0], [4000000.0, 4000000.0]]),
-        "qImageFns": np.array([["2.png"]], object),
-        "utmQ": np.array([[500001.0], [4000001.0]]),
-        "numImages": 2.0,
-        "numQueries": 1.0,
-        "posDistThr": 25.0,
-    }
-    savemat(folder / "set.mat", {"dbStruct": struct})
-    for number in range(3):
-        put(folder / f"{'queries' if number == 2 else 'images'}/{number}.png", coded(number, ".png"))

@@ -228,20 +228,6 @@ def video(name: str, code: str) -> Write:
     return write
 
 
-def product_list(folder: Path) -> None:
-    put(
-        folder / "Ebay_test.txt",
-        b"image_id class_id super_class_id path\n1 11319 1 a/0.png\n2 11319 1 a/1.png\n3 11320 2 a/2.png\n",
-    )
-    folder_of(".png", names="a/{}")(folder)
-
-
-def shop_list(folder: Path) -> None:
-    words = b"3\nimage_name item_id evaluation_status\na/0.png id_1 gallery\na/1.png id_1 query\na/2.png id_2 train\n"
-    put(folder / "list_eval_partition.txt", words)
-    folder_of(".png", names="a/{}")(folder)
-
-
 def put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)

@@ -11,7 +11,7 @@ import pytest
 
 from tests.fuzz import seed_models, seeds
 from tests.fuzz.checks import read_source
-from tests.fuzz.reading import read_bag, read_embeddings, read_encoder, read_map, read_model, read_own
+from tests.fuzz.reading import read_bag, read_embeddings, read_encoder, read_map, read_model
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import Preprocess, decode_image
 from vpr_aesvc.types import Pose
@@ -23,28 +23,6 @@ def test_a_png_chunk_that_is_longer_than_the_file():
     png[at : at + 4] = struct.pack(">I", 2**31 - 1)
     with pytest.raises(VprError, match="the file is truncated"):
         decode_image(bytes(png))
-
-
-@pytest.mark.parametrize("kind", [0, 8, 10, 14])
-def test_numbers_of_an_unknown_type_in_a_matlab_file(tmp_path, kind):
-    file = tmp_path / "set.mat"
-    seed_models.dbstruct(tmp_path)
-    data = bytearray(file.read_bytes())
-    at = data.index(struct.pack("<II", 9, 32))  # utmDb, float64 [2, 2]
-    data[at] = kind
-    file.write_bytes(data)
-    with pytest.raises(VprError, match=r"set\.mat: cannot be read as a MATLAB file"):
-        read_own(tmp_path)
-
-
-def test_a_matlab_cell_that_says_it_holds_a_billion_values(tmp_path):
-    seed_models.dbstruct(tmp_path)
-    data = (tmp_path / "set.mat").read_bytes()
-    many = data.replace(struct.pack("<IIii", 5, 8, 2, 1), struct.pack("<IIii", 5, 8, 2**30, 1))
-    assert many != data
-    (tmp_path / "set.mat").write_bytes(many)
-    with pytest.raises(VprError, match=r"set\.mat: cannot be read as a MATLAB file"):
-        read_own(tmp_path)
 
 
 def test_letters_that_do_not_exist_in_an_npz(tmp_path):

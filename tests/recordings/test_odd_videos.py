@@ -84,20 +84,20 @@ def test_cut_short(tmp_path, suffix, part):
 )
 def test_longer_sound(tmp_path, suffix, codec):
     path = write(tmp_path / f"v{suffix}", FULL, codec, sound=6)
+    if suffix == ".mkv":  # it tells one length, that of the sound
+        with pytest.raises(VprError, match=r"of 6\.\d s: it was cut short or is damaged, or its sound.*; --keep-good"):
+            list(open_input(path))
+        assert len(list(open_input(path, InputOptions(keep_good=True)))) == 90
+        return
     recording = open_input(path)
     assert len(list(recording)) == len(list(recording)) == 90 and not recording.skip_counts
-    assert len([note for note in recording.notes if "its sound is longer" in note]) == (suffix in (".mkv", ".ts"))
-    if suffix == ".mkv":
-        path.write_bytes(path.read_bytes()[: int(0.9 * path.stat().st_size)])
-        with pytest.raises(VprError, match=r"of 6\.\d s: it was cut short or is damaged; --keep-good"):
-            list(open_input(path))
 
 
 def test_an_end_of_zeros_without_sound(tmp_path):
     path = write(tmp_path / "v.mkv", FULL)
     data = path.read_bytes()
     path.write_bytes(data[: len(data) // 2].ljust(len(data), b"\0"))
-    with pytest.raises(VprError, match=r"of 3\.0 s: it was cut short or is damaged; --keep-good"):
+    with pytest.raises(VprError, match=r"of 3\.0 s: it was cut short or is damaged, .*; --keep-good"):
         list(open_input(path))
 
 

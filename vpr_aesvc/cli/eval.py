@@ -59,10 +59,8 @@ def eval_command(
     ] = None,
     rate: Rate = None,
     align: Annotated[
-        Literal["none", "se2", "sim3"],
-        Parameter(
-            help="With --map: move the run's poses into the map's frame by the accepted matches; se2 turns and shifts, sim3 also scales."
-        ),
+        Literal["none", "se2"],
+        Parameter(help="With --map: turn and shift the run's poses into the map's frame by the accepted matches."),
     ] = "none",
     false_positive_rate: Annotated[
         float, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
@@ -163,10 +161,10 @@ def eval_command(
     )
 
 
-def _alignment(drive: Drive, align: Literal["none", "se2", "sim3"]) -> Alignment | None:
+def _alignment(drive: Drive, align: Literal["none", "se2"]) -> Alignment | None:
     """Raises VprError if an alignment is requested and the matches agree on none."""
     source, target = matched_positions(drive)
-    found = find_alignment(source, target, tolerance_of(drive.places), "se2" if align == "none" else align)
+    found = find_alignment(source, target, tolerance_of(drive.places))
     if found is None and align != "none":
         raise VprError(
             f"--align {align}: the {len(source)} accepted matches do not agree on one transform, or lie too near each other; raise "

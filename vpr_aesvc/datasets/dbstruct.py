@@ -4,17 +4,13 @@ Written by R. Arandjelovic (NetVLAD, CVPR 2016) for Pitts30k, Pitts250k, Tokyo 2
 beside it, which users unpack in different places; see ``DATABASE_FOLDERS``.
 """
 
-from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.image_files import find_images
-from vpr_aesvc.datasets.mat_check import check_mat
 from vpr_aesvc.datasets.positions import check_meters
 from vpr_aesvc.datasets.positives import Tolerance
 from vpr_aesvc.errors import VprError, require_installed
@@ -33,72 +29,16 @@ QUERY_FOLDERS = (
     "247query_v3",
     "Pittsburgh250k/queries_real",
 )
-_FIELDS = ("whichSet", "dbImageFns", "utmDb", "qImageFns", "utmQ", "numImages", "numQueries", "posDistThr")
+_FIELDS = ("dbImageFns", "utmDb", "qImageFns", "utmQ", "numImages", "numQueries", "posDistThr")
 
 
-@dataclass(frozen=True)
-class DbStruct:
-    """The content of the file.
-
-    Attributes:
-        path: the file.
-        which: ``train``, ``val`` or ``test``.
-        names: image names of the database, then of the queries.
-        utm: float64 [n, 2] east and north in meters, of the database, then of the queries.
-        tolerance: meters within which a database image is a right answer.
-    """
-
-    path: Path
-    which: str
-    names: tuple[tuple[str, ...], tuple[str, ...]]
-    utm: tuple[NDArray[np.float64], NDArray[np.float64]]
-    tolerance: float
-
-    def frames(self, images: Path | None = None) -> FrameSet:
-        """The frames, database first, each in the file's order; see ``read_dbstruct``."""
-        bases = [images] if images else [self.path.parent, self.path.parent.parent]
-        if self.path.parent.name == "datasets":  # as published: the images are beside this folder, not in it
-            bases.reverse()
-        folders = [base / name for name in DATABASE_FOLDERS for base in bases]
-        database, database_paths = find_images(self.names[0], folders, (".png", ".jpg"))
-        folders = [base / name for name in QUERY_FOLDERS for base in bases]
-        if _tops(self.names[0]).isdisjoint(_tops(self.names[1])):
-            # Only then: Pitts250k has database images with the names of Pitts30k queries.
-            folders += bases
-        queries, query_paths = find_images(self.names[1], folders, (".png", ".jpg"))
-        notes: list[str] = []
-        check_meters(self.path, "utmDb and utmQ", np.concatenate(self.utm).tolist(), notes)
-        frames = [
-            Frame(label=name, path=path, pose=self._pose(east, north, name), split=split)
-            for split, names, paths, utm in zip(
-                ("database", "query"), self.names, (database_paths, query_paths), self.utm, strict=True
-            )
-            for name, path, (east, north) in zip(names, paths, utm.tolist(), strict=True)
-        ]
-        kind = f"dbStruct, database images in {database}, query images in {queries}"
-        return FrameSet(self.path, kind, tuple(frames), Tolerance("meters", self.tolerance), notes=notes)
-
-    def _pose(self, east: float, north: float, name: str) -> Pose:
-        try:
-            return Pose(east, north)
-        except ValueError as error:
-            raise VprError(f"{self.path}: the coordinates of {name}: {error}") from None
-
-
-def read_dbstruct(mat: Path, images: Path | None = None) -> FrameSet:
-    """The frames of a ``dbStruct`` file with their poses. The images may be missing; ``kind`` of the result names their folder.
-
-    Args:
-        images: the folder to look for images; by default the folder of the file and the one above.
+def read_dbstruct(mat: Path) -> FrameSet:
+    """The frames of a ``dbStruct`` file with their poses: database first, each in the file's order. The images are looked for in the folder of
+    the file and in the one above. They may be missing; ``kind`` of the result names their folder.
 
     Raises:
         VprError: scipy is missing, or the file is not a MATLAB file with a complete ``dbStruct``, or lists no queries.
     """
-    return load_dbstruct(mat).frames(images)
-
-
-def load_dbstruct(mat: Path) -> DbStruct:
-    """Reads the file without looking for images. Errors as for ``read_dbstruct``."""
     struct = _load(mat)
     missing = [name for name in _FIELDS if not hasattr(struct, name)]
     if missing:
@@ -107,14 +47,38 @@ def load_dbstruct(mat: Path) -> DbStruct:
             "expected the file published with NetVLAD"
         )
     names = _names(struct.dbImageFns), _names(struct.qImageFns)
-    for field, found in (("numImages", len(names[0])), ("numQueries", len(names[1]))):
-        count = _number(getattr(struct, field), mat, field)
-        if count != found:
-            raise VprError(f"{mat}: {field} is {count:g}, but {found} images are listed; the file is damaged")
-        if not found:
-            raise VprError(f"{mat}: {field} is 0; expected at least one database image and one query")
-    utm = _utm(struct.utmDb, len(names[0]), mat, "utmDb"), _utm(struct.utmQ, len(names[1]), mat, "utmQ")
-    return DbStruct(mat, str(struct.whichSet), names, utm, _number(struct.posDistThr, mat, "posDistThr"))
+    (database, queries), paths = _find(mat, names)
+    frames, notes = list[Frame](), list[str]()
+    try:
+        counts, tolerance = (int(struct.numImages), int(struct.numQueries)), float(struct.posDistThr)
+        utm = [np.asarray(values, np.float64).reshape(2, -1).T.tolist() for values in (struct.utmDb, struct.utmQ)]
+        for split, *columns in zip(("database", "query"), names, paths, utm, strict=True):
+            for name, path, (east, north) in zip(*columns, strict=True):
+                frames.append(Frame(label=name, path=path, pose=Pose(east, north), split=split))
+    except (TypeError, ValueError) as error:
+        raise VprError(f"{mat}: expected 2 x n numbers in utmDb and utmQ, one column an image ({error})") from error
+    found = len(names[0]), len(names[1])
+    if counts != found or not all(found):
+        raise VprError(
+            f"{mat}: numImages and numQueries are {counts[0]} and {counts[1]}, but {found[0]} database images and {found[1]} queries are "
+            "listed; expected as many, and at least one of each"
+        )
+    check_meters(mat, "utmDb and utmQ", [(f.pose.x, f.pose.y) for f in frames if f.pose is not None], notes)
+    kind = f"dbStruct, database images in {database}, query images in {queries}"
+    return FrameSet(mat, kind, tuple(frames), Tolerance("meters", tolerance), notes=notes)
+
+
+def _find(mat: Path, names: tuple[list[str], list[str]]) -> tuple[list[Path], list[list[Path]]]:
+    """The folders of the database and of the query images, and the path of each image."""
+    bases = [mat.parent, mat.parent.parent]
+    if mat.parent.name == "datasets":  # as published: the images are beside this folder, not in it
+        bases.reverse()
+    folders = [[base / name for name in part for base in bases] for part in (DATABASE_FOLDERS, QUERY_FOLDERS)]
+    database, queries = ({name.split("/")[0] for name in part} for part in names)
+    if database.isdisjoint(queries):  # only then: Pitts250k has database images with the names of Pitts30k queries
+        folders[1] += bases
+    found = [find_images(part, some, (".png", ".jpg")) for part, some in zip(names, folders, strict=True)]
+    return [folder for folder, _ in found], [paths for _, paths in found]
 
 
 def _load(mat: Path) -> Any:
@@ -124,9 +88,7 @@ def _load(mat: Path) -> Any:
     if not mat.is_file():
         raise VprError(f"{mat}: no such file; expected a NetVLAD dbStruct (.mat)")
     try:
-        data = mat.read_bytes()
-        check_mat(data)
-        content = loadmat(BytesIO(data), struct_as_record=False, squeeze_me=True)
+        content = loadmat(mat, struct_as_record=False, squeeze_me=True)
     except Exception as error:  # scipy raises many kinds of errors for damaged files, and documents none
         raise VprError(
             f"{mat}: cannot be read as a MATLAB file ({error or type(error).__name__}): if it is truncated or no "
@@ -139,30 +101,5 @@ def _load(mat: Path) -> Any:
     return struct
 
 
-def _names(cell: Any) -> tuple[str, ...]:
-    return tuple(str(name).strip() for name in np.atleast_1d(cell))
-
-
-def _utm(values: Any, count: int, mat: Path, field: str) -> NDArray[np.float64]:
-    try:
-        utm = np.asarray(values, np.float64)
-    except (TypeError, ValueError):
-        raise VprError(f"{mat}: {field} must be numbers, found {type(values).__name__}") from None
-    if utm.ndim == 1 and utm.size == 2:
-        utm = utm.reshape(2, 1)
-    if utm.shape == (2, count):  # as published; tested first, because 2 x 2 fits both
-        return utm.T
-    if utm.shape == (count, 2):
-        return utm
-    raise VprError(f"{mat}: {field} must be 2 x {count}, one column an image, found {' x '.join(map(str, utm.shape))}")
-
-
-def _number(value: Any, mat: Path, field: str) -> float:
-    try:
-        return float(value)
-    except (TypeError, ValueError):
-        raise VprError(f"{mat}: {field} must be one number, found {type(value).__name__}") from None
-
-
-def _tops(names: tuple[str, ...]) -> set[str]:
-    return {name.split("/")[0] for name in names}
+def _names(cell: Any) -> list[str]:
+    return [str(name).strip() for name in np.atleast_1d(cell)]

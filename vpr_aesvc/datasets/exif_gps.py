@@ -15,9 +15,8 @@ from vpr_aesvc.pillow_images import PHONE_SUFFIXES
 _SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp", *PHONE_SUFFIXES}
 _SAMPLE, _PART = 16, 1 << 16  # photos looked into before all are read; bytes of both ends
 _GPS_TAG = 0x8825
-_POINTER = re.compile(
-    rb"\x25\x88\x04\x00\x01\x00\x00\x00|\x88\x25\x00\x04\x00\x00\x00\x01"
-)  # to the GPS part, in either byte order
+# To the GPS part, in either byte order.
+_POINTER = re.compile(rb"\x25\x88\x04\x00\x01\x00\x00\x00|\x88\x25\x00\x04\x00\x00\x00\x01")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import csv
 import io
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from vpr_aesvc.datasets.positions import check_meters, located_by
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import csv_text, read_text
+from vpr_aesvc.transforms import heading
 from vpr_aesvc.types import Frame, Pose
 
 _Row = dict[str, str]
@@ -156,21 +157,21 @@ def _fix(row: _Row, latitude: str, longitude: str, where: str) -> Fix | str:
     return Fix(north, east, altitude, None if heading is None else 90 - math.degrees(heading))
 
 
-def frames_as_csv(frames: FrameSet) -> str:
-    """The frames as such a table, with absolute paths; columns that are empty for all frames are left out."""
+def frames_as_csv(frames: Iterable[Frame]) -> str:
+    """The frames as such a table, with absolute paths, or labels where there is none; columns that are empty for all frames are left out."""
     rows = [
         {
-            "path": None if frame.path is None else frame.path.absolute(),
+            "path": frame.label if frame.path is None else frame.path.absolute(),
             "split": frame.split,
             "easting": frame.pose and repr(frame.pose.x),
             "northing": frame.pose and repr(frame.pose.y),
-            "heading": frame.pose and repr(2 * math.atan2(frame.pose.qz, frame.pose.qw)),
+            "heading": frame.pose and repr(heading(frame.pose)),
             "sequence": frame.sequence,
             "index": None if frame.index is None else f"{frame.index:g}",
             "stamp": None if frame.stamp is None else repr(frame.stamp),
             "category": frame.category,
         }
-        for frame in frames.frames
+        for frame in frames
     ]
     columns = [name for name in rows[0] if any(row[name] is not None for row in rows)]
     return csv_text([{name: row[name] for name in columns} for row in rows])

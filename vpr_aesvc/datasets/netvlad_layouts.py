@@ -9,10 +9,10 @@ within 25 m (a test computes it from the published coordinates). Tokyo 24/7 also
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from vpr_aesvc.datasets.dbstruct import DbStruct, load_dbstruct
+from vpr_aesvc.datasets.dbstruct import read_dbstruct
 from vpr_aesvc.datasets.folder import natural
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positions import utm_pose
@@ -20,59 +20,19 @@ from vpr_aesvc.datasets.split_folders import name_field, read_utm_folders, utm_f
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
 
-# Database and query images (Arandjelovic et al., NetVLAD, CVPR 2016, and Torii et al., CVPR 2015).
-SPLITS = {
-    (10_000, 7_416): "the train split of Pitts30k",
-    (10_000, 7_608): "the val split of Pitts30k",
-    (10_000, 6_816): "the test split of Pitts30k",
-    (91_464, 7_824): "the train split of Pitts250k",
-    (78_648, 7_608): "the val split of Pitts250k",
-    (83_952, 8_280): "the test split of Pitts250k",
-    (49_104, 7_277): "the train split of Tokyo Time Machine",
-    (49_056, 7_186): "the val split of Tokyo Time Machine",
-    (75_984, 315): "Tokyo 24/7",
-}
-
-
-CUTOUTS = 12
-"""Database images of one panorama, 30 degrees apart."""
 _TIMES = {"D": "day", "S": "sunset", "N": "night"}
 _TABLES = ("", "247query_subset_v2", "247query_subset_v2/247query_subset_v2", "raw_data/tokyo247/247query_subset_v2")
 
 
-@dataclass(frozen=True)
-class Area:
-    """A rectangle in UTM meters."""
-
-    west: float
-    east: float
-    south: float
-    north: float
-
-
-def refuse_another_set(frames: FrameSet, title: str, area: Area, counts: tuple[int, int], which: str = "test") -> None:
-    """A part of the set is accepted, also with missing images.
-
-    Raises:
-        VprError: the frames are another published split, or are in another city.
-    """
+def refuse_another_set(frames: FrameSet, title: str, counts: tuple[int, int]) -> None:
+    """Raises VprError where there are more frames than the set has. A part of it is accepted, also with missing images."""
     queries = sum(frame.split == "query" for frame in frames.frames)
     found = len(frames) - queries, queries
-    if found != counts and found in SPLITS:
-        raise VprError(f"{frames.path}: expected {title}, {_words(counts)}; found {SPLITS[found]}, {_words(found)}")
-    if which in ("train", "val"):
-        raise VprError(f"{frames.path}: expected {title}, found a {which} split (whichSet) of {_words(found)}")
-    for frame in frames.frames:
-        pose = frame.pose
-        if pose and not (area.west <= pose.x <= area.east and area.south <= pose.y <= area.north):
-            raise VprError(
-                f"{frames.path}: expected {title}, which is within UTM {area.west:.0f} to {area.east:.0f} east and "
-                f"{area.south:.0f} to {area.north:.0f} north; {frame.label} is at {pose.x:.0f}, {pose.y:.0f}"
-            )
-
-
-def _words(counts: tuple[int, int]) -> str:
-    return f"{counts[0]} database images and {counts[1]} queries"
+    if found[0] > counts[0] or found[1] > counts[1]:
+        raise VprError(
+            f"{frames.path}: expected {title}, {counts[0]} database images and {counts[1]} queries; found another set or split, {found[0]} "
+            f"database images and {found[1]} queries"
+        )
 
 
 def canonical(frames: FrameSet) -> FrameSet:
@@ -101,44 +61,39 @@ def _order(frame: Frame) -> tuple[object, ...]:
 _STRUCT_FOLDERS = ("", "datasets", "raw_data", "raw_data/datasets")
 
 
-def in_two_layouts(title: str, mat: str, area: Area, counts: tuple[int, int]) -> Callable[[Path], FrameSet | None]:
+def in_two_layouts(title: str, mat: str, counts: tuple[int, int]) -> Callable[[Path], FrameSet | None]:
     """A reader of one set; it returns None if neither layout is there.
 
     Args:
         title: name of the set, for errors.
         mat: name of the ``dbStruct`` file, with a ``*`` where the names of copies differ.
-        area: where the images were taken.
         counts: number of database images and of queries.
     """
 
     def read(root: Path) -> FrameSet | None:
-        struct = _struct(root, mat, title)
+        struct = _find_struct(root, mat, title)
+        frames = None if struct is None else read_dbstruct(struct)
         # A .mat without images must not hide the folders of the other layout.
-        renamed = utm_folders(root) if root.is_dir() else None
-        if struct is not None:
-            frames = struct.frames()
-            if renamed is None or any(frame.path and frame.path.is_file() for frame in frames.frames):
-                refuse_another_set(frames, title, area, counts, struct.which)
-                return canonical(frames)
-        if renamed is None:
+        if root.is_dir() and not (frames and any(frame.path and frame.path.is_file() for frame in frames.frames)):
+            frames = read_utm_folders(root) or frames
+        if frames is None:
             return None
-        frames = read_utm_folders(root)
-        refuse_another_set(frames, title, area, counts)
+        refuse_another_set(frames, title, counts)
         return canonical(frames)
 
     return read
 
 
-def _struct(root: Path, pattern: str, title: str) -> DbStruct | None:
+def _find_struct(root: Path, pattern: str, title: str) -> Path | None:
     """The dbStruct file below ``root``, or ``root`` itself."""
     if root.is_file():
-        return load_dbstruct(root) if root.suffix.lower() == ".mat" else None
+        return root if root.suffix.lower() == ".mat" else None
     folders = [root / name for name in _STRUCT_FOLDERS]
     for name in (pattern.replace("*", ""), pattern):
         for folder in folders:
             found = sorted(folder.glob(name))
             if found:
-                return load_dbstruct(found[0])
+                return found[0]
     others = sorted(path for folder in folders for path in folder.glob("*.mat"))
     if others and utm_folders(root) is None:
         names = ", ".join(path.name for path in others[:10])

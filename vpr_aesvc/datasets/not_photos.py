@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import SkipCounts
-from vpr_aesvc.images import MAY_BE_DEEP, stored_pixels_of
+from vpr_aesvc.images import stored_pixels_of
 
 _WORDS = re.compile(
     r"(?<![a-z])(?:(?P<depth>(?:depths?|depthmaps?|disp|disparity|disparities)(?![ _-]?\d+ ?m(?![a-z])))"  # not 10 m deep
@@ -29,7 +29,6 @@ _WAY_OUT = "; to use them, rename them or list the images in a frames.csv"
 _SAMPLES = 5  # pictures of a name that are looked at: all must have the look
 _FEW = 64  # values that cover 99 % of a label image; a photo has thousands of colors
 _FLAT = 0.8  # of the pixels of a label image equal their left neighbor; 0.6 in a dark photo with few values
-_GROUPS = 8  # folder names that are looked at for depth without a name that tells it
 _MAP_COLORS = 256  # of a color map; 8 pixels or more for each
 
 
@@ -38,8 +37,7 @@ def photos(folder: Path, paths: list[Path], skip_counts: SkipCounts, notes: list
 
     Args:
         skip_counts: counts what is left out.
-        notes: gets a sentence for pictures that are used though their name, or their number of bits beside a color picture of the same
-            name, says that they are none.
+        notes: gets a sentence for pictures that are used though their name says that they are none.
     """
     ordinary: list[Path] = []
     suspects: dict[tuple[str, str], list[Path]] = defaultdict(list)
@@ -50,7 +48,6 @@ def photos(folder: Path, paths: list[Path], skip_counts: SkipCounts, notes: list
             of_folder[path.parent] = next((found for part in reversed(parts) if (found := _named(part))), None)
         name = _named(path.stem) or of_folder[path.parent]
         (suspects[name] if name else ordinary).append(path)
-    _say_deep(ordinary, notes)
     if not suspects:
         return paths
     named = {_key(path) for path in ordinary}
@@ -85,24 +82,6 @@ def _key(path: Path) -> tuple[str, ...]:
     return tuple(re.findall(r"\d+", path.stem)) or (path.stem,)
 
 
-def _say_deep(paths: list[Path], notes: list[str]) -> None:
-    """Gray pictures of more than 8 bits beside color pictures of the same name may be depth; thermal cameras write them too."""
-    groups: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for path in paths:
-        groups[path.parent.name, path.suffix.lower()].append(path)
-    some = [group for (_, suffix), group in groups.items() if suffix in MAY_BE_DEEP][:_GROUPS]
-    for group in some if len(groups) > 1 else ():
-        if not all(_is_deep(_sample(part)) for part in (group[:1], group)):
-            continue
-        keys = {_key(path) for path in group}
-        twins = [path for path in paths if path.parent.name != group[0].parent.name and _key(path) in keys]
-        if twins and not all(_is_gray(one) for one in _sample(twins)):
-            notes.append(
-                f"{len(group)} gray images of more than 8 bits in {group[0].parent.name}/ have the names of color images in "
-                f"{twins[0].parent.name}/ and are used: if they are depth, move them elsewhere"
-            )
-
-
 def _chosen(paths: Sequence[Path]) -> list[Path]:
     return [paths[at] for at in np.linspace(0, len(paths) - 1, min(_SAMPLES, len(paths))).astype(int)]
 
@@ -133,10 +112,6 @@ def _looks(kind: str, pictures: list[NDArray[Any]], ordinary: list[NDArray[Any]]
     )
 
 
-def _is_deep(pictures: list[NDArray[Any]]) -> bool:
-    return bool(pictures) and all(_is_gray(one) and one.dtype != np.uint8 for one in pictures)
-
-
 def _is_gray(picture: NDArray[Any]) -> bool:
     return picture.ndim == 2 or (picture[:, :, :1] == picture[:, :, 1:3]).all()
 
@@ -156,8 +131,7 @@ def _has_map_colors(picture: NDArray[Any]) -> bool:
 def _has_few_values(picture: NDArray[Any]) -> bool:
     """A label image: few values, in large flat areas."""
     channels, counts = np.atleast_3d(picture).astype(np.float64), _counts(picture)
-    noise = (
-        np.ptp(np.percentile(channels, (1, 99))) // 80
-    )  # of JPEG; none where few values lie close together, as in a dark photo
+    # Noise of JPEG; none where few values lie close together, as in a dark photo.
+    noise = np.ptp(np.percentile(channels, (1, 99))) // 80
     flat = (np.abs(np.diff(channels, axis=1)) <= noise).all(2)
     return bool(flat.size and flat.mean() >= _FLAT and counts[:_FEW].sum() >= 0.99 * counts.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -100,19 +100,22 @@ def positives(
     if tolerance is None:
         return None
     is_meters = tolerance.by == "meters"  # then a frame without a pose has no right answer and is none
-    for frames in (queries, database):
-        if not _tells(frames, tolerance) and not (is_meters and any(frame.pose is not None for frame in frames)):
+    for part in (queries, database):
+        if not _tells(part, tolerance) and not (is_meters and any(frame.pose is not None for frame in part)):
             return None
-    image = image_codes([*queries, *database])
-    pairs: list[tuple[Rows, Rows]] = []
-    blocks = _near_in_meters if tolerance.by == "meters" else _near_in_groups
-    for query_rows, rows, near in blocks(queries, database, tolerance):
-        near &= image[query_rows][:, None] != image[len(queries) + rows][None]
-        first, second = np.nonzero(near)
-        pairs.append((query_rows[first], rows[second]))
-    none = np.empty(0, np.int64)
-    first_rows, second_rows = (np.concatenate([none, *(pair[at] for pair in pairs)]) for at in (0, 1))
-    return Positives.of_pairs(first_rows, second_rows, len(queries))
+    frames = [*queries, *database]
+    image, (group, xy) = image_codes(frames), _groups_and_positions(frames, tolerance)
+    count, step = len(queries), max(1, _BLOCK // max(1, len(database)))
+    pairs = [(np.empty(0, np.int64),) * 2]
+    for start in range(0, count, step):
+        asked, rest = np.arange(start, min(start + step, count)), slice(count, None)
+        east, north = (xy[asked, None, axis] - xy[None, rest, axis] for axis in (0, 1))
+        near = np.square(east) + np.square(north) <= tolerance.value**2
+        near &= (group[asked, None] == group[None, rest]) & (image[asked, None] != image[None, rest])
+        query, row = np.nonzero(near)
+        pairs.append((asked[query], row))
+    query_rows, rows = (np.concatenate(part) for part in zip(*pairs, strict=True))
+    return Positives.of_pairs(query_rows, rows, count)
 
 
 def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
@@ -141,42 +144,14 @@ def _tells(frames: Sequence[Frame], tolerance: Tolerance) -> bool:
     return all(frame.category is not None for frame in frames)
 
 
-def _near_in_meters(
-    queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance
-) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
-    database_xy, query_xy = _plane(database), _plane(queries)
-    rows = np.arange(len(database))
-    step = max(1, _BLOCK // max(1, len(database)))
-    for start in range(0, len(queries), step):
-        part = query_xy[start : start + step]
-        squared = np.square(part[:, :1] - database_xy[:, 0]) + np.square(part[:, 1:] - database_xy[:, 1])
-        yield np.arange(start, start + len(part)), rows, squared <= tolerance.value**2
-
-
-def _near_in_groups(
-    queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance
-) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
-    by_index = tolerance.by == "frames"
-    groups = [_grouped([f.sequence if by_index else f.category for f in part]) for part in (queries, database)]
-    for name, query_rows in groups[0].items():
-        rows = groups[1].get(name)
-        if rows is None:
-            continue
-        if not by_index:
-            yield query_rows, rows, np.ones((len(query_rows), len(rows)), np.bool_)
-            continue
-        query_index = np.array([queries[row].index for row in query_rows], np.float64)
-        database_index = np.array([database[row].index for row in rows], np.float64)
-        yield query_rows, rows, np.abs(query_index[:, None] - database_index[None]) <= tolerance.value
-
-
-def _grouped(names: Sequence[Hashable]) -> dict[Hashable, Rows]:
-    groups: dict[Hashable, list[int]] = {}
-    for row, name in enumerate(names):
-        groups.setdefault(name, []).append(row)
-    return {name: np.array(rows, np.int64) for name, rows in groups.items()}
-
-
-def _plane(frames: Sequence[Frame]) -> NDArray[np.float64]:
-    nowhere = (np.nan, np.nan)
-    return np.array([(f.pose.x, f.pose.y) if f.pose else nowhere for f in frames], np.float64).reshape(-1, 2)
+def _groups_and_positions(frames: Sequence[Frame], tolerance: Tolerance) -> tuple[Rows, NDArray[np.float64]]:
+    """int64 [n] and float64 [n, 2]: frames of one group are near each other if their positions are."""
+    groups: list[Hashable] = [None] * len(frames)
+    if tolerance.by == "meters":
+        positions = [(f.pose.x, f.pose.y) if f.pose else (np.nan, np.nan) for f in frames]
+    elif tolerance.by == "frames":
+        groups, positions = [f.sequence for f in frames], [(f.index or 0.0, 0.0) for f in frames]
+    else:
+        groups, positions = [f.category for f in frames], [(0.0, 0.0)] * len(frames)
+    codes = {group: code for code, group in enumerate(dict.fromkeys(groups))}
+    return np.array([codes[group] for group in groups], np.int64), np.array(positions, np.float64).reshape(-1, 2)

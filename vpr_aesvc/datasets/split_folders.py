@@ -59,15 +59,15 @@ def utm_folders(root: Path) -> tuple[Path, Path] | None:
     return folders if folders is not None and tells_positions(folders[0]) else None
 
 
-def read_utm_folders(root: Path) -> FrameSet:
-    """Database frames, then query frames, with poses; a database frame within 25 m is a right answer.
+def read_utm_folders(root: Path) -> FrameSet | None:
+    """Database frames, then query frames, with poses; a database frame within 25 m is a right answer. None where ``utm_folders`` is.
 
     Raises:
-        VprError: a folder is missing or holds no image, or the names hold degrees.
+        VprError: a folder holds no image, or the names hold degrees.
     """
     folders = utm_folders(root)
     if folders is None:
-        raise VprError(f"{root}: expected images/test/database and images/test/queries, or database and queries, in it")
+        return None
     return replace(read_split_folders(root, *folders), stated=METERS)
 
 
@@ -77,7 +77,7 @@ def name_field(name: str, field: int) -> str:
     return fields[field] if len(fields) > field else ""
 
 
-def pair_folders(root: Path) -> tuple[Path, Path] | None:
+def _pair_folders(root: Path) -> tuple[Path, Path] | None:
     """The reference folder and the query folder below ``root``; None if they are missing, or tell positions and the names are not equal."""
     folders = split_folders(root)
     if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")):
@@ -89,18 +89,18 @@ def pair_folders(root: Path) -> tuple[Path, Path] | None:
     return folders if all(path.stem in reference for path in queries) else None
 
 
-def read_pairs(root: Path) -> FrameSet:
-    """Reference frames, then query frames, in one ``sequence``. ``index`` is the position of the reference image in natural order.
+def read_pairs(root: Path) -> FrameSet | None:
+    """None where there are no such folders, or they tell positions. Reference frames, then query frames, in one ``sequence``. ``index`` is the position of the reference image in natural order.
 
     Only the image of the same name is right: neighbors in SPED are different places. For one drive, such as Nordland, where the field
     allows 1 to 10 frames, use a ``frames.csv``.
 
     Raises:
-        VprError: a folder is missing or has no image, two reference images have the same name, or a query has no partner.
+        VprError: a folder has no image, two reference images have the same name, or a query has no partner.
     """
-    folders = pair_folders(root)
+    folders = _pair_folders(root)
     if folders is None:
-        raise VprError(f"{root}: expected the folders query and ref in it, with images of equal names")
+        return None
     reference, queries = (list_folder(folder).frames for folder in folders)
     position: dict[str, int] = {}
     for frame in reference:

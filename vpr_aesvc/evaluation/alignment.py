@@ -1,11 +1,10 @@
-"""Two trajectories with different origins: the transform on which most accepted matches agree.
+"""Two trajectories with different origins: the turn about z and shift on which most accepted matches agree.
 
 RANSAC (Fischler and Bolles, 1981) over least squares (Umeyama, 1991). A match may be wrong, and a frame is seldom exactly at its place.
 """
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +12,23 @@ from numpy.typing import NDArray
 from vpr_aesvc.evaluation.drive import Drive
 from vpr_aesvc.types import Floats, Rows
 
-Kind = Literal["se2", "sim3"]
 Flags = NDArray[np.bool_]
 _SAMPLES = 500
 _MIN_INLIERS = 5
-_SCALES = (0.01, 100.0)
 
 
 @dataclass(frozen=True)
 class Alignment:
-    """``target = scale * rotation @ source + translation``, from the run's frame to the map's.
+    """The transform from the run's frame to the map's: a turn about z, then a shift.
 
     Attributes:
-        rotation: [3, 3]. translation: [3], meters. scale: 1 for ``se2``.
+        yaw: radians. translation: [3], meters.
         pairs: number of matches. inliers: those that agree with it. as_given: those that agree without it.
         tolerance: meters within which a match agrees.
     """
 
-    rotation: Floats
+    yaw: float
     translation: Floats
-    scale: float
     pairs: int
     inliers: int
     as_given: int
@@ -40,12 +36,8 @@ class Alignment:
 
     def apply(self, positions: Floats) -> Floats:
         """Of positions [n, 3], meters."""
-        return np.asarray(self.scale * positions @ self.rotation.T + self.translation)
-
-    @property
-    def yaw(self) -> float:
-        """Radians, about z."""
-        return math.atan2(self.rotation[1, 0], self.rotation[0, 0])
+        turned = np.column_stack([positions[:, :2] @ _rotation(self.yaw).T, positions[:, 2]])
+        return np.asarray(turned + self.translation)
 
     @property
     def contradicts(self) -> bool:
@@ -54,41 +46,36 @@ class Alignment:
 
     def __str__(self) -> str:
         x, y, z = self.translation
-        scaled = "" if self.scale == 1 else f", scaled by {self.scale:.4g}"
         return (
             f"{self.inliers} of {self.pairs} accepted matches agree within {self.tolerance:.1f} m on one transform (x {x:.2f}, y {y:.2f}, "
-            f"z {z:.2f} m, yaw {math.degrees(self.yaw):.1f} degrees{scaled}); with the poses as given, {self.as_given} agree"
+            f"z {z:.2f} m, yaw {math.degrees(self.yaw):.1f} degrees); with the poses as given, {self.as_given} agree"
         )
 
 
-def find_alignment(source: Floats, target: Floats, tolerance: float, kind: Kind = "se2") -> Alignment | None:
+def find_alignment(source: Floats, target: Floats, tolerance: float) -> Alignment | None:
     """The transform of most matches; None if fewer than half of them, or than five, agree, or if they lie too near each other.
 
     Args:
         source, target: [n, 3], positions of the frames and of the matched places, meters.
         tolerance: meters within which a match agrees.
-        kind: ``se2`` turns about z and shifts; ``sim3`` turns about any axis, shifts and scales.
     """
-    count, dim = len(source), 2 if kind == "se2" else 3
+    count = len(source)
     if count < _MIN_INLIERS:
         return None
     random = np.random.default_rng(0)
-    a, b = source[:, :dim], target[:, :dim]
+    a, b = source[:, :2], target[:, :2]
     best: Flags = np.zeros(count, np.bool_)
     for _ in range(_SAMPLES):
-        agree = _agreeing(a, b, random.choice(count, dim, replace=False), tolerance)
+        agree = _agreeing(a, b, random.choice(count, 2, replace=False), tolerance)
         best = agree if agree.sum() > best.sum() else best
     for _ in range(3):
-        best = _agreeing(a, b, np.flatnonzero(best), tolerance) if best.sum() >= dim else best
-    if best.sum() < max(_MIN_INLIERS, count / 2) or not _is_spread(a[best], b[best], tolerance, lines=dim - 1):
+        best = _agreeing(a, b, np.flatnonzero(best), tolerance) if best.sum() >= 2 else best
+    if best.sum() < max(_MIN_INLIERS, count / 2) or min(_extent(a[best]), _extent(b[best])) <= tolerance:
         return None
-    rotation, scale, shift = _umeyama(a[best], b[best])
-    whole, translation = np.eye(3), np.zeros(3)
-    whole[:dim, :dim], translation[:dim] = rotation, shift
-    if kind == "se2":
-        translation[2] = np.median(target[best, 2] - source[best, 2])
+    yaw, shift = _fit(a[best], b[best])
+    translation = np.append(shift, np.median(target[best, 2] - source[best, 2]))
     as_given = int((np.linalg.norm(target - source, axis=1) <= tolerance).sum())
-    return Alignment(whole, translation, scale, count, int(best.sum()), as_given, tolerance)
+    return Alignment(yaw, translation, count, int(best.sum()), as_given, tolerance)
 
 
 def tolerance_of(places: Floats) -> float:
@@ -100,9 +87,8 @@ def tolerance_of(places: Floats) -> float:
 
 def matched_positions(drive: Drive) -> tuple[Floats, Floats]:
     """Positions of the frames and of the matched places [n, 3], of the accepted matches of the variant that accepts most."""
-    names = drive.frames[0].answers
-    accepted = max((drive.column("accepted", name) for name in names), key=lambda flags: int(flags.sum()))
-    name = next(name for name in names if np.array_equal(drive.column("accepted", name), accepted))
+    name = max(drive.frames[0].answers, key=lambda name: int(drive.column("accepted", name).sum()))
+    accepted = drive.column("accepted", name)
     return drive.column("position")[accepted], drive.column("position", name)[accepted]
 
 
@@ -116,35 +102,28 @@ def aligned_drive(drive: Drive, alignment: Alignment) -> Drive:
         for name, one in frame.answers.items():
             error = float(np.linalg.norm(position - one.position))
             answers[name] = replace(one, error=np.inf if math.isnan(error) else error)
-        driven = alignment.scale * frame.driven
         xyz = (float(position[0]), float(position[1]), float(position[2]))
-        frames.append(replace(frame, position=xyz, nearest=nearest, driven=driven, answers=answers))
+        frames.append(replace(frame, position=xyz, nearest=nearest, answers=answers))
     return replace(drive, frames=frames)
 
 
 def _agreeing(source: Floats, target: Floats, rows: Rows, tolerance: float) -> Flags:
     """bool [n]: which pairs agree with the transform of some of them."""
-    rotation, scale, shift = _umeyama(source[rows], target[rows])
-    if not _SCALES[0] <= scale <= _SCALES[1]:
-        return np.zeros(len(source), np.bool_)
-    return np.asarray(np.linalg.norm(scale * source @ rotation.T + shift - target, axis=1) <= tolerance)
+    yaw, shift = _fit(source[rows], target[rows])
+    return np.asarray(np.linalg.norm(source @ _rotation(yaw).T + shift - target, axis=1) <= tolerance)
 
 
-def _umeyama(source: Floats, target: Floats) -> tuple[Floats, float, Floats]:
-    """Rotation [d, d], scale (1 in two dimensions) and shift [d] of least squared error."""
-    dim = source.shape[1]
-    mean, other = source.mean(0), target.mean(0)
-    u, values, vt = np.linalg.svd((target - other).T @ (source - mean))
-    signs = np.ones(dim)
-    signs[-1] = np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1.0
-    rotation = u * signs @ vt
-    scale = 1.0 if dim == 2 else float(values @ signs / max(np.square(source - mean).sum(), 1e-12))
-    return rotation, scale, other - scale * rotation @ mean
+def _fit(source: Floats, target: Floats) -> tuple[float, Floats]:
+    """Yaw and shift [2] of least squared error, for positions [n, 2]."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    yaw = math.atan2((a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum(), (a * b).sum())
+    return yaw, target.mean(0) - _rotation(yaw) @ source.mean(0)
 
 
-def _is_spread(source: Floats, target: Floats, tolerance: float, lines: int) -> bool:
-    """Whether both extend by more than the tolerance, in as many directions as the rotation needs."""
-    extents = [
-        np.linalg.svd(one - one.mean(0), compute_uv=False)[lines - 1] / math.sqrt(len(one)) for one in (source, target)
-    ]
-    return bool(min(extents) > (tolerance if lines == 1 else tolerance / 3))
+def _rotation(yaw: float) -> Floats:
+    return np.array([[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]])
+
+
+def _extent(positions: Floats) -> float:
+    """Meters, root mean square along the longest direction."""
+    return float(np.linalg.norm(positions - positions.mean(0), 2) / math.sqrt(len(positions)))

@@ -123,11 +123,7 @@ def bench(
         "held_out": stages.held_out.kind if stages.held_out else stages.why_not_held_out,
         "seed": seed,
         "versions": _versions(),
-        "machine": {
-            "system": platform.platform(),
-            "processor": platform.processor() or platform.machine(),
-            "cores": os.cpu_count(),
-        },
+        "machine": f"{platform.platform()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores",
     }
     evaluation = evaluate(task, fitted, progress)
     recognized = None

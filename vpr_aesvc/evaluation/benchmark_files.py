@@ -7,7 +7,7 @@ from typing import Any
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, RecognitionResult, VariantResult, to_json
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, VariantResult, to_json
 from vpr_aesvc.files import new_folder, write_file
 from vpr_aesvc.text import csv_text
 
@@ -24,7 +24,7 @@ def write_benchmark(run: BenchmarkRun, dataset: str, folder: Path) -> list[str]:
     Raises:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
-    report = benchmark_report(run, dataset)
+    report = benchmark_report(run)
     content = json.dumps(benchmark_json(run, dataset), indent=1) + "\n"
     with new_folder(folder, "results") as partial:
         write_file(partial / "results.json", content.encode(), "results")
@@ -42,8 +42,14 @@ def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
         "protocol": run.protocol,
         "results": [_method_json(one, run.evaluation.groups) for one in run.evaluation.results],
     }
-    if run.recognition is not None:
-        content["recognition"] = _recognition_json(run.recognition)
+    if (result := run.recognition) is not None:
+        content["recognition"] = {
+            "protocol": result.protocol,
+            "false_positive_rate": result.rate,
+            "queries": result.queries,
+            "queries_without_right_place": result.absent,
+            "parts": [_variant_json(part) for part in result.parts],
+        }
     return dict(to_json(content))
 
 
@@ -69,19 +75,8 @@ def _common_columns(one: MethodResult) -> dict[str, float | None]:
         "precision_recall_area": one.curve.area if one.curve else None,
         "recall_at_full_precision": one.curve.recall_at_full_precision if one.curve else None,
         "bytes_per_place": one.bytes_per_place,
-        "multiply_adds_per_query": one.multiply_adds,
         "search_ms": one.search_ms,
         "seconds": one.seconds,
-    }
-
-
-def _recognition_json(result: RecognitionResult) -> dict[str, Any]:
-    return {
-        "protocol": result.protocol,
-        "false_positive_rate": result.rate,
-        "queries": result.queries,
-        "queries_without_right_place": result.absent,
-        "parts": [_variant_json(part) for part in result.parts],
     }
 
 
@@ -99,7 +94,6 @@ def _variant_json(part: VariantResult) -> dict[str, Any]:
         "wrong": accepted.wrong,
         "accepted_without_right_place": accepted.absent,
         "recall": accepted.recall,
-        "wrong_at_recall": part.wrong_at_recall,
         "expected_calibration_error": diagram.error if diagram else None,
         "reliability": diagram
         and {name: getattr(diagram, name) for name in ("edges", "predicted", "observed", "counts")},

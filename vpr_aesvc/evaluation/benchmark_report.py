@@ -1,8 +1,7 @@
 """A finished benchmark run -> the contents of its report."""
 
-import math
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,27 +11,21 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.evaluate import BestMatches
 from vpr_aesvc.evaluation.methods import Describe
-from vpr_aesvc.evaluation.published import published_beside
-from vpr_aesvc.evaluation.results import MethodResult, Prediction, Report
+from vpr_aesvc.evaluation.results import R1, Prediction, Report
 from vpr_aesvc.evaluation.summary import methods_summary, recognition_summary
 from vpr_aesvc.images import image_of
-from vpr_aesvc.projections.aesvc import cosine_sample
 from vpr_aesvc.projections.artifact import unit
-from vpr_aesvc.projections.data import evenly_spaced
 from vpr_aesvc.types import Frame
 
 _PREDICTIONS = 24
-_SAMPLES = 1000  # images whose pairs the histograms of cosines show
+_SAMPLES = 1000  # queries whose pairs the histograms of cosines show
 
 
-def benchmark_report(run: BenchmarkRun, dataset: str) -> Report:
-    """The report of a run. ``dataset``: the set's name in ``results.json``."""
+def benchmark_report(run: BenchmarkRun) -> Report:
+    """The report of a run."""
     results = run.evaluation.results
-    metric: Literal["R@1", "mAP@4"] = "mAP@4" if run.protocol["positives"].endswith("category") else "R@1"
-    by_key = {method.key: method for method in run.methods}
-    student_and_bound = [by_key[key].name for key in ("ss2d-paper", "ssd-paper") if key in by_key]
-    best = max(results, key=_recall_then_small)
-    sentences = methods_summary(run, metric)
+    best = max(results, key=lambda one: (R1.value(one) or 0.0, -one.size))
+    sentences = methods_summary(run)
     predictions = _select_predictions(
         run.queries, run.database, run.evaluation.best[best.method, best.size], run.task.positives
     )
@@ -47,12 +40,8 @@ def benchmark_report(run: BenchmarkRun, dataset: str) -> Report:
         summary=sentences,
         results=results,
         predictions=predictions,
-        cosines=_cosines(run),
         notes=notes,
         groups=run.evaluation.groups,
-        published=published_beside(dataset, run.protocol, results),
-        upper_bound=(student_and_bound[0], student_and_bound[1]) if len(student_and_bound) == 2 else None,
-        metric=metric,
         pairs=_pairs(run),
         recognition=run.recognition,
     )
@@ -111,26 +100,11 @@ def _distance(first: Frame, second: Frame) -> float | None:
     return float(np.hypot(first.pose.x - second.pose.x, first.pose.y - second.pose.y))
 
 
-def _recall_then_small(result: MethodResult) -> tuple[float, int]:
-    """Sort key: highest recall at 1, then smallest size."""
-    recall = result.recall.get(1, math.nan)
-    return 0.0 if math.isnan(recall) else recall, -result.size
-
-
-def _compared_describers(run: BenchmarkRun) -> dict[str, Describe]:
-    """Raw, and AE-SVC at its largest size where it was fitted."""
-    latent = {one.name: one.by_size[max(one.by_size)] for one in run.methods if one.key == "aesvc"}
-    return {"raw": unit, **latent}
-
-
-def _cosines(run: BenchmarkRun) -> dict[str, NDArray[np.float32]]:
-    """Cosines of all pairs among a sample of database images."""
-    sample = np.asarray(evenly_spaced(run.task.database, _SAMPLES), np.float32)
-    return {name: cosine_sample(describe(sample)) for name, describe in _compared_describers(run).items()}
-
-
 def _pairs(run: BenchmarkRun) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Cosines of evenly chosen queries with one right place each, and with one wrong place each."""
+    """Cosines of evenly chosen queries with one right place each, and with one wrong place each: of the raw embedding, and of AE-SVC at its
+    largest size where it was fitted."""
+    latent = {one.name: one.by_size[max(one.by_size)] for one in run.methods if one.key == "aesvc"}
+    describers: dict[str, Describe] = {"raw": unit, **latent}
     random, positives = np.random.default_rng(0), run.task.positives
     known = np.flatnonzero(positives.counts > 0)
     queries = known[np.linspace(0, len(known) - 1, min(_SAMPLES, len(known))).astype(np.int64)]
@@ -139,7 +113,7 @@ def _pairs(run: BenchmarkRun) -> dict[str, tuple[NDArray[np.float32], NDArray[np
     is_wrong = ~np.array([other in positives[query] for query, other in zip(queries, others, strict=True)])
     embeddings = run.task.queries[queries], run.task.database[right], run.task.database[others]
     pairs = {}
-    for name, describe in _compared_describers(run).items():
+    for name, describe in describers.items():
         query, same, other = (describe(np.asarray(rows, np.float32)) for rows in embeddings)
         pairs[name] = (query * same).sum(1), (query * other).sum(1)[is_wrong]
     return pairs

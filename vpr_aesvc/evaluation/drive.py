@@ -141,9 +141,8 @@ def check_same_frame(recording: FrameSource, place_map: PlaceMap, any_distance: 
         raise VprError(
             f"{place_map.path}: no place has a pose; add poses with `vpr map import TRAJECTORY.tum MAP`, or build the map from a recording with poses"
         )
+    check_poses(recording)
     poses = [frame.pose for frame in recording if frame.pose is not None]
-    if not poses:
-        raise _no_poses(recording)
     if not any_distance:
         require_one_zone(recording.path, recording.notes, [one.notes or "" for one in place_map.traverses().values()])
     nearest = min(float(np.linalg.norm(places - (pose.x, pose.y, pose.z), axis=1).min()) for pose in poses)
@@ -157,13 +156,9 @@ def check_same_frame(recording: FrameSource, place_map: PlaceMap, any_distance: 
 def check_poses(recording: FrameSource) -> None:
     """Raises VprError when no frame has a pose. Decodes nothing."""
     if not any(frame.pose is not None for frame in recording):
-        raise _no_poses(recording)
-
-
-def _no_poses(recording: FrameSource) -> VprError:
-    return VprError(
-        f"{recording.path}: no frame has a pose, so matches cannot be checked; say where the poses are with --pose-topic or --trajectory"
-    )
+        raise VprError(
+            f"{recording.path}: no frame has a pose, so matches cannot be checked; say where the poses are with --pose-topic or --trajectory"
+        )
 
 
 def drive_in_map(

@@ -114,7 +114,6 @@ def _evaluate_size(
             interval={k: recall_interval(value, recalls.queries) for k, value in recalls.at.items()},
             map_at={k: mean_average_precision(ranked, task.positives, k) for k in _MAP_AT if k <= ranked.shape[1]},
             curve=precision_recall(similarities[:, 0], task.positives.hits(ranked[:, :1])[:, 0]),
-            multiply_adds=method.multiply_adds(size) + size * len(task.database),
             search_ms=evaluation.search_ms[size],
             seconds=method.seconds,
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections import linear
-from vpr_aesvc.projections.artifact import Projection, unit
+from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.paper import TEACHER_SIZE
 from vpr_aesvc.projections.stages import Stages
 
@@ -51,14 +51,6 @@ class Method:
     by_size: dict[int, Describe]
     seconds: float
     note: str = ""
-
-    def multiply_adds(self, size: int) -> int:
-        """Multiply-adds to project one embedding."""
-        projection = self.by_size[size]
-        if not isinstance(projection, Projection):
-            return 0
-        hidden = len(projection.hidden_bias)
-        return projection.dim_in * (size + hidden) + hidden * size
 
 
 def describe_in_chunks(describe: Describe, embeddings: NDArray[np.floating], dtype: type[Number]) -> NDArray[Number]:

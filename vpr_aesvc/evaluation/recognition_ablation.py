@@ -23,7 +23,6 @@ from vpr_aesvc.types import Frame, Progress
 
 _BATCH = 64  # images in memory while a map is written
 Flags = NDArray[np.bool_]
-RECALLS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,6 @@ def score_variant(
         lost=int((similarity_hits & ~hits).sum()),
         curve=acceptance_curve(answers.levels, hits, known),
         at_rate=accepted_matches(answers.accepted(rate), hits, known),
-        wrong_at_recall=wrong_at_recall(answers.levels, hits, known),
         reliability=reliability(answers.probabilities, hits) if has_probability else None,
         ms=float(np.median(answers.ms)),
     )
@@ -228,15 +226,3 @@ def accepted_matches(accepted: Flags, hits: Flags, known: Flags) -> AcceptedMatc
         absent=int((accepted & ~known).sum()),
         recall=float((accepted & hits)[known].mean()),
     )
-
-
-def wrong_at_recall(
-    levels: NDArray[np.int64], hits: Flags, known: Flags, recalls: Sequence[float] = RECALLS
-) -> dict[float, int | None]:
-    """Recall -> wrong matches accepted when it is first reached, None where it is not. Matches of equal level are accepted together."""
-    right, wrong = (np.cumsum(np.bincount(levels, weights)[::-1]) for weights in (hits, ~hits))
-    counts: dict[float, int | None] = {}
-    for recall in recalls:
-        reached = np.flatnonzero(right >= recall * known.sum() - 1e-9)
-        counts[recall] = int(wrong[reached[0]]) if len(reached) else None
-    return counts

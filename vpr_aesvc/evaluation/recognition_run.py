@@ -19,7 +19,6 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
 from vpr_aesvc.evaluation.recognition_ablation import (
-    AblationVariant,
     VariantAnswers,
     recording_order,
     run_variant,
@@ -108,46 +107,27 @@ def recognize_queries(
     }
     similarity_hits = hits[compared[0].name]
     parts = [score_variant(name, one, hits[name], known, similarity_hits, rate) for name, one in answers.items()]
-    protocol = _protocol(
-        places,
-        frames,
-        known,
-        descriptors=f"{method.name}, {stored.shape[1]} numbers",
-        reason=reason,
-        compared=compared,
-        rate=rate,
-    )
+    protocol = {
+        **_protocol(places, frames, known),
+        "descriptors": f"{method.name}, {stored.shape[1]} numbers; the map stores them in half precision",
+        "descriptors_chosen": f"{reason}; queries were not used",
+        "false_positive_rate": f"{rate:g}: the target fraction of accepted matches among frames from outside the map, estimated from the map alone",
+    }
     return RecognitionResult(rate, parts, len(frames), int((~known).sum()), protocol)
 
 
-def _protocol(
-    places: Sequence[Frame],
-    frames: Sequence[Frame],
-    known: NDArray[np.bool_],
-    descriptors: str,
-    reason: str,
-    compared: Sequence[AblationVariant],
-    rate: float,
-) -> dict[str, Any]:
+def _protocol(places: Sequence[Frame], frames: Sequence[Frame], known: NDArray[np.bool_]) -> dict[str, Any]:
     with_pose, absent = sum(place.pose is not None for place in places), int((~known).sum())
     positions = "all with positions" if with_pose == len(places) else f"{with_pose or 'none'} with positions"
     rest = f"any match of the other {absent} is wrong" if absent else "all queries are in the map"
     stamped = all(frame.stamp is not None for frame in (*places, *frames))
     return {
         "map": f"{len(places)} database images as places, {positions}",
-        "descriptors": f"{descriptors}; the map stores them in half precision",
-        "descriptors_chosen": f"{reason}; queries were not used",
         "order": _order(frames),
         "motion": "from the stamps; no odometry" if stamped else MOTION_WITHOUT_STAMPS,
         "right_places": f"{int(known.sum())} of {len(frames)} queries have a right place in the map; {rest}",
-        "forms": "; ".join(variant.name for variant in compared),
-        "false_positive_rate": f"{rate:g}: the target fraction of accepted matches among frames from outside the map, "
-        "estimated from the map alone",
         "level": "for curves and recalls, matches are accepted by false-positive rate, for equal rates by probability; "
         "for similarity alone, by similarity",
-        "recall": "fraction of the queries with a right place whose accepted match is right",
-        "learned_from": "the map alone: no query and no label",
-        "ms": "median time to recognize one frame, without decoding and describing it",
     }
 
 
@@ -165,8 +145,6 @@ def _describer(backbone: Backbone, method: Method, size: int) -> Describer:
 
 
 def _order(frames: Sequence[Frame]) -> str:
-    if all(frame.sequence is None and frame.stamp is None for frame in frames):
-        return "the queries in the order of the input, as one sequence: they have neither sequence names nor stamps"
     by = "by index" if any(frame.index is not None for frame in frames) else "in the order of the input"
     by = "by stamp" if all(frame.stamp is not None for frame in frames) else by
     sequences = len({frame.sequence for frame in frames})

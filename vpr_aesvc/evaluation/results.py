@@ -1,9 +1,8 @@
 """Results of an evaluation and what a report shows of them: plain data, filled by the metrics and shown by tables, figures and files."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, field, is_dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +37,6 @@ class MethodResult:
     interval: dict[int, tuple[float, float]] = field(default_factory=dict)  # k -> 95 % bootstrap interval of the recall
     map_at: dict[int, float] = field(default_factory=dict)  # k -> mean average precision at k
     curve: PrecisionRecall | None = None
-    multiply_adds: int | None = None  # per query: projecting its embedding and comparing it with every place
     search_ms: float | None = None  # measured, one query against all places, median
     seconds: float | None = None  # to fit the method
 
@@ -64,29 +62,9 @@ class Measure:
         return ends if ends is not None and all(math.isfinite(end) for end in ends) else None
 
 
-MEASURES = {
-    measure.name: measure
-    for measure in (
-        Measure("R@1", "recall at 1", "recall", 1, is_map=False),
-        Measure("R@5", "recall at 5", "recall_at_5", 5, is_map=False),
-        Measure("mAP@4", "mAP at 4", "map", 4, is_map=True),
-    )
-}
-
-
-def headline_first(headline: str) -> list[Measure]:
-    """All measures, the named one first."""
-    return sorted(MEASURES.values(), key=lambda measure: measure.name != headline)
-
-
-def by_method(results: Sequence[MethodResult], measure: Measure) -> dict[str, list[tuple[MethodResult, float]]]:
-    """Method -> its results that have the measure, with the value, by rising size. Methods keep their order."""
-    values: dict[str, list[tuple[MethodResult, float]]] = {result.method: [] for result in results}
-    for result in sorted(results, key=lambda result: result.size):
-        value = measure.value(result)
-        if value is not None:
-            values[result.method].append((result, value))
-    return {name: pairs for name, pairs in values.items() if pairs}
+R1 = Measure("R@1", "recall at 1", "recall", 1, is_map=False)
+R5 = Measure("R@5", "recall at 5", "recall_at_5", 5, is_map=False)
+MAP4 = Measure("mAP@4", "mAP at 4", "map", 4, is_map=True)
 
 
 @dataclass(frozen=True)
@@ -98,16 +76,6 @@ class GroupResult:
     group: str
     queries: int
     recall: dict[int, float]
-
-
-@dataclass(frozen=True)
-class Published:
-    """A published figure and ours, for the same set, backbone, method and size."""
-
-    what: str  # "mAP@4, AE-SVC, 768 numbers"
-    theirs: float
-    ours: float
-    source: str  # "read off Figure 4 of arXiv 2410.07022"
 
 
 @dataclass(frozen=True)
@@ -135,7 +103,6 @@ class VariantResult:
         gained, lost: queries whose best match is right only with this variant, or only by similarity alone.
         curve: as the acceptance threshold falls; its recall is over the queries that have a right place. None where no match is right.
         at_rate: matches accepted at the requested false-positive rate; all of them for similarity alone.
-        wrong_at_recall: recall -> wrong matches accepted when it is first reached; None where it is not reached.
         reliability: of the probability of the best match; None for similarity alone.
         ms: median time to recognize one frame, without describing it.
     """
@@ -146,7 +113,6 @@ class VariantResult:
     lost: int
     curve: PrecisionRecall | None
     at_rate: AcceptedMatches
-    wrong_at_recall: dict[float, int | None]
     reliability: Reliability | None
     ms: float
 
@@ -191,12 +157,8 @@ class Report:
     summary: list[str]  # sentences for the top
     results: list[MethodResult]
     predictions: list[Prediction]
-    cosines: dict[str, NDArray[np.float32]]  # method -> cosines of pairs of database images [n]
     notes: list[tuple[str, str]]  # how the report was made: name and value
     groups: list[GroupResult] = field(default_factory=list)
-    published: list[Published] = field(default_factory=list)
-    upper_bound: tuple[str, str] | None = None  # names of (SS)2D and SSD in ``results``
-    metric: Literal["R@1", "mAP@4"] = "R@1"  # headline: first in the tables, and the accuracy in the figures
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
     recognition: RecognitionResult | None = None

@@ -1,7 +1,6 @@
 """The findings of a run in sentences, including where a method or a part does not help."""
 
 import math
-from collections.abc import Callable
 
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.recognition_ablation import SEQUENCE
@@ -9,14 +8,13 @@ from vpr_aesvc.evaluation.recognition_run import MOTION_WITHOUT_STAMPS
 from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
 
 _FEW_QUERIES = 30
-Score = Callable[[MethodResult], float]
 
 
-def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
-    """Sentences for the top of a report. ``metric`` is its headline, R@1 or mAP@4."""
+def methods_summary(run: BenchmarkRun) -> list[str]:
+    """Sentences for the top of a report."""
 
     def score(result: MethodResult) -> float:
-        return result.recall.get(1, math.nan) if metric == "R@1" else result.map_at.get(4, math.nan)
+        return result.recall.get(1, math.nan)
 
     results, protocol = run.evaluation.results, run.protocol
     sentences = [
@@ -36,7 +34,7 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
     if raw is None or not fitted:
         return sentences
     best = max(fitted, key=score)
-    comparison = f"{metric} {score(best):.3f} with {best.size} numbers, against {score(raw):.3f} for the raw {raw.size}"
+    comparison = f"R@1 {score(best):.3f} with {best.size} numbers, against {score(raw):.3f} for the raw {raw.size}"
     if score(best) > score(raw):
         sentences.append(f"{best.method} is best: {comparison}.")
         no_gain = [
@@ -55,7 +53,7 @@ def methods_summary(run: BenchmarkRun, metric: str) -> list[str]:
             f"{smallest.method} is as good as raw from {smallest.size} numbers, {smallest.bytes_per_place} bytes per place."
         )
     notes = [f"{method.name}: {method.note}." for method in run.methods if method.key == "aesvc" and method.note]
-    return [*sentences, *notes, *_against_latent(run, score), *_against_upper_bound(run, score)]
+    return [*sentences, *notes]
 
 
 def _few_queries(usable: int, results: list[MethodResult]) -> str:
@@ -69,38 +67,6 @@ def _few_queries(usable: int, results: list[MethodResult]) -> str:
         f"{center - half:.2f} and {center + half:.2f} (95 %), so methods within {2 * half:.2f} of each other cannot be told apart. Use at "
         f"least {_FEW_QUERIES} queries."
     )
-
-
-def _against_latent(run: BenchmarkRun, score: Score) -> list[str]:
-    """What (SS)2D gains over the AE-SVC latent truncated to the same size."""
-    table = {(one.method, one.size): score(one) for one in run.evaluation.results}
-    sentences = []
-    for method in run.methods:
-        latent = "AE-SVC (paper)" if method.name.endswith("(paper)") else "AE-SVC"
-        gains = [
-            f"{table[method.name, size] - table[latent, size]:+.3f} at {size}"
-            for size in method.by_size
-            if method.name.startswith("(SS)2D") and (latent, size) in table
-        ]
-        if gains:
-            sentences.append(f"{method.name} against {latent} truncated to the same size: {', '.join(gains)}.")
-    return sentences
-
-
-def _against_upper_bound(run: BenchmarkRun, score: Score) -> list[str]:
-    table = {(one.method, one.size): score(one) for one in run.evaluation.results}
-    differences = {
-        size: table["(SS)2D (paper)", size] - bound
-        for (name, size), bound in table.items()
-        if name == "SSD (paper)" and ("(SS)2D (paper)", size) in table
-    }
-    if not differences:
-        return []
-    low, high = min(differences.values()), max(differences.values())
-    return [
-        f"(SS)2D, one descriptor for all sizes, differs from SSD, one network per size, by {low:+.3f} to {high:+.3f}; "
-        f"the lowest is at {min(differences, key=differences.__getitem__)} numbers."
-    ]
 
 
 def recognition_summary(result: RecognitionResult) -> list[str]:
@@ -134,11 +100,4 @@ def _no_help(part: VariantResult, probability: VariantResult) -> str:
         recall, other = part.at_rate.recall, probability.at_rate.recall
         if recall <= other:
             reasons.append(f"has recall {recall:.3f} at the requested rate, probability alone {other:.3f}")
-        pairs = {at: (wrong, probability.wrong_at_recall[at]) for at, wrong in part.wrong_at_recall.items()}
-        worse = {at: (a, b) for at, (a, b) in pairs.items() if a is not None and b is not None and a > b}
-        if worse:
-            at = max(worse)
-            reasons.append(
-                f"accepts {worse[at][0]} wrong matches before it reaches recall {at:g}, probability alone {worse[at][1]}"
-            )
     return f"Where it does not help: {part.name} {', and '.join(reasons)}." if reasons else ""

@@ -2,29 +2,29 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 
 from vpr_aesvc.evaluation.results import (
+    MAP4,
+    R1,
+    R5,
     GroupResult,
     Measure,
     MethodResult,
-    Published,
     RecognitionResult,
     Report,
     VariantResult,
-    headline_first,
 )
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A number as text. ``small`` is shown below it, ``hint`` on hover."""
+    """A number as text. ``small`` is shown below it."""
 
     text: str = ""
     best: bool = False  # the highest of its column, which has others
     small: str = ""
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -35,20 +35,17 @@ class Column:
     cells: list[Cell]
     group: str = ""
     group_note: str = ""
-    is_text: bool = False
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with a name for each row. ``notes`` are paragraphs that say how to read it; a ``folded`` table opens on click."""
+    """A table with a name for each row. ``notes`` are paragraphs that say how to read it."""
 
     title: str
     notes: list[str]
     corner: str  # heading of the row names
     rows: list[str]
     columns: list[Column]
-    row_notes: list[str] = field(default_factory=list)
-    folded: bool = False
 
     @property
     def groups(self) -> list[list[Column]]:
@@ -59,29 +56,27 @@ class Table:
 def report_tables(report: Report) -> list[Table]:
     """The tables that the report has data for."""
     tables = [
-        _results_table(report.results, report.metric) if report.results else None,
-        _cost_table(report.results),
-        *_groups_tables(report.groups),
-        _published_table(report.published) if report.published else None,
+        _results_table(report.results) if report.results else None,
+        _groups_table(report.groups) if report.groups else None,
         _recognition_table(report.recognition) if report.recognition else None,
     ]
     return [table for table in tables if table is not None]
 
 
-def _results_table(results: Sequence[MethodResult], headline: str) -> Table:
+def _results_table(results: Sequence[MethodResult]) -> Table:
     """Methods by sizes: recall at 1 and 5, and mAP at 4 where any method has it."""
     methods, sizes, by_key = _by_method_and_size(results)
-    measures = [one for one in headline_first(headline) if not one.is_map or any(map(one.value, results))]
+    measures = [R1, R5, *([MAP4] if any(map(MAP4.value, results)) else [])]
     columns = []
     for size in sizes:
         of_size = [by_key.get((method, size)) for method in methods]
         for measure in measures:
-            cells = [_accuracy_cell(result, measure, measure.name == headline) for result in of_size]
-            columns.append(Column(measure.name, _mark_best(cells), f"{size} numbers", _bytes_note(of_size)))
+            cells = [_accuracy_cell(result, measure) for result in of_size]
+            columns.append(Column(measure.name, _mark_best(cells), f"{size} numbers", _cost_note(of_size)))
     note = "R@1 is the fraction of the queries whose best match is right, R@5 the fraction with a right place among the first five. "
     if len(measures) > 2:
         note += "mAP@4 is higher the more of the first four matches are right, and the earlier they come. "
-    if any(cell.hint for column in columns for cell in column.cells):
+    if any(cell.small for column in columns for cell in column.cells):
         note += "The small range below a number is its 95\u00a0% bootstrap interval over the queries. "
     note += (
         "The size is the number of values of a descriptor: a smaller one takes less memory and less time to compare. The best of each size is bold "
@@ -90,55 +85,20 @@ def _results_table(results: Sequence[MethodResult], headline: str) -> Table:
     return Table("Results", [note], "method", methods, columns)
 
 
-def _accuracy_cell(result: MethodResult | None, measure: Measure, show_interval: bool) -> Cell:
-    value = measure.value(result) if result else None
-    ends = measure.interval(result) if result else None
-    if value is None or ends is None:
-        return Cell(number_text(value))
-    small = f"{ends[0]:.2f}–{ends[1]:.2f}" if show_interval else ""
-    return Cell(number_text(value), small=small, hint=f"95 % interval {ends[0]:.3f} to {ends[1]:.3f}")
+def _accuracy_cell(result: MethodResult | None, measure: Measure) -> Cell:
+    """The headline with its interval."""
+    if result is None:
+        return Cell()
+    ends = measure.interval(result) if measure is R1 else None
+    return Cell(number_text(measure.value(result)), small=f"{ends[0]:.2f}–{ends[1]:.2f}" if ends else "")
 
 
-def _cost_table(results: Sequence[MethodResult]) -> Table | None:
-    """Methods by sizes: multiply-adds and search time of a query, and the time to fit. None where none is known."""
-    methods, sizes, by_key = _by_method_and_size(results)
-    costs: dict[str, Callable[[MethodResult], float | None]] = {
-        "M mult-adds": lambda result: result.multiply_adds / 1e6 if result.multiply_adds is not None else None,
-        "ms": lambda result: result.search_ms,
-    }
-    known = [name for name, cost in costs.items() if any(cost(result) is not None for result in results)]
-    columns = []
-    for size in sizes:
-        of_size = [by_key.get((method, size)) for method in methods]
-        for name in known:
-            cells = [Cell(_quantity(costs[name](result)) if result else "") for result in of_size]
-            columns.append(Column(name, cells, f"{size} numbers", _bytes_note(of_size)))
-    if any(result.seconds is not None for result in results):
-        fits = [Cell(_seconds([r.seconds for r in results if r.method == method])) for method in methods]
-        columns.append(Column("seconds", fits, "to fit"))
-    explanations = {
-        "M mult-adds": "Millions of multiply-adds for one query: projecting its embedding and comparing it with every place. ",
-        "ms": "Measured time of one query against all places, median. ",
-    }
-    note = (
-        "".join(explanations[name] for name in known) + "Less is better. The embedding itself costs the same for all."
-    )
-    return Table("Cost", [note], "method", methods, columns) if columns else None
-
-
-def _groups_tables(groups: Sequence[GroupResult]) -> list[Table]:
-    """Methods by groups of queries: each method at its largest size, and, folded, at every size."""
+def _groups_table(results: Sequence[GroupResult]) -> Table:
+    """Methods by groups of queries, each method at its largest size."""
     largest: dict[str, int] = {}
-    for result in groups:
+    for result in results:
         largest[result.method] = max(result.size, largest.get(result.method, 0))
-    shown = [result for result in groups if result.size == largest[result.method]]
-    tables = [_groups_table(shown)] if shown else []
-    if len(shown) < len(groups):
-        tables.append(replace(_groups_table(groups), title="By group of queries, every size", folded=True))
-    return tables
-
-
-def _groups_table(groups: Sequence[GroupResult]) -> Table:
+    groups = [result for result in results if result.size == largest[result.method]]
     rows = list(dict.fromkeys((result.method, result.size) for result in groups))
     by_key = {(result.method, result.size, result.group): result for result in groups}
     ks = [k for k in (1, 5) if any(k in result.recall for result in groups)]
@@ -151,21 +111,7 @@ def _groups_table(groups: Sequence[GroupResult]) -> Table:
             cells = [Cell(number_text(result.recall.get(k)) if result else "") for result in of_group]
             columns.append(Column(f"R@{k}", _mark_best(cells), name, queries))
     note = "Recall over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
-    sizes = [f"{size} numbers" for _, size in rows]
-    return Table("By group of queries", [note], "method", [method for method, _ in rows], columns, row_notes=sizes)
-
-
-def _published_table(published: Sequence[Published]) -> Table:
-    """The published figures beside ours."""
-    signed = [f"{line.ours - line.theirs:+.3f}".replace("-", "−") for line in published]
-    columns = [
-        Column("theirs", [Cell(number_text(line.theirs)) for line in published]),
-        Column("ours", [Cell(number_text(line.ours)) for line in published]),
-        Column("difference", [Cell("" if "nan" in text else text) for text in signed]),
-        Column("source", [Cell(line.source) for line in published], is_text=True),
-    ]
-    note = "Figures that the authors published, and ours for the same set, backbone and size. The difference is ours minus theirs."
-    return Table("Beside the published figures", [note], "what", [line.what for line in published], columns)
+    return Table("By group of queries", [note], "method", [f"{name}, {size} numbers" for name, size in rows], columns)
 
 
 def _recognition_table(result: RecognitionResult) -> Table:
@@ -215,9 +161,11 @@ def _by_method_and_size(
     return list(dict.fromkeys(result.method for result in results)), sizes, by_key
 
 
-def _bytes_note(results: Sequence[MethodResult | None]) -> str:
-    """All methods of one size store the same number of bytes."""
-    return next(f"{result.bytes_per_place} bytes per place" for result in results if result)
+def _cost_note(results: Sequence[MethodResult | None]) -> str:
+    """All methods of one size need the same number of bytes and the same time."""
+    result = next(result for result in results if result)
+    time = "" if result.search_ms is None else f", {result.search_ms:.2g} ms per search"
+    return f"{result.bytes_per_place} bytes per place{time}"
 
 
 def _mark_best(column: list[Cell]) -> list[Cell]:
@@ -230,16 +178,3 @@ def _mark_best(column: list[Cell]) -> list[Cell]:
 def number_text(value: float | None) -> str:
     """Three decimals; empty for None and NaN."""
     return "" if value is None or not math.isfinite(value) else f"{value:.3f}"
-
-
-def _quantity(value: float | None) -> str:
-    """At least three digits, without exponent."""
-    if value is None or not math.isfinite(value):
-        return ""
-    return f"{value:,.0f}" if value >= 99.95 else f"{value:#.3g}"
-
-
-def _seconds(values: Sequence[float | None]) -> str:
-    """One number where one fit serves all sizes, else the range over the sizes."""
-    texts = list(dict.fromkeys(_quantity(value) for value in sorted(value for value in values if value is not None)))
-    return f"{texts[0]}–{texts[-1]} per size" if len(texts) > 1 else "".join(texts)

@@ -3,21 +3,19 @@
 Steps that need all keyframes at once, such as training, get them as image files.
 """
 
-import csv
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from vpr_aesvc.datasets.frames_csv import frames_as_csv
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import os_errors_named, write_file
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.images import encode_jpeg, image_of
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
-from vpr_aesvc.keyframes.standing import StandingPoses
 from vpr_aesvc.recordings.decoded import UNREADABLE
-from vpr_aesvc.transforms import angle, distance, heading
+from vpr_aesvc.transforms import angle, distance
 from vpr_aesvc.types import Frame, Progress
 
 _MOVED_METERS, _MOVED_RADIANS = 0.2, 0.05  # after such a motion, the image must have changed
@@ -70,7 +68,7 @@ def keyframes(
     progress: Progress | None = None,
 ) -> Iterator[Frame]:
     """Keyframes with their images, in the order recorded, in constant memory. If the image of a candidate is bad, the next frame is tried;
-    the reason is counted in ``recording.skip_counts``. If the poses stand still while the images change, ``recording.notes`` tells it at the end.
+    the reason is counted in ``recording.skip_counts``.
 
     Images are not decoded ahead in a thread: the choice of a frame depends on the image before it, and decoding takes a fraction of the time
     of describing.
@@ -83,13 +81,11 @@ def keyframes(
         VprError: the recording is damaged, unless it was opened with ``keep_good``.
     """
     gate, quality, stats = KeyframeGate(settings), ImageQuality(), stats or SelectionStats()
-    standing = StandingPoses()
     previous: Frame | None = None
     last_keyframe: Frame | None = None
     expected = len(recording)
     for frame in recording:
         stats.add(frame, previous)
-        standing.add(frame)
         previous = frame
         if progress:
             progress(min(stats.frames, expected), expected)
@@ -109,9 +105,6 @@ def keyframes(
         last_keyframe = frame
         stats.taken += 1
         yield replace(frame, image=image, decode=None)
-    note = standing.note()
-    if note is not None and note not in recording.notes:  # a folder keeps its notes when it is read again
-        recording.notes.append(note)
 
 
 def moved_between(before: Frame, after: Frame) -> bool | None:
@@ -169,12 +162,5 @@ def write_table(frames: Iterable[Frame], path: Path) -> None:
     Raises:
         VprError: the file cannot be written.
     """
-    text = io.StringIO(newline="")
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["path", "split", "sequence", "index", "stamp", "easting", "northing", "heading"])
-    for frame in frames:
-        pose = () if frame.pose is None else (frame.pose.x, frame.pose.y, heading(frame.pose))
-        columns = [f"{number:.6f}" for number in pose] or [""] * 3
-        stamp = "" if frame.stamp is None else repr(float(frame.stamp))
-        table.writerow([frame.label, "database", frame.sequence, f"{frame.index:g}", stamp, *columns])
-    write_file(path, text.getvalue().encode(), "table")
+    rows = [replace(frame, path=None, split="database") for frame in frames]  # the labels are paths beside the table
+    write_file(path, frames_as_csv(rows).encode(), "table")

@@ -4,9 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 _FASTEST = 100.0  # m/s; no ground robot, car or small drone
-_SLIP = (
-    50.0  # m/s, as the usual speed: a robot of 0.05 to 0.5 m/s in millimeters, and only the fastest trains in meters
-)
+_SLIP = 50.0  # m/s, as the usual speed: that of a slow robot in millimeters, and only of the fastest trains in meters
 _JUMP, _TIMES, _SLOWEST = 1.0, 10.0, 10.0  # m; times the usual speed, which counts as 1 m/s at the least
 _TURN = 10.0  # rad/s, as the speed of one turn in twenty: 570 degrees/s
 _AWAY = 4.0  # times a short way over two steps

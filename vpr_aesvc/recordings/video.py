@@ -12,7 +12,7 @@ from vpr_aesvc.images import as_rgb
 from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseTrack, fit_units
 from vpr_aesvc.recordings.recording import Recording
-from vpr_aesvc.recordings.video_decoders import matroska_header, open_video
+from vpr_aesvc.recordings.video_decoders import open_video
 from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.types import Frame
 
@@ -26,7 +26,7 @@ class VideoRecording(Recording):
     """A video. Its frames build on each other, so all are decoded; only the conversion to RGB waits until an image is used.
 
     A video from which a recorder dropped frames, or which pauses, is whole. It is cut short where its last stamp is before the end that the
-    container tells, unless that may be the end of the sound.
+    container tells.
 
     Raises:
         VprError: it cannot be read, or the trajectory is not one.
@@ -98,17 +98,13 @@ class VideoRecording(Recording):
             self.notes.append(words)
 
     def _cut_short(self, last: float) -> str | None:
-        """What is wrong with the end; None if the video is whole. A note where its sound may be longer."""
-        ends, packet = self._video.seconds or 0.0, _PACKET.get(self.path.suffix.lower(), 1)
-        size, (declared, has_sound) = self.path.stat().st_size, matroska_header(self.path)
-        if size % packet:
+        """What is wrong with the end; None if the video is whole."""
+        ends, suffix = self._video.seconds or 0.0, self.path.suffix.lower()
+        if self.path.stat().st_size % _PACKET.get(suffix, 1):
             return "its last packet is incomplete: it was cut short"
-        slack = 0 if size < (declared or 0) else max(_SHORT_SECONDS, _SHORT * ends)
-        if ends - last > slack + 1.5 / (self._video.rate or 30):
-            words = f"its pictures end after {last:.1f} of {ends:.1f} s"
-            whole = self.path.suffix.lower() in _WITHOUT_LENGTH if declared is None else has_sound and size >= declared
-            if not whole:
-                return f"{words}: it was cut short or is damaged{', or its sound is longer' * (declared is None)}"
-            note = f"{words}: its sound is longer, or it is damaged"
-            self.notes += [] if note in self.notes else [note]
-        return None
+        slack = max(_SHORT_SECONDS, _SHORT * ends) + 1.5 / (self._video.rate or 30)
+        if suffix in _WITHOUT_LENGTH or ends - last <= slack:
+            return None
+        return (
+            f"its pictures end after {last:.1f} of {ends:.1f} s: it was cut short or is damaged, or its sound is longer"
+        )

@@ -1,6 +1,5 @@
 """The frames of a video file with the container's own stamps: by OpenCV, or by PyAV where it is installed and OpenCV cannot (AV1)."""
 
-import re
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,9 +14,8 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 
-Pictures = Generator[
-    tuple[NDArray[np.uint8], float], None, None
-]  # BGR [H, W, 3], upright; seconds from the first frame
+# BGR [H, W, 3], upright; seconds from the first frame
+Pictures = Generator[tuple[NDArray[np.uint8], float], None, None]
 
 
 @dataclass(frozen=True)
@@ -60,19 +58,6 @@ def open_video(path: Path) -> VideoFile:
     return found
 
 
-def matroska_header(path: Path) -> tuple[int | None, bool]:
-    """Bytes that a Matroska or WebM file should have (None for other files and live streams), and whether it has sound."""
-    with path.open("rb") as file:
-        head = file.read(65536)
-    at = head.find(b"\x18\x53\x80\x67") + 4  # the segment, which holds all but the header; then its size, RFC 8794, 4
-    if at < 8 or not head.startswith(b"\x1a\x45\xdf\xa3") or len(head) < at + 8 or not head[at]:
-        return None, False
-    width = 9 - head[at].bit_length()
-    size, unknown = int.from_bytes(head[at : at + width]), (1 << 7 * width) - 1
-    has_sound = re.search(rb"\x86[\x80-\xff]A_[A-Z]", head) is not None  # the element CodecID of a track
-    return (at + width + (size & unknown) if size & unknown < unknown else None), has_sound
-
-
 def _has_frame(video: VideoFile) -> bool:
     with closing(video.pictures()) as pictures:
         return any(True for _ in islice(pictures, 1))
@@ -84,6 +69,8 @@ def _with_opencv(path: Path) -> VideoFile | None:
     size = f"{capture.get(cv2.CAP_PROP_FRAME_WIDTH):.0f} x {capture.get(cv2.CAP_PROP_FRAME_HEIGHT):.0f}"
     is_video = capture.isOpened()
     capture.release()
+    if not is_video:
+        return None
     seconds = count / rate if count > 0 and rate > 0 else None
 
     def pictures() -> Pictures:
@@ -97,9 +84,7 @@ def _with_opencv(path: Path) -> VideoFile | None:
         finally:
             capture.release()
 
-    return (
-        VideoFile(seconds, max(0, int(count)), rate if 0 < rate < 1000 else None, size, pictures) if is_video else None
-    )
+    return VideoFile(seconds, max(0, int(count)), rate if 0 < rate < 1000 else None, size, pictures)
 
 
 def _with_pyav(path: Path) -> VideoFile | None:

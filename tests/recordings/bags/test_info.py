@@ -34,12 +34,11 @@ def test_a_good_bag(frames, tmp_path):
     lines = done.stdout.splitlines()
     assert lines[0].startswith(f"{bag}: ROS 2 bag (mcap), ") and "4.5 s from 2023-11-14T22:13:20" in lines[0]
     assert (
-        "  /camera/image_raw (sensor_msgs/Image, 10 messages): 512 x 384 bgr8, 2.0 Hz, jitter 0 ms, no gaps, 10"
-        in done.stdout
+        "  /camera/image_raw (sensor_msgs/Image, 10 messages): 512 x 384 bgr8, 2.0 Hz, at most 0.50 s apart, frame "
+        "camera_optical_frame" in done.stdout
     )
-    assert "Mbit/s, frame camera_optical_frame" in done.stdout
-    assert "TF: 5 frames\n  map > odom > base_link > camera_optical_frame\n" in done.stdout
-    assert "camera_info: /camera/camera_info: 512 x 384, intrinsics: fx 400.0" in done.stdout
+    assert "TF: 5 frames: base_link, camera_optical_frame, " in done.stdout
+    assert "  intrinsics: fx 400.0" in done.stdout and "(/camera/camera_info)" in done.stdout
     assert (
         "a map would be built from:\n  images: /camera/image_raw" in done.stdout
         and "  poses: TF, map > odom > base_link" in done.stdout
@@ -55,16 +54,13 @@ def test_as_json(frames, tmp_path):
     (images,) = found["images"]
     assert (images["width"], images["height"], images["encoding"]) == (512, 384, "jpeg")
     assert images["stamps"]["rate"] == pytest.approx(2.0) and images["topic"]["count"] == 10
-    expected = sum(frame.path.stat().st_size for frame in frames) * 8e-6 / 4.5
-    assert images["megabits"] == pytest.approx(expected, rel=0.02)
     (poses,) = found["poses"]
     assert poses["traveled"] == pytest.approx(9 * 0.6, abs=0.01) and poses["child"] == "base_link"
-    assert found["tf"]["chains"] == {"camera_optical_frame": ["base_link", "camera_optical_frame"]}
-    assert found["tf"]["moving"] == []
+    assert {"base_link", "camera_optical_frame"} <= set(found["tf"])
 
 
 def test_what_is_odd(tmp_path):
-    """Jitter, gaps, stamps that are zero, equal, backward, and late; NaN."""
+    """Gaps, stamps that are zero, equal and backward; NaN."""
     with BagWriter(tmp_path / "bag") as bag:
         for i, stamp in enumerate([10.0, 10.1, 10.2, 10.2, 10.3, 10.25, 10.4, 12.0, 0.0]):
             bag.compressed(JPEG, stamp, 10.5 + i / 10)
@@ -73,9 +69,8 @@ def test_what_is_odd(tmp_path):
         bag.pose(Pose(0, 0), 10.0)
         bag.topic("/empty/image", "sensor_msgs/msg/Image")
     text = words(tmp_path / "bag", pose_topic="/gps/fix")
-    assert "32 x 24 jpeg, 10.0 Hz, jitter" in text
-    assert "1 gap, the longest 1.60 s" in text
-    assert "zero stamps: 1, stamps that go back: 2, repeated stamps: 1, received 0.55 s after the stamp" in text
+    assert "32 x 24 jpeg, 10.0 Hz, at most 1.60 s apart" in text
+    assert "zero stamps: 1, stamps that go back: 2, repeated stamps: 1" in text
     assert "/empty/image (sensor_msgs/Image, 0 messages): empty" in text
     assert "within 30.4 x 0.0 m, cannot be used (NaN, no unit quaternion or no position): 1" in text
     assert "too few messages for a rate" in text

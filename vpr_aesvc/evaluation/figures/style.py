@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,11 @@ from vpr_aesvc.files import write_file
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-    from matplotlib.lines import Line2D
 
 INK = "#010203"  # a black that nothing else uses, so that it can be replaced in the SVG
 _WIDTH, _HEIGHT = 5.6, 4.0  # inches; narrow enough to be read on a phone
 _DPI = 200
 _LEGEND_WIDTH = 58  # characters that fit in two columns of a legend
-_DIGIT_WIDTH = 0.02  # of a tick label, as a fraction of the axis
 _STYLE = {
     "svg.fonttype": "none",  # keeps text as text: it takes the page's font and can be searched
     "font.size": 10,
@@ -75,16 +74,12 @@ METHOD_STYLES = {
 }
 _OTHER = LineStyle("#5b8c00", "p", (0, (10, 1.5, 3, 1.5)))
 
-_PROBABILITY = LineStyle("#b07d00", "^", (0, (1, 1.4)), 2.0)
-_SEQUENCE = LineStyle("#2a86c8", "s", (0, (5, 1.6)), 2.0)
-_GEOMETRY = LineStyle("#0f9b77", "P", (0, (7, 1.8, 1.4, 1.8)), 2.0)
-_ALL = LineStyle("#d55e00", "o", "-", 2.2)
 VARIANT_STYLES = {
     "similarity": LineStyle("#808080", "X", (0, (5, 2.5))),
-    **dict.fromkeys(("+ probability", "single frame"), _PROBABILITY),
-    **dict.fromkeys(("+ sequence", "with sequence"), _SEQUENCE),
-    **dict.fromkeys(("+ geometry", "with geometry"), _GEOMETRY),
-    **dict.fromkeys(("all", "with both"), _ALL),
+    **dict.fromkeys(("+ probability", "single frame"), LineStyle("#b07d00", "^", (0, (1, 1.4)), 2.0)),
+    **dict.fromkeys(("+ sequence", "with sequence"), LineStyle("#2a86c8", "s", (0, (5, 1.6)), 2.0)),
+    **dict.fromkeys(("+ geometry", "with geometry"), LineStyle("#0f9b77", "P", (0, (7, 1.8, 1.4, 1.8)), 2.0)),
+    **dict.fromkeys(("all", "with both"), LineStyle("#d55e00", "o", "-", 2.2)),
 }
 
 
@@ -165,12 +160,11 @@ def canvas(panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:
     """A legend above the axes, in two columns where they fit. The figure grows by the height of the legend, and a little more for many lines."""
-    lines = [_as_line(handle) for handle in handles]
     half = -(-len(labels) // 2)
     fits = sum(max(map(len, column), default=0) for column in (labels[:half], labels[half:])) <= _LEGEND_WIDTH
     columns = 2 if fits else 1
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": columns, "handlelength": 3.8, "columnspacing": 1.6}
-    figure.legend(lines, labels, title=title or None, **place)
+    figure.legend(handles, labels, title=title or None, **place)
     rows = (half if fits else len(labels)) + bool(title)
     figure.set_figheight(figure.get_figheight() + 0.19 * max(rows - 2, 0) + 0.08 * max(len(labels) - 4, 0))
 
@@ -182,22 +176,10 @@ def size_axis(axes: Axes, sizes: Sequence[int]) -> None:
     margin = max(0.04 * (high - low), 0.1)
     axes.set_xscale("log", base=2)
     axes.set_xlim(2 ** (low - margin), 2 ** (high + margin))
-    axes.set_xticks(ticks, thin_labels(ticks))
+    # No label where the next size is so near that it would overlap.
+    axes.set_xticks(ticks, [str(size) if after >= 1.4 * size else "" for size, after in pairwise([*ticks, np.inf])])
     axes.xaxis.minorticks_off()
     axes.set_xlabel("descriptor size [numbers]")
-
-
-def thin_labels(sizes: Sequence[int]) -> list[str]:
-    """A label for each size, rising; empty where it would overlap its neighbor. The largest always has one."""
-    span = float(np.log2(sizes[-1] / sizes[0]))
-    labels = [str(sizes[-1])]
-    after = sizes[-1]
-    for size in reversed(sizes[:-1]):
-        digits = (len(str(size)) + len(str(after))) / 2 + 1
-        clear = np.log2(after / size) >= _DIGIT_WIDTH * digits * span
-        labels.append(str(size) if clear else "")
-        after = size if clear else after
-    return labels[::-1]
 
 
 def fraction_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
@@ -208,31 +190,7 @@ def fraction_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
     axes.set_ylabel(f"{label} [0 to 1]")
 
 
-def log_axis(axes: Axes, label: str, values: Sequence[float]) -> None:
-    """A logarithmic x axis with a few plain numbers."""
-    ratio = max(values) / min(values)
-    margin = max(ratio**0.07, 1.25, (5 / ratio) ** 0.5)  # room for labels, and for two ticks of narrow data
-    low, high = min(values) / margin, max(values) * margin
-    decades = 10.0 ** np.arange(np.floor(np.log10(low)), np.ceil(np.log10(high)) + 1)
-    steps = (1, 2, 5) if high < 150 * low else (1,)
-    ticks = [step * decade for decade in decades for step in steps if low <= step * decade <= high]
-    axes.set_xscale("log")
-    axes.set_xlim(low, high)
-    axes.set_xticks(ticks, [f"{tick:.6g}" for tick in ticks])
-    axes.xaxis.minorticks_off()
-    axes.set_xlabel(label)
-
-
 def escape_label(label: str) -> str:
     """Literal text: matplotlib sets text between dollar signs as a formula, and hides labels with a leading underscore."""
     text = label.replace("$", r"\$")
     return " " + text if text.startswith("_") else text
-
-
-def _as_line(handle: Any) -> Line2D:
-    """A histogram's own handle is an empty box, in which a line style cannot be seen."""
-    from matplotlib.lines import Line2D
-
-    if isinstance(handle, Line2D):
-        return handle
-    return Line2D([], [], color=handle.get_edgecolor(), linestyle=handle.get_linestyle(), linewidth=1.9)

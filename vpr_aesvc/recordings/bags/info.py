@@ -1,5 +1,6 @@
-"""What ``vpr bag info`` tells of a bag: its images, poses, TF and calibration, and what a map would be built from."""
+"""What ``vpr bag info`` tells of a bag: its images, poses and TF, and what a map would be built from."""
 
+from array import array
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from itertools import islice
@@ -11,16 +12,13 @@ import numpy as np
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import image_of
-from vpr_aesvc.recordings.bags.camera import find_base_frame, read_intrinsics
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.navsat import NavSatSamples
-from vpr_aesvc.recordings.bags.poses import FIXED_FRAMES, pose_of_message
+from vpr_aesvc.recordings.bags.poses import pose_of_message
 from vpr_aesvc.recordings.bags.reader import open_bag
 from vpr_aesvc.recordings.bags.recording import BagRecording
-from vpr_aesvc.recordings.bags.stamp_statistics import StampCollector, StampStatistics
 from vpr_aesvc.recordings.bags.tf_tree import TfTree
 from vpr_aesvc.recordings.bags.topics import (
-    CAMERA_INFO,
     COMPRESSED,
     KINDS,
     RAW,
@@ -28,6 +26,7 @@ from vpr_aesvc.recordings.bags.topics import (
     frames_of,
     in_frames,
     is_static,
+    tf_topics,
 )
 from vpr_aesvc.recordings.image_messages import coded_size
 from vpr_aesvc.recordings.pose_history import PoseSamples
@@ -37,17 +36,32 @@ _TRIED = 50  # images; more than a camera sends before its exposure or its strea
 
 
 @dataclass
+class Stamps:
+    """How regularly a topic was recorded. A step is the time between two stamps in a row.
+
+    Attributes:
+        rate: messages per second, from the median step; None for fewer than two messages. longest: the longest step, seconds.
+        zero: number of stamps that are zero; the time of reception is used instead.
+        back, equal: number of stamps before, and equal to, that of the message before.
+    """
+
+    rate: float | None
+    longest: float | None
+    zero: int
+    back: int
+    equal: int
+
+
+@dataclass
 class ImageTopicInfo:
-    """``encoding``, ``width`` and ``height`` of the first message; ``frames``: number of messages for each frame id; ``megabits`` per second as
-    stored."""
+    """``encoding``, ``width`` and ``height`` of the first message; ``frames``: number of messages for each frame id."""
 
     topic: Topic
-    stamps: StampStatistics
-    encoding: str = ""
-    width: int = 0
-    height: int = 0
-    frames: dict[str, int] = field(default_factory=dict)
-    megabits: float | None = None
+    stamps: Stamps
+    encoding: str
+    width: int
+    height: int
+    frames: dict[str, int]
 
 
 @dataclass
@@ -56,29 +70,19 @@ class PoseTopicInfo:
     NaN, without a unit quaternion or without a position; ``others``: number of poses in other frames, which are not measured."""
 
     topic: Topic
-    stamps: StampStatistics
-    frame: str = ""
-    child: str = ""
-    unusable: int = 0
+    stamps: Stamps
+    frame: str
+    child: str
+    unusable: int
+    others: dict[str, int]
     traveled: float | None = None
     extent: tuple[float, float] | None = None
-    others: dict[str, int] = field(default_factory=dict)
-
-
-@dataclass
-class TfInfo:
-    """``chains``: for each camera frame, the frames from a fixed frame to it; ``moving``: camera frames whose chain moves, so that TF gives
-    their pose."""
-
-    frames: list[str]
-    chains: dict[str, list[str]]
-    moving: list[str]
-    unusable: int
 
 
 @dataclass
 class BagInfo:
-    """``used``: what a map would be built from, one sentence each; ``problem``: why no map can be built with these options."""
+    """``tf``: the frames in TF; ``used``: what a map would be built from, one sentence each; ``problem``: why no map can be built with these
+    options."""
 
     path: str
     kind: str
@@ -88,8 +92,7 @@ class BagInfo:
     damage: str | None
     images: list[ImageTopicInfo]
     poses: list[PoseTopicInfo]
-    tf: TfInfo | None
-    camera_info: dict[str, str]
+    tf: list[str]
     used: list[str] = field(default_factory=list)
     problem: str | None = None
 
@@ -98,7 +101,7 @@ class BagInfo:
 
 
 def bag_info(path: Path, options: InputOptions, progress: Progress | None = None) -> BagInfo:
-    """Reads the image, pose, TF and camera_info topics once. Damage in the middle is reported in the result, not raised.
+    """Reads the image, pose and TF topics once. Damage in the middle is reported in the result, not raised.
 
     Raises:
         VprError: it is no bag, or it cannot be opened.
@@ -134,94 +137,96 @@ def _undecodable(recording: BagRecording) -> str | None:
 
 
 def _read(path: Path, bag: BagFile, progress: Progress | None) -> BagInfo:
-    types = (RAW, COMPRESSED, CAMERA_INFO, *KINDS)
-    readers = {name: _topic_reader(topic) for name, topic in bag.topics.items() if topic.type in types}
-    tree = TfTree(1.0)
-    total = sum(reader.topic.count for reader in readers.values())
-    for number, (topic, received, raw) in enumerate(bag.messages(list(readers)) if readers else (), 1):
+    images = {name: _ImageTopic(topic) for name, topic in bag.topics.items() if topic.type in (RAW, COMPRESSED)}
+    transforms = {topic.name for topic in tf_topics(bag.topics)}
+    poses = {
+        name: _PoseTopic(topic) for name, topic in bag.topics.items() if topic.type in KINDS and name not in transforms
+    }
+    readers: dict[str, _TopicReader] = {**images, **poses}
+    names, tree = [*readers, *transforms], TfTree(1.0)
+    total = sum(bag.topics[name].count for name in names)
+    for number, (topic, received, raw) in enumerate(bag.messages(names) if names else (), 1):
         if progress is not None and (number % 100 == 0 or number == total):
             progress(number, total)
+        reader = readers.get(topic.name)
         try:
-            if KINDS.get(topic.type) == "tf":
-                tree.add(read_message(raw, topic.type, topic.ros1), received, is_static(topic))
-            else:
-                readers[topic.name].add(received, raw)
+            message = read_message(raw, topic.type, topic.ros1)
         except VprError:
-            readers[topic.name].unusable += 1
-    seconds = (bag.span[1] - bag.span[0]) / 1e9
-    images = [one.info(seconds) for one in readers.values() if isinstance(one, _ImageTopic)]
-    poses = [one.info() for one in readers.values() if isinstance(one, _PoseTopic) and KINDS[one.topic.type] != "tf"]
+            if reader is not None:
+                reader.unusable += 1
+            continue
+        if reader is None:
+            tree.add(message, received, is_static(topic))
+        else:
+            reader.add(message, received)
     files = [path] if path.is_file() else [file for file in path.iterdir() if file.is_file()]
     return BagInfo(
         path=str(path),
         kind=bag.kind,
         megabytes=sum(file.stat().st_size for file in files) / 1e6,
         start=datetime.fromtimestamp(bag.span[0] / 1e9, timezone.utc).isoformat(timespec="seconds"),
-        seconds=seconds,
+        seconds=(bag.span[1] - bag.span[0]) / 1e9,
         damage=bag.damage,
-        images=images,
-        poses=poses,
-        tf=_tf_info(tree, images) if tree.frames else None,
-        camera_info={one.topic.name: one.text for one in readers.values() if isinstance(one, _CameraInfoTopic)},
+        images=[one.info() for one in images.values()],
+        poses=[one.info() for one in poses.values()],
+        tf=sorted(tree.frames),
     )
 
 
-def _tf_info(tree: TfTree, images: list[ImageTopicInfo]) -> TfInfo:
-    chains: dict[str, list[str]] = {}
-    moving = []
-    for camera in sorted({frame for one in images for frame in one.frames if frame}):
-        base = find_base_frame(tree, camera)
-        fixed = next((name for name in FIXED_FRAMES if tree.lookup(name, base) is not None), tree.root(base))
-        chain = tree.lookup(fixed, camera)
-        chains[camera] = [] if chain is None else list(chain.frames)
-        if chain is not None and chain.static_pose is None:
-            moving.append(camera)
-    return TfInfo(sorted(tree.frames), chains, moving, len(tree.skip_counts))
+class _TopicReader:
+    """Collects the stamps of a topic, 8 bytes for each message."""
 
-
-class _ImageTopic:
     def __init__(self, topic: Topic) -> None:
         self.topic, self.unusable = topic, 0
-        self._stamps, self._bytes = StampCollector(), 0
+        self._seconds, self._zero = array("d"), 0
+
+    def add(self, message: Any, received: int) -> None:
+        """``received``: nanoseconds."""
+        stamp = nanoseconds(message.header.stamp)
+        self._zero += not stamp
+        self._seconds.append((stamp or received) / 1e9)
+
+    def stamps(self) -> Stamps:
+        steps = np.diff(np.asarray(self._seconds))
+        forward = steps[steps > 0]
+        rate = 1 / float(np.median(forward)) if len(forward) else None
+        longest = float(forward.max()) if len(forward) else None
+        return Stamps(rate, longest, self._zero, int((steps < 0).sum()), int((steps == 0).sum()))
+
+
+class _ImageTopic(_TopicReader):
+    def __init__(self, topic: Topic) -> None:
+        super().__init__(topic)
         self._frames: dict[str, int] = {}
         self._format: tuple[str, int, int] | None = None
 
-    def add(self, received: int, raw: bytes) -> None:
-        message = read_message(raw, self.topic.type, self.topic.ros1)
-        self._stamps.add(nanoseconds(message.header.stamp), received)
-        self._bytes += len(raw)
+    def add(self, message: Any, received: int) -> None:
+        super().add(message, received)
         frame, _ = frames_of(message)
         self._frames[frame] = self._frames.get(frame, 0) + 1
-        if self._format is None:
-            if self.topic.type == RAW:
-                self._format = str(message.encoding), int(message.width), int(message.height)
-            else:
-                self._format = str(message.format), *(coded_size(message.data) or (0, 0))
+        if self._format is None and self.topic.type == RAW:
+            self._format = str(message.encoding), int(message.width), int(message.height)
+        elif self._format is None:
+            self._format = str(message.format), *(coded_size(message.data) or (0, 0))
 
-    def info(self, seconds: float) -> ImageTopicInfo:
-        rate = self._bytes * 8e-6 / seconds if seconds > 0 and self._bytes else None
-        format = self._format or ("", 0, 0)
-        return ImageTopicInfo(self.topic, self._stamps.statistics(), *format, frames=self._frames, megabits=rate)
+    def info(self) -> ImageTopicInfo:
+        return ImageTopicInfo(self.topic, self.stamps(), *(self._format or ("", 0, 0)), self._frames)
 
 
-class _PoseTopic:
+class _PoseTopic(_TopicReader):
     def __init__(self, topic: Topic) -> None:
-        self.topic, self.unusable = topic, 0
-        self._stamps = StampCollector()
+        super().__init__(topic)
         self._samples: dict[Frames, PoseSamples | NavSatSamples] = {}
 
-    def add(self, received: int, raw: bytes) -> None:
-        message = read_message(raw, self.topic.type, self.topic.ros1)
-        stamp = nanoseconds(message.header.stamp)
-        self._stamps.add(stamp, received)
-        time = (stamp or received) / 1e9, received / 1e9
+    def add(self, message: Any, received: int) -> None:
+        super().add(message, received)
         is_fix = KINDS[self.topic.type] == "navsat"
         samples = self._samples.setdefault(frames_of(message), NavSatSamples() if is_fix else PoseSamples())
         try:
             if isinstance(samples, NavSatSamples):
-                samples.add(*time, message)
+                samples.add(self._seconds[-1], received / 1e9, message)
             else:
-                samples.add(*time, pose_of_message(message))
+                samples.add(self._seconds[-1], received / 1e9, pose_of_message(message))
         except ValueError:
             self.unusable += 1
 
@@ -229,29 +234,11 @@ class _PoseTopic:
         frames, samples = max(self._samples.items(), key=lambda one: len(one[1]), default=(("", ""), PoseSamples()))
         if isinstance(samples, NavSatSamples):
             self.unusable += samples.drop_unset()
-        info = PoseTopicInfo(self.topic, self._stamps.statistics(), *frames, self.unusable)
-        info.others = {in_frames(other): len(one) for other, one in self._samples.items() if other != frames}
+        others = {in_frames(other): len(one) for other, one in self._samples.items() if other != frames}
+        info = PoseTopicInfo(self.topic, self.stamps(), *frames, self.unusable, others)
         if len(samples):
             table = samples.table()[0] if isinstance(samples, NavSatSamples) else samples.table()
             xyz = table[:, 2:5]
             info.traveled = float(np.linalg.norm(np.diff(xyz, axis=0), axis=1).sum())
             info.extent = float(np.ptp(xyz[:, 0])), float(np.ptp(xyz[:, 1]))
         return info
-
-
-class _CameraInfoTopic:
-    def __init__(self, topic: Topic) -> None:
-        self.topic, self.unusable, self.text = topic, 0, "no message that can be read"
-        self._is_read = False
-
-    def add(self, received: int, raw: bytes) -> None:
-        if not self._is_read:
-            message = read_message(raw, self.topic.type, self.topic.ros1)
-            self.text = f"{message.width} x {message.height}, {read_intrinsics(message, False, None)[1]}"
-            self._is_read = True
-
-
-def _topic_reader(topic: Topic) -> _ImageTopic | _PoseTopic | _CameraInfoTopic:
-    if topic.type in (RAW, COMPRESSED):
-        return _ImageTopic(topic)
-    return _CameraInfoTopic(topic) if topic.type == CAMERA_INFO else _PoseTopic(topic)

@@ -9,10 +9,8 @@ from typing import Any
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.files import BagFiles, find_files
-from vpr_aesvc.recordings.bags.mcap_index import McapIndex
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, decompress
 from vpr_aesvc.recordings.bags.recovery import ScannedBag
-from vpr_aesvc.recordings.bags.topics import COMPRESSED, RAW
 
 
 def open_bag(path: Path, known_damage: Damaged | None = None) -> BagFile:
@@ -56,7 +54,6 @@ class IndexedBag:
                 (file, self._open(file, path, stack)) for file, path in _paths_to_open(files, stack).items()
             ]
             self.close = stack.pop_all().close
-        self._indexes = _mcap_indexes(files)
         self.topics: dict[str, Topic] = {}
         self.span = (0, 0)
         try:
@@ -80,13 +77,9 @@ class IndexedBag:
 
     def messages(self, names: Collection[str]) -> Iterator[tuple[Topic, int, bytes]]:
         types = {name: self.topics[name].type for name in names}
-        if self._indexes and not {RAW, COMPRESSED} & set(types.values()):
-            sources = [(one.file, one.messages(types)) for one in self._indexes]
-        else:
-            sources = [(file, _read_topics(reader, types)) for file, reader in self._readers]
-        for file, messages in sources:
+        for file, reader in self._readers:
             try:
-                for name, received, raw in messages:
+                for name, received, raw in _read_topics(reader, types):
                     yield self.topics[name], received, decompress(raw)
             except Exception as error:  # rosbags, apsw and the decompressors raise many types on bad bytes
                 if self._stop_at_damage:
@@ -127,16 +120,6 @@ def _paths_to_open(files: BagFiles, stack: ExitStack) -> dict[Path, Path]:
     for file, link in links.items():
         link.symlink_to(file.resolve())
     return links
-
-
-def _mcap_indexes(files: BagFiles) -> list[McapIndex]:
-    """One for each file of an MCAP bag; none if a file has no message index."""
-    if files.storage != "mcap" or files.is_compressed:
-        return []
-    try:
-        return [McapIndex(file) for file in files.files]
-    except Exception:  # the mcap package raises many types; rosbags reads the file without this index
-        return []
 
 
 def _unmerged_wal(files: BagFiles) -> str | None:

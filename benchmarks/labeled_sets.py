@@ -1,8 +1,16 @@
-"""Image sets with categories as ground truth: Stanford Online Products and In-Shop Clothes."""
+"""The paper's sets of products, with categories as ground truth: Stanford Online Products and In-Shop Clothes. Used by `paper.py`.
+
+Stanford Online Products is at https://cvgl.stanford.edu/projects/lifted_struct/: Ebay_test.txt and the folders bicycle_final to toaster_final.
+In-Shop Clothes is at https://mmlab.ie.cuhk.edu.hk/projects/DeepFashion/InShopRetrieval.html: Eval/list_eval_partition.txt and the folder img, of
+256 x 256 pixels.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
 
+from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.image_files import find_images
 from vpr_aesvc.datasets.positives import Tolerance
@@ -10,11 +18,27 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
 
 CATEGORY = Tolerance("category")
+TITLES = {
+    **{name: one.title for name, one in BENCHMARKS.items()},
+    "sop": "Stanford Online Products (test)",
+    "inshop": "In-Shop Clothes Retrieval (DeepFashion)",
+}
 SOP_LISTS = tuple(f"{folder}Ebay_{which}.txt" for which in ("test", "info") for folder in ("", "Info_Files/"))
 IN_SHOP_LISTS = ("Eval/list_eval_partition.txt", "list_eval_partition.txt")
 _SOP_COLUMNS = ["image_id", "class_id", "super_class_id", "path"]
 _IN_SHOP_COLUMNS = ["image_name", "item_id", "evaluation_status"]
 _SOP_TRAIN_CLASSES = 11_318  # class ids up to this one are the training split; Ebay_info.txt lists both
+
+
+def open_set(name: str, data: Path) -> FrameSet:
+    """The frames of one of the paper's four sets."""
+    if name in BENCHMARKS:
+        return open_dataset(name, data)
+    lists, read = (SOP_LISTS, read_sop) if name == "sop" else (IN_SHOP_LISTS, read_in_shop)
+    table = next((data / one for one in lists if (data / one).is_file()), None)
+    if table is None:
+        raise VprError(f"{data}: expected {TITLES[name]}, found no {lists[0]}")
+    return read(table)
 
 
 def read_sop(table: Path) -> FrameSet:

@@ -3,12 +3,14 @@
 mAP@4, read off the plots of arXiv 2410.07022: accurate to about .01.
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from vpr_aesvc.evaluation.results import MethodResult, Published
+from vpr_aesvc.evaluation.results import MethodResult
 
-_SOURCE = "read off the plots of arXiv 2410.07022"
 # The paper's backbone -> strings of which one must be in the name of ours.
 _BACKBONES = {
     "DINO-B16": ("dino-vitb16", "dino_vitb16"),
@@ -37,6 +39,15 @@ FIGURES = {
 }
 
 
+@dataclass(frozen=True)
+class Published:
+    """A published figure and ours, for the same set, backbone, method and size."""
+
+    what: str  # "mAP@4, AE-SVC, 768 numbers"
+    theirs: float
+    ours: float
+
+
 def published_beside(dataset: str, protocol: dict[str, Any], results: Sequence[MethodResult]) -> list[Published]:
     """Published figures with ours beside them: same set with all of its images, same backbone, method and size."""
     spec, full = str(protocol["backbone"]), protocol["embedding_size"]
@@ -50,7 +61,7 @@ def published_beside(dataset: str, protocol: dict[str, Any], results: Sequence[M
         for ours in results:
             if ours.method in (method, f"{method} (paper)") and ours.size == (size or full) and 4 in ours.map_at:
                 what = f"mAP@4, {ours.method}, {ours.size} numbers"
-                comparisons.append(Published(what, theirs, ours.map_at[4], _SOURCE))
+                comparisons.append(Published(what, theirs, ours.map_at[4]))
     return comparisons
 
 
