@@ -8,7 +8,7 @@ itself (``simulated_runs``), with a prior that was learned once from other maps 
    unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
    ``0.2 (1 + (c - u) / scale)^-shape``, ``shape = w + k``, ``scale = w * prior scale + k * mean exceedance``, where w is the weight of the prior
    and k the effective number of independent segments (Kish). It is at least ``0.2 / (10 (w + k))``: the tail is not trusted further.
-   The rate is 2.5 times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
+   The rate is three times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
 3. With a sequence the rate is divided by ``max(1.5 * posterior, 0.1)``: p-value weighting (Genovese, Roeder and Wasserman, Biometrika 2006),
    which keeps the promised rate as the weights of frames from outside the map average at most 1.
 4. Probability: logistic regression over ``log(c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -34,10 +34,10 @@ _TAIL = 0.2
 _QUANTILES = 32  # kept of the body
 _EXTRAPOLATION = 10
 _RIVAL = 0.15  # exponent
-_OUTSIDE = 2.5
+_OUTSIDE = 3.0
 _MIN_WEIGHT, _WEIGHT = 0.1, 1.5
 _MIN_START = 8.0  # clear inliers that unrelated images reach
-_MAX_LOG_ODDS = math.log(20)  # a perceptual alias deceives the sequence, too
+_MAX_LOG_ODDS = math.log(1000)
 
 
 class MatchModel(BaseModel):
@@ -62,9 +62,9 @@ class MatchModel(BaseModel):
     frame_alone: tuple[float, float, float]
 
     @classmethod
-    def learn(cls, answers: Sequence[SimulatedAnswer]) -> MatchModel:
-        """From the simulated answers in a map; there may be none."""
-        prior = match_prior()
+    def learn(cls, answers: Sequence[SimulatedAnswer], prior: Mapping[str, Any] | None = None) -> MatchModel:
+        """From the simulated answers in a map; there may be none. ``prior``: by default ``match_prior()``."""
+        prior = prior or match_prior()
         clear = np.array([clear_inliers(one.inliers, one.rival_inliers) for one in answers])
         is_absent = np.array([one.is_absent for one in answers], np.bool_)
         right = np.array([one.right for one in answers], np.bool_)
