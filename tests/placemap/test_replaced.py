@@ -1,4 +1,4 @@
-"""A map file that is replaced or overwritten while it is open, and places that another process adds."""
+"""A map file that is replaced or overwritten while it is open."""
 
 import shutil
 
@@ -59,15 +59,3 @@ def test_a_file_that_is_still_being_copied_is_refused(paths):
         path.write_bytes(content[:size])
         with pytest.raises(VprError, match="damaged"):
             PlaceMap.open_immutable(path)
-
-
-def test_places_of_others_are_counted(tmp_path):
-    path = tmp_path / "m.vprmap"
-    with new_map(path, drive(10)) as one, PlaceMap.open(path) as other:
-        assert one.added_by_others() == other.added_by_others() == 0
-        one.add(drive(2), unit_rows(2))
-        one.remove([3])
-        assert (one.added_by_others(), other.added_by_others()) == (0, 2)
-        other.add(drive(5), unit_rows(5))
-        assert (one.added_by_others(), other.added_by_others()) == (5, 2)
-        assert len(one) == len(other.places()) == 16

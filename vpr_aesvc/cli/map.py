@@ -1,4 +1,4 @@
-"""``vpr map build | add | info | check | plan``. ``map_tools`` and ``map_merge`` make maps from maps."""
+"""``vpr map build | add | info | check``. ``map_tools`` and ``map_merge`` make maps from maps."""
 
 import json
 import os
@@ -9,12 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter, validators
-from rich.table import Table
+from cyclopts import App, Parameter
 from rich.text import Text
 
 from vpr_aesvc.cli import map_merge, map_tools
-from vpr_aesvc.cli.console import err, out, printable, progress_bars, say_promise, say_source
+from vpr_aesvc.cli.console import out, printable, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -38,13 +37,6 @@ from vpr_aesvc.placemap.copies import add_map, require_near, temporary_folder_be
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
-_NeighborWeight = Annotated[
-    float | None,
-    Parameter(
-        help="Weight of each neighbor along the drive in a place's descriptor, such as 0.25; 0 for none. By default as the model says.",
-        validator=validators.Number(gte=0, lte=1),
-    ),
-]
 _Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 
 
@@ -56,7 +48,6 @@ def build_command(
     model: Annotated[Path, Parameter(name=("--model", "-m"), help="A model folder from `vpr train` or `vpr export`.")],
     output: Output,
     traverse: _Traverse = None,
-    neighbor_weight: _NeighborWeight = None,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
     reading: InputFlags = InputFlags(),
@@ -74,7 +65,7 @@ def build_command(
         )
     check_free(output, "map")
     source = reading.open(input, embeddings, **keyframes.given)
-    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes, neighbor_weight)
+    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes)
     with PlaceMap.open(output) as place_map:
         say_promise(place_map)
         hint = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
@@ -89,7 +80,6 @@ def add_command(
     *,
     model: ModelOption = None,
     traverse: _Traverse = None,
-    neighbor_weight: _NeighborWeight = None,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
     reading: InputFlags = InputFlags(),
@@ -103,7 +93,6 @@ def add_command(
     with PlaceMap.open(map) as place_map, temporary_folder_beside(map) as folder:
         if not os.access(map, os.W_OK):
             raise VprError(f"{map}: can only be read here")
-        place_map.added_by_others()  # counts from here
         source = reading.open(input, embeddings, **keyframes.given)
         if traverse is None and source.is_recording:
             traverse = name_of(source.path)
@@ -112,14 +101,12 @@ def add_command(
         require_one_zone(source.path, source.notes, known)
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / map.name
-        _build(source, describer, new_path, traverse, keyframes, neighbor_weight)
+        _build(source, describer, new_path, traverse, keyframes)
         with PlaceMap.open(new_path) as new:
             require_near(place_map, new, input)
             again, added = twins(place_map, new), add_map(place_map, new)
         say_promise(place_map)
         out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
-        if others := place_map.added_by_others():
-            err.print(f"warning: another process added {others} places meanwhile; none is lost", style="yellow")
         if again:
             out.print(
                 f"{again} of the new places are of images that the map held already (equal descriptors)", soft_wrap=True
@@ -132,12 +119,11 @@ def _build(
     output: Path,
     traverse: str | None,
     keyframes: KeyframeFlags,
-    neighbor_weight: float | None,
 ) -> None:
     """Builds the map and says what was used."""
     with progress_bars() as progress:
         report = partial(progress, "describing images")
-        stats = build_map(source, describer, output, traverse, keyframes.settings, report, neighbor_weight)
+        stats = build_map(source, describer, output, traverse, keyframes.settings, report)
     say_source(source)
     if source.is_recording:
         out.print(stats.line(), soft_wrap=True)
@@ -223,45 +209,6 @@ def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
         )
     if not as_json:
         out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails")
-
-
-@app.command(name="plan")
-def plan_command(
-    map: MapPath,
-    /,
-    *,
-    ms: Annotated[float | None, Parameter(help="Milliseconds that one search may take.")] = None,
-    mb: Annotated[float | None, Parameter(help="Megabytes of memory for the descriptors.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure the cost of a search of this map for each size and precision, and choose one that fits a budget.
-
-    The queries are the map's own places, changed as another visit would change them. Recall is the part of them that finds the place
-    that the full search finds. Run it on the robot: the times are those of this machine.
-
-    Example:  vpr map plan office.vprmap --ms 2 --mb 50
-    """
-    from vpr_aesvc.placemap.budget import Budget, choose, sample_queries, survey
-
-    with PlaceMap.open(map) as place_map:
-        descriptors = place_map.descriptors()[1]
-    if not len(descriptors):
-        raise VprError(f"{map}: the map holds no places; there is nothing to plan for")
-    with progress_bars() as progress:
-        plans = survey(
-            descriptors, place_map.sizes, sample_queries(descriptors), partial(progress, "measuring searches")
-        )
-    best = choose(plans, Budget(ms, mb))
-    if as_json:
-        print(json.dumps({"plans": [asdict(plan) for plan in plans], "chosen": asdict(best)}))
-        return
-    table = Table("size", "in", "shortlist", "ms", "MB", "same as full search")
-    for plan in plans:
-        words = (str(plan.size), plan.precision, "exact" if plan.shortlist is None else str(plan.shortlist))
-        style = "bold" if plan is best else None if plan.fits(Budget(ms, mb)) else "dim"
-        table.add_row(*words, f"{plan.ms:.2f}", f"{plan.mb:.2f}", f"{100 * plan.recall:.1f} %", style=style)
-    out.print(table)
-    out.print(str(best))
 
 
 app.command(map_tools.prune_command, name="prune")

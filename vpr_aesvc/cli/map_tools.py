@@ -128,7 +128,9 @@ def export_command(
     from vpr_aesvc.placemap.archive import write_npz
     from vpr_aesvc.placemap.poses import write_tum
 
-    is_npz = _is_npz(output)
+    is_npz = output.suffix.lower() == ".npz"
+    if not is_npz and output.suffix.lower() not in (".tum", ".txt"):
+        raise VprError(f"{output}: expected a name that ends in .npz or .tum")
     with PlaceMap.open(map) as place_map:
         if is_npz:
             write_npz(place_map, output)
@@ -137,8 +139,8 @@ def export_command(
 
 
 def import_command(
-    file: Annotated[Path, Parameter(help="A .npz file from `vpr map export`, or a .tum or .csv trajectory.")],
-    map: Annotated[Path, Parameter(help="The map to make from a .npz, or the map that gets the poses of a .tum.")],
+    file: Annotated[Path, Parameter(help="A trajectory: a .tum file, or a .csv with a header.")],
+    map: MapPath,
     /,
     *,
     max_gap: Annotated[
@@ -148,23 +150,14 @@ def import_command(
         ),
     ] = 0.05,
 ) -> None:
-    """Make a map from exported arrays, or give the places of a map the poses of a trajectory.
-
-    The trajectory can be the one that your SLAM back end corrected after a loop closure.
+    """Give the places of a map the poses of a trajectory, such as the one that your SLAM back end corrected after a loop closure.
 
     Example:  vpr map import corrected.tum office.vprmap
     """
-    from vpr_aesvc.placemap.archive import read_npz
     from vpr_aesvc.placemap.poses import path_length, set_poses_from_trajectory
     from vpr_aesvc.recordings.pose_checks import odd_motion
     from vpr_aesvc.trajectory import read_trajectory
 
-    if _is_npz(file, ".csv"):
-        count = read_npz(file, map)
-        with PlaceMap.open(map) as place_map:
-            say_promise(place_map)
-        out.print(f"map {map} holds {count} places")
-        return
     found = read_trajectory(file)
     if found.stamps is None:
         raise VprError(f"{file}: is in KITTI format, which has no stamps; expected TUM's `stamp x y z qx qy qz qw`")
@@ -183,10 +176,3 @@ def import_command(
         )
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}")
-
-
-def _is_npz(path: Path, other: str = "") -> bool:
-    suffix = path.suffix.lower()
-    if suffix not in (".npz", ".tum", ".txt", other):
-        raise VprError(f"{path}: expected a name that ends in .npz or .tum")
-    return suffix == ".npz"

@@ -9,7 +9,7 @@ from cyclopts import Group, Parameter
 from pydantic import ValidationError
 
 from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
-from vpr_aesvc.cli.console import out, progress_bars, say_source
+from vpr_aesvc.cli.console import progress_bars, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -101,7 +101,7 @@ def query_command(
     """Find new images in a map.
 
     A set with splits is asked with its `query` frames. A recording, and a set whose frames have stamps and poses, is recognized frame by
-    frame as on a robot. If input and map both have poses (or sequence and index), recall is printed too.
+    frame as on a robot. If a set and the map both have poses (or sequence and index), recall is printed too; `vpr eval` measures recordings.
 
     Example:  vpr query office.vprmap another_drive/ --json
     """
@@ -126,8 +126,7 @@ def query_command(
                     print_json_line(answer, source.is_run)
                 summary.add(answer)
     if not as_json:
-        out.print(summary.table())
-        summary.say_omitted_rows()
+        summary.print_table()
     say_source(source)
     if settings is not None:
         summary.say_accepted(settings.false_positive_rate)

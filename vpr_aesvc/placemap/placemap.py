@@ -19,16 +19,13 @@ from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap import database, place_table
 from vpr_aesvc.placemap.description import metadata_of
-from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.map_file import MapFile
 from vpr_aesvc.placemap.place_arrays import PlaceArrays
-from vpr_aesvc.placemap.sqlite_errors import vpr_errors
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Pose
 
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
-    from vpr_aesvc.placemap.budget import Plan
 
 DEFAULT_TRAVERSE = "traverse-1"
 
@@ -42,8 +39,6 @@ class PlaceMap(MapFile):
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         super().__init__(path, db)
         self._arrays: PlaceArrays | None = None
-        self._plan: Plan | None = None
-        self._next_id: int | None = None  # if no other process adds places; set by ``added_by_others``
 
     @classmethod
     def create(cls, path: Path | str, describer: Describer) -> PlaceMap:
@@ -90,13 +85,6 @@ class PlaceMap(MapFile):
             place_map.close()
             raise
         return place_map
-
-    def added_by_others(self) -> int:
-        """Number of places that other processes have added since the first call."""
-        with self._lock, vpr_errors(self.path):
-            found = place_table.next_id(self._db)
-            self._next_id = found if self._next_id is None else self._next_id
-            return found - self._next_id
 
     def add(
         self,
@@ -152,7 +140,6 @@ class PlaceMap(MapFile):
                 traverse_id = traverse_ids[frame.sequence or traverse]
                 place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg)
         with self._lock:
-            self._next_id = self._next_id and self._next_id + len(frames)
             if self._arrays is not None:
                 self._arrays.refresh(self._db, added=True)
         return list(range(first, first + len(frames)))
@@ -206,9 +193,7 @@ class PlaceMap(MapFile):
             VprError: an unknown size or traverse, a descriptor of another length, or a damaged map.
         """
         queries = self._queries(descriptors)
-        size = self._search_size(size)
-        if self._plan and exact is None and shortlist is None:
-            exact, shortlist = self._plan.shortlist is None, self._plan.shortlist
+        size = self.check_size(size)
         expect(k, (int, np.integer), "an integer k")
         if k < 1:
             raise VprError(f"k must be at least 1, found {k}")
@@ -244,23 +229,6 @@ class PlaceMap(MapFile):
             raise VprError("the descriptor of the query has numbers that are not finite")
         return queries
 
-    def _search_size(self, size: int | None) -> int:
-        if self._plan is None:
-            return self.check_size(size)
-        if size is not None and self.check_size(size) > self._plan.size:
-            raise VprError(
-                f"{self.path}: the plan keeps only {self._plan.size} components in memory, size {size} is larger; "
-                f"choose a size up to {self._plan.size}"
-            )
-        return size or self._plan.size
-
-    def use(self, plan: Plan) -> None:
-        """Searches as a plan of ``budget`` says, with its descriptor size and precision in memory. Raises VprError if the map
-        was not made for that size."""
-        self.check_size(plan.size)
-        with self._lock:
-            self._plan, self._arrays = plan, None
-
     @contextmanager
     def arrays(self) -> Iterator[PlaceArrays]:
         """The arrays and the index in memory, up to date; other threads wait during the block."""
@@ -269,8 +237,7 @@ class PlaceMap(MapFile):
 
     def _load(self) -> PlaceArrays:
         if self._arrays is None:
-            index = PlaceIndex(self.dim, self._plan.size, self._plan.precision) if self._plan else PlaceIndex(self.dim)
-            self._arrays = PlaceArrays(self.path, index)
+            self._arrays = PlaceArrays(self.path, self.dim)
         self._arrays.refresh(self._db)
         return self._arrays
 

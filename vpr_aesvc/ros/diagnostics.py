@@ -44,7 +44,6 @@ class Health:
         self._missing_mounts: dict[str, str] = {}  # why no pose is published, by frame_id of the images
         self._poses_published = 0
         self._initial_poses = 0
-        self.map_warning = ""  # another process adds places
         self._pose_source = pose_source
         self._images_without_pose = 0  # since the last image with a pose
         self.inputs = InputWatch(node)
@@ -187,8 +186,6 @@ class Health:
                 f"the last {self._images_without_pose} images have no pose from pose_source {self._pose_source}: check its topic, and that "
                 "its stamps and the images' come from one clock; if the robot has no odometry, set pose_source to none"
             )
-        if self.map_warning:
-            return DiagnosticStatus.WARN, self.map_warning
         if self.rig_missing:
             return DiagnosticStatus.WARN, (
                 f"the rig goes on without {', '.join(self.rig_missing)}: no image with a stamp within {TOLERANCE} s of the others'; "
