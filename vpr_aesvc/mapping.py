@@ -1,6 +1,6 @@
 """A frame source -> a new place map, written whole or not at all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -19,9 +19,8 @@ from vpr_aesvc.placemap.database import new_file
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.recordings.decoded import UNREADABLE
-from vpr_aesvc.types import Frame, Image
+from vpr_aesvc.types import Frame, Image, Progress
 
-Progress = Callable[[int, int], None]
 _Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None]
 _BATCH = 32  # places of a recording added in one transaction, because each transaction waits for the disk
 _YEAR_2001 = 1e9  # seconds; a smaller stamp counts from the start of a run or of a simulation

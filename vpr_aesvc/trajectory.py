@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ from vpr_aesvc.geography import look_like_degrees, may_be_degrees
 from vpr_aesvc.pose_columns import PoseColumns, column_names, find_columns
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import fields_of, hint, read_text, words_of
-from vpr_aesvc.transforms import OPTICAL, compose, inverse, rotation_matrix
+from vpr_aesvc.transforms import OPTICAL, compose, inverse, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Pose
 
 BODY_AXES = "# body axes:"
@@ -160,11 +159,7 @@ def _pose_of_matrix(matrix: NDArray[np.float64]) -> Pose:
     rotation = matrix[:, :3]
     if not np.allclose(rotation @ rotation.T, np.eye(3), atol=0.01) or np.linalg.det(rotation) < 0:
         raise ValueError
-    vector = cv2.Rodrigues(rotation)[0].ravel()  # the rotation axis, scaled to the angle in radians
-    angle = float(np.linalg.norm(vector))
-    qx, qy, qz = (vector / angle * math.sin(angle / 2) if angle else vector).tolist()
-    x, y, z = matrix[:, 3].tolist()
-    return Pose(x, y, z, qx, qy, qz, math.cos(angle / 2))
+    return pose_of_rotation(rotation, *matrix[:, 3].tolist())
 
 
 def _with_body_axes(poses: list[Pose], optical: bool) -> tuple[list[Pose], str]:

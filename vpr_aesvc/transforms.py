@@ -6,6 +6,7 @@ A camera's ``Pose`` uses the body axes of REP 103: x forward, y left, z up. The 
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -96,6 +97,14 @@ def pose_from_euler(x: float, y: float, z: float, roll: float, pitch: float, yaw
     about_x = Pose(0.0, 0.0, 0.0, math.sin(roll / 2), 0.0, 0.0, math.cos(roll / 2))
     about_y = Pose(0.0, 0.0, 0.0, 0.0, math.sin(pitch / 2), 0.0, math.cos(pitch / 2))
     return compose(compose(Pose(x, y, z, 0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)), about_y), about_x)
+
+
+def pose_of_rotation(rotation: NDArray[np.float64], x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Pose:
+    """A pose from a rotation matrix, float64 [3, 3], and a position in meters."""
+    vector = cv2.Rodrigues(rotation)[0].ravel()  # the rotation axis, scaled to the angle in radians
+    angle = float(np.linalg.norm(vector))
+    qx, qy, qz = (vector / angle * math.sin(angle / 2) if angle else vector).tolist()
+    return Pose(x, y, z, qx, qy, qz, math.cos(angle / 2))
 
 
 def rotation_matrix(pose: Pose) -> NDArray[np.float64]:

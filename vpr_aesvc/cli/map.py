@@ -13,7 +13,7 @@ from cyclopts import App, Parameter
 from rich.text import Text
 
 from vpr_aesvc.cli import map_merge, map_tools
-from vpr_aesvc.cli.console import out, printable, progress_bars, say_promise, say_source
+from vpr_aesvc.cli.console import out, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -26,7 +26,7 @@ from vpr_aesvc.cli.options import (
     RuntimeFlags,
 )
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, printable
 from vpr_aesvc.files import check_free
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.geography import require_one_zone

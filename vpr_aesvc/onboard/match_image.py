@@ -65,15 +65,9 @@ def _scaled(image: Image) -> Image:
 def _shortened(line: str, width: int) -> str:
     """The line, cut at the right to ``width`` pixels."""
     plain = line.encode("ascii", "replace").decode()  # fonts of older OpenCV versions are ASCII only
-    if _pixels(plain) <= width:
-        return plain
-    while plain and _pixels(plain + "...") > width:
+    while cv2.getTextSize(plain, _FONT, _SIZE, 1)[0][0] > width:
         plain = plain[:-1]
-    return plain + "..."
-
-
-def _pixels(text: str) -> int:
-    return int(cv2.getTextSize(text, _FONT, _SIZE, 1)[0][0])
+    return plain
 
 
 def _write(image: Image, text: str, x: int, y: int) -> None:

@@ -96,7 +96,7 @@ def merge(
 
     Args:
         align: transforms a frame of the second map to the map frame of the first.
-        progress: called with (places copied, places).
+        progress: called with (places copied, places) for each of the two maps.
 
     Returns:
         new names by old, for the traverses of the second map whose names the first map has too.
@@ -110,22 +110,13 @@ def merge(
             "maps of different models cannot be merged, build one of them again with the other's model"
         )
     names = _unique_names(second.traverses(), first.traverses())
-    total = len(first) + len(second)
 
     def align_and_rename(frame: Frame) -> Frame:
         return replace(align(frame), sequence=names[str(frame.sequence)])
 
     with new_file(output) as partial, PlaceMap.create_like(partial, first.meta) as merged:
-        copy_places(
-            first, merged, first.descriptors()[0], progress=progress and (lambda done, _: progress(done, total))
-        )
-        copy_places(
-            second,
-            merged,
-            second.descriptors()[0],
-            change=align_and_rename,
-            progress=progress and (lambda done, _: progress(len(first) + done, total)),
-        )
+        copy_places(first, merged, first.descriptors()[0], progress=progress)
+        copy_places(second, merged, second.descriptors()[0], align_and_rename, progress)
     return {old: new for old, new in names.items() if old != new}
 
 

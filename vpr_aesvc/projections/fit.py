@@ -12,8 +12,8 @@ from vpr_aesvc.projections.neighbor_pooling import NEIGHBOR_WEIGHT
 from vpr_aesvc.projections.paper import TEACHER_SIZE
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
 from vpr_aesvc.projections.selection import is_above_zero
-from vpr_aesvc.projections.stages import Progress, Stages
-from vpr_aesvc.types import Frame
+from vpr_aesvc.projections.stages import Stages
+from vpr_aesvc.types import Frame, StageProgress
 
 METHODS = ("auto", "raw", "pca", "aesvc", "rotation", "aesvc-paper", "ss2d-paper")
 _SHRUNK = ("aesvc", "rotation")
@@ -50,7 +50,7 @@ def fit(
     sizes: Sequence[int] | None = None,
     method: str = "auto",
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Fit:
     """Fits the stages that ``method`` needs. ``auto`` keeps the form that ranks held-out frames best.
 

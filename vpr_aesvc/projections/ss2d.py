@@ -20,6 +20,7 @@ import numpy as np
 from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.projections.batches import batches, steps_for
 from vpr_aesvc.projections.data import TrainingData
+from vpr_aesvc.types import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -30,7 +31,6 @@ _MIXED = 64
 """So many of the latent's first dimensions a rotation mixes. With 128 or 256 it gained less at 16 and 32 dimensions, and lost beyond."""
 STOPS = (0.1, 0.25, 0.5, 1.0)
 """Parts of the training after which a rotation may end."""
-Progress = Callable[[int, int], None]
 
 
 def train_rotation(

@@ -1,6 +1,6 @@
 """Counters and latencies of the node, for /diagnostics."""
 
-import os
+import resource
 import time
 from collections import Counter, deque
 
@@ -26,8 +26,8 @@ class Health:
     """
 
     def __init__(self, node: Node, pose_source: str = "none") -> None:
-        self._received: Counter[str] = Counter()  # images, by camera
-        self._rate_limited: Counter[str] = Counter()  # images skipped because of max_rate, by camera
+        self._received = 0  # images
+        self.rate_limited = 0  # images skipped because of max_rate
         self._latencies: dict[str, deque[float]] = {}  # milliseconds, by stage
         self._bad_inputs: Counter[str] = Counter()  # unusable images, poses and others, by kind
         self._last_bad_input = ""
@@ -41,27 +41,24 @@ class Health:
         self._why_no_match = ""
         self._skip_reason = ""  # of the last image
         self._frame_error = ""  # why the last frame could not be processed
-        self._missing_mounts: dict[str, str] = {}  # why no pose is published, by frame_id of the images
+        self.missing_mounts: dict[str, str] = {}  # why no pose is published, by frame_id of the images
         self._poses_published = 0
         self._initial_poses = 0
         self._pose_source = pose_source
         self._images_without_pose = 0  # since the last image with a pose
         self.inputs = InputWatch(node)
-        self._arrival_times: deque[float] = deque(maxlen=100)
-        self._finish_times: deque[float] = deque(maxlen=100)
+        self._arrival_times: deque[float] = deque(maxlen=1000)
+        self._finish_times: deque[float] = deque(maxlen=1000)
 
     def activated(self) -> None:
         """Inputs are expected from now on."""
-        self._missing_mounts.clear()
+        self.missing_mounts.clear()
         self.rig_missing = []
         self.inputs.clear()
 
-    def image_received(self, camera: str) -> None:
-        self._received[camera] += 1
+    def image_received(self) -> None:
+        self._received += 1
         self._arrival_times.append(time.monotonic())
-
-    def image_rate_limited(self, camera: str) -> None:
-        self._rate_limited[camera] += 1
 
     def bad_input(self, kind: str, reason: str) -> None:
         """Counts an unusable input."""
@@ -72,13 +69,6 @@ class Health:
         """A frame could not be processed, although its image may be good; for example the map is damaged."""
         self.bad_input("frame", reason)
         self._frame_error = f"frames are skipped: {reason}"
-
-    def mount_missing(self, frame_id: str, reason: str) -> None:
-        """The pose of a camera on the robot is not known."""
-        self._missing_mounts[frame_id] = reason
-
-    def mount_known(self, frame_id: str) -> None:
-        self._missing_mounts.pop(frame_id, None)
 
     def pose_published(self, initial: bool) -> None:
         """``initial``: on topic initialpose too."""
@@ -137,9 +127,9 @@ class Health:
             "state": state,
             "images per second": f"{_rate(self._arrival_times, now):.1f}",
             "looked at per second": f"{_rate(self._finish_times, now):.1f}",
-            "images": str(sum(self._received.values())),
+            "images": str(self._received),
             "dropped for newer ones": str(sum(dropped.values())),
-            "passed over by max_rate": str(sum(self._rate_limited.values())),
+            "passed over by max_rate": str(self.rate_limited),
             "answered": str(self._recognized),
             "accepted": str(self._accepted),
             "poses published": str(self._poses_published),
@@ -147,7 +137,7 @@ class Health:
             "places added": str(self._places_added),
             "places in the map": "" if places is None else str(places),
             "learning the map": "" if self.learning is None else f"{100 * self.learning:.0f} %",
-            "memory, MB": f"{_resident_megabytes():.0f}",
+            "memory, MB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f}",
             "last match": self._last_match,
             "why nothing matches": self._why_no_match,
             "why the last image was left out": self._skip_reason,
@@ -176,8 +166,8 @@ class Health:
             return DiagnosticStatus.OK, state
         if self._frame_error:
             return DiagnosticStatus.ERROR, self._frame_error
-        if self._missing_mounts:
-            return DiagnosticStatus.ERROR, next(iter(dict(self._missing_mounts).values()))
+        if self.missing_mounts:
+            return DiagnosticStatus.ERROR, next(iter(dict(self.missing_mounts).values()))
         needed = [str(one) for one in missing if one.level == "error"]
         if needed:
             return DiagnosticStatus.WARN, f"nothing comes: {needed[0]}"
@@ -197,18 +187,5 @@ class Health:
 
 
 def _rate(times: deque[float], now: float) -> float:
-    """Events per second over the last five seconds, or over the last ``times.maxlen`` events if those are fewer seconds."""
-    events = list(times)
-    recent = sum(1 for event in events if now - event <= _RATE_WINDOW)
-    if recent == len(events) == times.maxlen and events[-1] > events[0]:
-        return (recent - 1) / (events[-1] - events[0])
-    return recent / _RATE_WINDOW
-
-
-def _resident_megabytes() -> float:
-    """Resident memory of this process; 0 if the system does not report it."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (a kernel file, read once a second)
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, IndexError):
-        return 0.0
+    """Events per second over the last five seconds."""
+    return sum(now - event <= _RATE_WINDOW for event in list(times)) / _RATE_WINDOW
