@@ -29,7 +29,7 @@ def test_a_replaced_map_leaves_the_new_file_alone(paths, replace):
     content = new.read_bytes()
     replace(new, path)
     assert old.is_at(path) == (replace is shutil.copyfile)
-    with PlaceMap.open_immutable(path) as found:
+    with PlaceMap.open(path, immutable=True) as found:
         assert len(found) == 30 and found.id != old.id
     old.abandon()
     old.close()
@@ -58,4 +58,4 @@ def test_a_file_that_is_still_being_copied_is_refused(paths):
     for size in (0, 50, 4096, len(content) // 2):
         path.write_bytes(content[:size])
         with pytest.raises(VprError, match="damaged"):
-            PlaceMap.open_immutable(path)
+            PlaceMap.open(path, immutable=True)

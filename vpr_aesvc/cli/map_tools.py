@@ -13,8 +13,6 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 
-_LONGER = 1.5  # times: what no correction of a trajectory does
-
 
 def prune_command(
     map: MapPath,
@@ -65,17 +63,11 @@ def prune_command(
                 )
             promise = measure_promise(pruned)
         before = map.stat().st_size
-    near = "within 3 places along the traverse" if chosen.radius is None else f"within {chosen.radius:.2f} m"
     saved = before - output.stat().st_size
     out.print(
         f"map {output} keeps {len(chosen.kept)} of {len(chosen.kept) + chosen.removed} places and saves {saved / 1e6:.2f} of "
-        f"{before / 1e6:.2f} MB; each removed place has a kept one {near} with a similarity of at least {chosen.level:.3f}"
+        f"{before / 1e6:.2f} MB; part of the right answers lost: {chosen.loss:.3f}, of {chosen.right_before}"
     )
-    if chosen.asked:
-        out.print(
-            f"searched for {chosen.asked} of the removed places: the best match is near for {chosen.right_before} in the whole map, for "
-            f"{chosen.right_after} in the new one; part of the right answers lost: {chosen.loss:.3f}"
-        )
     for line in ([found] if lost.asked else []) + promise.lines():
         out.print(line, soft_wrap=True)
 
@@ -154,7 +146,7 @@ def import_command(
 
     Example:  vpr map import corrected.tum office.vprmap
     """
-    from vpr_aesvc.placemap.poses import path_length, set_poses_from_trajectory
+    from vpr_aesvc.placemap.poses import set_poses_from_trajectory
     from vpr_aesvc.recordings.pose_checks import odd_motion
     from vpr_aesvc.trajectory import read_trajectory
 
@@ -165,14 +157,8 @@ def import_command(
     for line in (found.note, *odd_motion(found.stamps, table, f"trajectory {file.name}")):
         out.print(line, soft_wrap=True)
     with PlaceMap.open(map) as place_map:
-        before = path_length(place_map)
         stamped = list(zip(found.stamps, found.poses, strict=True))
         given, without = set_poses_from_trajectory(place_map, stamped, max_gap)
-        after = path_length(place_map)
         say_promise(place_map)
-    if before and not before / _LONGER < after < before * _LONGER:
-        out.print(
-            f"the path through the places was {before:.4g} m long and is {after:.4g} m now: are the positions in meters?"
-        )
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}")

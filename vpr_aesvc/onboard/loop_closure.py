@@ -1,18 +1,13 @@
 """Loop closures: constraints between two places, for a SLAM back end."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.transforms import IDENTITY, OPTICAL, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Pose
-
-if TYPE_CHECKING:
-    from vpr_aesvc.recognition.result import Recognition
 
 UNKNOWN_METERS = 10.0
 UNKNOWN_RADIANS = np.pi / 4

@@ -28,9 +28,6 @@ def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) 
     """Copies a map while other processes read and write it: the copy has all places acknowledged when it began. Every row of the
     copy is read and checked.
 
-    Args:
-        progress: called with (pages copied, pages).
-
     Raises:
         VprError: the map is damaged, the output exists, or the disk refuses.
     """
@@ -62,7 +59,6 @@ def copy_places(
 
     Args:
         change: applied to each place's frame; ``sequence`` of its result names the traverse.
-        progress: called with (places copied, places).
 
     Raises:
         VprError: the source is damaged, or the disk refuses.
@@ -96,7 +92,6 @@ def merge(
 
     Args:
         align: transforms a frame of the second map to the map frame of the first.
-        progress: called with (places copied, places) for each of the two maps.
 
     Returns:
         new names by old, for the traverses of the second map whose names the first map has too.

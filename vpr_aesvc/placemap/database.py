@@ -80,7 +80,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
             db = _connect_read_only(path)
     except DAMAGED as error:
         raise damage_error(path, error) from error
-    try:
+    with closed_on_error(db):
         with vpr_errors(path):
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
@@ -88,9 +88,6 @@ def open_existing(path: Path) -> sqlite3.Connection:
                 f"{path}: has map schema {version}, this vpr_aesvc reads schema {SCHEMA_VERSION}; build the map again with "
                 "`vpr map build`, or use the vpr_aesvc that made it"
             )
-    except VprError:
-        db.close()
-        raise
     return db
 
 
@@ -102,15 +99,21 @@ def open_immutable(path: Path) -> sqlite3.Connection:
     """
     with vpr_errors(path):
         db = _open_read_only(path, "&immutable=1")
-        try:
+        with closed_on_error(db):
             _check_first_read(db)
             kind = db.execute("PRAGMA application_id").fetchone() + db.execute("PRAGMA user_version").fetchone()
             if kind != (APPLICATION_ID, SCHEMA_VERSION):
                 raise sqlite3.DatabaseError(f"it is not a place map of schema {SCHEMA_VERSION}")
-        except BaseException:
-            db.close()
-            raise
     return db
+
+
+@contextmanager
+def closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 def wal_of(path: Path) -> Path:
@@ -194,14 +197,11 @@ def _open_read_only(path: Path, options: str, timeout: float = 5.0) -> sqlite3.C
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
-    try:
+    with closed_on_error(db):
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # an acknowledged place must survive a power cut
         db.execute("PRAGMA foreign_keys = ON")
         _check_first_read(db)
-    except BaseException:
-        db.close()
-        raise
     return db
 
 

@@ -14,6 +14,8 @@ from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.place_table import select_batches
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 
+_COLUMNS = ("ids", "traverses", "stamps", "positions", "traveled", "alive")
+
 
 class PlaceArrays:
     """Rows 0 to n - 1 in the order the places were added. A removed place keeps its row; its ``alive`` is False.
@@ -24,29 +26,16 @@ class PlaceArrays:
             without a pose. alive: bool [n]. removed: number of rows that are not alive.
     """
 
-    ids: NDArray[np.int64]
-    traverses: NDArray[np.int64]
-    stamps: NDArray[np.float64]
-    positions: NDArray[np.float64]
-    traveled: NDArray[np.float64]
-    alive: NDArray[np.bool_]
-
     def __init__(self, path: Path, dim: int) -> None:
         self.path, self._dim = path, dim
         self._clear()
 
     def _clear(self) -> None:
         self.index = PlaceIndex(self._dim)
-        self._columns = {
-            "ids": _Column(np.int64),
-            "traverses": _Column(np.int64),
-            "stamps": _Column(np.float64),
-            "positions": _Column(np.float64, 3),
-            "traveled": _Column(np.float64),
-            "alive": _Column(np.bool_),
-        }
-        for name, column in self._columns.items():
-            setattr(self, name, column.values)
+        self.ids = self.traverses = np.empty(0, np.int64)
+        self.stamps = self.traveled = np.empty(0)
+        self.positions = np.empty((0, 3))
+        self.alive = np.empty(0, bool)
         self.removed = 0
         self._odometers: dict[int, tuple[float, NDArray[np.float64] | None]] = {}
         self._checksums = 0
@@ -58,7 +47,7 @@ class PlaceArrays:
     @property
     def nbytes(self) -> int:
         """Memory of the arrays and the index."""
-        return sum(column.values.nbytes for column in self._columns.values()) + self.index.nbytes
+        return sum(getattr(self, name).nbytes for name in _COLUMNS) + self.index.nbytes
 
     @property
     def version(self) -> tuple[Hashable, ...]:
@@ -123,20 +112,19 @@ class PlaceArrays:
 
     def _read_new(self, db: sqlite3.Connection) -> None:
         last_id = int(self.ids[-1]) if len(self) else -1
+        new: dict[str, list[NDArray[Any]]] = {name: [getattr(self, name)] for name in _COLUMNS}
         for keys, descriptors, checksums in select_batches(self.path, db, self._dim, last_id):
             self.index.add(descriptors)
             positions = keys["numbers"][:, 1:4]
-            new = {
-                "ids": keys["id"],
-                "traverses": keys["traverse"],
-                "stamps": keys["numbers"][:, 0],
-                "positions": positions,
-                "traveled": self._travel(keys["traverse"], positions),
-                "alive": np.ones(len(keys), bool),
-            }
-            for name, values in new.items():
-                setattr(self, name, self._columns[name].append(values))
+            new["ids"].append(keys["id"])
+            new["traverses"].append(keys["traverse"])
+            new["stamps"].append(keys["numbers"][:, 0])
+            new["positions"].append(positions)
+            new["traveled"].append(self._travel(keys["traverse"], positions))
+            new["alive"].append(np.ones(len(keys), bool))
             self._checksums += checksums
+        for name, parts in new.items():
+            setattr(self, name, np.concatenate(parts))
 
     def _travel(self, traverses: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Meters traveled up to each row, float64 [n]; continues and updates the odometers."""
@@ -150,26 +138,3 @@ class PlaceArrays:
             traveled[rows] = before + np.cumsum(steps)
             self._odometers[int(traverse)] = (float(traveled[rows[-1]]), positions[rows[-1]].copy())
         return traveled
-
-
-class _Column:
-    """An array with spare capacity; appending takes amortized constant time."""
-
-    def __init__(self, dtype: Any, width: int = 0) -> None:
-        self._buffer = np.empty((0, width) if width else 0, dtype)
-        self._used = 0
-
-    @property
-    def values(self) -> NDArray[Any]:
-        return self._buffer[: self._used]
-
-    def append(self, rows: NDArray[Any]) -> NDArray[Any]:
-        """All rows: a view that the next call may replace."""
-        needed = self._used + len(rows)
-        if needed > len(self._buffer):
-            grown = np.empty((max(needed, len(self._buffer) * 3 // 2), *self._buffer.shape[1:]), self._buffer.dtype)
-            grown[: self._used] = self.values
-            self._buffer = grown
-        self._buffer[self._used : needed] = rows
-        self._used = needed
-        return self.values

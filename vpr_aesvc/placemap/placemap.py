@@ -10,11 +10,12 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap import database, place_table
@@ -23,9 +24,6 @@ from vpr_aesvc.placemap.map_file import MapFile
 from vpr_aesvc.placemap.place_arrays import PlaceArrays
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Pose
-
-if TYPE_CHECKING:
-    from vpr_aesvc.describer import Describer
 
 DEFAULT_TRAVERSE = "traverse-1"
 
@@ -52,8 +50,11 @@ class PlaceMap(MapFile):
         return cls(path, database.create(path, meta))
 
     @classmethod
-    def open(cls, path: Path | str, describer: Describer | None = None) -> PlaceMap:
+    def open(cls, path: Path | str, describer: Describer | None = None, immutable: bool = False) -> PlaceMap:
         """An existing map. With ``describer``, it must be of the model family that made the map.
+
+        Args:
+            immutable: as the map is in its file, read-only, without its WAL.
 
         Raises:
             VprError: no such file, not a map, damaged, or made with another model.
@@ -61,29 +62,13 @@ class PlaceMap(MapFile):
         expect(path, (str, Path), "the path of a map")
         try:
             path = Path(path).resolve()  # the WAL is beside the file, not beside a link to it
-            db = database.open_existing(path)
+            db = database.open_immutable(path) if immutable else database.open_existing(path)
         except (OSError, RuntimeError) as error:
             raise VprError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from error
-        try:
+        with database.closed_on_error(db):
             place_map = cls(path, db)
             if describer is not None:
                 place_map.require(describer)
-        except VprError:
-            db.close()
-            raise
-        return place_map
-
-    @classmethod
-    def open_immutable(cls, path: Path, describer: Describer | None = None) -> PlaceMap:
-        """An existing map as it is in its file, read-only, without its WAL. Raises VprError as ``open``."""
-        path = path.resolve()
-        place_map = cls(path, database.open_immutable(path))
-        try:
-            if describer is not None:
-                place_map.require(describer)
-        except VprError:
-            place_map.close()
-            raise
         return place_map
 
     def add(

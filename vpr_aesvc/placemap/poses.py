@@ -36,13 +36,6 @@ def write_tum(places: Iterable[Place], path: Path) -> int:
     return len(poses)
 
 
-def path_length(place_map: PlaceMap) -> float:
-    """Meters along the places that have a stamp and a pose, by ascending stamp."""
-    known = [(place.stamp, place.pose) for place in place_map.places().values() if place.stamp is not None]
-    rows = [(pose.x, pose.y, pose.z) for _, pose in sorted(known, key=lambda one: one[0]) if pose is not None]
-    return float(np.linalg.norm(np.diff(np.array(rows).reshape(-1, 3), axis=0), axis=1).sum())
-
-
 def set_poses_from_trajectory(place_map: PlaceMap, trajectory: list[Stamped], max_gap: float) -> tuple[int, int]:
     """Gives each place the pose of the nearest stamp, for example from the trajectory of a SLAM back end.
 

@@ -10,7 +10,7 @@ from tf2_ros import TransformBroadcaster
 from vpr_aesvc.onboard.body_pose import base_pose
 from vpr_aesvc.onboard.engine import Outcome
 from vpr_aesvc.onboard.relocalization import Relocalization, Sighting
-from vpr_aesvc.ros.convert import pose_with_covariance, transform_message
+from vpr_aesvc.ros.convert import transform_message, with_covariance
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.settings import NodeSettings
@@ -88,9 +88,8 @@ class Localization:
             base, covariance = base_pose(recognition.pose, recognition.covariance, mount)
             camera = outcome.frame.pose
             sighting = Sighting(base, covariance, None if camera is None else compose(camera, inverse(mount)))
-            message = pose_with_covariance(
-                Header(stamp=header.stamp, frame_id=self._settings.map_frame), base, covariance
-            )
+            map_header = Header(stamp=header.stamp, frame_id=self._settings.map_frame)
+            message = PoseWithCovarianceStamped(header=map_header, pose=with_covariance(base, covariance))
             self._pose.publish(message)
         # With publish_tf the transform in TF is this node's own.
         localized = motion.localized() if self._initial_pose is not None and self._broadcaster is None else None

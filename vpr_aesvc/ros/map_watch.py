@@ -82,5 +82,5 @@ def _status(path: Path) -> _Status | None:
 
 def _is_overwritten(path: Path, place_map: PlaceMap) -> bool:
     """Whether another map was written into the file of an open one, as by `cp` and `scp`. Raises VprError if it is no map."""
-    with PlaceMap.open_immutable(path) as found:
+    with PlaceMap.open(path, immutable=True) as found:
         return found.id != place_map.id
