@@ -1,9 +1,7 @@
-"""Backup while a writer writes, merge, prune, archive and trajectory."""
+"""Backup while a writer writes, merge, prune and trajectory."""
 
-import json
 import math
 import threading
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ import pytest
 from tests.placemap.places import DIM, META, drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.archive import write_npz
 from vpr_aesvc.placemap.copies import backup, merge
 from vpr_aesvc.placemap.poses import set_poses_from_trajectory, write_tum
 from vpr_aesvc.placemap.prune import prune
@@ -144,28 +141,6 @@ def test_prune_without_poses_goes_along_the_traverse(tmp_path):
         found = prune(place_map, max_loss=0.0)
     gaps = np.diff(found.kept)
     assert found.radius is None and gaps.max() <= 4 and 15 <= len(found.kept) < 40
-
-
-def test_an_archive_holds_the_map(tmp_path, random_image):
-    frames = [*drive(3), Frame("no pose, \u00e4", extra={"floor": "2"})]
-    with new_map(tmp_path / "a.vprmap", frames, ROWS[:4], [random_image, None, None, random_image]) as a:
-        a.start_traverse("monday", 5.0, None, "rain")
-        write_npz(a, tmp_path / "a.npz")
-        before = (
-            list(a.places().values()),
-            a.descriptors()[1],
-            [a.thumbnail_jpeg(i) for i in (1, 2, 3, 4)],
-        )
-    with np.load(tmp_path / "a.npz") as file:
-        arrays = dict(file)
-    assert arrays["labels"].tolist() == [place.label for place in before[0]]
-    assert np.array_equal(arrays["descriptors"], before[1]) and np.isnan(arrays["poses"][3]).all()
-    assert arrays["poses"][1].tolist() == list(before[0][1].pose.as_tuple())
-    ends = [0, *arrays["thumbnail_ends"].tolist()]
-    pictures = [arrays["thumbnails"][begin:end].tobytes() or None for begin, end in pairwise(ends)]
-    assert pictures == before[2]
-    assert ["monday", 5.0, None, "rain"] in json.loads(str(arrays["traverses"]))
-    assert json.loads(str(arrays["extra"][3]))["floor"] == "2"
 
 
 def test_a_trajectory_goes_out_and_corrected_poses_come_back(tmp_path):

@@ -108,26 +108,16 @@ def salvage_command(
     )
 
 
-def export_command(
-    map: MapPath,
-    output: Annotated[Path, Parameter(help="A .npz file (everything) or a .tum file (stamps and poses).")],
-    /,
-) -> None:
-    """Write a map for other programs: as arrays, or as a trajectory.
+def export_command(map: MapPath, output: Annotated[Path, Parameter(help="A .tum file.")], /) -> None:
+    """Write the trajectory of a map: stamps and poses of its places, in TUM's format. The map itself is an SQLite file.
 
-    Example:  vpr map export office.vprmap office.npz
+    Example:  vpr map export office.vprmap office.tum
     """
-    from vpr_aesvc.placemap.archive import write_npz
     from vpr_aesvc.placemap.poses import write_tum
 
-    is_npz = output.suffix.lower() == ".npz"
-    if not is_npz and output.suffix.lower() not in (".tum", ".txt"):
-        raise VprError(f"{output}: expected a name that ends in .npz or .tum")
     with PlaceMap.open(map) as place_map:
-        if is_npz:
-            write_npz(place_map, output)
-        count = len(place_map) if is_npz else write_tum(place_map.places().values(), output)
-    out.print(f"{output} holds {count} {'places' if is_npz else 'poses'}")
+        count = write_tum(place_map.places().values(), output)
+    out.print(f"{output} holds {count} poses")
 
 
 def import_command(

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -163,9 +164,7 @@ def _unique_names(names: Iterable[str], existing: Iterable[str]) -> dict[str, st
     used = set(existing)
     unique = {}
     for name in names:
-        candidate, number = name, 2
-        while candidate in used:
-            candidate, number = f"{name}-{number}", number + 1
-        used.add(candidate)
-        unique[name] = candidate
+        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+        unique[name] = next(one for one in candidates if one not in used)
+        used.add(unique[name])
     return unique

@@ -38,16 +38,16 @@ def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
 
 
 @contextmanager
-def new_file(output: Path, what: str = "map") -> Iterator[Path]:
+def new_file(output: Path) -> Iterator[Path]:
     """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not. Never replaces a file.
 
     Raises:
         VprError: the output exists, or the disk refuses.
     """
-    check_free(output, what)
+    check_free(output, "map")
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
-        with os_errors_named(output, what):
+        with os_errors_named(output, "map"):
             yield partial
             if not output.exists():
                 remove_companions(output)

@@ -27,9 +27,7 @@ def write_tum(places: Iterable[Place], path: Path) -> int:
         key=lambda stamped: stamped[0],
     )
     if not poses:
-        raise VprError(
-            "no place of the map has both a stamp and a pose, so there is no trajectory to write; export the map as .npz"
-        )
+        raise VprError("no place of the map has both a stamp and a pose, so there is no trajectory to write")
     lines = [f"{BODY_AXES} stamp x y z qx qy qz qw"]
     lines += [" ".join([f"{stamp:.9f}", *(f"{number:.12g}" for number in pose.as_tuple())]) for stamp, pose in poses]
     write_file(path, ("\n".join(lines) + "\n").encode(), "trajectory")
@@ -55,9 +53,7 @@ def set_poses_from_trajectory(place_map: PlaceMap, trajectory: list[Stamped], ma
     for place in places.values():
         if place.stamp is None:
             continue
-        right = int(np.searchsorted(stamps, place.stamp))
-        neighbors = [at for at in (right - 1, right) if 0 <= at < len(stamps)]
-        nearest = min(neighbors, key=lambda at: abs(stamps[at] - place.stamp))
+        nearest = int(np.abs(stamps - place.stamp).argmin())
         if abs(stamps[nearest] - place.stamp) <= max_gap:
             new[place.id] = trajectory[nearest][1]
     if not new:
