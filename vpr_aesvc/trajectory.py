@@ -146,20 +146,16 @@ def _read_kitti(path: Path, lines: list[_Line]) -> list[Pose]:
     poses = []
     for number, line in lines:
         try:
-            poses.append(_pose_of_matrix(np.array([float(word) for word in words_of(line)]).reshape(3, 4)))
+            matrix = np.array([float(word) for word in words_of(line)]).reshape(3, 4)
+            rotation = matrix[:, :3]
+            if not np.allclose(rotation @ rotation.T, np.eye(3), atol=0.01) or np.linalg.det(rotation) < 0:
+                raise ValueError
+            poses.append(pose_of_rotation(rotation, *matrix[:, 3].tolist()))
         except ValueError:
             raise VprError(
                 f"{path}, line {number}: expected the 12 numbers of a 3 x 4 matrix with a rotation in it, found {line[:80]!r}{hint(line)}"
             ) from None
     return poses
-
-
-def _pose_of_matrix(matrix: NDArray[np.float64]) -> Pose:
-    """From float64 [3, 4]. Raises ValueError where the left [3, 3] is not a rotation."""
-    rotation = matrix[:, :3]
-    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=0.01) or np.linalg.det(rotation) < 0:
-        raise ValueError
-    return pose_of_rotation(rotation, *matrix[:, 3].tolist())
 
 
 def _with_body_axes(poses: list[Pose], optical: bool) -> tuple[list[Pose], str]:

@@ -22,14 +22,14 @@ OPTICAL = Pose(0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5)
 def compose(first: Pose, second: Pose) -> Pose:
     """Chains A -> B (``first``) and B -> C (``second``) to A -> C: the pose of C in A."""
     x, y, z = rotate(first, (second.x, second.y, second.z))
-    return Pose(first.x + x, first.y + y, first.z + z, *_product(_rotation(first), _rotation(second)))
+    return Pose(first.x + x, first.y + y, first.z + z, *_product(first.as_tuple()[3:], second.as_tuple()[3:]))
 
 
 def inverse(pose: Pose) -> Pose:
     """The pose of the parent frame in this frame."""
     back = Pose(0.0, 0.0, 0.0, -pose.qx, -pose.qy, -pose.qz, pose.qw)
     x, y, z = rotate(back, (-pose.x, -pose.y, -pose.z))
-    return Pose(x, y, z, *_rotation(back))
+    return Pose(x, y, z, *back.as_tuple()[3:])
 
 
 def relative_pose(first: Pose, second: Pose) -> Pose:
@@ -50,7 +50,7 @@ def rotate(pose: Pose, vector: tuple[float, float, float]) -> tuple[float, float
 
 def interpolate(first: Pose, second: Pose, fraction: float) -> Pose:
     """The pose at ``fraction`` (0 to 1) from first to second: linear in position, slerp in rotation (Shoemake, 1985)."""
-    start, end = np.array(_rotation(first)), np.array(_rotation(second))
+    start, end = np.array(first.as_tuple()[3:]), np.array(second.as_tuple()[3:])
     cosine = float(start @ end)
     if cosine < 0:  # q and -q are the same rotation: take the shorter arc
         end, cosine = -end, -cosine
@@ -59,18 +59,20 @@ def interpolate(first: Pose, second: Pose, fraction: float) -> Pose:
         rotation = (1 - fraction) * start + fraction * end
     else:
         rotation = (math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end) / math.sin(angle)
-    position = [(1 - fraction) * a + fraction * b for a, b in zip(_position(first), _position(second), strict=True)]
+    position = [
+        (1 - fraction) * a + fraction * b for a, b in zip(first.as_tuple()[:3], second.as_tuple()[:3], strict=True)
+    ]
     return Pose(*position, *(rotation / np.linalg.norm(rotation)).tolist())
 
 
 def distance(first: Pose, second: Pose) -> float:
     """Distance of the two positions in meters."""
-    return math.dist(_position(first), _position(second))
+    return math.dist(first.as_tuple()[:3], second.as_tuple()[:3])
 
 
 def angle(first: Pose, second: Pose) -> float:
     """Angle of the rotation between the two, radians in [0, pi]."""
-    cosine = abs(sum(a * b for a, b in zip(_rotation(first), _rotation(second), strict=True)))
+    cosine = abs(sum(a * b for a, b in zip(first.as_tuple()[3:], second.as_tuple()[3:], strict=True)))
     return 2 * math.acos(min(cosine, 1.0))
 
 
@@ -128,14 +130,6 @@ def is_optical(frame: str, in_base: Pose | None) -> bool:
     if in_base is None:
         return False
     return rotate(in_base, (0.0, -1.0, 0.0))[2] > rotate(in_base, (0.0, 0.0, 1.0))[2] + 1e-6
-
-
-def _position(pose: Pose) -> tuple[float, float, float]:
-    return pose.x, pose.y, pose.z
-
-
-def _rotation(pose: Pose) -> Quaternion:
-    return pose.qx, pose.qy, pose.qz, pose.qw
 
 
 def _product(a: Quaternion, b: Quaternion) -> Quaternion:

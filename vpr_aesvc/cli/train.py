@@ -75,9 +75,6 @@ def describe_model(manifest: Manifest) -> None:
     if info.held_out_scores:
         scores = sorted(info.held_out_scores.items(), key=lambda item: -item[1])
         out.print("  held-out score: " + ", ".join(f"{name} {score:.3f}" for name, score in scores))
-        out.print(
-            f"  covariance enlarged by {info.isotropic:g} of its mean eigenvalue and {info.view:g} of the covariance of views"
-        )
     if "after" in info.cosine_variance:
         before, after = info.cosine_variance["before"], info.cosine_variance["after"]
         out.print(

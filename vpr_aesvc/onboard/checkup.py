@@ -15,7 +15,6 @@ from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.runtime import median_ms
 from vpr_aesvc.types import Frame
 
-_FEW_PLACES = 20  # with fewer, the null model of similarities cannot be learned from the map
 _REPETITIONS = 15
 
 
@@ -67,9 +66,6 @@ def _check_places(path: Path, place_map: PlaceMap, problems: list[str]) -> Itera
     places = list(place_map.places().values())
     with_pose = sum(place.pose is not None for place in places)
     yield Finding("ok", f"map {path}: {len(places)} places, {with_pose} with a pose")
-    if len(places) < _FEW_PLACES:
-        what = f"the map has only {len(places)} places: hardly any match will be accepted"
-        yield Finding("warning", what, "map a longer drive")
     if places and not with_pose:
         what = "no place has a pose: matches come without one, and nothing is published on ~/pose"
         yield Finding("warning", what, "map with odometry, or import poses of a SLAM trajectory: vpr map import")

@@ -30,8 +30,7 @@ class PoseBuffer:
         not after the last is ignored."""
         with self._changed:
             if self._stamps and stamp <= self._stamps[-1] - _CLOCK_RESET:
-                self._stamps.clear()
-                self._poses.clear()
+                self.clear()
             if not self._stamps or stamp > self._stamps[-1]:
                 self._stamps.append(stamp)
                 self._poses.append(pose)

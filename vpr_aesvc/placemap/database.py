@@ -98,9 +98,8 @@ def open_immutable(path: Path) -> sqlite3.Connection:
         VprError: as ``open_existing``.
     """
     with vpr_errors(path):
-        db = _open_read_only(path, "&immutable=1")
+        db = _open_checked(path, "&immutable=1")
         with closed_on_error(db):
-            _check_first_read(db)
             kind = db.execute("PRAGMA application_id").fetchone() + db.execute("PRAGMA user_version").fetchone()
             if kind != (APPLICATION_ID, SCHEMA_VERSION):
                 raise sqlite3.DatabaseError(f"it is not a place map of schema {SCHEMA_VERSION}")
@@ -207,16 +206,17 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
     """With the WAL if it can be read, else without it, as on a read-only disk."""
-    for options in ("", "&immutable=1"):
-        db = _open_read_only(path, options, BUSY_SECONDS)
-        try:
-            _check_first_read(db)
-            return db
-        except sqlite3.OperationalError:
-            db.close()
-            if options:
-                raise
-    raise AssertionError  # the loop returns or raises
+    try:
+        return _open_checked(path, "")
+    except sqlite3.OperationalError:
+        return _open_checked(path, "&immutable=1")
+
+
+def _open_checked(path: Path, options: str) -> sqlite3.Connection:
+    db = _open_read_only(path, options, BUSY_SECONDS)
+    with closed_on_error(db):
+        _check_first_read(db)
+    return db
 
 
 def _check_first_read(db: sqlite3.Connection) -> None:

@@ -31,8 +31,7 @@ class Localization:
         self._node = node
         self._settings = settings
         self._health = health
-        self._relocalization = Relocalization()
-        self._due = False  # a fix has not been published on initialpose yet
+        self.reset()
         self._motion: Motion | None = None
         self._pose = node.create_lifecycle_publisher(PoseWithCovarianceStamped, "~/pose", 10)
         self._initial_pose = None
@@ -63,7 +62,7 @@ class Localization:
     def reset(self) -> None:
         """The next sure match is published on initialpose, as after the activation."""
         self._relocalization = Relocalization()
-        self._due = False
+        self._due = False  # a fix has not been published on initialpose yet
 
     def request(self) -> str:
         """The next sure match is published on initialpose; returns what happens in words."""
