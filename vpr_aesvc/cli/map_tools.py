@@ -34,10 +34,8 @@ def prune_command(
 ) -> None:
     """Make a smaller map of the same area.
 
-    A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched as if
-    they were new images. Images of another day lose more (on an indoor tower .08 of the right answers, where .01 was measured, with a
-    quarter of the places left): measure it with `vpr query` if you have some. What recognition loses is measured too: removed places are
-    recognized as single new images.
+    A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched, and
+    recognized, as if they were new images. Images of another day lose more (.08 where .01 was measured): try `vpr query` if you have some.
 
     Example:  vpr map prune office.vprmap -o small.vprmap --max-loss 0.02
     """

@@ -24,10 +24,9 @@ from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.run import RunFollower
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.types import Frame, Intrinsics, Pose
+from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
-Image = NDArray[np.uint8]
 _EXCLUSIONS = ("recent_seconds", "recent_meters", "recent_places")
 SLAM_RECENT_SECONDS = 30.0
 """Default exclusion of recent places in mode ``slam``: what the robot saw just now is not a loop."""

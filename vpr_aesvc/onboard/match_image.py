@@ -2,12 +2,10 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.images import resize
 from vpr_aesvc.recognition.result import Recognition
-
-Image = NDArray[np.uint8]
+from vpr_aesvc.types import Image
 
 # Pixels.
 _HEIGHT = 240  # of both images: the longest side of a thumbnail

@@ -31,7 +31,6 @@ class Pruned:
 
     Attributes:
         kept: ids, ascending. removed: number of places removed.
-        level: lowest cosine between a removed place and the one that covers it.
         radius: meters, None without poses.
         asked: number of removed places used as queries. The query and its neighbors along the traverse are left out of the map,
             because another visit's image is less similar to a place than the next frame is. Places covered by such a neighbor are
@@ -42,7 +41,6 @@ class Pruned:
 
     kept: NDArray[np.int64]
     removed: int
-    level: float
     radius: float | None
     asked: int
     right_before: int
@@ -89,7 +87,7 @@ def prune(
     if most is None:
         if fewest.loss <= max_loss:
             return fewest
-        best = Pruned(ids, 0, 1.0, pruner.radius, 0, 0, 0)
+        best = Pruned(ids, 0, pruner.radius, 0, 0, 0)
     for step in range(_STEPS):
         if progress:
             progress(step + 1, _STEPS)
@@ -154,7 +152,6 @@ class _Pruner:
         return Pruned(
             kept=self.ids[kept],
             removed=int(np.sum(~kept)),
-            level=level,
             radius=self.radius,
             asked=len(queries),
             right_before=int(right[0]),

@@ -90,7 +90,7 @@ class Cameras:
         if self._period:
             due = self._due.get(camera, 0.0)
             if received < due:
-                self._health.rate_limited += 1
+                self._health.counts["passed over by max_rate"] += 1
                 return
             self._due[camera] = max(due + self._period, received)
         stamp = seconds(message.header.stamp)

@@ -96,7 +96,8 @@ class Localization:
         self._due |= event == "fix"
         initial = self._due and event != "none" and self._publish_initial_pose(message, recognition.why)
         if sighting is not None:
-            self._health.pose_published(initial)
+            self._health.counts["poses published"] += 1
+            self._health.counts["initial poses published"] += initial
 
     def _publish_initial_pose(self, message: PoseWithCovarianceStamped, why: str) -> bool:
         """Whether there is a subscriber. AMCL may start after this node, and would miss a pose published before."""
