@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,19 +111,14 @@ class PlaceArrays:
 
     def _read_new(self, db: sqlite3.Connection) -> None:
         last_id = int(self.ids[-1]) if len(self) else -1
-        new: dict[str, list[NDArray[Any]]] = {name: [getattr(self, name)] for name in _COLUMNS}
         for keys, descriptors, checksums in select_batches(self.path, db, self._dim, last_id):
             self.index.add(descriptors)
             positions = keys["numbers"][:, 1:4]
-            new["ids"].append(keys["id"])
-            new["traverses"].append(keys["traverse"])
-            new["stamps"].append(keys["numbers"][:, 0])
-            new["positions"].append(positions)
-            new["traveled"].append(self._travel(keys["traverse"], positions))
-            new["alive"].append(np.ones(len(keys), bool))
+            traveled = self._travel(keys["traverse"], positions)
+            new = keys["id"], keys["traverse"], keys["numbers"][:, 0], positions, traveled, np.ones(len(keys), bool)
+            for name, values in zip(_COLUMNS, new, strict=True):
+                setattr(self, name, np.concatenate([getattr(self, name), values]))
             self._checksums += checksums
-        for name, parts in new.items():
-            setattr(self, name, np.concatenate(parts))
 
     def _travel(self, traverses: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:
         """Meters traveled up to each row, float64 [n]; continues and updates the odometers."""

@@ -126,11 +126,12 @@ class _Pruner:
                 self.adjacent[row] = rows[max(at - 1, 0) : at + 2]
                 if np.isnan(xy[row, 0]) or self.radius is None:  # far from all poses, in steps along the traverse
                     xy[row], headings[row] = (at * reach / _NEIGHBORS, 2 * FARTHEST + number * 2 * reach), 0.0
-        by_x = np.argsort(xy[:, 0])
-        first, last = (np.searchsorted(xy[by_x, 0], xy[:, 0] + side * reach * 1.001) for side in (-1, 1))
+        line = xy[:, np.ptp(xy, axis=0).argmax()]  # only places near each other along the longer axis are compared
+        order = np.argsort(line)
+        first, last = (np.searchsorted(line[order], line + side * reach * 1.001) for side in (-1, 1))
         self.near: list[Rows] = []
         for row, (begin, end) in enumerate(zip(first, last, strict=True)):
-            rows_near = by_x[begin:end]
+            rows_near = order[begin:end]
             turn = np.abs((headings[rows_near] - headings[row] + math.pi) % (2 * math.pi) - math.pi)
             distance = np.linalg.norm(xy[rows_near] - xy[row], axis=1)
             self.near.append(np.sort(rows_near[(distance <= reach * (1 + 1e-6)) & (turn <= _HEADING)]))
