@@ -1,6 +1,6 @@
 import numpy as np
 
-from vpr_aesvc.augment import view_of
+from vpr_aesvc.augment import make_view
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.extraction import Reader, extract
 from vpr_aesvc.images import read_image
@@ -34,7 +34,7 @@ def test_extraction_is_deterministic(drawn):
 
 def test_a_view_has_the_shape_and_scene_of_its_image(drawn):
     image = read_image(open_input(drawn).frames[0].path)
-    views = [view_of(image, np.random.default_rng(seed)) for seed in range(20)]
+    views = [make_view(image, "image", seed) for seed in range(20)]
     assert all(view.shape == image.shape and view.dtype == np.uint8 for view in views)
     correlation = [np.corrcoef(view.mean(2)[::8, ::8].ravel(), image.mean(2)[::8, ::8].ravel())[0, 1] for view in views]
     assert np.median(correlation) > 0.5 and max(correlation) < 0.999

@@ -134,8 +134,7 @@ def test_options(bag, drawn_model, tmp_path):
 
 def test_places_take_a_part_of_their_neighbors(bag, drawn_model, office, tmp_path):
     """Also across the batches in which a recording is read, and of a model that asks for it."""
-    done = vpr("map", "build", bag, "-m", drawn_model, "-o", tmp_path / "pooled.vprmap", "--neighbor-weight", 0.5)
-    assert done.returncode == 0, done.stderr
+    build_map(open_input(bag), Describer.open(drawn_model), tmp_path / "pooled.vprmap", neighbor_weight=0.5)
     with PlaceMap.open(office[0]) as plain, PlaceMap.open(tmp_path / "pooled.vprmap") as place_map:
         alone, together = plain.descriptors()[1].astype(np.float32), place_map.descriptors()[1]
         padded = np.pad(alone, ((1, 1), (0, 0)))
@@ -143,8 +142,6 @@ def test_places_take_a_part_of_their_neighbors(bag, drawn_model, office, tmp_pat
         assert (
             "each place takes 0.5 of its neighbors along the drive" in next(iter(place_map.traverses().values())).notes
         )
-    refused = vpr("map", "build", bag, "-m", drawn_model, "-o", tmp_path / "no", "--neighbor-weight", 1.5)
-    assert refused.returncode and "--neighbor-weight" in refused.stderr and "Traceback" not in refused.stderr
 
 
 def test_only_a_known_order_makes_neighbors(frames, drawn_model, tmp_path):

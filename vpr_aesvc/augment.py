@@ -21,12 +21,8 @@ def view_seed(label: str, seed: int, k: int) -> tuple[int, int, int, int]:
 
 
 def make_view(image: NDArray[np.uint8], label: str, seed: int = 0, k: int = 0) -> NDArray[np.uint8]:
-    """The ``k``-th view of the RGB uint8 image [H, W, 3] with this label, of the same shape."""
-    return view_of(image, np.random.default_rng(view_seed(label, seed, k)))
-
-
-def view_of(image: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:
-    """A random view of an RGB uint8 image [H, W, 3], of the same shape. Its strength is uniform between no and full change."""
+    """The ``k``-th view of the RGB uint8 image [H, W, 3] with this label, of the same shape. Its strength is uniform between no and full change."""
+    random = np.random.default_rng(view_seed(label, seed, k))
     strength = random.uniform()
     view = _warped(image, random).astype(np.float32)
     view *= _light(view.shape[:2], strength, random)

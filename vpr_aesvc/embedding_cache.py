@@ -56,24 +56,20 @@ class InMemory:
     """The interface of ``EmbeddingCache`` in memory, for embeddings that are used once."""
 
     def __init__(self, dim: int) -> None:
-        self._dim, self._count = dim, 0
+        self._dim = dim
         self._row: dict[bytes, int] = {}
-        self._parts: list[NDArray[np.float32]] = []
+        self._embeddings: list[NDArray[np.float32]] = []
 
     def rows(self, keys: Sequence[bytes]) -> Rows:
         return np.array([self._row.get(key, -1) for key in keys], np.int64)
 
     def append(self, keys: Sequence[bytes], embeddings: NDArray[np.float32]) -> None:
-        for key in keys:
-            self._row.setdefault(key, self._count)
-            self._count += 1
-        self._parts.append(embeddings)
+        for key, embedding in zip(keys, embeddings, strict=True):
+            self._row.setdefault(key, len(self._embeddings))
+            self._embeddings.append(embedding)
 
     def read(self, rows: Rows) -> NDArray[np.floating]:
-        if not self._parts:
-            return np.empty((0, self._dim), np.float32)
-        self._parts = [np.concatenate(self._parts)]
-        return self._parts[0][rows]
+        return np.array([self._embeddings[row] for row in rows], np.float32).reshape(len(rows), self._dim)
 
 
 class EmbeddingCache:
@@ -131,8 +127,8 @@ class EmbeddingCache:
         """
         data = unit(embeddings).astype(_HALF)
         try:
-            self._db.execute("BEGIN IMMEDIATE")  # only one writer at a time allocates rows
-            try:
+            with self._db:  # commits, or rolls back
+                self._db.execute("BEGIN IMMEDIATE")  # only one writer at a time allocates rows
                 first = self._db.execute("SELECT coalesce(max(row) + 1, 0) FROM rows").fetchone()[0]
                 self._file.seek(first * data.itemsize * self._dim)
                 self._file.write(data.tobytes())
@@ -140,11 +136,6 @@ class EmbeddingCache:
                 os.fsync(self._file.fileno())
                 numbered = [(key, first + at) for at, key in enumerate(keys)]
                 self._db.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?)", numbered)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
             raise VprError(

@@ -13,7 +13,13 @@ class VprError(Exception):
 
     def __str__(self) -> str:
         """The message. Line ends and other control characters, which names of files can hold, are written as escapes."""
-        return "".join(one if one.isprintable() else repr(one)[1:-1] for one in super().__str__())
+        return printable(super().__str__())
+
+
+def printable(text: str, kept: str = "") -> str:
+    """Text whose control characters, which could move the cursor or recolor the terminal, are written as escapes such as ``\\x1b``; but not those
+    of ``kept``."""
+    return "".join(one if one.isprintable() or one in kept else repr(one)[1:-1] for one in text)
 
 
 def expect(value: object, kind: type | tuple[type, ...], words: str) -> None:

@@ -97,18 +97,19 @@ def extract(
     store = InMemory(backbone.dim) if cache is None else cache
     keys = [frame_key(frame) for frame in frames]
     view_keys = _view_keys(frames, views, seed)
-    new_images, new_views = store.rows(keys) < 0, _lacks_view(store, view_keys, len(frames))
-    missing = np.flatnonzero(new_images | new_views)
-    reader = Reader([frames[int(at)] for at in missing])
+    all_keys = [*keys, *chain.from_iterable(view_keys.values())]
+    absent = {key for key, row in zip(all_keys, store.rows(all_keys), strict=True) if row < 0}
+    missing = [at for at, key in enumerate(keys) if not absent.isdisjoint((key, *view_keys.get(at, ())))]
+    reader = Reader([frames[at] for at in missing])
     for positions, images in reader.batches():
-        batch = [(int(missing[at]), image) for at, image in zip(positions, images, strict=True)]
-        originals = [(keys[at], image, frames[at].label) for at, image in batch if new_images[at]]
+        batch = [(missing[at], image) for at, image in zip(positions, images, strict=True)]
+        originals = [(keys[at], image, frames[at].label) for at, image in batch if keys[at] in absent]
         reader.skipped += _embed(backbone, originals, store)
         augmented = [
             (key, make_view(image, frames[at].label, seed, k), frames[at].label)
             for at, image in batch
-            if new_views[at]
-            for k, key in enumerate(view_keys[at])
+            for k, key in enumerate(view_keys.get(at, ()))
+            if key in absent
         ]
         reader.skipped += _embed(backbone, augmented, store)
         if progress:
@@ -126,15 +127,6 @@ def _view_keys(frames: Sequence[Frame], views: int, seed: int) -> dict[int, list
     return {
         at: [frame_key(frames[at], *view_seed(frames[at].label, seed, k)) for k in range(views)] for at in positions
     }
-
-
-def _lacks_view(store: InMemory | EmbeddingCache, view_keys: dict[int, list[bytes]], count: int) -> NDArray[np.bool_]:
-    """bool [count]: frames of which at least one view is not stored."""
-    lacks = np.zeros(count, bool)
-    if view_keys:
-        rows = store.rows(list(chain.from_iterable(view_keys.values())))
-        lacks[list(view_keys)] = (rows.reshape(len(view_keys), -1) < 0).any(1)
-    return lacks
 
 
 def _embed(backbone: Backbone, items: list[tuple[bytes, Image, str]], store: InMemory | EmbeddingCache) -> list[str]:

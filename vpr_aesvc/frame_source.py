@@ -30,9 +30,10 @@ class SkipCounts:
 
     def include(self, other: SkipCounts) -> None:
         """Adds the counts and examples of another one."""
-        for reason, count in other.counts.items():
-            self.counts[reason] = self.counts.get(reason, 0) + count
-            self.examples[reason] = [*self.examples.get(reason, []), *other.examples[reason]][:_EXAMPLES]
+        for reason, examples in other.examples.items():
+            for example in examples:
+                self.add(reason, example)
+            self.counts[reason] += other.counts[reason] - len(examples)
 
     def clear(self) -> None:
         self.counts.clear()

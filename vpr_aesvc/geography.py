@@ -14,6 +14,7 @@ from vpr_aesvc.errors import VprError
 
 _NEAR_ZERO, _FEW_DEGREES = 5.0, 3.0
 _REACH = np.radians(10.0)  # from the central meridian, on the ground; meters are then 1.5 % too long
+_APART = 1e7  # meters between regions of neighboring zones that are out of reach
 _NOTED = re.compile(r"(?:in|to) (UTM zone \d+ (?:north|south))")
 
 
@@ -41,26 +42,18 @@ class UtmZone(NamedTuple):
         from_meridian = np.radians(degrees[1] - (6 * self.number - 183))
         return np.column_stack([east, north]), np.arctan(np.tan(from_meridian) * np.sin(np.radians(degrees[0])))
 
-    def reaches(self, latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.bool_]:
-        """bool [n]: positions in degrees that are near enough to compare in meters of this zone."""
-        from_meridian = (np.asarray(longitude, np.float64) - (6 * self.number - 183) + 180) % 360 - 180
-        return np.asarray(np.abs(np.radians(from_meridian) * np.cos(np.radians(latitude))) <= _REACH)
-
     def place(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64], int]:
         """As ``project``, and the number of positions out of reach. Those are projected to their own zone and moved east by 10,000 km for each
         zone between, so that meters are right within each region, and regions do not mix."""
         degrees = np.column_stack([latitude, longitude]).astype(np.float64)
         xy, convergence = self.project(*degrees.T)
-        far = np.flatnonzero(~self.reaches(*degrees.T))
+        from_meridian = (degrees[:, 1] - (6 * self.number - 183) + 180) % 360 - 180
+        far = np.flatnonzero(np.abs(np.radians(from_meridian) * np.cos(np.radians(degrees[:, 0]))) > _REACH)
         for at in far:
             own = UtmZone(zone_of(*degrees[at]).number, self.is_north)
             xy[at : at + 1], convergence[at : at + 1] = own.project(*degrees[at : at + 1].T)
-            xy[at, 0] += self.apart(own)
+            xy[at, 0] += _APART * (own.number - self.number)
         return xy, convergence, len(far)
-
-    def apart(self, other: UtmZone) -> float:
-        """Meters by which positions of another zone that is out of reach are moved."""
-        return 1e7 * (other.number - self.number)
 
     def unproject(self, east: float, north: float) -> tuple[float, float]:
         """Meters -> latitude and longitude in degrees."""

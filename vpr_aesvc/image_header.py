@@ -2,6 +2,7 @@
 
 import re
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from vpr_aesvc.errors import VprError
@@ -42,19 +43,28 @@ def coded_size(data: Any) -> tuple[int, int] | None:
     return (int(found[1]), int(found[2])) if found else None
 
 
-def _jpeg(coded: memoryview) -> tuple[int, int] | None:
+def jpeg_markers(coded: bytes | memoryview) -> Iterator[tuple[int, int]]:
+    """(marker, its offset) of each segment of a JPEG, up to the start of scan (0xDA); marker 0 where something else is."""
     offset = 2
-    while offset + 9 <= len(coded) and coded[offset] == 0xFF:
-        marker = coded[offset + 1]
+    while offset + 4 <= len(coded):
+        marker = coded[offset + 1] if coded[offset] == 0xFF else 0
+        if marker != 0xFF:  # not a fill byte
+            yield marker, offset
+        if marker in (0, 0xDA):
+            return
         if marker == 0xFF:
             offset += 1
-        elif 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
-            height, width = struct.unpack_from(">HH", coded, offset + 5)
-            return width, height
         elif marker == 1 or 0xD0 <= marker <= 0xD8:  # a marker without a segment
             offset += 2
         else:
             offset += 2 + int.from_bytes(coded[offset + 2 : offset + 4], "big")
+
+
+def _jpeg(coded: memoryview) -> tuple[int, int] | None:
+    for marker, offset in jpeg_markers(coded):
+        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):  # start of frame
+            height, width = struct.unpack_from(">HH", coded, offset + 5)
+            return width, height
     return None
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from vpr_aesvc.deep_images import to_8_bits
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.image_header import check_size, coded_size
+from vpr_aesvc.image_header import check_size, coded_size, jpeg_markers
 from vpr_aesvc.pillow_images import decode_phone_image, phone_format
 from vpr_aesvc.types import Frame, Image
 
@@ -222,19 +222,11 @@ def thumbnail(image: Image, longest: int = THUMBNAIL_SIDE) -> Image:
 def _is_truncated(data: bytes) -> bool:
     """Whether the end of a JPEG or PNG is missing. OpenCV would fill the missing part with gray and report success."""
     if data.startswith(b"\xff\xd8\xff"):
-        at = 2
-        while at + 4 <= len(data):
-            if data[at] != 0xFF:
+        for marker, at in jpeg_markers(data):
+            if marker == 0:
                 return False  # no marker here: the decoder decides
-            marker = data[at + 1]
-            if marker == 0xFF:  # fill byte
-                at += 1
-            elif marker == 0xDA:  # start of scan: in the image data that follows, FF D9 can only be the end
+            if marker == 0xDA:  # start of scan: in the image data that follows, FF D9 can only be the end
                 return data.find(b"\xff\xd9", at) < 0
-            elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
-                at += 2
-            else:
-                at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         return True
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         at = 8

@@ -1,6 +1,6 @@
 """A frame source -> a new place map, written whole or not at all."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import chain, islice, pairwise
 from pathlib import Path
@@ -21,9 +21,8 @@ from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE, PlaceMap
 from vpr_aesvc.projections.neighbor_pooling import follows, pooled
 from vpr_aesvc.recognition.patches.projection import PatchProjection
 from vpr_aesvc.recordings.decoded import UNREADABLE
-from vpr_aesvc.types import Frame, Image
+from vpr_aesvc.types import Frame, Image, Progress
 
-Progress = Callable[[int, int], None]
 _Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None, Sequence[Any] | None]
 _LEARNED_FROM = 256  # places from whose patches the projection of all patches is learned
 _BATCH = 32  # places of a recording added in one transaction, because each transaction waits for the disk

@@ -122,7 +122,13 @@ def open_session(
     missing: list[str] = []
     for word in requested:
         if PROVIDERS[word] in built_in:
-            session = _session(graph, name, options, PROVIDERS[word])
+            chain = list(
+                dict.fromkeys([PROVIDERS[word], PROVIDERS["cpu"]])
+            )  # the CPU runs operators that it does not have
+            try:
+                session = onnxruntime.InferenceSession(graph, options, providers=chain)
+            except Exception as error:  # ONNX Runtime has many exception types
+                raise VprError(f"{name}: ONNX Runtime cannot load it ({first_line(error)})") from error
             if session.get_providers()[0] == PROVIDERS[word]:
                 if missing:
                     warnings.warn(f"{', '.join(missing)} is not available here; {name} runs on {word}", stacklevel=2)
@@ -133,15 +139,3 @@ def open_session(
         f"provider {', '.join(missing)} is not available here; this onnxruntime offers {', '.join(available) or 'none'}. "
         f"Choose one of these, use {missing[0]},cpu to fall back, or install the onnxruntime package for that hardware"
     )
-
-
-def _session(
-    graph: bytes, name: str, options: onnxruntime.SessionOptions, provider: str
-) -> onnxruntime.InferenceSession:
-    import onnxruntime
-
-    chain = list(dict.fromkeys([provider, PROVIDERS["cpu"]]))  # the CPU runs operators that the provider does not have
-    try:
-        return onnxruntime.InferenceSession(graph, options, providers=chain)
-    except Exception as error:  # ONNX Runtime has many exception types
-        raise VprError(f"{name}: ONNX Runtime cannot load it ({first_line(error)})") from error

@@ -55,37 +55,16 @@ def train(
     """
     output = Path(output)
     check_free(output, "model")
-    with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
-        return _train(
-            database_frames(source, Path(folder), progress=progress),
-            backbone,
-            output,
-            sizes,
-            method,
-            seed,
-            progress,
-            crops,
-        )
-
-
-def _train(
-    frames: Sequence[Frame],
-    backbone: Backbone,
-    output: Path,
-    sizes: Sequence[int] | None,
-    method: str,
-    seed: int,
-    progress: StageProgress | None,
-    crops: bool,
-) -> Describer:
-    if len(frames) < MIN_IMAGES:
-        raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
     require_torch()  # before the extraction, which may take an hour
-    if crops and isinstance(backbone, GivenEmbeddings):
-        raise VprError("crops need images; precomputed embeddings have none")
-    extraction, said = _extract(backbone, frames, seed, progress, "embedding images"), ""
-    if crops:
-        backbone, extraction, said = _choose_crops(backbone, extraction, seed, progress)
+    with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
+        frames = database_frames(source, Path(folder), progress=progress)
+        if len(frames) < MIN_IMAGES:
+            raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
+        if crops and isinstance(backbone, GivenEmbeddings):
+            raise VprError("crops need images; precomputed embeddings have none")
+        extraction, said = _extract(backbone, frames, seed, progress, "embedding images"), ""
+        if crops:
+            backbone, extraction, said = _choose_crops(backbone, extraction, seed, progress)
     data = _data(extraction)
     with fit_threads(data):
         result = fit(data, extraction.frames, sizes, method, seed, progress)

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +23,7 @@ from vpr_aesvc.geography import look_like_degrees, may_be_degrees
 from vpr_aesvc.pose_columns import PoseColumns, column_names, find_columns
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import fields_of, hint, read_text, words_of
-from vpr_aesvc.transforms import OPTICAL, compose, inverse, rotation_matrix
+from vpr_aesvc.transforms import OPTICAL, compose, inverse, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Pose
 
 BODY_AXES = "# body axes:"
@@ -147,24 +146,16 @@ def _read_kitti(path: Path, lines: list[_Line]) -> list[Pose]:
     poses = []
     for number, line in lines:
         try:
-            poses.append(_pose_of_matrix(np.array([float(word) for word in words_of(line)]).reshape(3, 4)))
+            matrix = np.array([float(word) for word in words_of(line)]).reshape(3, 4)
+            rotation = matrix[:, :3]
+            if not np.allclose(rotation @ rotation.T, np.eye(3), atol=0.01) or np.linalg.det(rotation) < 0:
+                raise ValueError
+            poses.append(pose_of_rotation(rotation, *matrix[:, 3].tolist()))
         except ValueError:
             raise VprError(
                 f"{path}, line {number}: expected the 12 numbers of a 3 x 4 matrix with a rotation in it, found {line[:80]!r}{hint(line)}"
             ) from None
     return poses
-
-
-def _pose_of_matrix(matrix: NDArray[np.float64]) -> Pose:
-    """From float64 [3, 4]. Raises ValueError where the left [3, 3] is not a rotation."""
-    rotation = matrix[:, :3]
-    if not np.allclose(rotation @ rotation.T, np.eye(3), atol=0.01) or np.linalg.det(rotation) < 0:
-        raise ValueError
-    vector = cv2.Rodrigues(rotation)[0].ravel()  # the rotation axis, scaled to the angle in radians
-    angle = float(np.linalg.norm(vector))
-    qx, qy, qz = (vector / angle * math.sin(angle / 2) if angle else vector).tolist()
-    x, y, z = matrix[:, 3].tolist()
-    return Pose(x, y, z, qx, qy, qz, math.cos(angle / 2))
 
 
 def _with_body_axes(poses: list[Pose], optical: bool) -> tuple[list[Pose], str]:

@@ -6,6 +6,7 @@ A camera's ``Pose`` uses the body axes of REP 103: x forward, y left, z up. The 
 
 import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,14 +22,14 @@ OPTICAL = Pose(0.0, 0.0, 0.0, -0.5, 0.5, -0.5, 0.5)
 def compose(first: Pose, second: Pose) -> Pose:
     """Chains A -> B (``first``) and B -> C (``second``) to A -> C: the pose of C in A."""
     x, y, z = rotate(first, (second.x, second.y, second.z))
-    return Pose(first.x + x, first.y + y, first.z + z, *_product(_rotation(first), _rotation(second)))
+    return Pose(first.x + x, first.y + y, first.z + z, *_product(first.as_tuple()[3:], second.as_tuple()[3:]))
 
 
 def inverse(pose: Pose) -> Pose:
     """The pose of the parent frame in this frame."""
     back = Pose(0.0, 0.0, 0.0, -pose.qx, -pose.qy, -pose.qz, pose.qw)
     x, y, z = rotate(back, (-pose.x, -pose.y, -pose.z))
-    return Pose(x, y, z, *_rotation(back))
+    return Pose(x, y, z, *back.as_tuple()[3:])
 
 
 def relative_pose(first: Pose, second: Pose) -> Pose:
@@ -49,7 +50,7 @@ def rotate(pose: Pose, vector: tuple[float, float, float]) -> tuple[float, float
 
 def interpolate(first: Pose, second: Pose, fraction: float) -> Pose:
     """The pose at ``fraction`` (0 to 1) from first to second: linear in position, slerp in rotation (Shoemake, 1985)."""
-    start, end = np.array(_rotation(first)), np.array(_rotation(second))
+    start, end = np.array(first.as_tuple()[3:]), np.array(second.as_tuple()[3:])
     cosine = float(start @ end)
     if cosine < 0:  # q and -q are the same rotation: take the shorter arc
         end, cosine = -end, -cosine
@@ -58,18 +59,20 @@ def interpolate(first: Pose, second: Pose, fraction: float) -> Pose:
         rotation = (1 - fraction) * start + fraction * end
     else:
         rotation = (math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end) / math.sin(angle)
-    position = [(1 - fraction) * a + fraction * b for a, b in zip(_position(first), _position(second), strict=True)]
+    position = [
+        (1 - fraction) * a + fraction * b for a, b in zip(first.as_tuple()[:3], second.as_tuple()[:3], strict=True)
+    ]
     return Pose(*position, *(rotation / np.linalg.norm(rotation)).tolist())
 
 
 def distance(first: Pose, second: Pose) -> float:
     """Distance of the two positions in meters."""
-    return math.dist(_position(first), _position(second))
+    return math.dist(first.as_tuple()[:3], second.as_tuple()[:3])
 
 
 def angle(first: Pose, second: Pose) -> float:
     """Angle of the rotation between the two, radians in [0, pi]."""
-    cosine = abs(sum(a * b for a, b in zip(_rotation(first), _rotation(second), strict=True)))
+    cosine = abs(sum(a * b for a, b in zip(first.as_tuple()[3:], second.as_tuple()[3:], strict=True)))
     return 2 * math.acos(min(cosine, 1.0))
 
 
@@ -98,6 +101,14 @@ def pose_from_euler(x: float, y: float, z: float, roll: float, pitch: float, yaw
     return compose(compose(Pose(x, y, z, 0.0, 0.0, math.sin(yaw / 2), math.cos(yaw / 2)), about_y), about_x)
 
 
+def pose_of_rotation(rotation: NDArray[np.float64], x: float = 0.0, y: float = 0.0, z: float = 0.0) -> Pose:
+    """A pose from a rotation matrix, float64 [3, 3], and a position in meters."""
+    vector = cv2.Rodrigues(rotation)[0].ravel()  # the rotation axis, scaled to the angle in radians
+    angle = float(np.linalg.norm(vector))
+    qx, qy, qz = (vector / angle * math.sin(angle / 2) if angle else vector).tolist()
+    return Pose(x, y, z, qx, qy, qz, math.cos(angle / 2))
+
+
 def rotation_matrix(pose: Pose) -> NDArray[np.float64]:
     """float64 [3, 3], from the pose's frame to the parent frame."""
     columns = [rotate(pose, axis) for axis in ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))]
@@ -119,14 +130,6 @@ def is_optical(frame: str, in_base: Pose | None) -> bool:
     if in_base is None:
         return False
     return rotate(in_base, (0.0, -1.0, 0.0))[2] > rotate(in_base, (0.0, 0.0, 1.0))[2] + 1e-6
-
-
-def _position(pose: Pose) -> tuple[float, float, float]:
-    return pose.x, pose.y, pose.z
-
-
-def _rotation(pose: Pose) -> Quaternion:
-    return pose.qx, pose.qy, pose.qz, pose.qw
 
 
 def _product(a: Quaternion, b: Quaternion) -> Quaternion:

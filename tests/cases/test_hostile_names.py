@@ -10,8 +10,7 @@ import pytest
 
 from tests.command import VPR, refused, vpr
 from tests.placemap.places import drive, new_map, unit_rows
-from vpr_aesvc.cli.console import printable
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, printable
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Pose
 
@@ -30,7 +29,7 @@ def test_every_control_character_becomes_text(sign):
 
 def test_letters_and_line_breaks_stay():
     text = "straße 東京 [b] \\n\n\tnext"
-    assert printable(text) == text and printable("a\nb", one_line=True) == r"a\nb"
+    assert printable(text, kept="\n\t") == text and printable("a\nb") == r"a\nb"
 
 
 def test_labels_traverses_and_notes_are_shown_as_text(drawn, drawn_map, drawn_model, tmp_path):
@@ -91,17 +90,11 @@ def test_a_pose_that_no_robot_has_is_refused(number, axis):
 
 def test_far_poses_of_files_are_refused(tmp_path):
     new_map(tmp_path / "m.vprmap", drive(3)).close()
-    assert vpr("map", "export", tmp_path / "m.vprmap", tmp_path / "m.npz").returncode == 0
-    with np.load(tmp_path / "m.npz") as file:
-        arrays = dict(file)
-    arrays["poses"][1, 0] = 1e308
-    np.savez(tmp_path / "far.npz", **arrays)
-    refused(vpr("map", "import", tmp_path / "far.npz", tmp_path / "far.vprmap"), "within 1e+09 m")
     (tmp_path / "far.tum").write_text("1000 1e308 0 0 0 0 0 1\n")
     refused(vpr("map", "import", tmp_path / "far.tum", tmp_path / "m.vprmap"), "1e308")
     words = (tmp_path / "m.vprmap", tmp_path / "m.vprmap", "-o", tmp_path / "both.vprmap", "--transform", "1e300,0,0,0")
     refused(vpr("map", "merge", *words), "within 1e+09 m")
-    assert not (tmp_path / "far.vprmap").exists() and not (tmp_path / "both.vprmap").exists()
+    assert not (tmp_path / "both.vprmap").exists()
 
 
 def test_an_existing_map_is_added_to(drawn, drawn_map, drawn_model):

@@ -80,9 +80,6 @@ def test_notes_go_with_a_traverse_into_other_maps(lap, drawn_model, drawn_map, t
     with PlaceMap.open(drawn_map) as one, PlaceMap.open(path) as other:
         merge(one, other, tmp_path / "both.vprmap")
     assert note in vpr("map", "info", tmp_path / "both.vprmap").stdout
-    assert vpr("map", "export", path, tmp_path / "lap.npz").returncode == 0
-    assert vpr("map", "import", tmp_path / "lap.npz", tmp_path / "again.vprmap").returncode == 0
-    assert note in vpr("map", "info", tmp_path / "again.vprmap").stdout
 
 
 def test_a_benchmark_says_how_its_input_was_read(drawn):

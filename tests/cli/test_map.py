@@ -57,15 +57,11 @@ def test_prune_backup_merge(street, tmp_path):
 
 
 def test_export_and_import(street, tmp_path):
-    assert "holds 40 places" in answer("map", "export", street, tmp_path / "m.npz")
-    assert "holds 40 places" in answer("map", "import", tmp_path / "m.npz", tmp_path / "again.vprmap")
-    assert "is whole: 40 places, 40 thumbnails" in answer("map", "check", tmp_path / "again.vprmap")
     assert "holds 40 poses" in answer("map", "export", street, tmp_path / "t.tum")
     assert "40 places of" in answer("map", "import", tmp_path / "t.tum", street)
     late = (tmp_path / "t.tum").read_text().splitlines()[1:9]
     (tmp_path / "late.tum").write_text("\n".join(late))
     assert "32 lie further than" in answer("map", "import", tmp_path / "late.tum", street)
-    refused(vpr("map", "export", street, tmp_path / "t.csv"), "ends in .npz or .tum")
 
 
 def test_imported_poses_are_judged(street, tmp_path):
@@ -87,20 +83,12 @@ def test_imported_poses_are_judged(street, tmp_path):
     assert "with body axes, as its first line says" in said(f"{first}\n{climb}")
     assert rows()[9].tolist() == [stamps[9], 0, 0, 4.5, 0, 0, 0, 1]
     text = said(climb)
-    assert "of the camera's optical frame" in text and "long and is" not in text
+    assert "of the camera's optical frame" in text
     assert rows()[9].tolist() == [stamps[9], 4.5, 0, 0, 0, 0, 0, 1]
     text = said("".join(f"{stamp} {500 * i} 0 0 0 0 0 1\n" for i, stamp in enumerate(stamps)))
-    assert "in millimeters" in text and "was 19.5 m long and is 1.95e+04 m now" in text
+    assert "in millimeters" in text
     (tmp_path / "kitti.tum").write_text("1 0 0 0 0 1 0 0 0 0 1 0\n")
     refused(vpr("map", "import", tmp_path / "kitti.tum", street), "is in KITTI format")
-
-
-def test_plan_says_what_a_search_costs(street):
-    text = answer("map", "plan", street, "--mb", "1")
-    assert "same as full search" in text and "finds the same place as the full search for" in text
-    found = json.loads(answer("map", "plan", street, "--json"))
-    assert found["chosen"]["recall"] == 1.0 and {plan["precision"] for plan in found["plans"]} == {"fp16", "int8"}
-    refused(vpr("map", "plan", street, "--ms", "0.000001"), "nothing fits")
 
 
 @pytest.mark.parametrize(
@@ -111,7 +99,6 @@ def test_plan_says_what_a_search_costs(street):
         (("map", "prune", "{map}", "-o", "{map}"), "exists already"),
         (("map", "merge", "{map}", "{map}", "-o", "{out}", "--transform", "1,2"), "--transform must be four numbers"),
         (("map", "backup", "nowhere.vprmap", "-o", "{out}"), "no such map"),
-        (("map", "import", "nowhere.npz", "{out}"), "not an archive"),
         (("map", "import", "nowhere.tum", "{map}"), "cannot be read"),
         (("map", "check", "nowhere.vprmap"), "no such map"),
     ],

@@ -50,18 +50,17 @@ def test_answers_are_those_of_the_recognizer(asked, corridor_bags):  # noqa: F81
         if line["accepted"]:
             away.append(distance(camera_pose(place), camera_pose(frame)))
     assert len(away) >= 35 and max(away) < 1
-    assert f"{len(away)} of 44 accepted" in said and "R@1 1.000, R@5 1.000 over 44 queries, right within 1.1 m" in said
-    assert f"{np.median(away):.2f} m (median)" in said and f"{max(away):.2f} m (maximum)" in said
+    assert f"{len(away)} of 44 accepted" in said
 
 
-def test_a_long_run_is_summed_up_and_can_be_thinned(corridor_bags):  # noqa: F811
+def test_the_table_of_a_long_run_is_cut_and_a_run_can_be_thinned(corridor_bags):  # noqa: F811
     long = vpr("query", corridor_bags.map, corridor_bags.later, "--no-geometry", "--no-sequence")
     assert (
         "0 of 44 accepted" in long.stderr
         and "the most probable match, " in long.stderr
         and ": not accepted" in long.stderr
     )
-    assert "last accepted" in long.stdout and long.stdout.count(" of 4 ") == 11 and "x, y [m]" in long.stdout
+    assert long.stdout.rstrip().endswith("and 4 more; --json gives all")
     thin = vpr("query", corridor_bags.map, corridor_bags.later, "--rate", "0.5", "--no-geometry", "--json")
     stamps = [json.loads(line)["stamp"] for line in thin.stdout.splitlines()]
     assert stamps == [frame.stamp for frame in corridor_bags.later_frames[::4]]
@@ -74,7 +73,7 @@ def test_what_does_not_fit_a_recording(corridor_bags, tmp_path, drawn, drawn_map
     refused(vpr("query", corridor_bags.map, tmp_path / "gone.mcap"), "no such file")
     unposed = write_bag(tmp_path / "unposed", corridor_bags.later_frames[:2], compressed=True, poses=None)
     done = vpr("query", corridor_bags.map, unposed, "--json", "--no-geometry")
-    assert len(done.stdout.splitlines()) == 2 and "R@1" not in done.stderr
+    assert len(done.stdout.splitlines()) == 2
 
 
 def recorded(stamps, images):

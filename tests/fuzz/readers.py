@@ -177,8 +177,4 @@ READERS = [
         "map learned", {"map": seed_models.learned_map}, reading.read_recognizer, 12, 5, damage=hostile.damage_learned
     ),
     Reader("map build", _INTO_MAP, reading.read_into_map, {None: 3, "utm": 2}, 5, "model"),
-    Reader("archive", {"archive": seed_models.archive}, reading.read_archive, 4, 3),
-    Reader(
-        "archive arrays", {"archive": seed_models.archive}, reading.read_archive, 4, 3, damage=hostile.damage_members
-    ),
 ]

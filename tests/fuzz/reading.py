@@ -17,7 +17,6 @@ from tests.fuzz.checks import check_frame, check_image, check_rows, read_source,
 from tests.fuzz.seed_models import DIM, rows
 from vpr_aesvc import Describer, InputOptions, PlaceMap, build_map, open_backbone, open_input
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.archive import read_npz
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.recognition.recognizer import Recognizer
@@ -116,21 +115,6 @@ def read_map(folder: Path) -> object:
         with suppress(VprError):
             check_map(path)
     return result
-
-
-def read_archive(folder: Path) -> object:
-    output = folder / "made.vprmap"
-    count = read_npz(folder / "street.npz", output)
-    with PlaceMap.open(output) as place_map:
-        for place in place_map.places().values():
-            check_frame(Frame(place.label, stamp=place.stamp, pose=place.pose))
-        map_info(place_map)
-        place_map.search(np.eye(1, place_map.dim, dtype=np.float32), 2)
-    problems = [
-        line for line in check_map(output).problems if "thumbnail" not in line
-    ]  # they have no checksum in an archive
-    require(not problems, f"a map that is damaged: {problems}")
-    return count
 
 
 def read_recognizer(folder: Path) -> object:

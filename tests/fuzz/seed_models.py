@@ -13,7 +13,6 @@ from vpr_aesvc.backbones.hog import HogBackbone
 from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerprint, save_model
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.archive import write_npz
 from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.robot_model import Original, RobotManifest, save_robot_model
@@ -175,11 +174,3 @@ def with_robot_model(write: Write) -> Write:
         robot_model(folder)
 
     return write_both
-
-
-def archive(folder: Path) -> None:
-    place_map(folder)
-    with PlaceMap.open(folder / "street.vprmap") as made:
-        write_npz(made, folder / "street.npz")
-    for file in folder.glob("street.vprmap*"):
-        file.unlink()

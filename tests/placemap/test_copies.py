@@ -1,4 +1,4 @@
-"""Backup while a writer writes, merge, prune, archive and trajectory."""
+"""Backup while a writer writes, merge, prune and trajectory."""
 
 import math
 import threading
@@ -9,7 +9,6 @@ import pytest
 from tests.placemap.places import DIM, META, drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.archive import read_npz, write_npz
 from vpr_aesvc.placemap.copies import backup, merge
 from vpr_aesvc.placemap.poses import set_poses_from_trajectory, write_tum
 from vpr_aesvc.placemap.prune import prune
@@ -142,41 +141,6 @@ def test_prune_without_poses_goes_along_the_traverse(tmp_path):
         found = prune(place_map, max_loss=0.0)
     gaps = np.diff(found.kept)
     assert found.radius is None and gaps.max() <= 4 and 15 <= len(found.kept) < 40
-
-
-def test_an_archive_gives_the_map_back(tmp_path, random_image):
-    frames = [*drive(3), Frame("no pose, \u00e4", extra={"floor": "2"})]
-    with new_map(tmp_path / "a.vprmap", frames, ROWS[:4], [random_image, None, None, random_image]) as a:
-        a.start_traverse("monday", 5.0, None, "rain")
-        write_npz(a, tmp_path / "a.npz")
-        before = (
-            list(a.places().values()),
-            a.descriptors()[1],
-            [a.thumbnail_jpeg(i) for i in (1, 2, 3, 4)],
-            a.traverses(),
-        )
-    assert read_npz(tmp_path / "a.npz", tmp_path / "b.vprmap") == 4
-    assert not check_map(tmp_path / "b.vprmap").problems
-    with PlaceMap.open(tmp_path / "b.vprmap") as b:
-        assert list(b.places().values()) == before[0] and np.array_equal(b.descriptors()[1], before[1])
-        assert [b.thumbnail_jpeg(i) for i in (1, 2, 3, 4)] == before[2] and b.traverses() == before[3]
-
-
-def test_archives_that_are_none(tmp_path):
-    (tmp_path / "text.npz").write_text("no archive")
-    np.savez(tmp_path / "other.npz", a=np.zeros(3))
-    np.savez(tmp_path / "objects.npz", format=np.array([{}], dtype=object))
-    for name in ("text", "other", "objects", "missing"):
-        with pytest.raises(VprError, match=f"{name}.npz: not an archive"):
-            read_npz(tmp_path / f"{name}.npz", tmp_path / "m.vprmap")
-    with new_map(tmp_path / "a.vprmap", drive(3), ROWS[:3]) as a:
-        write_npz(a, tmp_path / "a.npz")
-    with np.load(tmp_path / "a.npz") as file:
-        arrays = {**file, "labels": file["labels"][:2]}
-    np.savez(tmp_path / "short.npz", **arrays)
-    with pytest.raises(VprError, match=r"short\.npz"):
-        read_npz(tmp_path / "short.npz", tmp_path / "m.vprmap")
-    assert not (tmp_path / "m.vprmap").exists()
 
 
 def test_a_trajectory_goes_out_and_corrected_poses_come_back(tmp_path):

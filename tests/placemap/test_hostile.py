@@ -9,7 +9,6 @@ from benchmarks import durability
 from tests.placemap.places import drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.placemap.archive import read_npz, write_npz
 from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.placemap.where import Where
@@ -100,16 +99,3 @@ def test_exclusion_along_the_way_after_removals(tmp_path):
         with PlaceMap.open(tmp_path / "m.vprmap") as fresh:
             for either in (place_map, fresh):
                 assert {match.place.label for match in either.search(ROWS[0], 9, where=where)} == {"0"}
-
-
-@pytest.mark.parametrize("ends", [[-1, 5, 9], [3, 2, 9], [1, 2, 10**15], [np.nan, 1, 2]])
-@pytest.mark.filterwarnings("ignore:invalid value")
-def test_archives_whose_pictures_do_not_add_up(tmp_path, ends, random_image):
-    with new_map(tmp_path / "a.vprmap", drive(3), ROWS[:3], [random_image] * 3) as a:
-        write_npz(a, tmp_path / "a.npz")
-    with np.load(tmp_path / "a.npz") as file:
-        arrays = {**file, "thumbnail_ends": np.array(ends)}
-    np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(VprError, match=r"bad\.npz: not an archive"):
-        read_npz(tmp_path / "bad.npz", tmp_path / "b.vprmap")
-    assert not (tmp_path / "b.vprmap").exists()

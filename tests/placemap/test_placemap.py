@@ -156,22 +156,3 @@ def test_the_map_finds_its_own_images(drawn, drawn_map, describer):
         found = place_map.search(describer.describe(read_image(frames[7].path)), k=1)[0]
     assert found.place.label == frames[7].label and found.similarity > 0.999
     assert found.place.pose == frames[7].pose
-
-
-def test_a_plan_is_searched_as_it_says(tmp_path, describer):
-    from vpr_aesvc.placemap.budget import Plan
-
-    rows = random_unit(60, describer.dim)
-    with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
-        ids = place_map.add([Frame(str(i)) for i in range(60)], rows)
-        whole = place_map.search(rows[3], 1)[0]
-        place_map.use(Plan(size=16, precision="int8", shortlist=None, ms=1, mb=1, recall=1))
-        with place_map.arrays() as arrays:
-            assert (arrays.index.size, arrays.index.precision) == (16, "int8")
-        assert place_map.search(rows[3], 1)[0].place == whole.place
-        assert place_map.add([Frame("late")], rows[:1]) == [61] and len(place_map.search(rows[0], 99)) == 61
-        assert np.array_equal(place_map.descriptors()[0], [*ids, 61])  # the file holds them whole
-        with pytest.raises(VprError, match="the plan keeps only 16 components in memory"):
-            place_map.search(rows[3], size=32)
-        with pytest.raises(VprError, match="size 17 is not one this map was made for"):
-            place_map.use(Plan(size=17, precision="int8", shortlist=None, ms=1, mb=1, recall=1))

@@ -1,4 +1,4 @@
-"""A map file that is replaced or overwritten while it is open, and places that another process adds."""
+"""A map file that is replaced or overwritten while it is open."""
 
 import shutil
 
@@ -29,7 +29,7 @@ def test_a_replaced_map_leaves_the_new_file_alone(paths, replace):
     content = new.read_bytes()
     replace(new, path)
     assert old.is_at(path) == (replace is shutil.copyfile)
-    with PlaceMap.open_immutable(path) as found:
+    with PlaceMap.open(path, immutable=True) as found:
         assert len(found) == 30 and found.id != old.id
     old.abandon()
     old.close()
@@ -58,16 +58,4 @@ def test_a_file_that_is_still_being_copied_is_refused(paths):
     for size in (0, 50, 4096, len(content) // 2):
         path.write_bytes(content[:size])
         with pytest.raises(VprError, match="damaged"):
-            PlaceMap.open_immutable(path)
-
-
-def test_places_of_others_are_counted(tmp_path):
-    path = tmp_path / "m.vprmap"
-    with new_map(path, drive(10)) as one, PlaceMap.open(path) as other:
-        assert one.added_by_others() == other.added_by_others() == 0
-        one.add(drive(2), unit_rows(2))
-        one.remove([3])
-        assert (one.added_by_others(), other.added_by_others()) == (0, 2)
-        other.add(drive(5), unit_rows(5))
-        assert (one.added_by_others(), other.added_by_others()) == (5, 2)
-        assert len(one) == len(other.places()) == 16
+            PlaceMap.open(path, immutable=True)

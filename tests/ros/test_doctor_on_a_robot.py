@@ -13,36 +13,33 @@ import pytest
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
-from geometry_msgs.msg import PoseStamped
-from rclpy.qos import QoSProfile, ReliabilityPolicy
 from rosgraph_msgs.msg import Clock
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from std_msgs.msg import Header
+from sensor_msgs.msg import CameraInfo
 
 from tests.command import VPR
 from tests.ros import world
 from tests.ros.patience import patience, wait_for
 from tests.ros.processes import Process, run, running_node, vpr_node
-from tests.ros.robot import Robot, compressed_message, image_message, time_message
-from vpr_aesvc.onboard.checkup import ImageTime
+from tests.ros.robot import Robot, image_message, time_message
 from vpr_aesvc.ros.doctor import join_graph
-from vpr_aesvc.ros.running_node import Given
 from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Pose
 
 IMAGE = np.random.default_rng(0).integers(0, 256, (48, 64, 3), np.uint8)
-FAST = ImageTime(describe=10.0, recognize=5.0)
 
 
 class Driver:
     """Publishes images, camera_info and odometry until it is closed.
 
     Args:
+        k: focal length; 0 of a camera that is not calibrated.
         age: of the stamps in seconds; None for zero stamps.
         rate: images per second.
     """
 
-    def __init__(self, robot, age=0.0, frame="camera_optical_frame", encoding="rgb8", images=True, info=True, rate=20):
+    def __init__(
+        self, robot, age=0.0, frame="camera_optical_frame", encoding="rgb8", images=True, info=True, rate=20, k=50.0
+    ):
         self._ending = threading.Event()
 
         def run():
@@ -53,7 +50,7 @@ class Driver:
                     message.encoding = encoding
                     robot.images.publish(message)
                 if info:
-                    message = CameraInfo(k=[50.0, 0.0, 32.0, 0.0, 50.0, 24.0, 0.0, 0.0, 1.0])
+                    message = CameraInfo(k=[k, 0.0, 32.0 * bool(k), 0.0, k, 24.0 * bool(k), 0.0, 0.0, float(bool(k))])
                     robot.camera_info.publish(message)
                 robot.publish_odometry(stamp, Pose(1, 2))
 
@@ -91,9 +88,9 @@ def node(*remappings, **options):
     return running_node(*remappings, "camera_info:=/camera/camera_info", "odom:=/odom", **options)
 
 
-def check(image_time=None, **given):
-    with join_graph(Given(**given)) as robot:
-        return robot.run(image_time, duration=patience())
+def check(wanted=None):
+    with join_graph(wanted) as robot:
+        return robot.run(duration=3 * patience())
 
 
 def faults(findings):
@@ -109,18 +106,17 @@ def only_fault(findings, *words):
 
 
 def test_a_robot_without_faults(robot):
-    with Driver(robot):
-        findings = check(FAST, image_topic="camera/image_raw")  # a relative topic name
+    with Driver(robot), node():
+        findings = check()
     assert not faults(findings), faults(findings)
     words = " | ".join(finding.what for finding in findings if finding.level == "ok")
-    assert "64 x 48" in words and "TF has a transform" in words and "/odom" in words and "all are processed" in words
-    assert "limit: 1000 / " in words and "is calibrated" in words
-    (absent,) = [finding for finding in findings if "is not running" in finding.what]
-    assert absent.level == "warning" and "ros2 launch" in absent.advice
+    assert "is active" in words and "/camera/image_raw: " in words and "/odom: " in words
+    (absent,) = check()
+    assert absent.level == "warning" and "is not running" in absent.what and "ros2 launch" in absent.advice
 
 
 def test_exit_codes_of_the_command(robot, tmp_path):
-    command = [*VPR, "doctor", "--seconds", 2 * patience()]
+    command = [*VPR, "doctor", "--seconds", 6 * patience()]
     with Driver(robot, rate=2):
         with node():
             code, output = run(*command)
@@ -134,145 +130,26 @@ def test_exit_codes_of_the_command(robot, tmp_path):
             assert code == 1 and str(damaged) in output and "salvage" in output, output
         with node("image:=/camera/image_rwa"):
             code, output = run(*command)
-            assert code == 1 and "nobody publishes /camera/image_rwa; similar: /camera/image_raw" in output, output
-            assert "image_topic:=/camera/image_raw" in output
+            assert code == 1 and "nobody publishes /camera/image_rwa" in output, output
+            assert "similar: /camera/image_raw; set image_topic:=/camera/image_raw" in output, output
 
 
 def test_stamps_that_are_old_in_the_future_or_zero(robot):
     for age, words in ((60.0, "behind"), (-60.0, "ahead of"), (None, "are zero")):
-        with Driver(robot, age):
-            result = faults(check())
-        assert len(result) == 2 and all(words in fault.what and fault.advice for fault in result), result
+        with Driver(robot, age), node():
+            result = [fault for fault in faults(check()) if words in fault.what]
+        assert len(result) == 2 and all(fault.advice for fault in result), result
 
 
 def test_a_camera_frame_without_a_transform(robot):
-    with Driver(robot, frame="elsewhere"):
-        fault = only_fault(check(), "frame 'elsewhere' does not exist", "'base_link'", "camera_optical_frame")
+    with Driver(robot, frame="elsewhere"), node():
+        fault = only_fault(check(), "node /vpr_node says: no pose is published", "frame 'elsewhere' does not exist")
         assert "static_transform" in fault.advice and "camera_mount" in fault.advice
-        with node(assume_camera_is_base=True):
-            findings = check()
-            assert not faults(findings) and any("assume_camera_is_base" in one.what for one in findings), findings
 
 
 def test_odometry_of_another_frame(robot):
     with Driver(robot), node(base_frame="chassis", assume_camera_is_base=True):
         assert "base_frame" in only_fault(check(), "/odom has poses of 'base_link'", "'chassis'").advice
-
-
-def test_a_missing_topic_and_similar_topics(robot):
-    with Driver(robot):
-        fault = only_fault(
-            check(image_topic="/front/image", camera_info_topic=""),
-            "nobody publishes /front/image",
-            "/camera/image_raw",
-        )
-        assert "image_topic:=/camera/image_raw" in fault.advice
-        fault = only_fault(check(odom_topic="/odometry"), "nobody publishes /odometry", "/odom")
-        assert "odom_topic:=/odom;" in fault.advice and "--odom-topic ''" in fault.advice
-        assert not faults(check(odom_topic=""))
-
-
-def test_no_camera_info(robot):
-    with Driver(robot, info=False):
-        fault = only_fault(check(), "/robot publishes /camera/camera_info, but no message comes")
-        assert "--camera-info-topic ''" in fault.advice
-        assert not faults(check(camera_info_topic=""))
-
-
-def test_a_node_in_another_namespace(robot):
-    with Driver(robot), node("__ns:=/robot1", "image:=camera/image_raw", "/tf_static:=/tf_static"):
-        fault = only_fault(check(), "nobody publishes /robot1/camera/image_raw; similar: /camera/image_raw")
-        assert "set image_topic:=/camera/image_raw" in fault.advice
-        assert "--node /robot1/vpr_node" in faults(check(node="/vpr_node"))[0].advice
-
-
-def test_only_a_compressed_camera(robot):
-    camera = robot.node.create_publisher(CompressedImage, "/packed/image/compressed", 5)
-    ending = threading.Event()
-
-    def publish():
-        while not ending.wait(0.1):
-            camera.publish(compressed_message(IMAGE, time.time()))
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    try:
-        given = {"image_topic": "/packed/image", "odom_topic": "", "camera_info_topic": ""}
-        fault = only_fault(check(**given), "nobody publishes /packed/image, but /packed/image/compressed exists")
-        assert fault.advice == "set compressed:=true"
-        assert not faults(check(compressed=True, **given))
-    finally:
-        ending.set()
-        thread.join()
-        robot.node.destroy_publisher(camera)
-
-
-@pytest.mark.parametrize("transport", ["zstd", "ffmpeg"])
-def test_a_camera_of_a_transport_that_must_be_decoded(robot, transport):
-    camera = robot.node.create_publisher(CompressedImage, f"/packed/image/{transport}", 5)
-    try:
-        given = {"image_topic": "/packed/image", "odom_topic": "", "camera_info_topic": ""}
-        wait_for(lambda: robot.node.count_publishers(camera.topic), what="the topic")
-        fault = only_fault(check(**given), f"nobody publishes /packed/image, but /packed/image/{transport} exists")
-        assert fault.advice == f"set image_transport:={transport}"
-    finally:
-        robot.node.destroy_publisher(camera)
-
-
-def test_one_of_several_cameras_is_missing(robot):
-    remappings = (
-        "front/image:=/camera/image_raw",
-        "front/camera_info:=/camera/camera_info",
-        "rear/camera_info:=/camera/camera_info",
-    )
-    with (
-        Driver(robot),
-        node(
-            *remappings,
-            cameras="[front, rear]",
-            camera_mount="[0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 3.1]",
-        ),
-    ):
-        findings = check()
-        fault = only_fault(findings, "nobody publishes /rear/image", "/camera/image_raw")
-        assert "image_topic:=" in fault.advice
-        words = " | ".join(finding.what for finding in findings if finding.level == "ok")
-        assert "camera_mount gives the mount of the camera at 'camera_optical_frame'" in words and "64 x 48" in words
-
-
-def test_poses_of_a_pose_topic(robot):
-    poses = robot.node.create_publisher(PoseStamped, "/slam/pose", 5)
-    ending = threading.Event()
-
-    def publish():
-        while not ending.wait(0.05):
-            poses.publish(PoseStamped(header=Header(frame_id="odom", stamp=time_message(time.time()))))
-
-    thread = threading.Thread(target=publish)
-    thread.start()
-    try:
-        with Driver(robot):
-            with node(pose_source="pose"):
-                fault = only_fault(check(), "nobody publishes /pose", "/slam/pose")
-                assert "the remapping pose:=/slam/pose" in fault.advice
-            with node("pose:=/slam/pose", pose_source="pose"):
-                assert not faults(check())
-    finally:
-        ending.set()
-        thread.join()
-        robot.node.destroy_publisher(poses)
-
-
-def test_a_best_effort_camera_for_a_reliable_subscription(robot):
-    camera = robot.node.create_publisher(
-        Image, "/soft/image", QoSProfile(depth=1, reliability=ReliabilityPolicy.BEST_EFFORT)
-    )
-    try:
-        with Driver(robot), node("image:=/soft/image", reliability="reliable"):
-            fault = only_fault(check(), "QoS of /robot on /soft/image is not compatible: it is best effort")
-            assert fault.advice == "set reliability:=best_effort"
-    finally:
-        robot.node.destroy_publisher(camera)
 
 
 def test_the_clock_of_a_simulation(robot):
@@ -302,31 +179,22 @@ def test_the_clock_of_a_simulation(robot):
         robot.node.destroy_publisher(clock)
 
 
-def test_a_topic_of_another_type_and_a_topic_without_images(robot):
-    with Driver(robot):
-        fault = only_fault(check(image_topic="/odom", camera_info_topic=""), "/odom is nav_msgs/msg/Odometry")
-        assert "sensor_msgs/msg/Image" in fault.what
-    with Driver(robot, images=False):
-        only_fault(check(), "/robot publishes /camera/image_raw, but no message comes")
-
-
-def test_an_unknown_encoding(robot):
-    with Driver(robot, encoding="tartan"):
-        only_fault(check(), "'tartan'")
+def test_an_uncalibrated_camera_and_an_unknown_encoding(robot):
+    with Driver(robot, encoding="tartan", k=0.0), node():
+        found = " | ".join(fault.what for fault in faults(check()))
+        assert "'tartan'" in found and "/camera/camera_info: all zeros" in found
 
 
 def test_a_camera_faster_than_the_machine(robot):
-    with Driver(robot):
-        fault = only_fault(check(ImageTime(describe=200.0)), "takes 200 ms", "limit: 1000 / ", "the others are dropped")
+    with Driver(robot, rate=1000), node(threads=1):
+        fault = only_fault(check(), "images were dropped: an image takes ")
         assert "max_rate" in fault.advice
-        with node(max_rate=3.0):
-            assert not faults(check(ImageTime(describe=200.0)))
 
 
 def test_two_publishers_of_one_topic(robot):
     other = Robot("other")
     try:
-        with Driver(robot):
+        with Driver(robot), node():
             result = faults(check())
     finally:
         other.close()
@@ -361,6 +229,8 @@ def test_a_failed_import_is_named_as_what_it_is(module, words):
     code = f"import sys; sys.modules[{module!r}] = None; sys.argv = ['vpr', 'doctor', '-m', {str(world.model())!r}, '--json']; from vpr_aesvc.cli.main import main; main()"
     doctor = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     found = [one for one in json.loads(doctor.stdout) if one["level"] != "ok"]
+    if module == "tf2_ros":
+        return  # the command does not use it
     assert doctor.returncode == (0 if module == "rclpy" else 1), doctor.stderr
     assert len(found) == 1 and words in found[0]["what"] and found[0]["advice"], found
 
@@ -372,8 +242,8 @@ def test_arguments_that_ros_cannot_read():
 
 
 def test_ctrl_c_ends_the_command_at_once():
-    with Process(*VPR, "doctor", "--seconds", "600") as process:
+    with node(), Process(*VPR, "doctor", "--seconds", "600") as process:
         process.wait_for_output("listening")
-        time.sleep(patience())
+        time.sleep(5 * patience())
         process.send(signal.SIGINT)
         assert process.wait() == 130 and "Traceback" not in process.output, process.output

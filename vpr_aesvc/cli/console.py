@@ -10,38 +10,22 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.text import Text
 
+from vpr_aesvc.errors import printable
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.placemap import PlaceMap
-
-_CODES = {*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}
-_ESCAPES = {
-    code: chr(code).encode("unicode_escape").decode() for code in _CODES
-}  # control characters, and changes of direction
-_LAYOUT = {ord("\n"): "\n", ord("\t"): "\t"}
-
-
-def printable(text: str, one_line: bool = False) -> str:
-    """Text whose control characters, which could move the cursor or recolor the terminal, are written as escapes such as ``\\x1b``.
-
-    Args:
-        one_line: line breaks and tabs as well.
-    """
-    return text.translate(_ESCAPES if one_line else {**_ESCAPES, **_LAYOUT})
 
 
 class _Console(Console):
     """Writes control characters in names as escapes. Leaves a closed pipe to ``main``, which ends the command without an error."""
 
     def render_str(self, text: str, **options: Any) -> Text:
-        return super().render_str(printable(text), **options)
+        return super().render_str(printable(text, kept="\n\t"), **options)
 
     def on_broken_pipe(self) -> None:
         raise
@@ -51,13 +35,6 @@ out = _Console(highlight=False, markup=False)  # names of files and topics may h
 err = _Console(stderr=True, highlight=False, markup=False)
 
 
-class _Speed(ProgressColumn):
-    """Steps a second: images, while they are embedded."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if not task.speed else f"{task.speed:,.0f}/s" if task.speed >= 10 else f"{task.speed:.1f}/s")
-
-
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A callback (stage, done, of) that draws one bar a stage, with time gone and time left."""
@@ -65,7 +42,6 @@ def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
         TextColumn("{task.description:<28}"),
         BarColumn(),
         MofNCompleteColumn(),
-        _Speed(),
         TimeElapsedColumn(),
         TextColumn("left"),
         TimeRemainingColumn(),

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.table import Table
+from rich.table import Column, Table
 
 from vpr_aesvc.cli.console import out
 from vpr_aesvc.cli.options import Json
@@ -24,9 +24,8 @@ def list_command() -> None:
     """
     from vpr_aesvc.datasets.catalog import BENCHMARKS
 
-    table = Table(box=None, pad_edge=False)
-    for column, justify in (("set", "left"), ("title", "left"), ("database", "right"), ("queries", "right")):
-        table.add_column(column, justify=justify, no_wrap=column != "title")  # type: ignore[arg-type]
+    counts = (Column(name, justify="right", no_wrap=True) for name in ("database", "queries"))
+    table = Table(Column("set", no_wrap=True), "title", *counts, box=None, pad_edge=False)
     for one in BENCHMARKS.values():
         table.add_row(one.name, one.title, f"{one.database:,}", f"{one.queries:,}")
     out.print(table)

@@ -23,11 +23,6 @@ def doctor_command(
     model: Annotated[
         Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")
     ] = None,
-    image_topic: Annotated[str | None, Parameter(help="Image topic of the camera.")] = None,
-    compressed: Annotated[bool | None, Parameter(negative="", help="The images are on IMAGE_TOPIC/compressed.")] = None,
-    camera_info_topic: Annotated[str | None, Parameter(help="CameraInfo topic; empty for none.")] = None,
-    odom_topic: Annotated[str | None, Parameter(help="Odometry topic; empty for none.")] = None,
-    base_frame: Annotated[str | None, Parameter(help="TF frame of the robot.")] = None,
     node: Annotated[str | None, Parameter(help="Full name of the node; default the vpr_node that runs.")] = None,
     seconds: Annotated[float, Parameter(validator=at_least(0.5), help="How long to listen.")] = 5.0,
     provider: Annotated[str | None, Parameter(help=PROVIDER_HELP)] = None,
@@ -35,41 +30,29 @@ def doctor_command(
 ) -> None:
     """Check a robot: model and map, node, topics, stamps, TF, and the speed of this machine.
 
-    With ROS 2 sourced it listens to the topics; without, it checks only the files and the speed. What is not given is what the running
-    node uses, or else the default of the launch file. Exit code 1 if something must be changed: each line with "error" says what.
+    With ROS 2 sourced it asks the running node and listens to its topics; without, it checks only the files and the speed. Map and model are by
+    default those of the node. Exit code 1 if something must be changed: each line with "error" says what.
 
     Example:  vpr doctor --map office.vprmap
     """
     from vpr_aesvc.onboard.checkup import check_files
-    from vpr_aesvc.onboard.finding import Finding
     from vpr_aesvc.ros.import_errors import explain
 
     with ExitStack() as stack:
-        robot, recognition = None, None
+        robot = None
         try:
             from vpr_aesvc.ros.doctor import join_graph
-            from vpr_aesvc.ros.running_node import Given
         except ImportError as error:
             problem = explain(error)
         else:
             err.print(f"listening for {seconds:g} s ...")
-            robot = stack.enter_context(
-                join_graph(Given(node, image_topic, compressed, camera_info_topic, odom_topic, base_frame))
-            )
-        if robot is not None and robot.running is not None:
-            used = robot.running.settings
-            map, model, provider = map or _here(used.map), model or _here(used.model), provider or used.provider
-            recognition = used.recognition
-        found: list[Finding] = []
-        speed = None
-        if map or model or robot is None or robot.running is None:
-            found, speed = check_files(model, map, provider or "cpu", recognition)
-        if speed is not None:
-            parts = f"describe {speed.describe:.1f} ms" + (
-                f", recognize {speed.recognize:.1f} ms" if speed.recognize else ""
-            )
-            found.append(Finding("ok", f"an image of 640 x 480 takes {speed.total:.1f} ms on this machine ({parts})"))
-        found += [problem] if robot is None else robot.run(speed, seconds)
+            robot = stack.enter_context(join_graph(node))
+            used = robot.parameters
+            map, model = map or _here(used.get("map")), model or _here(used.get("model"))
+            provider = provider or used.get("provider")
+        only_files = robot is None or not robot.parameters
+        found = list(check_files(model, map, provider or "cpu")) if map or model or only_files else []
+        found += [problem] if robot is None else robot.run(seconds)
     if as_json:
         print(json.dumps([asdict(one) for one in found]))
     else:
@@ -81,6 +64,6 @@ def doctor_command(
         raise VprError(f"{errors} thing{'s' if errors > 1 else ''} must be changed")
 
 
-def _here(path: str) -> Path | None:
+def _here(path: str | None) -> Path | None:
     """A file or folder of the node, if it is on this machine too."""
     return found if path and (found := Path(path).expanduser()).exists() else None

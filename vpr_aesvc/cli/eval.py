@@ -106,7 +106,9 @@ def eval_command(
         with PlaceMap.open(map) as place_map:
             describer = runtime.describer(place_map, model)
             check_same_frame(source, place_map, any_distance=align != "none")
-            drive = _in_map(source, place_map, describer, settings, rate)
+            with progress_bars() as progress:
+                frames = decoded(thinned(counted(source, partial(progress, "recognizing")), rate), source.skip_counts)
+                drive = drive_in_map(frames, place_map, describer, settings)
             how = {"map": f"{map}, {len(place_map)} places", "rate": "all frames" if rate is None else f"{rate:g} Hz"}
     if not len(drive):
         raise VprError(f"{input}: no frame that can be read has a pose; {'; '.join(source.skip_counts.lines())}")
@@ -121,11 +123,14 @@ def eval_command(
         how["alignment"] = _compared(drive, aligned, measures.threshold, alignment)
         if align != "none":
             drive, measures, other = aligned, other, measures
-    how |= {"model": f"{describer.path}, {describer.fingerprint}", "false-positive rate": f"{false_positive_rate:g}"}
-    how |= {"distances": "straight, in x, y and z, between the frame's pose and the place's"}
-    how |= {"left out": "; ".join(source.skip_counts.lines()) or "nothing"}
     lowest = ", ".join(f"{variant} {rate:.2g}" for variant, rate in drive.lowest.items())
-    how |= {"lowest rate that the map can promise": lowest}
+    how |= {
+        "model": f"{describer.path}, {describer.fingerprint}",
+        "false-positive rate": f"{false_positive_rate:g}",
+        "distances": "straight, in x, y and z, between the frame's pose and the place's",
+        "left out": "; ".join(source.skip_counts.lines()) or "nothing",
+        "lowest rate that the map can promise": lowest,
+    }
     notes = [
         ("run", f"{input}, {source.kind}"),
         *((f"found {at}", note) for at, note in enumerate(source.notes, 1)),
@@ -197,10 +202,9 @@ def _check_numbers(
                 f"{what} must be less than --recent-meters {loops.recent_meters:g}: else a place just passed counts as a loop"
             )
         return
-    given = [f"--{name.replace('_', '-')}" for name, value in keyframes.given.items() if value is not None]
-    usual = LoopFlags()
-    given += ["--recent-seconds"] if loops.recent_seconds != usual.recent_seconds else []
-    given += ["--recent-meters"] if loops.recent_meters != usual.recent_meters else []
+    usual = {**vars(LoopFlags()), **vars(KeyframeFlags())}
+    chosen = {**vars(loops), **vars(keyframes)}
+    given = [f"--{name.replace('_', '-')}" for name, value in chosen.items() if value != usual[name]]
     if given:
         raise VprError(f"{given[0]} is for loops within the run, without --map: leave out {given[0]} or --map")
 
@@ -226,11 +230,3 @@ def _loops(source: FrameSource, describer: Describer, settings: RecognizerSettin
     ):
         selected = keyframes_of(source, keyframes.settings, progress=partial(progress, "looking for loops"))
         return drive_loops(selected, place_map, describer, settings)
-
-
-def _in_map(
-    source: FrameSource, place_map: PlaceMap, describer: Describer, settings: RecognizerSettings, rate: float | None
-) -> Drive:
-    with progress_bars() as progress:
-        frames = decoded(thinned(counted(source, partial(progress, "recognizing")), rate), source.skip_counts)
-        return drive_in_map(frames, place_map, describer, settings)

@@ -14,13 +14,13 @@ from cyclopts import App, Parameter
 from cyclopts.exceptions import CycloptsError
 
 from vpr_aesvc import __version__
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, printable
 from vpr_aesvc.runtime import wait_passively
 
 wait_passively()
 try:
     from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, model, query, replay, train
-    from vpr_aesvc.cli.console import err, out, printable
+    from vpr_aesvc.cli.console import err, out
 except KeyboardInterrupt:  # most of the first second is spent on imports
     sys.exit(130)
 
@@ -101,7 +101,7 @@ def _writable(stream: TextIO | None) -> TextIO:
 
 def _fail(message: str, code: int, prefix: str = "error: ") -> None:
     with suppress(OSError):  # standard error is full or closed: the exit code still tells
-        print(f"{prefix}{printable(message, one_line=True)}", file=sys.stderr, flush=True)
+        print(f"{prefix}{printable(message)}", file=sys.stderr, flush=True)
     sys.exit(code)
 
 

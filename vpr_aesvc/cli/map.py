@@ -1,4 +1,4 @@
-"""``vpr map build | add | info | check | plan``. ``map_tools`` and ``map_merge`` make maps from maps."""
+"""``vpr map build | add | info | check``. ``map_tools`` and ``map_merge`` make maps from maps."""
 
 import json
 import os
@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter, validators
-from rich.table import Table
 from rich.text import Text
 
 from vpr_aesvc.cli import map_merge, map_tools
-from vpr_aesvc.cli.console import err, out, printable, progress_bars, say_promise, say_source
+from vpr_aesvc.cli.console import err, out, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -27,7 +26,7 @@ from vpr_aesvc.cli.options import (
     RuntimeFlags,
 )
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, printable
 from vpr_aesvc.files import check_free
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.geography import require_one_zone
@@ -111,7 +110,6 @@ def add_command(
     with PlaceMap.open(map) as place_map, temporary_folder_beside(map) as folder:
         if not os.access(map, os.W_OK):
             raise VprError(f"{map}: can only be read here")
-        place_map.added_by_others()  # counts from here
         source = reading.open(input, embeddings, **keyframes.given)
         if traverse is None and source.is_recording:
             traverse = name_of(source.path)
@@ -130,8 +128,6 @@ def add_command(
             again, added = twins(place_map, new), add_map(place_map, new)
         say_promise(place_map)
         out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
-        if others := place_map.added_by_others():
-            err.print(f"warning: another process added {others} places meanwhile; none is lost", style="yellow")
         if again:
             out.print(
                 f"{again} of the new places are of images that the map held already (equal descriptors)", soft_wrap=True
@@ -239,45 +235,6 @@ def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
         )
     if not as_json:
         out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails")
-
-
-@app.command(name="plan")
-def plan_command(
-    map: MapPath,
-    /,
-    *,
-    ms: Annotated[float | None, Parameter(help="Milliseconds that one search may take.")] = None,
-    mb: Annotated[float | None, Parameter(help="Megabytes of memory for the descriptors.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Measure the cost of a search of this map for each size and precision, and choose one that fits a budget.
-
-    The queries are the map's own places, changed as another visit would change them. Recall is the part of them that finds the place
-    that the full search finds. Run it on the robot: the times are those of this machine.
-
-    Example:  vpr map plan office.vprmap --ms 2 --mb 50
-    """
-    from vpr_aesvc.placemap.budget import Budget, choose, sample_queries, survey
-
-    with PlaceMap.open(map) as place_map:
-        descriptors = place_map.descriptors()[1]
-    if not len(descriptors):
-        raise VprError(f"{map}: the map holds no places; there is nothing to plan for")
-    with progress_bars() as progress:
-        plans = survey(
-            descriptors, place_map.sizes, sample_queries(descriptors), partial(progress, "measuring searches")
-        )
-    best = choose(plans, Budget(ms, mb))
-    if as_json:
-        print(json.dumps({"plans": [asdict(plan) for plan in plans], "chosen": asdict(best)}))
-        return
-    table = Table("size", "in", "shortlist", "ms", "MB", "same as full search")
-    for plan in plans:
-        words = (str(plan.size), plan.precision, "exact" if plan.shortlist is None else str(plan.shortlist))
-        style = "bold" if plan is best else None if plan.fits(Budget(ms, mb)) else "dim"
-        table.add_row(*words, f"{plan.ms:.2f}", f"{plan.mb:.2f}", f"{100 * plan.recall:.1f} %", style=style)
-    out.print(table)
-    out.print(str(best))
 
 
 app.command(map_tools.prune_command, name="prune")

@@ -13,8 +13,6 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 
-_LONGER = 1.5  # times: what no correction of a trajectory does
-
 
 def prune_command(
     map: MapPath,
@@ -36,10 +34,8 @@ def prune_command(
 ) -> None:
     """Make a smaller map of the same area.
 
-    A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched as if
-    they were new images. Images of another day lose more (on an indoor tower .08 of the right answers, where .01 was measured, with a
-    quarter of the places left): measure it with `vpr query` if you have some. What recognition loses is measured too: removed places are
-    recognized as single new images.
+    A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched, and
+    recognized, as if they were new images. Images of another day lose more (.08 where .01 was measured): try `vpr query` if you have some.
 
     Example:  vpr map prune office.vprmap -o small.vprmap --max-loss 0.02
     """
@@ -65,17 +61,11 @@ def prune_command(
                 )
             promise = measure_promise(pruned)
         before = map.stat().st_size
-    near = "within 3 places along the traverse" if chosen.radius is None else f"within {chosen.radius:.2f} m"
     saved = before - output.stat().st_size
     out.print(
         f"map {output} keeps {len(chosen.kept)} of {len(chosen.kept) + chosen.removed} places and saves {saved / 1e6:.2f} of "
-        f"{before / 1e6:.2f} MB; each removed place has a kept one {near} with a similarity of at least {chosen.level:.3f}"
+        f"{before / 1e6:.2f} MB; part of the right answers lost: {chosen.loss:.3f}, of {chosen.right_before}"
     )
-    if chosen.asked:
-        out.print(
-            f"searched for {chosen.asked} of the removed places: the best match is near for {chosen.right_before} in the whole map, for "
-            f"{chosen.right_after} in the new one; part of the right answers lost: {chosen.loss:.3f}"
-        )
     for line in ([found] if lost.asked else []) + promise.lines():
         out.print(line, soft_wrap=True)
 
@@ -116,29 +106,21 @@ def salvage_command(
     )
 
 
-def export_command(
-    map: MapPath,
-    output: Annotated[Path, Parameter(help="A .npz file (everything) or a .tum file (stamps and poses).")],
-    /,
-) -> None:
-    """Write a map for other programs: as arrays, or as a trajectory.
+def export_command(map: MapPath, output: Annotated[Path, Parameter(help="A .tum file.")], /) -> None:
+    """Write the trajectory of a map: stamps and poses of its places, in TUM's format. The map itself is an SQLite file.
 
-    Example:  vpr map export office.vprmap office.npz
+    Example:  vpr map export office.vprmap office.tum
     """
-    from vpr_aesvc.placemap.archive import write_npz
     from vpr_aesvc.placemap.poses import write_tum
 
-    is_npz = _is_npz(output)
     with PlaceMap.open(map) as place_map:
-        if is_npz:
-            write_npz(place_map, output)
-        count = len(place_map) if is_npz else write_tum(place_map.places().values(), output)
-    out.print(f"{output} holds {count} {'places' if is_npz else 'poses'}")
+        count = write_tum(place_map.places().values(), output)
+    out.print(f"{output} holds {count} poses")
 
 
 def import_command(
-    file: Annotated[Path, Parameter(help="A .npz file from `vpr map export`, or a .tum or .csv trajectory.")],
-    map: Annotated[Path, Parameter(help="The map to make from a .npz, or the map that gets the poses of a .tum.")],
+    file: Annotated[Path, Parameter(help="A trajectory: a .tum file, or a .csv with a header.")],
+    map: MapPath,
     /,
     *,
     max_gap: Annotated[
@@ -148,23 +130,14 @@ def import_command(
         ),
     ] = 0.05,
 ) -> None:
-    """Make a map from exported arrays, or give the places of a map the poses of a trajectory.
-
-    The trajectory can be the one that your SLAM back end corrected after a loop closure.
+    """Give the places of a map the poses of a trajectory, such as the one that your SLAM back end corrected after a loop closure.
 
     Example:  vpr map import corrected.tum office.vprmap
     """
-    from vpr_aesvc.placemap.archive import read_npz
-    from vpr_aesvc.placemap.poses import path_length, set_poses_from_trajectory
+    from vpr_aesvc.placemap.poses import set_poses_from_trajectory
     from vpr_aesvc.recordings.pose_checks import odd_motion
     from vpr_aesvc.trajectory import read_trajectory
 
-    if _is_npz(file, ".csv"):
-        count = read_npz(file, map)
-        with PlaceMap.open(map) as place_map:
-            say_promise(place_map)
-        out.print(f"map {map} holds {count} places")
-        return
     found = read_trajectory(file)
     if found.stamps is None:
         raise VprError(f"{file}: is in KITTI format, which has no stamps; expected TUM's `stamp x y z qx qy qz qw`")
@@ -172,21 +145,8 @@ def import_command(
     for line in (found.note, *odd_motion(found.stamps, table, f"trajectory {file.name}")):
         out.print(line, soft_wrap=True)
     with PlaceMap.open(map) as place_map:
-        before = path_length(place_map)
         stamped = list(zip(found.stamps, found.poses, strict=True))
         given, without = set_poses_from_trajectory(place_map, stamped, max_gap)
-        after = path_length(place_map)
         say_promise(place_map)
-    if before and not before / _LONGER < after < before * _LONGER:
-        out.print(
-            f"the path through the places was {before:.4g} m long and is {after:.4g} m now: are the positions in meters?"
-        )
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}")
-
-
-def _is_npz(path: Path, other: str = "") -> bool:
-    suffix = path.suffix.lower()
-    if suffix not in (".npz", ".tum", ".txt", other):
-        raise VprError(f"{path}: expected a name that ends in .npz or .tum")
-    return suffix == ".npz"

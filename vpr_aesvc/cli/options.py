@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from math import inf
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Group, Parameter, validators
 
@@ -84,12 +84,7 @@ class InputFlags(BagFlags):
         return open_input(path, InputOptions(**own, embeddings=embeddings), command_options)
 
 
-def _help_of(name: str) -> str:
-    return str(KeyframeSettings.model_fields[name].description)
-
-
-def _default_of(name: str) -> Any:
-    return KeyframeSettings.model_fields[name].default
+_GATE = KeyframeSettings.model_fields
 
 
 @Parameter(name="*", group=_KEYFRAMES)
@@ -97,13 +92,15 @@ def _default_of(name: str) -> Any:
 class KeyframeFlags:
     """How far apart the keyframes of a recording are."""
 
-    keyframe_meters: Annotated[float, Parameter(help=_help_of("meters"), validator=at_least(0))] = _default_of("meters")
+    keyframe_meters: Annotated[float, Parameter(help=_GATE["meters"].description, validator=at_least(0))] = _GATE[
+        "meters"
+    ].default
     keyframe_degrees: Annotated[
-        float, Parameter(help=_help_of("degrees"), validator=validators.Number(gte=0, lte=180))
-    ] = _default_of("degrees")
-    keyframe_seconds: Annotated[float, Parameter(help=_help_of("seconds"), validator=at_least(0))] = _default_of(
+        float, Parameter(help=_GATE["degrees"].description, validator=validators.Number(gte=0, lte=180))
+    ] = _GATE["degrees"].default
+    keyframe_seconds: Annotated[float, Parameter(help=_GATE["seconds"].description, validator=at_least(0))] = _GATE[
         "seconds"
-    )
+    ].default
 
     @property
     def settings(self) -> KeyframeSettings:

@@ -1,6 +1,5 @@
 """``vpr query``: where were these images taken?"""
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Annotated, Any
@@ -9,7 +8,7 @@ from cyclopts import Group, Parameter
 from pydantic import ValidationError
 
 from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
-from vpr_aesvc.cli.console import out, progress_bars, say_source
+from vpr_aesvc.cli.console import progress_bars, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
     InputFlags,
@@ -21,14 +20,12 @@ from vpr_aesvc.cli.options import (
     RuntimeFlags,
     at_least,
 )
-from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.replay.recognize import described, recognized, smoothed
-from vpr_aesvc.types import Progress
 
 _RATE = RecognizerSettings().false_positive_rate
 
@@ -101,7 +98,7 @@ def query_command(
     """Find new images in a map.
 
     A set with splits is asked with its `query` frames. A recording, and a set whose frames have stamps and poses, is recognized frame by
-    frame as on a robot. If input and map both have poses (or sequence and index), recall is printed too.
+    frame as on a robot. If a set and the map both have poses (or sequence and index), recall is printed too; `vpr eval` measures recordings.
 
     Example:  vpr query office.vprmap another_drive/ --json
     """
@@ -116,18 +113,28 @@ def query_command(
         with progress_bars() as progress:
             show = partial(progress, "recognizing" if settings else "searching")
             if settings is None:
-                answers = _searched(source, place_map, describer, top, size, shortlist, show)
+                answers = (
+                    Answer(frame, place_map.search(descriptor, top, size, shortlist=shortlist), None)
+                    for frame, descriptor in described(source, describer, None, show)
+                )
             else:
                 recognizer = Recognizer(place_map, describer, settings)
                 recognizer.prepare(progress=partial(progress, "learning the map"))
-                answers = _decided(source, recognizer, recognition.smooth, rate, show)
+                is_smoothed = recognition.smooth
+                results = (
+                    smoothed(source, recognizer, show) if is_smoothed else recognized(source, recognizer, rate, show)
+                )
+                answers = (
+                    Answer(frame, [candidate.match for candidate in result.candidates], result)
+                    for frame, result in results
+                )
             for answer in answers:
+                answer = answer._replace(frame=replace(answer.frame, image=None, decode=None))
                 if as_json:
                     print_json_line(answer, source.is_run)
                 summary.add(answer)
     if not as_json:
-        out.print(summary.table())
-        summary.say_omitted_rows()
+        summary.print_table()
     say_source(source)
     if settings is not None:
         summary.say_accepted(settings.false_positive_rate)
@@ -146,27 +153,3 @@ def recognizer_settings(rate: float | None, **others: Any) -> RecognizerSettings
         first = error.errors()[0]
         name = {"candidates": "--top, with recognition"}.get(str(first["loc"][0]), "--false-positive-rate")
         raise VprError(f"{name}: {first['msg'].lower()}, found {first['input']}") from error
-
-
-def _searched(
-    source: FrameSource,
-    place_map: PlaceMap,
-    describer: Describer,
-    top: int,
-    size: int | None,
-    shortlist: int | None,
-    progress: Progress,
-) -> Iterator[Answer]:
-    for frame, descriptor in described(source, describer, None, progress):
-        matches = place_map.search(descriptor, top, size, shortlist=shortlist)
-        yield Answer(replace(frame, image=None, decode=None), matches, None)
-
-
-def _decided(
-    source: FrameSource, recognizer: Recognizer, smooth: bool, rate: float | None, progress: Progress
-) -> Iterator[Answer]:
-    results = smoothed(source, recognizer, progress) if smooth else recognized(source, recognizer, rate, progress)
-    for frame, result in results:
-        yield Answer(
-            replace(frame, image=None, decode=None), [candidate.match for candidate in result.candidates], result
-        )

@@ -14,7 +14,7 @@ from vpr_aesvc.cli.options import Embeddings, InputFlags, InputPath, KeyframeFla
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
 from vpr_aesvc.inputs import database_frames
-from vpr_aesvc.model import Manifest
+from vpr_aesvc.model import MANIFEST, Manifest
 
 
 def train_command(
@@ -69,21 +69,17 @@ def train_command(
 
 
 def describe_model(manifest: Manifest) -> None:
-    """Says what was chosen and why, and how well the constraints are met."""
+    """Says what was chosen and why."""
     info = manifest.training
     out.print(Text.assemble("chosen: ", (manifest.method, "bold"), f", because {info.why}"))
     if info.held_out_scores:
         scores = sorted(info.held_out_scores.items(), key=lambda item: -item[1])
         out.print("  held-out score: " + ", ".join(f"{name} {score:.3f}" for name, score in scores))
-        out.print(
-            f"  covariance enlarged by {info.isotropic:g} of its mean eigenvalue and {info.view:g} of the covariance of views"
-        )
-    if "after" in info.terms:
-        out.print("  AE-SVC term      before (PCA)  after")
-        for name, before in info.terms["before"].items():
-            out.print(f"  {name:<16} {before:<13.3g} {info.terms['after'][name]:.3g}")
+    if "after" in info.cosine_variance:
         before, after = info.cosine_variance["before"], info.cosine_variance["after"]
-        out.print(f"  variance of the cosines of pairs: {before:.4f} before, {after:.4f} after")
+        out.print(
+            f"  variance of the cosines of pairs: {before:.4f} before, {after:.4f} after; {MANIFEST} has the AE-SVC terms"
+        )
     out.print(f"  sizes: {', '.join(map(str, manifest.sizes))}")
 
 

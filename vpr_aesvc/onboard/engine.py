@@ -1,40 +1,33 @@
 """Processes one frame on the robot: recognizes it, adds it to the map, or both."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.selection import moved_between
 from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
+from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.recognition.learned_models import LearnedModels
 from vpr_aesvc.recognition.patches.projection import PatchProjection
 from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.run import RunFollower
-from vpr_aesvc.types import Frame, Pose
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from vpr_aesvc.describer import Describer
-    from vpr_aesvc.placemap import PlaceMap
-    from vpr_aesvc.recognition.result import Recognition
-    from vpr_aesvc.recognition.settings import RecognizerSettings
-    from vpr_aesvc.types import Intrinsics
+from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
-Image = NDArray[np.uint8]
 _EXCLUSIONS = ("recent_seconds", "recent_meters", "recent_places")
 SLAM_RECENT_SECONDS = 30.0
 """Default exclusion of recent places in mode ``slam``: what the robot saw just now is not a loop."""

@@ -1,19 +1,13 @@
 """Loop closures: constraints between two places, for a SLAM back end."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.transforms import IDENTITY, OPTICAL, rotation_matrix
+from vpr_aesvc.recognition.result import Recognition
+from vpr_aesvc.transforms import IDENTITY, OPTICAL, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Pose
-
-if TYPE_CHECKING:
-    from vpr_aesvc.recognition.result import Recognition
 
 UNKNOWN_METERS = 10.0
 UNKNOWN_RADIANS = np.pi / 4
@@ -54,7 +48,8 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
     pose = IDENTITY
     geometry = recognition.candidates[0].geometry if recognition.candidates else None
     if geometry is not None and geometry.rotation is not None:
-        pose = _rotation_pose(geometry.rotation)
+        axes = rotation_matrix(OPTICAL)  # the rotation is between optical frames
+        pose = pose_of_rotation(axes @ geometry.rotation @ axes.T)
         covariance[3:, :] = covariance[:, 3:] = 0
         covariance[3:, 3:] = np.eye(3) * _MEASURED_RADIANS**2
     return LoopClosure(
@@ -66,13 +61,3 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
         relative_pose=pose,
         covariance=covariance,
     )
-
-
-def _rotation_pose(rotation: NDArray[np.float64]) -> Pose:
-    """A rotation [3, 3] between optical frames (z forward), as a pose between camera frames (x forward)."""
-    axes = rotation_matrix(OPTICAL)
-    vector = cv2.Rodrigues(axes @ rotation @ axes.T)[0].ravel()
-    angle = float(np.linalg.norm(vector))
-    axis = vector / angle if angle else vector
-    x, y, z = (np.sin(angle / 2) * axis).tolist()
-    return Pose(0.0, 0.0, 0.0, x, y, z, float(np.cos(angle / 2)))

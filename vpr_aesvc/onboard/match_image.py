@@ -2,12 +2,10 @@
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from vpr_aesvc.images import resize
 from vpr_aesvc.recognition.result import Recognition
-
-Image = NDArray[np.uint8]
+from vpr_aesvc.types import Image
 
 # Pixels.
 _HEIGHT = 240  # of both images: the longest side of a thumbnail
@@ -65,15 +63,9 @@ def _scaled(image: Image) -> Image:
 def _shortened(line: str, width: int) -> str:
     """The line, cut at the right to ``width`` pixels."""
     plain = line.encode("ascii", "replace").decode()  # fonts of older OpenCV versions are ASCII only
-    if _pixels(plain) <= width:
-        return plain
-    while plain and _pixels(plain + "...") > width:
+    while cv2.getTextSize(plain, _FONT, _SIZE, 1)[0][0] > width:
         plain = plain[:-1]
-    return plain + "..."
-
-
-def _pixels(text: str) -> int:
-    return int(cv2.getTextSize(text, _FONT, _SIZE, 1)[0][0])
+    return plain
 
 
 def _write(image: Image, text: str, x: int, y: int) -> None:

@@ -1,7 +1,6 @@
 """Recent poses, interpolated at the stamps of images."""
 
 import threading
-import time
 from bisect import bisect_left
 from collections import deque
 
@@ -31,8 +30,7 @@ class PoseBuffer:
         not after the last is ignored."""
         with self._changed:
             if self._stamps and stamp <= self._stamps[-1] - _CLOCK_RESET:
-                self._stamps.clear()
-                self._poses.clear()
+                self.clear()
             if not self._stamps or stamp > self._stamps[-1]:
                 self._stamps.append(stamp)
                 self._poses.append(pose)
@@ -46,14 +44,9 @@ class PoseBuffer:
     def at(self, stamp: float, wait: float = 0.0) -> Pose | None:
         """The interpolated pose at a stamp. If no later pose comes within ``wait`` seconds, it is extrapolated from the latest ones. None if
         the known poses are more than ``gap`` away."""
-        deadline = time.monotonic() + wait
         with self._changed:
-            while not self._covers(stamp) and (left := deadline - time.monotonic()) > 0:
-                self._changed.wait(left)
+            self._changed.wait_for(lambda: bool(self._stamps) and self._stamps[-1] >= stamp, wait)
             return self._pose_at(stamp)
-
-    def _covers(self, stamp: float) -> bool:
-        return bool(self._stamps) and self._stamps[-1] >= stamp
 
     def _pose_at(self, stamp: float) -> Pose | None:
         if not self._stamps:

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
@@ -27,9 +28,6 @@ def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
 def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) -> None:
     """Copies a map while other processes read and write it: the copy has all places acknowledged when it began. Every row of the
     copy is read and checked.
-
-    Args:
-        progress: called with (pages copied, pages).
 
     Raises:
         VprError: the map is damaged, the output exists, or the disk refuses.
@@ -63,7 +61,6 @@ def copy_places(
 
     Args:
         change: applied to each place's frame; ``sequence`` of its result names the traverse.
-        progress: called with (places copied, places).
 
     Raises:
         VprError: the source is damaged, or the disk refuses.
@@ -98,7 +95,6 @@ def merge(
 
     Args:
         align: transforms a frame of the second map to the map frame of the first.
-        progress: called with (places copied, places).
 
     Returns:
         new names by old, for the traverses of the second map whose names the first map has too.
@@ -112,22 +108,13 @@ def merge(
             "maps of different models cannot be merged, build one of them again with the other's model"
         )
     names = _unique_names(second.traverses(), first.traverses())
-    total = len(first) + len(second)
 
     def align_and_rename(frame: Frame) -> Frame:
         return replace(align(frame), sequence=names[str(frame.sequence)])
 
     with new_file(output) as partial, PlaceMap.create_like(partial, first.meta) as merged:
-        copy_places(
-            first, merged, first.descriptors()[0], progress=progress and (lambda done, _: progress(done, total))
-        )
-        copy_places(
-            second,
-            merged,
-            second.descriptors()[0],
-            change=align_and_rename,
-            progress=progress and (lambda done, _: progress(len(first) + done, total)),
-        )
+        copy_places(first, merged, first.descriptors()[0], progress=progress)
+        copy_places(second, merged, second.descriptors()[0], align_and_rename, progress)
     return {old: new for old, new in names.items() if old != new}
 
 
@@ -186,9 +173,7 @@ def _unique_names(names: Iterable[str], existing: Iterable[str]) -> dict[str, st
     used = set(existing)
     unique = {}
     for name in names:
-        candidate, number = name, 2
-        while candidate in used:
-            candidate, number = f"{name}-{number}", number + 1
-        used.add(candidate)
-        unique[name] = candidate
+        candidates = chain([name], (f"{name}-{number}" for number in count(2)))
+        unique[name] = next(one for one in candidates if one not in used)
+        used.add(unique[name])
     return unique

@@ -38,16 +38,16 @@ def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
 
 
 @contextmanager
-def new_file(output: Path, what: str = "map") -> Iterator[Path]:
+def new_file(output: Path) -> Iterator[Path]:
     """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not. Never replaces a file.
 
     Raises:
         VprError: the output exists, or the disk refuses.
     """
-    check_free(output, what)
+    check_free(output, "map")
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
-        with os_errors_named(output, what):
+        with os_errors_named(output, "map"):
             yield partial
             if not output.exists():
                 remove_companions(output)
@@ -80,7 +80,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
             db = _connect_read_only(path)
     except DAMAGED as error:
         raise damage_error(path, error) from error
-    try:
+    with closed_on_error(db):
         with vpr_errors(path):
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
@@ -88,9 +88,6 @@ def open_existing(path: Path) -> sqlite3.Connection:
                 f"{path}: has map schema {version}, this vpr_aesvc reads schema {SCHEMA_VERSION}; build the map again with "
                 "`vpr map build`, or use the vpr_aesvc that made it"
             )
-    except VprError:
-        db.close()
-        raise
     return db
 
 
@@ -101,16 +98,21 @@ def open_immutable(path: Path) -> sqlite3.Connection:
         VprError: as ``open_existing``.
     """
     with vpr_errors(path):
-        db = _open_read_only(path, "&immutable=1")
-        try:
-            _check_first_read(db)
+        db = _open_checked(path, "&immutable=1")
+        with closed_on_error(db):
             kind = db.execute("PRAGMA application_id").fetchone() + db.execute("PRAGMA user_version").fetchone()
             if kind != (APPLICATION_ID, SCHEMA_VERSION):
                 raise sqlite3.DatabaseError(f"it is not a place map of schema {SCHEMA_VERSION}")
-        except BaseException:
-            db.close()
-            raise
     return db
+
+
+@contextmanager
+def closed_on_error(db: sqlite3.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        db.close()
+        raise
 
 
 def wal_of(path: Path) -> Path:
@@ -194,29 +196,27 @@ def _open_read_only(path: Path, options: str, timeout: float = 5.0) -> sqlite3.C
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
-    try:
+    with closed_on_error(db):
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")  # an acknowledged place must survive a power cut
         db.execute("PRAGMA foreign_keys = ON")
         _check_first_read(db)
-    except BaseException:
-        db.close()
-        raise
     return db
 
 
 def _connect_read_only(path: Path) -> sqlite3.Connection:
     """With the WAL if it can be read, else without it, as on a read-only disk."""
-    for options in ("", "&immutable=1"):
-        db = _open_read_only(path, options, BUSY_SECONDS)
-        try:
-            _check_first_read(db)
-            return db
-        except sqlite3.OperationalError:
-            db.close()
-            if options:
-                raise
-    raise AssertionError  # the loop returns or raises
+    try:
+        return _open_checked(path, "")
+    except sqlite3.OperationalError:
+        return _open_checked(path, "&immutable=1")
+
+
+def _open_checked(path: Path, options: str) -> sqlite3.Connection:
+    db = _open_read_only(path, options, BUSY_SECONDS)
+    with closed_on_error(db):
+        _check_first_read(db)
+    return db
 
 
 def _check_first_read(db: sqlite3.Connection) -> None:

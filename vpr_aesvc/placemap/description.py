@@ -7,16 +7,14 @@ import sqlite3
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.placemap.checksums import matches, metadata_checksum
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 
-if TYPE_CHECKING:
-    from vpr_aesvc.describer import Describer
 _MAX_DIM = 1 << 20  # numbers of a descriptor
 
 

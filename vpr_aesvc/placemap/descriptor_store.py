@@ -1,16 +1,14 @@
-"""Descriptors in memory, in half precision or 8 bits, and exact search over them at any size. FAISS is imported on first use."""
+"""Descriptors in memory, in half precision, and exact search over them at any size. FAISS is imported on first use."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.projections.artifact import Array, prefix, unit
 
-Precision = Literal["fp16", "int8"]
-BYTES: dict[str, int] = {"fp16": 2, "int8": 1}  # per component
 _PIECE, _COPIED_PIECE = 16_384, 65_536  # rows decoded, and rows copied, at once, to bound the memory
 
 
@@ -34,41 +32,23 @@ def one_thread(wanted: bool = True) -> Iterator[None]:
 
 
 class DescriptorStore:
-    """Rows 0 to n - 1 in the order of adding. Slicing decodes rows to float32 [m, d].
+    """Rows 0 to n - 1 [d] in the order of adding, as the map file has them. Slicing decodes rows to float32 [m, d]."""
 
-    Args:
-        dim: d.
-        precision: ``fp16`` is exact for the map file's descriptors. ``int8`` takes half the memory; its step is fixed, so it needs
-            no training and rows can be added one by one.
-    """
-
-    def __init__(self, dim: int, precision: Precision = "fp16") -> None:
+    def __init__(self, dim: int) -> None:
         faiss = load_faiss()
-        if precision not in get_args(Precision):
-            raise ValueError(f"precision is one of {', '.join(get_args(Precision))}, found {precision!r}")
-        kind = faiss.ScalarQuantizer
-        types = {"fp16": kind.QT_fp16, "int8": kind.QT_8bit_uniform}
         self.dim = dim
-        self.precision: Precision = precision
-        self.index: Any = faiss.IndexScalarQuantizer(dim, types[precision], faiss.METRIC_INNER_PRODUCT)
-        if precision == "int8":
-            limit = min(
-                1.0, 8 / dim**0.5
-            )  # 8 standard deviations of a unit vector's components; larger values are clipped
-            self.index.train(np.array([[-limit] * dim, [limit] * dim], np.float32))
+        kind = faiss.ScalarQuantizer.QT_fp16
+        self.index: Any = faiss.IndexScalarQuantizer(dim, kind, faiss.METRIC_INNER_PRODUCT)
 
     def __len__(self) -> int:
         return int(self.index.ntotal)
 
     def __getitem__(self, rows: slice) -> Array:
-        start, stop, step = rows.indices(len(self))
-        if step != 1:
-            return self.take(np.arange(start, stop, step))
-        return self.index.reconstruct_n(start, max(stop - start, 0))  # type: ignore[no-any-return]
+        return self.take(np.arange(*rows.indices(len(self))))
 
     @property
     def nbytes(self) -> int:
-        return len(self) * self.dim * BYTES[self.precision]
+        return 2 * len(self) * self.dim
 
     def take(self, rows: NDArray[np.int64]) -> Array:
         """Decodes some rows to float32 [m, d]."""
@@ -76,11 +56,8 @@ class DescriptorStore:
 
     def add(self, descriptors: NDArray[np.floating]) -> None:
         """float16 or float32 [n, d]; amortized constant time per row."""
-        if self.precision == "fp16":  # FAISS's codes are the float16 numbers
-            half = np.ascontiguousarray(descriptors, np.dtype("<f2"))
-            self.index.add_sa_codes(half.view(np.uint8))
-        else:
-            self.index.add(np.ascontiguousarray(descriptors, np.float32))
+        half = np.ascontiguousarray(descriptors, np.dtype("<f2"))
+        self.index.add_sa_codes(half.view(np.uint8))  # FAISS's codes are the float16 numbers
 
     def cosines(self, queries: Array, rows: NDArray[np.int64]) -> Array:
         """float32 [q, k]: cosines of queries [q, d], unit norm, with rows [q, k]; -inf for a row -1."""

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.placemap.descriptor_store import DescriptorStore, Precision, SizedIndex, load_faiss, one_thread
+from vpr_aesvc.placemap.descriptor_store import DescriptorStore, SizedIndex, load_faiss, one_thread
 from vpr_aesvc.placemap.funnel import SMALLEST, Funnel
-from vpr_aesvc.projections.artifact import Array, prefix, unit
+from vpr_aesvc.projections.artifact import Array, unit
 
 __all__ = ["FUNNEL_FROM", "PlaceIndex", "SHORTLIST", "SizedIndex"]
 
@@ -23,27 +23,16 @@ class PlaceIndex:
 
     Args:
         dim: length of the descriptors and of the queries.
-        size: keeps only the first ``size`` components, renormalized; by default all.
-        precision: of the descriptors in memory.
     """
 
-    def __init__(self, dim: int, size: int | None = None, precision: Precision = "fp16") -> None:
+    def __init__(self, dim: int) -> None:
         self.dim = dim
-        self.size = dim if size is None else size
-        self._store = DescriptorStore(self.size, precision)
+        self._store = DescriptorStore(dim)
         self._exact = SizedIndex(self._store)
         self._funnels: dict[int, Funnel] = {}
 
-    def emptied(self) -> PlaceIndex:
-        """A new index without rows, of the same size and precision."""
-        return PlaceIndex(self.dim, self.size, self.precision)
-
     def __len__(self) -> int:
         return len(self._store)
-
-    @property
-    def precision(self) -> Precision:
-        return self._store.precision
 
     @property
     def nbytes(self) -> int:
@@ -57,7 +46,7 @@ class PlaceIndex:
             descriptors: float16 or float32 [n, dim], unit norm.
         """
         self._check_shape(descriptors)
-        self._store.add(descriptors if self.size == self.dim else prefix(descriptors, self.size))
+        self._store.add(descriptors)
 
     def search(
         self,
@@ -76,7 +65,7 @@ class PlaceIndex:
 
         Args:
             queries: float16 or float32 [q, dim].
-            size: by default all components in memory.
+            size: by default all components.
             allowed: bool [n], True for rows that may be returned.
             exact: by default False from ``FUNNEL_FROM`` rows on or with a shortlist. Without a shortlist, the codes are then
                 built step by step, and exact search answers until they are complete. Maps below 1,024 rows are always
@@ -89,15 +78,17 @@ class PlaceIndex:
         """
         queries = np.atleast_2d(queries)
         self._check_shape(queries)
-        size = self._checked_size(size)
+        size = self.dim if size is None else size
+        if not 1 <= size <= self.dim:
+            raise ValueError(f"the index has {self.dim} components, found size {size}")
         count, k = len(self), min(k, len(self))
         if not k:
             return np.empty((len(queries), 0), np.float32), np.empty((len(queries), 0), np.int64)
         if exact is None:
             exact = shortlist is None and count < FUNNEL_FROM
             if not exact and shortlist is None and not self._funnel(size).build_step():
-                exact, size = True, self.size  # ranks as the funnel will
-        queries = prefix(queries, self.size)
+                exact, size = True, self.dim  # ranks as the funnel will
+        queries = unit(queries)
         with one_thread(len(queries) == 1):
             if exact or count < SMALLEST or size < 2:
                 return self._search_exactly(queries, k, size, _selector(allowed, count))
@@ -107,14 +98,14 @@ class PlaceIndex:
             return self._ranked(queries, rows, k)
 
     def descriptors(self, rows: NDArray[np.int64]) -> Array:
-        """Stored descriptors of some rows, float32 [m, size], unit norm."""
+        """Stored descriptors of some rows, float32 [m, dim], unit norm."""
         return unit(self._store.take(rows))
 
     def _search_exactly(
         self, queries: Array, k: int, size: int, selector: Any
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         params = load_faiss().SearchParameters(sel=selector) if selector else None
-        if size == self.size:
+        if size == self.dim:
             _, rows = self._store.index.search(queries, min(k + _SPARE, len(self)), params=params)
             return self._ranked(queries, rows, k)
         similarities, rows = self._exact.search(queries, k, size, params)
@@ -130,11 +121,6 @@ class PlaceIndex:
         if size not in self._funnels:
             self._funnels[size] = Funnel(self._store, size)
         return self._funnels[size]
-
-    def _checked_size(self, size: int | None) -> int:
-        if size is not None and not 1 <= size <= self.size:
-            raise ValueError(f"the index keeps {self.size} components, found size {size}")
-        return self.size if size is None else size
 
     def _check_shape(self, rows: NDArray[np.floating]) -> None:
         if rows.ndim != 2 or rows.shape[1] != self.dim:

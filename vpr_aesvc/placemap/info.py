@@ -4,8 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vpr_aesvc.placemap.database import wal_of
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.placemap.traverses import Traverse
+
+_DESCRIPTION = ("dim", "sizes", "model_fingerprint", "model_family", "model_precision", "created")
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         odometers = {traverse.id: arrays.odometer(traverse.id) for traverse in traverses.values()}
         memory = arrays.nbytes
     bounds = (*positions[:, :2].min(0).tolist(), *positions[:, :2].max(0).tolist()) if len(positions) else None
-    wal = place_map.path.with_name(place_map.path.name + "-wal")
+    wal = wal_of(place_map.path)
     return MapInfo(
         path=str(place_map.path),
         places=len(place_map),
@@ -61,13 +64,8 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         ],
         with_pose=len(positions),
         bounds=bounds,
-        dim=place_map.dim,
-        sizes=place_map.sizes,
-        model_fingerprint=place_map.model_fingerprint,
-        model_family=place_map.model_family,
-        model_precision=place_map.model_precision,
         model_path=str(place_map.model_path),
-        created=place_map.created,
+        **{name: getattr(place_map, name) for name in _DESCRIPTION},
         size_bytes=place_map.path.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
         memory_bytes=memory,
         with_patches=with_patches,

@@ -31,13 +31,12 @@ class PlaceArrays:
     traveled: NDArray[np.float64]
     alive: NDArray[np.bool_]
 
-    def __init__(self, path: Path, index: PlaceIndex) -> None:
-        self.path = path
-        self.index = index
+    def __init__(self, path: Path, dim: int) -> None:
+        self.path, self._dim = path, dim
         self._clear()
 
     def _clear(self) -> None:
-        self.index = self.index.emptied()
+        self.index = PlaceIndex(self._dim)
         self._columns = {
             "ids": _Column(np.int64),
             "traverses": _Column(np.int64),
@@ -134,7 +133,7 @@ class PlaceArrays:
 
     def _read_new(self, db: sqlite3.Connection) -> None:
         last_id = int(self.ids[-1]) if len(self) else -1
-        for keys, descriptors, checksums in select_batches(self.path, db, self.index.dim, last_id):
+        for keys, descriptors, checksums in select_batches(self.path, db, self._dim, last_id):
             self.index.add(descriptors)
             poses = keys["numbers"][:, 1:]
             new = {

@@ -10,25 +10,20 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap import database, place_table
 from vpr_aesvc.placemap.description import metadata_of
-from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.map_file import MapFile
 from vpr_aesvc.placemap.place_arrays import PlaceArrays
-from vpr_aesvc.placemap.sqlite_errors import vpr_errors
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Pose
-
-if TYPE_CHECKING:
-    from vpr_aesvc.describer import Describer
-    from vpr_aesvc.placemap.budget import Plan
 
 DEFAULT_TRAVERSE = "traverse-1"
 
@@ -42,8 +37,6 @@ class PlaceMap(MapFile):
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         super().__init__(path, db)
         self._arrays: PlaceArrays | None = None
-        self._plan: Plan | None = None
-        self._next_id: int | None = None  # if no other process adds places; set by ``added_by_others``
 
     @classmethod
     def create(cls, path: Path | str, describer: Describer) -> PlaceMap:
@@ -57,8 +50,11 @@ class PlaceMap(MapFile):
         return cls(path, database.create(path, meta))
 
     @classmethod
-    def open(cls, path: Path | str, describer: Describer | None = None) -> PlaceMap:
+    def open(cls, path: Path | str, describer: Describer | None = None, immutable: bool = False) -> PlaceMap:
         """An existing map. With ``describer``, it must be of the model family that made the map.
+
+        Args:
+            immutable: as the map is in its file, read-only, without its WAL.
 
         Raises:
             VprError: no such file, not a map, damaged, or made with another model.
@@ -66,37 +62,14 @@ class PlaceMap(MapFile):
         expect(path, (str, Path), "the path of a map")
         try:
             path = Path(path).resolve()  # the WAL is beside the file, not beside a link to it
-            db = database.open_existing(path)
+            db = database.open_immutable(path) if immutable else database.open_existing(path)
         except (OSError, RuntimeError) as error:
             raise VprError(f"{path}: cannot be opened ({getattr(error, 'strerror', None) or error})") from error
-        try:
+        with database.closed_on_error(db):
             place_map = cls(path, db)
             if describer is not None:
                 place_map.require(describer)
-        except VprError:
-            db.close()
-            raise
         return place_map
-
-    @classmethod
-    def open_immutable(cls, path: Path, describer: Describer | None = None) -> PlaceMap:
-        """An existing map as it is in its file, read-only, without its WAL. Raises VprError as ``open``."""
-        path = path.resolve()
-        place_map = cls(path, database.open_immutable(path))
-        try:
-            if describer is not None:
-                place_map.require(describer)
-        except VprError:
-            place_map.close()
-            raise
-        return place_map
-
-    def added_by_others(self) -> int:
-        """Number of places that other processes have added since the first call."""
-        with self._lock, vpr_errors(self.path):
-            found = place_table.next_id(self._db)
-            self._next_id = found if self._next_id is None else self._next_id
-            return found - self._next_id
 
     def add(
         self,
@@ -156,7 +129,6 @@ class PlaceMap(MapFile):
                 traverse_id = traverse_ids[frame.sequence or traverse]
                 place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg, patch)
         with self._lock:
-            self._next_id = self._next_id and self._next_id + len(frames)
             if self._arrays is not None:
                 self._arrays.refresh(self._db, added=True)
         return list(range(first, first + len(frames)))
@@ -210,9 +182,7 @@ class PlaceMap(MapFile):
             VprError: an unknown size or traverse, a descriptor of another length, or a damaged map.
         """
         queries = self._queries(descriptors)
-        size = self._search_size(size)
-        if self._plan and exact is None and shortlist is None:
-            exact, shortlist = self._plan.shortlist is None, self._plan.shortlist
+        size = self.check_size(size)
         expect(k, (int, np.integer), "an integer k")
         if k < 1:
             raise VprError(f"k must be at least 1, found {k}")
@@ -248,23 +218,6 @@ class PlaceMap(MapFile):
             raise VprError("the descriptor of the query has numbers that are not finite")
         return queries
 
-    def _search_size(self, size: int | None) -> int:
-        if self._plan is None:
-            return self.check_size(size)
-        if size is not None and self.check_size(size) > self._plan.size:
-            raise VprError(
-                f"{self.path}: the plan keeps only {self._plan.size} components in memory, size {size} is larger; "
-                f"choose a size up to {self._plan.size}"
-            )
-        return size or self._plan.size
-
-    def use(self, plan: Plan) -> None:
-        """Searches as a plan of ``budget`` says, with its descriptor size and precision in memory. Raises VprError if the map
-        was not made for that size."""
-        self.check_size(plan.size)
-        with self._lock:
-            self._plan, self._arrays = plan, None
-
     @contextmanager
     def arrays(self) -> Iterator[PlaceArrays]:
         """The arrays and the index in memory, up to date; other threads wait during the block."""
@@ -273,8 +226,7 @@ class PlaceMap(MapFile):
 
     def _load(self) -> PlaceArrays:
         if self._arrays is None:
-            index = PlaceIndex(self.dim, self._plan.size, self._plan.precision) if self._plan else PlaceIndex(self.dim)
-            self._arrays = PlaceArrays(self.path, index)
+            self._arrays = PlaceArrays(self.path, self.dim)
         self._arrays.refresh(self._db)
         return self._arrays
 

@@ -27,20 +27,11 @@ def write_tum(places: Iterable[Place], path: Path) -> int:
         key=lambda stamped: stamped[0],
     )
     if not poses:
-        raise VprError(
-            "no place of the map has both a stamp and a pose, so there is no trajectory to write; export the map as .npz"
-        )
+        raise VprError("no place of the map has both a stamp and a pose, so there is no trajectory to write")
     lines = [f"{BODY_AXES} stamp x y z qx qy qz qw"]
     lines += [" ".join([f"{stamp:.9f}", *(f"{number:.12g}" for number in pose.as_tuple())]) for stamp, pose in poses]
     write_file(path, ("\n".join(lines) + "\n").encode(), "trajectory")
     return len(poses)
-
-
-def path_length(place_map: PlaceMap) -> float:
-    """Meters along the places that have a stamp and a pose, by ascending stamp."""
-    known = [(place.stamp, place.pose) for place in place_map.places().values() if place.stamp is not None]
-    rows = [(pose.x, pose.y, pose.z) for _, pose in sorted(known, key=lambda one: one[0]) if pose is not None]
-    return float(np.linalg.norm(np.diff(np.array(rows).reshape(-1, 3), axis=0), axis=1).sum())
 
 
 def set_poses_from_trajectory(place_map: PlaceMap, trajectory: list[Stamped], max_gap: float) -> tuple[int, int]:
@@ -62,9 +53,7 @@ def set_poses_from_trajectory(place_map: PlaceMap, trajectory: list[Stamped], ma
     for place in places.values():
         if place.stamp is None:
             continue
-        right = int(np.searchsorted(stamps, place.stamp))
-        neighbors = [at for at in (right - 1, right) if 0 <= at < len(stamps)]
-        nearest = min(neighbors, key=lambda at: abs(stamps[at] - place.stamp))
+        nearest = int(np.abs(stamps - place.stamp).argmin())
         if abs(stamps[nearest] - place.stamp) <= max_gap:
             new[place.id] = trajectory[nearest][1]
     if not new:

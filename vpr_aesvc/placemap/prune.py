@@ -7,22 +7,20 @@ places; the level is found by bisection.
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count, product
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap.index import PlaceIndex
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.transforms import heading
-from vpr_aesvc.types import Place, Pose, Progress
+from vpr_aesvc.types import FARTHEST, Place, Progress, Rows
 
 _HEADING = math.radians(45)
 _NEIGHBORS = 3  # places along the traverse that are near, without poses
 _MOST_QUERIES = 2000
+_CHUNK = 256  # queries searched at once, to bound the memory
 _STEPS = 12  # of the bisection
 _RADIUS_STEPS = 3.0  # the default radius, in median distances between consecutive places
 
@@ -33,7 +31,6 @@ class Pruned:
 
     Attributes:
         kept: ids, ascending. removed: number of places removed.
-        level: lowest cosine between a removed place and the one that covers it.
         radius: meters, None without poses.
         asked: number of removed places used as queries. The query and its neighbors along the traverse are left out of the map,
             because another visit's image is less similar to a place than the next frame is. Places covered by such a neighbor are
@@ -44,7 +41,6 @@ class Pruned:
 
     kept: NDArray[np.int64]
     removed: int
-    level: float
     radius: float | None
     asked: int
     right_before: int
@@ -80,147 +76,99 @@ def prune(
         raise VprError(f"{place_map.path}: holds {len(places)} places; there is nothing to prune")
     if radius is not None and not 1e-3 <= radius < math.inf:
         raise VprError(f"the radius must be a millimeter or more, found {radius} m; raise --radius")
-    pruner = _Pruner(ids, descriptors, _Neighborhood(places, radius or _default_radius(places)))
-    radius = pruner.neighborhood.radius
-    steps = count(1)
-
-    def measure(level: float) -> Pruned:
-        if progress:
-            progress(next(steps), _STEPS + 1)
-        return pruner.prune_at(level)
-
-    def fits(result: Pruned) -> bool:
-        return result.loss <= max_loss if most is None else len(result.kept) <= most
-
-    fewest = measure(-1.0)
-    if most is None:
-        if fits(fewest):
-            return fewest
-        best = Pruned(ids, 0, 1.0, radius, 0, 0, 0)
-    else:
-        best = fewest
-        if not fits(fewest):
-            raise VprError(
-                f"at least {len(fewest.kept)} places must stay for every place to have one within "
-                f"{f'{radius:.2f} m' if radius else f'{_NEIGHBORS} places along its traverse'}; raise --places or --radius"
-            )
+    pruner = _Pruner(places, ids, descriptors, radius)
     low, high = -1.0, 1.0
-    for _ in range(_STEPS):
+    best = fewest = pruner.prune_at(low)
+    if most is not None and len(fewest.kept) > most:
+        within = f"{pruner.radius:.2f} m" if pruner.radius else f"{_NEIGHBORS} places along its traverse"
+        raise VprError(
+            f"at least {len(fewest.kept)} places must stay for every place to have one within {within}; raise --places or --radius"
+        )
+    if most is None:
+        if fewest.loss <= max_loss:
+            return fewest
+        best = Pruned(ids, 0, pruner.radius, 0, 0, 0)
+    for step in range(_STEPS):
+        if progress:
+            progress(step + 1, _STEPS)
         level = (low + high) / 2
-        result = measure(level)
-        if fits(result):
-            best = result
+        result = pruner.prune_at(level)
+        fits = result.loss <= max_loss if most is None else len(result.kept) <= most
+        best = result if fits else best
         # The level rises if more places may be kept (most), or must be kept (max_loss).
-        low, high = (level, high) if fits(result) == (most is not None) else (low, level)
+        low, high = (level, high) if fits == (most is not None) else (low, level)
     return best
 
 
-class _Neighborhood:
-    """Which places are near each other."""
-
-    def __init__(self, places: list[Place], radius: float | None) -> None:
-        self.poses: list[Pose | None] = [place.pose for place in places]
-        self.radius = radius
-        lengths: dict[str, int] = defaultdict(int)
-        self._order = []  # of each row: traverse and position along it
-        for place in places:
-            self._order.append((place.traverse, lengths[place.traverse]))
-            lengths[place.traverse] += 1
-        self._rows = {order: row for row, order in enumerate(self._order)}
-
-    def adjacent(self, row: int) -> list[int]:
-        """The row, and those before and after it along its traverse."""
-        traverse, at = self._order[row]
-        return [self._rows[traverse, other] for other in (at - 1, at, at + 1) if (traverse, other) in self._rows]
-
-    def cell(self, row: int) -> tuple[object, ...]:
-        """Places near each other are in the same or in neighboring cells."""
-        pose = self.poses[row]
-        if pose is None or self.radius is None:
-            traverse, at = self._order[row]
-            return traverse, at // (_NEIGHBORS + 1), 0
-        return "", math.floor(pose.x / self.radius), math.floor(pose.y / self.radius)
-
-    def cells_around(self, row: int) -> Iterator[tuple[object, ...]]:
-        name, x, y = self.cell(row)
-        for dx, dy in product((-1, 0, 1), repeat=2):
-            yield name, x + dx, y + dy  # type: ignore[operator]
-
-    def is_near(self, row: int, other: int | None) -> bool:
-        if other is None:
-            return False
-        a, b = self.poses[row], self.poses[other]
-        if a is None or b is None or self.radius is None:
-            (traverse, at), (other_traverse, other_at) = self._order[row], self._order[other]
-            return traverse == other_traverse and abs(at - other_at) <= _NEIGHBORS
-        turn = abs((heading(a) - heading(b) + math.pi) % (2 * math.pi) - math.pi)
-        return math.hypot(a.x - b.x, a.y - b.y) <= self.radius and turn <= _HEADING
-
-
 class _Pruner:
-    """Prunes at a given level, and measures the loss."""
+    """Prunes at a given level, and measures the loss.
 
-    def __init__(self, ids: NDArray[np.int64], descriptors: NDArray[np.float16], neighborhood: _Neighborhood) -> None:
+    Attributes:
+        near: of each row, the rows of the places near it, ascending.
+    """
+
+    def __init__(self, places: list[Place], ids: Rows, descriptors: NDArray[np.float16], radius: float | None) -> None:
         self.ids = ids
         self.descriptors = descriptors.astype(np.float32)
-        self.neighborhood = neighborhood
-        self.index = PlaceIndex(descriptors.shape[1])
-        self.index.add(descriptors)
+        along: dict[str, list[int]] = defaultdict(list)  # rows by traverse
+        for row, place in enumerate(places):
+            along[place.traverse].append(row)
+        xy = np.array([(place.pose.x, place.pose.y) if place.pose else (np.nan, np.nan) for place in places])
+        steps = np.concatenate([np.linalg.norm(np.diff(xy[rows], axis=0), axis=1) for rows in along.values()])
+        moving = steps[steps > 0]
+        default = _RADIUS_STEPS * float(np.median(moving)) if len(moving) else None
+        self.radius = radius or default
+        reach = self.radius or 1.0
+        headings = np.array([heading(place.pose) if place.pose else 0.0 for place in places])
+        self.adjacent: list[list[int]] = [[]] * len(places)  # the row, and those before and after it along its traverse
+        for number, rows in enumerate(along.values()):
+            for at, row in enumerate(rows):
+                self.adjacent[row] = rows[max(at - 1, 0) : at + 2]
+                if np.isnan(xy[row, 0]) or self.radius is None:  # far from all poses, in steps along the traverse
+                    xy[row], headings[row] = (at * reach / _NEIGHBORS, 2 * FARTHEST + number * 2 * reach), 0.0
+        line = xy[:, np.ptp(xy, axis=0).argmax()]  # only places near each other along the longer axis are compared
+        order = np.argsort(line)
+        first, last = (np.searchsorted(line[order], line + side * reach * 1.001) for side in (-1, 1))
+        self.near: list[Rows] = []
+        for row, (begin, end) in enumerate(zip(first, last, strict=True)):
+            rows_near = order[begin:end]
+            turn = np.abs((headings[rows_near] - headings[row] + math.pi) % (2 * math.pi) - math.pi)
+            distance = np.linalg.norm(xy[rows_near] - xy[row], axis=1)
+            self.near.append(np.sort(rows_near[(distance <= reach * (1 + 1e-6)) & (turn <= _HEADING)]))
 
     def prune_at(self, level: float) -> Pruned:
-        near = self.neighborhood
         covers = self._covers(level)
         kept = covers == np.arange(len(self.ids))
-        removed = np.flatnonzero(~kept)
-        queries = np.array([row for row in removed if covers[row] not in near.adjacent(int(row))], np.int64)
+        queries = np.array([row for row in np.flatnonzero(~kept) if covers[row] not in self.adjacent[row]], np.int64)
         if len(queries) > _MOST_QUERIES:
             queries = queries[np.linspace(0, len(queries) - 1, _MOST_QUERIES).astype(np.int64)]
-        right_before = right_after = 0
-        for row in queries.tolist():
-            allowed = np.ones(len(self.ids), bool)
-            allowed[near.adjacent(row)] = False
-            right_before += near.is_near(row, self._best_match(row, allowed))
-            right_after += near.is_near(row, self._best_match(row, allowed & kept))
+        right = np.zeros(2, np.int64)
+        for at in range(0, len(queries), _CHUNK):
+            rows = queries[at : at + _CHUNK]
+            similarities = self.descriptors[rows] @ self.descriptors.T
+            for one, row in zip(similarities, rows, strict=True):
+                one[self.adjacent[row]] = -np.inf
+                right[0] += one.argmax() in self.near[row]
+                right[1] += np.where(kept, one, -np.inf).argmax() in self.near[row]
         return Pruned(
             kept=self.ids[kept],
-            removed=len(removed),
-            level=level,
-            radius=near.radius,
+            removed=int(np.sum(~kept)),
+            radius=self.radius,
             asked=len(queries),
-            right_before=right_before,
-            right_after=right_after,
+            right_before=int(right[0]),
+            right_after=int(right[1]),
         )
 
-    def _covers(self, level: float) -> NDArray[np.int64]:
+    def _covers(self, level: float) -> Rows:
         """int64 [n]: the row that covers each row; a kept row covers itself. Of rows that cover each other, the first is kept."""
-        near = self.neighborhood
-        cells: dict[tuple[object, ...], list[int]] = defaultdict(list)
         covers = np.arange(len(self.ids))
+        kept = np.zeros(len(self.ids), bool)
         for row, descriptor in enumerate(self.descriptors):
-            kept = [
-                other for cell in near.cells_around(row) for other in cells.get(cell, ()) if near.is_near(row, other)
-            ]
-            if kept:
-                cosines = self.descriptors[kept] @ descriptor
-                best = int(cosines.argmax())
-                if cosines[best] >= level:
-                    covers[row] = kept[best]
-                    continue
-            cells[near.cell(row)].append(row)
+            near = self.near[row]
+            near = near[kept[near]]
+            cosines = self.descriptors[near] @ descriptor
+            if len(near) and cosines.max() >= level:
+                covers[row] = near[cosines.argmax()]
+            else:
+                kept[row] = True
         return covers
-
-    def _best_match(self, row: int, allowed: NDArray[np.bool_]) -> int | None:
-        match = int(self.index.search(self.descriptors[row][None], 1, allowed=allowed)[1][0, 0])
-        return None if match < 0 else match
-
-
-def _default_radius(places: list[Place]) -> float | None:
-    last: dict[str, Pose] = {}
-    steps = []
-    for place in places:
-        if place.pose:
-            if before := last.get(place.traverse):
-                steps.append(math.hypot(place.pose.x - before.x, place.pose.y - before.y))
-            last[place.traverse] = place.pose
-    moving = [step for step in steps if step > 0]
-    return _RADIUS_STEPS * float(np.median(moving)) if moving else None

@@ -3,8 +3,6 @@
 Every row is compared with its checksum; references, numbers and SQLite's own structure are checked too.
 """
 
-from __future__ import annotations
-
 import sqlite3
 import zlib
 from collections.abc import Iterator
@@ -12,10 +10,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
+from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image
 from vpr_aesvc.placemap import database, traverses
@@ -27,9 +26,6 @@ from vpr_aesvc.placemap.place_row import COLUMNS, PlaceRow
 from vpr_aesvc.placemap.place_table import DESCRIPTOR, select_patches
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Progress
-
-if TYPE_CHECKING:
-    from vpr_aesvc.describer import Describer
 
 _MOST = 1000  # problems listed
 _BATCH = 1000  # places copied at once
@@ -46,9 +42,6 @@ class CheckReport:
 
 def check_map(path: Path, progress: Progress | None = None) -> CheckReport:
     """Reads the whole map and lists its damage. Changes nothing.
-
-    Args:
-        progress: called with (places read, places).
 
     Raises:
         VprError: no such file, not a map, or of another schema version.
@@ -166,7 +159,6 @@ def salvage(path: Path, output: Path, describer: Describer | None = None, progre
 
     Args:
         describer: the map's model, needed if the map's description is damaged.
-        progress: called with (places read, places read).
 
     Raises:
         VprError: no place is intact, the description is damaged and no model was given, or the output cannot be written.

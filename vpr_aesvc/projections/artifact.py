@@ -133,21 +133,16 @@ class Projection:
         from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
+        remedy = "copy the model folder again or train again"
         try:
             arrays = load_file(str(path))
             loaded = cls(**{name: np.asarray(arrays[name], np.float32) for name in cls.__dataclass_fields__})
         except (OSError, SafetensorError, KeyError, ValueError) as error:
-            raise VprError(
-                f"{path}: the model's weights are missing or damaged ({error}); copy the model folder again or train again"
-            ) from error
+            raise VprError(f"{path}: the model's weights are missing or damaged ({error}); {remedy}") from error
         dim, size, hidden = loaded.dim_in, loaded.linear.shape[-1], loaded.hidden_bias.size
         expected = [(dim,), (dim, size), (dim, hidden), (hidden,), (hidden, size)]
         if [array.shape for array in loaded.tensors().values()] != expected:
-            raise VprError(
-                f"{path}: the shapes of the model's weights do not fit together; copy the model folder again or train again"
-            )
+            raise VprError(f"{path}: the shapes of the model's weights do not fit together; {remedy}")
         if not all((np.abs(array) < _LARGEST).all() for array in loaded.tensors().values()):  # also False for NaN
-            raise VprError(
-                f"{path}: the model's weights hold numbers that are not finite or too large; copy the model folder again or train again"
-            )
+            raise VprError(f"{path}: the model's weights hold numbers that are not finite or too large; {remedy}")
         return loaded

@@ -12,8 +12,8 @@ from vpr_aesvc.projections.neighbor_pooling import NEIGHBOR_WEIGHT
 from vpr_aesvc.projections.paper import TEACHER_SIZE
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
 from vpr_aesvc.projections.selection import is_above_zero
-from vpr_aesvc.projections.stages import Progress, Stages
-from vpr_aesvc.types import Frame
+from vpr_aesvc.projections.stages import Stages
+from vpr_aesvc.types import Frame, StageProgress
 
 METHODS = ("auto", "raw", "pca", "aesvc", "rotation", "aesvc-paper", "ss2d-paper")
 _SHRUNK = ("aesvc", "rotation")
@@ -50,7 +50,7 @@ def fit(
     sizes: Sequence[int] | None = None,
     method: str = "auto",
     seed: int = 0,
-    progress: Progress | None = None,
+    progress: StageProgress | None = None,
 ) -> Fit:
     """Fits the stages that ``method`` needs. ``auto`` keeps the form that ranks held-out frames best.
 
@@ -69,7 +69,11 @@ def fit(
         raise VprError(f"method {method!r} is not known; choose one of {', '.join(METHODS)}")
     full = min(data.embeddings.shape[1] if method in _ALL_DIMENSIONS else data.rank, MAX_DIMENSIONS)
     full = min(full, TEACHER_SIZE) if method == "ss2d-paper" else full
-    _check_sizes(sizes, full, len(data.embeddings))
+    if sizes and max(sizes) > full:
+        images = f"{len(data.embeddings)} images of these embeddings"
+        raise VprError(f"size {max(sizes)} is too large for {images}; choose sizes up to {full}")
+    if sizes and min(sizes) < 1:
+        raise VprError(f"sizes must be at least 1, found {min(sizes)}")
     within = (size for size in sizes or default_sizes(full) if size < full)
     stages = Stages(data, frames, (*within, full), seed, progress)
     why = "requested"
@@ -92,15 +96,6 @@ def fit(
     elif method == "rotation" and stages.trial_rotation[0] == 0:
         why += "; no (SS)2D student ranks held-out frames better, so it is the AE-SVC latent"
     return _result(stages, projection, method, why, scores)
-
-
-def _check_sizes(sizes: Sequence[int] | None, largest: int, images: int) -> None:
-    if sizes and max(sizes) > largest:
-        raise VprError(
-            f"size {max(sizes)} is too large for {images} images of these embeddings; choose sizes up to {largest}"
-        )
-    if sizes and min(sizes) < 1:
-        raise VprError(f"sizes must be at least 1, found {min(sizes)}")
 
 
 def _choose(stages: Stages) -> tuple[str, str, dict[str, float]]:

@@ -22,6 +22,7 @@ from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.network import Network
 from vpr_aesvc.projections.reduction import basis_of, reduced
 from vpr_aesvc.projections.vae import train_vae
+from vpr_aesvc.types import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -45,7 +46,6 @@ ASSUMED = {
     "VAE": "an encoder like the student, a hidden layer of 512 numbers in the decoder, as many steps",
 }
 """Part of the method -> what is used where the paper does not say it."""
-Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)

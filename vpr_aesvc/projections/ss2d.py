@@ -21,6 +21,7 @@ from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.projections.batches import batches, steps_for
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.runtime import bounded_threads
+from vpr_aesvc.types import Progress
 
 if TYPE_CHECKING:
     import torch
@@ -32,7 +33,6 @@ _MIXED = 64
 _BATCH = 512
 STOPS = (0.1, 0.25, 0.5, 1.0)
 """Parts of the training after which a rotation may end."""
-Progress = Callable[[int, int], None]
 
 
 def train_rotation(

@@ -3,7 +3,7 @@
 ``fit`` uses the stages that one model needs. A benchmark uses all of them, with the same shrinkage, teacher and seed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -14,7 +14,7 @@ from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.paper import Paper
 from vpr_aesvc.projections.reduction import basis_of, reduced
 from vpr_aesvc.projections.selection import HeldOut, hold_out, is_above_zero
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Progress, StageProgress
 
 _ISOTROPIC = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
 _VIEW = (0.3, 1.0, 3.0, 10.0, 30.0)
@@ -24,7 +24,6 @@ and a drawn street, with up to three encoders (benchmarks/small_maps.py). Their 
 _SAME_RANK = 1e-3  # mean reciprocal ranks differ by less through rounding
 _PRIOR_IMAGES = 300  # images for which the logarithm of each has a prior variance of one; it grows with the images
 _STRONGER = (1, 3, 10, 30, 100)  # times the chosen ``isotropic``, if that harms a size
-Progress = Callable[[str, int, int], None]
 
 
 class Stages:
@@ -43,7 +42,7 @@ class Stages:
         frames: Sequence[Frame],
         sizes: Sequence[int],
         seed: int = 0,
-        progress: Progress | None = None,
+        progress: StageProgress | None = None,
     ) -> None:
         self._basis = basis_of(data)
         self.data = data if self._basis is None else reduced(data, self._basis[0])
@@ -136,14 +135,14 @@ class Stages:
         """The projections as in the paper."""
         return Paper(self.data, self.sizes, self.seed, self.progress_of)
 
-    def progress_of(self, stage: str) -> Callable[[int, int], None] | None:
+    def progress_of(self, stage: str) -> Progress | None:
         """The progress callback of one stage."""
         progress = self._progress
         return None if progress is None else lambda done, of: progress(stage, done, of)
 
 
 def _choose_shrinkage(
-    held_out: HeldOut, sizes: Sequence[int], prior_variance: float, progress: Callable[[int, int], None] | None
+    held_out: HeldOut, sizes: Sequence[int], prior_variance: float, progress: Progress | None
 ) -> tuple[float, float]:
     """The (isotropic, view) whose whitening ranks held-out frames best, where they can tell.
 

@@ -3,21 +3,20 @@
 The latent dimensions have no order, so each size needs its own network.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.batches import batches
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.network import Network
+from vpr_aesvc.types import Progress
 
 _HIDDEN = 512
 _LEARNING_RATE = 1e-3
 
 
 def train_vae(
-    data: TrainingData, start: Projection, steps: int, seed: int, progress: Callable[[int, int], None] | None = None
+    data: TrainingData, start: Projection, steps: int, seed: int, progress: Progress | None = None
 ) -> Projection:
     """The encoder's mean for a latent of as many dimensions as the linear map ``start``, from which it is trained."""
     import torch

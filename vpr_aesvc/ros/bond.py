@@ -9,10 +9,11 @@ import threading
 import uuid
 from typing import Any
 
-from rclpy.callback_groups import CallbackGroup
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message
+
+from vpr_aesvc.ros.sensor_thread import OutsideExecutor
 
 try:
     from bond.msg import Status
@@ -34,7 +35,7 @@ class Bond:
         self._silent = 0.0  # seconds since the manager's last heartbeat
         self._publisher = node.create_publisher(Status, "bond", 5)
         self._subscription = node.create_subscription(
-            Status, "bond", lambda _message: None, 100, callback_group=_NotExecuted(), raw=True
+            Status, "bond", lambda _message: None, 100, callback_group=OutsideExecutor(), raw=True
         )
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bond", daemon=True)
@@ -97,16 +98,3 @@ def form(node: LifecycleNode) -> Bond | None:
         node.get_logger().debug("no bond with a lifecycle manager: package bond is not installed")
         return None
     return Bond(node)
-
-
-class _NotExecuted(CallbackGroup):
-    """Keeps a subscription out of the executor, so that a thread can take its messages."""
-
-    def can_execute(self, entity: Any) -> bool:
-        return False
-
-    def beginning_execution(self, entity: Any) -> bool:
-        return False
-
-    def ending_execution(self, entity: Any) -> None:
-        pass

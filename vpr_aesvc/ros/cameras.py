@@ -85,12 +85,12 @@ class Cameras:
         self._node.get_logger().info(f"subscribed to {topic} ({kind.__name__})")
 
     def _image_received(self, camera: str, message: Any) -> None:
-        self._health.image_received(camera)
+        self._health.image_received()
         received = time.monotonic()
         if self._period:
             due = self._due.get(camera, 0.0)
             if received < due:
-                self._health.image_rate_limited(camera)
+                self._health.counts["passed over by max_rate"] += 1
                 return
             self._due[camera] = max(due + self._period, received)
         stamp = seconds(message.header.stamp)

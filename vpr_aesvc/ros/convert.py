@@ -7,7 +7,6 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import (
     Point,
     PoseWithCovariance,
-    PoseWithCovarianceStamped,
     Quaternion,
     TransformStamped,
     Vector3,
@@ -83,11 +82,6 @@ def matches_message(header: Header, map_frame: str, camera: str, recognition: Re
         message=recognition.message or "",
         candidates=[match_message(candidate) for candidate in recognition.candidates],
     )
-
-
-def pose_with_covariance(header: Header, pose: Pose, covariance: NDArray[np.float64]) -> PoseWithCovarianceStamped:
-    """``header``: its ``frame_id`` is the frame of the pose."""
-    return PoseWithCovarianceStamped(header=header, pose=with_covariance(pose, covariance))
 
 
 def transform_message(header: Header, child_frame: str, pose: Pose) -> TransformStamped:

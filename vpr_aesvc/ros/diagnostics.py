@@ -1,6 +1,6 @@
 """Counters and latencies of the node, for /diagnostics."""
 
-import os
+import resource
 import time
 from collections import Counter, deque
 
@@ -17,6 +17,8 @@ from vpr_aesvc.ros.input_watch import InputWatch
 
 _POSELESS_IMAGES = 20  # consecutive images without a pose before a warning
 _RATE_WINDOW = 5.0  # seconds
+_IMAGES = ("images", "passed over by max_rate", "answered", "accepted")
+_RESULTS = ("poses published", "initial poses published", "places added")
 
 
 class Health:
@@ -26,65 +28,41 @@ class Health:
     """
 
     def __init__(self, node: Node, pose_source: str = "none") -> None:
-        self._received: Counter[str] = Counter()  # images, by camera
-        self._rate_limited: Counter[str] = Counter()  # images skipped because of max_rate, by camera
+        self.counts: Counter[str] = Counter()  # by their names in the message
         self._latencies: dict[str, deque[float]] = {}  # milliseconds, by stage
-        self._bad_inputs: Counter[str] = Counter()  # unusable images, poses and others, by kind
         self._last_bad_input = ""
         self.learning: float | None = None  # ``progress`` of the models
-        self._recognized = 0
-        self._accepted = 0
-        self._rig_frames = self._rig_accepted = 0
         self.rig_missing: list[str] = []  # cameras that the rig goes on without
-        self._places_added = 0
         self._last_match = ""
         self._why_no_match = ""
         self._skip_reason = ""  # of the last image
         self._frame_error = ""  # why the last frame could not be processed
-        self._missing_mounts: dict[str, str] = {}  # why no pose is published, by frame_id of the images
-        self._poses_published = 0
-        self._initial_poses = 0
-        self.map_warning = ""  # another process adds places
+        self.missing_mounts: dict[str, str] = {}  # why no pose is published, by frame_id of the images
         self._pose_source = pose_source
         self._images_without_pose = 0  # since the last image with a pose
         self.inputs = InputWatch(node)
-        self._arrival_times: deque[float] = deque(maxlen=100)
-        self._finish_times: deque[float] = deque(maxlen=100)
+        self._arrival_times: deque[float] = deque(maxlen=1000)
+        self._finish_times: deque[float] = deque(maxlen=1000)
 
     def activated(self) -> None:
         """Inputs are expected from now on."""
-        self._missing_mounts.clear()
+        self.missing_mounts.clear()
         self.rig_missing = []
         self.inputs.clear()
 
-    def image_received(self, camera: str) -> None:
-        self._received[camera] += 1
+    def image_received(self) -> None:
+        self.counts["images"] += 1
         self._arrival_times.append(time.monotonic())
-
-    def image_rate_limited(self, camera: str) -> None:
-        self._rate_limited[camera] += 1
 
     def bad_input(self, kind: str, reason: str) -> None:
         """Counts an unusable input."""
-        self._bad_inputs[kind] += 1
+        self.counts[f"bad input: {kind}"] += 1
         self._last_bad_input = f"{kind}: {reason}"
 
     def failed(self, reason: str) -> None:
         """A frame could not be processed, although its image may be good; for example the map is damaged."""
         self.bad_input("frame", reason)
         self._frame_error = f"frames are skipped: {reason}"
-
-    def mount_missing(self, frame_id: str, reason: str) -> None:
-        """The pose of a camera on the robot is not known."""
-        self._missing_mounts[frame_id] = reason
-
-    def mount_known(self, frame_id: str) -> None:
-        self._missing_mounts.pop(frame_id, None)
-
-    def pose_published(self, initial: bool) -> None:
-        """``initial``: on topic initialpose too."""
-        self._poses_published += 1
-        self._initial_poses += initial
 
     def finished(self, outcome: Outcome) -> None:
         """A frame was processed."""
@@ -101,15 +79,14 @@ class Health:
         self._images_without_pose = 0 if outcome.frame.pose is not None else self._images_without_pose + 1
         for stage, milliseconds in outcome.milliseconds.items():
             self._latencies.setdefault(stage, deque(maxlen=300)).append(milliseconds)
-        if outcome.place_id is not None:
-            self._places_added += 1
+        self.counts["places added"] += outcome.place_id is not None
         recognition = outcome.recognition
         if recognition is None:
             return
-        self._recognized += 1
+        self.counts["answered"] += 1
         best = recognition.best
         if recognition.accepted and best is not None:
-            self._accepted += 1
+            self.counts["accepted"] += 1
             self._why_no_match = ""
             self._last_match = f"{best.place.label} (place {best.place.id}), probability {recognition.probability:.2f}"
         else:
@@ -117,8 +94,8 @@ class Health:
 
     def rig_finished(self, recognition: Recognition) -> None:
         """The cameras' joint decision."""
-        self._rig_frames += 1
-        self._rig_accepted += recognition.accepted
+        self.counts["rig frames"] += 1
+        self.counts["accepted rig frames"] += recognition.accepted
         self._why_no_match = "" if recognition.accepted else recognition.why
 
     def message(
@@ -138,29 +115,20 @@ class Health:
             "state": state,
             "images per second": f"{_rate(self._arrival_times, now):.1f}",
             "looked at per second": f"{_rate(self._finish_times, now):.1f}",
-            "images": str(sum(self._received.values())),
             "dropped for newer ones": str(sum(dropped.values())),
-            "passed over by max_rate": str(sum(self._rate_limited.values())),
-            "answered": str(self._recognized),
-            "accepted": str(self._accepted),
-            "poses published": str(self._poses_published),
-            "initial poses published": str(self._initial_poses),
-            "places added": str(self._places_added),
+            **{name: str(count) for name, count in {**dict.fromkeys(_IMAGES + _RESULTS, 0), **self.counts}.items()},
             "places in the map": "" if places is None else str(places),
             "learning the map": "" if self.learning is None else f"{100 * self.learning:.0f} %",
-            "memory, MB": f"{_resident_megabytes():.0f}",
+            "memory, MB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f}",
             "last match": self._last_match,
             "why nothing matches": self._why_no_match,
             "why the last image was left out": self._skip_reason,
             "missing inputs": " | ".join(map(str, missing)),
         }
-        if self._rig_frames:
-            values |= {"rig frames": str(self._rig_frames), "accepted rig frames": str(self._rig_accepted)}
         for stage, window in list(self._latencies.items()):
             if latencies := list(window):  # empty while another thread adds the first
                 median, high = np.median(latencies), np.percentile(latencies, 95)
                 values[f"{stage}, ms"] = f"median {median:.1f}, 95th percentile {high:.1f}"
-        values |= {f"bad input: {kind}": str(count) for kind, count in dict(self._bad_inputs).items()}
         if self._last_bad_input:
             values["last bad input"] = self._last_bad_input
         status = DiagnosticStatus(level=level, name=f"{name}: place recognition", message=summary, hardware_id="")
@@ -177,8 +145,8 @@ class Health:
             return DiagnosticStatus.OK, state
         if self._frame_error:
             return DiagnosticStatus.ERROR, self._frame_error
-        if self._missing_mounts:
-            return DiagnosticStatus.ERROR, next(iter(dict(self._missing_mounts).values()))
+        if self.missing_mounts:
+            return DiagnosticStatus.ERROR, next(iter(dict(self.missing_mounts).values()))
         needed = [str(one) for one in missing if one.level == "error"]
         if needed:
             return DiagnosticStatus.WARN, f"nothing comes: {needed[0]}"
@@ -187,8 +155,6 @@ class Health:
                 f"the last {self._images_without_pose} images have no pose from pose_source {self._pose_source}: check its topic, and that "
                 "its stamps and the images' come from one clock; if the robot has no odometry, set pose_source to none"
             )
-        if self.map_warning:
-            return DiagnosticStatus.WARN, self.map_warning
         if self.rig_missing:
             return DiagnosticStatus.WARN, (
                 f"the rig goes on without {', '.join(self.rig_missing)}: no image with a stamp within {TOLERANCE} s of the others'; "
@@ -200,18 +166,5 @@ class Health:
 
 
 def _rate(times: deque[float], now: float) -> float:
-    """Events per second over the last five seconds, or over the last ``times.maxlen`` events if those are fewer seconds."""
-    events = list(times)
-    recent = sum(1 for event in events if now - event <= _RATE_WINDOW)
-    if recent == len(events) == times.maxlen and events[-1] > events[0]:
-        return (recent - 1) / (events[-1] - events[0])
-    return recent / _RATE_WINDOW
-
-
-def _resident_megabytes() -> float:
-    """Resident memory of this process; 0 if the system does not report it."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 (a kernel file, read once a second)
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except (OSError, ValueError, IndexError):
-        return 0.0
+    """Events per second over the last five seconds."""
+    return sum(now - event <= _RATE_WINDOW for event in list(times)) / _RATE_WINDOW

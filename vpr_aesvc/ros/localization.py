@@ -10,7 +10,7 @@ from tf2_ros import TransformBroadcaster
 from vpr_aesvc.onboard.body_pose import base_pose
 from vpr_aesvc.onboard.engine import Outcome
 from vpr_aesvc.onboard.relocalization import Relocalization, Sighting
-from vpr_aesvc.ros.convert import pose_with_covariance, transform_message
+from vpr_aesvc.ros.convert import transform_message, with_covariance
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.motion import Motion
 from vpr_aesvc.ros.settings import NodeSettings
@@ -31,8 +31,7 @@ class Localization:
         self._node = node
         self._settings = settings
         self._health = health
-        self._relocalization = Relocalization()
-        self._due = False  # a fix has not been published on initialpose yet
+        self.reset()
         self._motion: Motion | None = None
         self._pose = node.create_lifecycle_publisher(PoseWithCovarianceStamped, "~/pose", 10)
         self._initial_pose = None
@@ -63,7 +62,7 @@ class Localization:
     def reset(self) -> None:
         """The next sure match is published on initialpose, as after the activation."""
         self._relocalization = Relocalization()
-        self._due = False
+        self._due = False  # a fix has not been published on initialpose yet
 
     def request(self) -> str:
         """The next sure match is published on initialpose; returns what happens in words."""
@@ -88,9 +87,8 @@ class Localization:
             base, covariance = base_pose(recognition.pose, recognition.covariance, mount)
             camera = outcome.frame.pose
             sighting = Sighting(base, covariance, None if camera is None else compose(camera, inverse(mount)))
-            message = pose_with_covariance(
-                Header(stamp=header.stamp, frame_id=self._settings.map_frame), base, covariance
-            )
+            map_header = Header(stamp=header.stamp, frame_id=self._settings.map_frame)
+            message = PoseWithCovarianceStamped(header=map_header, pose=with_covariance(base, covariance))
             self._pose.publish(message)
         # With publish_tf the transform in TF is this node's own.
         localized = motion.localized() if self._initial_pose is not None and self._broadcaster is None else None
@@ -98,7 +96,8 @@ class Localization:
         self._due |= event == "fix"
         initial = self._due and event != "none" and self._publish_initial_pose(message, recognition.why)
         if sighting is not None:
-            self._health.pose_published(initial)
+            self._health.counts["poses published"] += 1
+            self._health.counts["initial poses published"] += initial
 
     def _publish_initial_pose(self, message: PoseWithCovarianceStamped, why: str) -> bool:
         """Whether there is a subscriber. AMCL may start after this node, and would miss a pose published before."""

@@ -1,4 +1,4 @@
-"""Whether the map file is still the one that is open, and whether another process adds places to it."""
+"""Whether the map file is still the one that is open."""
 
 import time
 from pathlib import Path
@@ -8,7 +8,6 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.ros.session import Session
 
 _PERIOD = 1.0  # seconds between checks
-_RECENT = 30.0  # seconds for which places of another process are reported
 _Status = tuple[int, ...]
 
 
@@ -22,8 +21,7 @@ class MapWatch:
     def __init__(self, session: Session) -> None:
         self.error = ""
         self._session = session
-        self._checked = self._noticed = -_RECENT
-        self._others = 0
+        self._checked = -_PERIOD
         self._status: _Status | None = ()  # of the file at the last check; None if it was missing
         self._judged: _Status | None = ()
 
@@ -37,7 +35,6 @@ class MapWatch:
         try:
             if self._status == before != self._judged:
                 self._judge()
-            self._count_places_of_others(now)
         except VprError as error:
             self._judged = ()  # look again in a second
             self._say(str(error))
@@ -68,23 +65,6 @@ class MapWatch:
             log.warning(f"{path}: the map file was replaced; opened the new one, {len(place_map)} places")
             self.error = ""
 
-    def _count_places_of_others(self, now: float) -> None:
-        session = self._session
-        if session.settings.mode == "localization":
-            return  # it sees the places that others add, which is what they are for
-        others = session.engine.map.added_by_others()
-        if others > self._others:
-            self._noticed = now
-        self._others = others
-        warning = ""
-        if now - self._noticed < _RECENT:
-            warning = (
-                f"another process adds places to {session.map_path} too, {others} so far: none is lost, but let each robot make its own map, "
-                "and join them with `vpr map merge`"
-            )
-            session.node.get_logger().warning(warning, throttle_duration_sec=60.0)
-        session.health.map_warning = warning
-
     def _say(self, error: str) -> None:
         if error != self.error:
             self._session.node.get_logger().error(error)
@@ -102,5 +82,5 @@ def _status(path: Path) -> _Status | None:
 
 def _is_overwritten(path: Path, place_map: PlaceMap) -> bool:
     """Whether another map was written into the file of an open one, as by `cp` and `scp`. Raises VprError if it is no map."""
-    with PlaceMap.open_immutable(path) as found:
+    with PlaceMap.open(path, immutable=True) as found:
         return found.id != place_map.id

@@ -90,7 +90,7 @@ class Motion:
             transform = self._look_up(self._settings.base_frame, frame_id, Time()) if frame_id else None
             if transform is not None:
                 self._mounts[frame_id] = as_body(transform, is_optical(frame_id, transform))
-                self._health.mount_known(frame_id)
+                self._health.missing_mounts.pop(frame_id, None)
             elif self.is_starting:
                 return None
             elif self._settings.assume_camera_is_base:
@@ -120,8 +120,8 @@ class Motion:
         self._reports_due[frame_id] = now + _MOUNT_LOG_PERIOD
         found = missing_transform(self._tf, self._settings.base_frame, frame_id, node=self._node)
         ways = "or set camera_mount, or assume_camera_is_base if the camera is at the base and looks forward"
-        self._health.mount_missing(frame_id, f"no pose is published: {found}; {ways}")
-        self._node.get_logger().error(f"no pose is published: {found}; {ways}")
+        self._health.missing_mounts[frame_id] = f"no pose is published: {found}; {ways}"
+        self._node.get_logger().error(self._health.missing_mounts[frame_id])
 
     def _add_pose(self, header: Any, message: Any) -> None:
         try:

@@ -22,18 +22,18 @@ def on_set_parameters(node: Node, session: Session | None, changed: list[Paramet
         return SetParametersResult(successful=True)
     fixed = [parameter.name for parameter in requested if not specs[parameter.name].live]
     if fixed and session is not None:
-        return _refused(
-            f"{', '.join(fixed)}: can be set only before the node is configured; run the cleanup transition first"
-        )
+        reason = "can be set only before the node is configured; run the cleanup transition first"
+        return SetParametersResult(successful=False, reason=f"{', '.join(fixed)}: {reason}")
     try:
         settings = parameters.read(node, requested)
         if session is not None:
             session.worker.submit(partial(_apply, session, settings)).result()
+        return SetParametersResult(successful=True)
     except VprError as error:
-        return _refused(str(error))
+        reason = str(error)
     except CancelledError:
-        return _refused("the node is stopping")
-    return SetParametersResult(successful=True)
+        reason = "the node is stopping"
+    return SetParametersResult(successful=False, reason=reason)
 
 
 def _apply(session: Session, settings: NodeSettings) -> None:
@@ -44,7 +44,3 @@ def _apply(session: Session, settings: NodeSettings) -> None:
     if settings.keyframes != session.settings.keyframes:
         session.engine.set_keyframes(settings.keyframes)
     session.settings = settings
-
-
-def _refused(reason: str) -> SetParametersResult:
-    return SetParametersResult(successful=False, reason=reason)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import ValidationError
-from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor, ParameterType
+from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.exceptions import (
     InvalidParameterTypeException,
     InvalidParameterValueException,
@@ -17,15 +17,6 @@ from rclpy.parameter import Parameter
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.ros.parameter_specs import ParameterSpec, all_parameter_specs
 from vpr_aesvc.ros.settings import READ_ONLY, NodeSettings
-
-_TYPES = {
-    bool: ParameterType.PARAMETER_BOOL,
-    int: ParameterType.PARAMETER_INTEGER,
-    float: ParameterType.PARAMETER_DOUBLE,
-    str: ParameterType.PARAMETER_STRING,
-    list[str]: ParameterType.PARAMETER_STRING_ARRAY,
-    list[float]: ParameterType.PARAMETER_DOUBLE_ARRAY,
-}
 
 
 def declare(node: Node) -> None:
@@ -49,7 +40,6 @@ def descriptor(spec: ParameterSpec) -> ParameterDescriptor:
     """What `ros2 param describe` shows."""
     result = ParameterDescriptor(
         name=spec.name,
-        type=_TYPES.get(spec.kind, ParameterType.PARAMETER_STRING),
         description=spec.field.description or "",
         read_only=spec.name in READ_ONLY,
         dynamic_typing=spec.optional,

@@ -19,7 +19,7 @@ class SensorThread:
 
     def __init__(self, node: LifecycleNode) -> None:
         self._node = node
-        self._group = _OutsideExecutor()
+        self._group = OutsideExecutor()
         self._subscriptions: list[Any] = []
         self._wake = node.create_guard_condition(lambda: None, self._group)
         self._closing = False
@@ -66,7 +66,7 @@ class SensorThread:
             self._node.get_logger().error(f"internal error: {traceback.format_exc()}", throttle_duration_sec=5.0)
 
 
-class _OutsideExecutor(ReentrantCallbackGroup):
+class OutsideExecutor(ReentrantCallbackGroup):
     """Of its entities, the executor handles only events such as an incompatible QoS."""
 
     def can_execute(self, entity: Any) -> bool:

@@ -119,7 +119,7 @@ class Session:
         """
         previous, describer = self.engine, self.engine.describer
         # SQLite keeps the same files beside two maps of one name. So the new one is tried without them before the old one is closed.
-        trial = self._engine_for(PlaceMap.open_immutable(self.map_path, describer), describer)
+        trial = self._engine_for(PlaceMap.open(self.map_path, describer, immutable=True), describer)
         self.engine = trial
         if self.map_path.resolve() == previous.map.path:
             previous.map.abandon()

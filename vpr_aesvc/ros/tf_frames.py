@@ -14,16 +14,13 @@ _TYPE = "tf2_msgs/msg/TFMessage"
 _LISTED = 5  # frames
 
 
-def missing_transform(
-    buffer: Any, parent: str, child: str, fixed: bool = True, node: Node | None = None, topic: str | None = None
-) -> Finding:
+def missing_transform(buffer: Any, parent: str, child: str, fixed: bool = True, node: Node | None = None) -> Finding:
     """Why a lookup of ``child`` in ``parent`` failed, and what to do; ``str()`` of it is one line.
 
     Args:
         buffer: ``tf2_ros.Buffer``.
         fixed: the transform is constant, as a camera's mount; else it moves, as the odometry.
         node: to look at the publishers of TF too.
-        topic: of TF; by default what ``node`` resolves /tf to.
     """
     parents = dict(re.findall(r"^Frame (\S+) exists with parent (\S+)\.$", buffer.all_frames_as_string(), re.MULTILINE))
     frames = {*parents, *parents.values()}
@@ -31,7 +28,7 @@ def missing_transform(
     publish = f"publish it: {command}" if fixed else "start the odometry that publishes it"
     if not child or not parent:
         return Finding("error", "the messages have no frame_id", "set the camera's frame_id in its driver")
-    if node is not None and (found := _wrong_topic(node, topic or node.resolve_topic_name("/tf"), fixed, not frames)):
+    if node is not None and (found := _wrong_topic(node, fixed, not frames)):
         return Finding("error", f"no TF from {parent!r} to {child!r}: {found.what}", found.advice)
     if not frames:
         advice = f"start robot_state_publisher, or {publish}" if fixed else publish
@@ -54,8 +51,9 @@ def missing_transform(
     return Finding("error", what, "check that its publisher and the camera use one clock (use_sim_time)")
 
 
-def _wrong_topic(node: Node, topic: str, fixed: bool, is_empty: bool) -> Finding | None:
+def _wrong_topic(node: Node, fixed: bool, is_empty: bool) -> Finding | None:
     """A publisher of TF that is not heard: of another topic, or with another QoS."""
+    topic = node.resolve_topic_name("/tf")
     names = [name for name, types in node.get_topic_names_and_types() if _TYPE in types and node.count_publishers(name)]
     others = [name for name in names if name not in (topic, f"{topic}_static")]
     if is_empty and others and len(others) == len(names):
