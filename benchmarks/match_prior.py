@@ -4,7 +4,7 @@
 
 Each INPUT, or each value of COLUMN in it, is a map of its own: database frames only. Runs are simulated in every map as recognition does
 (`vpr_aesvc/recognition/simulated_runs.py`). The prior is the median over the maps of the mean exceedance in the tail, and the mean of the
-coefficients of the probability, fitted to all maps together. How much it weighs (5 segments, 8 frames) is not learned: it is a choice.
+coefficients of the probability, fitted to all maps together. How much it weighs (6 segments, 8 frames) is not learned: it is a choice.
 No query is used. The command, the sets and the number of frames are written into the file.
 """
 
@@ -31,7 +31,7 @@ from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.simulated_runs import SimulatedAnswer, simulate_runs
 from vpr_aesvc.types import Frame
 
-_SEGMENTS, _FRAMES = 5.0, 8.0
+_SEGMENTS, _FRAMES = 6.0, 8.0
 _FEW = 20  # places: smaller maps are left out
 
 

@@ -12,7 +12,7 @@ itself (``simulated_runs``), with a prior that was learned once from other maps 
 3. With a sequence the rate is divided by ``max(1.5 * posterior, 0.1)``: p-value weighting (Genovese, Roeder and Wasserman, Biometrika 2006),
    which keeps the promised rate as the weights of frames from outside the map average at most 1.
 4. Probability: logistic regression over ``log(c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
-   outside the map. Its coefficients have a normal prior.
+   outside the map, times ``1 - 0.9 r`` with r the simulated rate of c. The coefficients have a normal prior.
 """
 
 from __future__ import annotations
@@ -116,20 +116,23 @@ class MatchModel(BaseModel):
     @property
     def min_rate(self) -> float:
         """The smallest false-positive rate of a frame alone that this map can promise."""
-        return _OUTSIDE * _TAIL / (_EXTRAPOLATION * self.shape)
+        return round(_OUTSIDE * _TAIL / (_EXTRAPOLATION * self.shape), 6)
 
     def false_positive_rate(self, clear: float) -> float:
         """Part of the frames from outside the map whose best candidate has at least so many clear inliers."""
+        return min(1.0, max(_OUTSIDE * self._simulated_rate(clear), self.min_rate))
+
+    def _simulated_rate(self, clear: float) -> float:
         start = self.body[-1]
         if clear <= start:
-            return min(1.0, _OUTSIDE * float(np.interp(clear, self.body, np.linspace(1, _TAIL, len(self.body)))))
-        return max(_OUTSIDE * _TAIL * (1 + (clear - start) / self.scale) ** -self.shape, self.min_rate)
+            return float(np.interp(clear, self.body, np.linspace(1, _TAIL, len(self.body))))
+        return _TAIL * (1 + (clear - start) / self.scale) ** -self.shape
 
     def probability(self, clear: float, posterior: float, sequence: bool) -> float:
         """That the match is right, if the robot is in the map in half of the cases."""
         by_inliers, by_posterior, constant = self.with_sequence if sequence else self.frame_alone
         score = by_inliers * math.log(clear) + by_posterior * _log_odds(posterior) + constant
-        return 1 / (1 + math.exp(-score))
+        return (1 - 0.9 * self._simulated_rate(clear)) / (1 + math.exp(-score))
 
 
 def clear_inliers(inliers: int, rival_inliers: int) -> float:
