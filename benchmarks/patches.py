@@ -3,7 +3,7 @@
     python benchmarks/patches.py INPUT [INPUT ...] --encoder ENCODER [ENCODER ...] [--top 10] [--json FILE]
 
 INPUT has splits and knows the right places. A map of the database frames is built with patches for each encoder: a Hugging Face folder, or an
-ONNX encoder, to which `vpr model fetch` adds the output of patches if it has none. The `--top` most similar places of each query that has a right place are ranked:
+ONNX encoder without an output of patches; `vpr model fetch` adds this output. The `--top` most similar places of each query that has a right place are ranked:
 
 - similarity: not ranked again
 - key points: most inliers first, from 12 inliers up
@@ -167,8 +167,7 @@ def main() -> None:
     results = {}
     for encoder in args.encoder:
         with tempfile.TemporaryDirectory() as folder:
-            has_patches = getattr(open_backbone(str(encoder)), "patch_grid", None)
-            given = encoder if has_patches else fetch_encoder(str(encoder), Path(folder) / "encoder").path
+            given = fetch_encoder(str(encoder), Path(folder) / "encoder").path
             for source in args.inputs:
                 with tempfile.TemporaryDirectory(dir=folder) as work:
                     name = f"{source.name}, {encoder.name}"

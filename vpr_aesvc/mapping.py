@@ -25,7 +25,7 @@ from vpr_aesvc.types import Frame, Image
 
 Progress = Callable[[int, int], None]
 _Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None, Sequence[Any] | None]
-_LEARNED_FROM = 256  # places from whose patches the projection of all patches is learned
+_LEARNED_FROM = 128  # places from whose patches the projection of all patches is learned
 _BATCH = 32  # places of a recording added in one transaction, because each transaction waits for the disk
 _YEAR_2001 = 1e9  # seconds; a smaller stamp counts from the start of a run or of a simulation
 

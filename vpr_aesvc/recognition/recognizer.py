@@ -249,7 +249,7 @@ class Recognizer:
         asked = self._patches.projection(self.describer.patches(image))
         matches = {row: self._patches.match(asked, row) for row in rows}
         scores = {row: match.score for row, match in matches.items() if match is not None}
-        if belief.probability >= _LIKELY and belief.row is not None:
+        if self.settings.sequence and belief.row is not None and belief.probability >= _LIKELY:
             scores.pop(belief.row, None)
         ranked = iter(sorted(scores, key=lambda row: -scores[row]))
         rows = [next(ranked) if row in scores else row for row in rows]
