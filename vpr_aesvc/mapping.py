@@ -112,11 +112,10 @@ def _stored_patches(
     """Batches with patches as a map stores them. The first ones wait until there are enough to learn the projection from."""
     waiting: list[_Places] = []
     for batch in chain(batches, [None]):
-        waiting += [] if batch is None else [batch]
-        learned = isinstance(projection, PatchProjection)
-        if not waiting or (not learned and batch and sum(len(one[0]) for one in waiting) < _LEARNED_FROM):
-            continue
+        waiting += [batch] if batch else []
         if not isinstance(projection, PatchProjection):
+            if not waiting or (batch and sum(len(one[0]) for one in waiting) < _LEARNED_FROM):
+                continue
             projection = PatchProjection.learn(np.stack([rows for one in waiting for rows in one[3] or ()]), grid)
         if place_map.patch_projection is None:
             place_map.store_patches_with(projection.to_text())

@@ -11,6 +11,7 @@ from tests.command import refused, vpr
 from tests.recognition.laps import posed
 from vpr_aesvc import Describer, Frame, PlaceMap, Recognizer, RecognizerSettings, open_input, train
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.export import export_model
 from vpr_aesvc.export.fetch import fetch_encoder
 from vpr_aesvc.images import read_image
 from vpr_aesvc.keyframes.gate import KeyframeSettings
@@ -179,6 +180,14 @@ def test_a_robot_stores_patches_as_it_maps(built, model, asked, tmp_path):
     assert place_map.patch_sizes()[0] == 4
     assert place_map.patches(1) == place_map.patches(4) == projection.encode(describer.patches(images[0]))
     engine.close()
+
+
+def test_a_robot_model_of_an_encoder_with_patches_gives_the_same_patches(model, asked, tmp_path):
+    export_model(model, tmp_path / "robot")
+    original, robot = Describer.open(model), Describer.open(tmp_path / "robot")
+    image = read_image(asked[0].path)
+    assert np.allclose(original.describe(image), robot.describe(image), atol=1e-4)
+    assert np.abs(original.patches(image) - robot.patches(image)).max() < 1e-3
 
 
 def test_a_damaged_projection_is_named(built, tmp_path):
