@@ -1,9 +1,9 @@
 """What re-ranking by patches adds to similarity and to key points, and what it costs.
 
-    python benchmarks/patches.py INPUT [INPUT ...] --encoder ENCODER [ENCODER ...] [--top 10] [--json FILE]
+    python benchmarks/patches.py INPUT -m MODEL [--top 10] [--json FILE]
 
-INPUT has splits and knows the right places. A map of the database frames is built with patches for each encoder: a Hugging Face folder, or an
-ONNX encoder, to which `vpr model fetch` adds the output of patches if it has none. The `--top` most similar places of each query that has a right place are ranked:
+INPUT has splits and knows the right places. MODEL gives patches: trained with an encoder of `vpr model fetch`, which adds them to an ONNX encoder, too, or
+exported. A map of the database frames is built with patches. The `--top` most similar places of each query that has a right place are ranked:
 
 - similarity: not ranked again
 - key points: most inliers first, from 12 inliers up
@@ -27,10 +27,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.export.fetch import fetch_encoder
 from vpr_aesvc.images import read_image, thumbnail
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.mapping import build_map
@@ -39,7 +37,6 @@ from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detec
 from vpr_aesvc.recognition.geometry.verification import MIN_INLIERS, verify
 from vpr_aesvc.recognition.patches.stored import StoredPatches
 from vpr_aesvc.runtime import median_ms
-from vpr_aesvc.training import train
 from vpr_aesvc.types import Frame
 
 SIMULATED = 120  # places that serve as queries to learn the weights
@@ -103,11 +100,9 @@ def features(scores: Table) -> Table:
     return np.stack([np.log1p(scores[..., 0]), scores[..., 1]], -1)
 
 
-def measure(source: Path, encoder: Path, count: int, folder: Path) -> dict[str, Any]:
-    inputs = open_input(source)
+def measure(source: Path, model: Path, count: int, folder: Path) -> dict[str, Any]:
+    inputs, describer = open_input(source), Describer.open(model, threads=1)
     queries, database = (list(inputs.split(name).frames) for name in ("query", "database"))
-    train(database, open_backbone(str(encoder)), folder / "model", method="aesvc")
-    describer = Describer.open(folder / "model", threads=1)
     build_map(database, describer, folder / "map.vprmap", patches=True)
     known = positives(queries, database, inputs.tolerance)
     if known is None:
@@ -158,24 +153,17 @@ def measure(source: Path, encoder: Path, count: int, folder: Path) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("inputs", type=Path, nargs="+", metavar="INPUT")
-    parser.add_argument("--encoder", type=Path, nargs="+", required=True)
+    parser.add_argument("input", type=Path, metavar="INPUT")
+    parser.add_argument("-m", "--model", type=Path, required=True)
     parser.add_argument("--top", type=int, default=10, help="candidates")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     args = parser.parse_args()
     cv2.setNumThreads(1)
-    results = {}
-    for encoder in args.encoder:
-        with tempfile.TemporaryDirectory() as folder:
-            has_patches = getattr(open_backbone(str(encoder)), "patch_grid", None)
-            given = encoder if has_patches else fetch_encoder(str(encoder), Path(folder) / "encoder").path
-            for source in args.inputs:
-                with tempfile.TemporaryDirectory(dir=folder) as work:
-                    name = f"{source.name}, {encoder.name}"
-                    results[name] = measure(source, given, args.top, Path(work))
-                    print(name, json.dumps(results[name], indent=1), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(args.input, args.model, args.top, Path(folder))
+    print(json.dumps(found, indent=1))
     if args.json:
-        args.json.write_text(json.dumps(results, indent=1) + "\n")
+        args.json.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from vpr_aesvc.recordings.decoded import UNREADABLE
 from vpr_aesvc.types import Frame, Image, Progress
 
 _Places = tuple[Sequence[Frame], NDArray[np.float32], Sequence[Image | None] | None, Sequence[Any] | None]
-_LEARNED_FROM = 256  # places from whose patches the projection of all patches is learned
+_LEARNED_FROM = 128  # places from whose patches the projection of all patches is learned
 _BATCH = 32  # places of a recording added in one transaction, because each transaction waits for the disk
 _YEAR_2001 = 1e9  # seconds; a smaller stamp counts from the start of a run or of a simulation
 
@@ -111,11 +111,10 @@ def _stored_patches(
     """Batches with patches as a map stores them. The first ones wait until there are enough to learn the projection from."""
     waiting: list[_Places] = []
     for batch in chain(batches, [None]):
-        waiting += [] if batch is None else [batch]
-        learned = isinstance(projection, PatchProjection)
-        if not waiting or (not learned and batch and sum(len(one[0]) for one in waiting) < _LEARNED_FROM):
-            continue
+        waiting += [batch] if batch else []
         if not isinstance(projection, PatchProjection):
+            if not waiting or (batch and sum(len(one[0]) for one in waiting) < _LEARNED_FROM):
+                continue
             projection = PatchProjection.learn(np.stack([rows for one in waiting for rows in one[3] or ()]), grid)
         if place_map.patch_projection is None:
             place_map.store_patches_with(projection.to_text())

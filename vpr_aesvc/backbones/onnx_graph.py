@@ -108,25 +108,23 @@ class Graph:
         Raises:
             VprError: ONNX Runtime cannot run the graph, or the output has another shape than described or is not finite.
         """
-        return self._run_all(images, [(self._output.name, (self._output.size,))])[0]
+        return self._outputs(images, [self._output])[0]
 
     def with_patches(self, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As a call, and the patches float32 [n, h * w, c], from one run of the graph, which must have them."""
         assert self._patches is not None
-        shape = math.prod(self._patches.grid), self._patches.size
-        rows, patches = self._run_all(images, [(self._output.name, (self._output.size,)), (self._patches.name, shape)])
-        return rows, patches
+        rows, patches = self._outputs(images, [self._output, self._patches])
+        return rows, patches.reshape(len(images), math.prod(self._patches.grid), self._patches.size)
 
-    def _run_all(
-        self, images: Sequence[NDArray[np.uint8]], outputs: list[tuple[str, tuple[int, ...]]]
+    def _outputs(
+        self, images: Sequence[NDArray[np.uint8]], wanted: Sequence[GraphOutput | GraphPatches]
     ) -> list[NDArray[np.float32]]:
-        """The outputs (name, shape for an image), each [n, ...]. What is not asked for is not computed."""
-        step = self._batch or len(images) or 1  # some graphs have a fixed batch size
-        parts = [self._run(images[at : at + step], outputs) for at in range(0, len(images), step)]
-        return [
-            np.concatenate([np.empty((0, *shape), np.float32), *(part[at] for part in parts)])
-            for at, (_, shape) in enumerate(outputs)
-        ]
+        """The wanted outputs, [n, numbers of an image] each."""
+        if not images:
+            return [np.empty((0, _length(one)), np.float32) for one in wanted]
+        step = self._batch or len(images)  # some graphs have a fixed batch size
+        parts = [self._run(images[at : at + step], wanted) for at in range(0, len(images), step)]
+        return [np.concatenate(part) for part in zip(*parts, strict=True)]
 
     def tensor(self, image: NDArray[np.uint8]) -> NDArray[Any]:
         """The graph's input for an RGB uint8 image [H, W, 3]: [3, height, width] or [height, width, 3], in the type that the graph takes."""
@@ -138,34 +136,32 @@ class Graph:
         return scaled if self._input.layout == "NCHW" else np.ascontiguousarray(scaled.transpose(1, 2, 0))
 
     def _run(
-        self, images: Sequence[NDArray[np.uint8]], outputs: list[tuple[str, tuple[int, ...]]]
+        self, images: Sequence[NDArray[np.uint8]], wanted: Sequence[GraphOutput | GraphPatches]
     ) -> list[NDArray[np.float32]]:
         pixels = np.stack([self.tensor(image) for image in images])
         missing = (self._batch or 0) - len(images)
         if missing > 0:
             pixels = np.concatenate([pixels, np.repeat(pixels[-1:], missing, 0)])
         try:
-            values = self._session.run([name for name, _ in outputs], {self._input.name: pixels})
+            values = self._session.run([one.name for one in wanted], {self._input.name: pixels})
         except Exception as error:  # ONNX Runtime has many exception types
             raise VprError(
                 f"{self._path}: ONNX Runtime cannot run it on an input of {list(pixels.shape)} ({first_line(error)})"
             ) from error
         return [
-            self._checked(np.asarray(value), name, (len(pixels), *shape))[: len(images)]
-            for value, (name, shape) in zip(values, outputs, strict=True)
+            self._checked(np.asarray(value), one, len(pixels))[: len(images)]
+            for value, one in zip(values, wanted, strict=True)
         ]
 
-    def _checked(self, output: NDArray[Any], name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        if not output.ndim or len(output) != shape[0] or output.size != math.prod(shape):
+    def _checked(self, output: NDArray[Any], described: GraphOutput | GraphPatches, count: int) -> NDArray[np.float32]:
+        if not output.ndim or len(output) != count or output.size != count * _length(described):
             raise VprError(
-                f"{self._path}: expected an output {name} {list(shape)} for {shape[0]} images, found {list(output.shape)}; "
+                f"{self._path}: expected an output {described.name} [{count}, {_length(described)}] for {count} images, found {list(output.shape)}; "
                 "correct its size in preprocess.json, or export the graph with a pooled embedding"
             )
-        rows = output.reshape(shape).astype(np.float32, copy=False)
+        rows = output.reshape(count, -1).astype(np.float32, copy=False)
         if not np.isfinite(rows).all():
-            raise VprError(
-                f"{self._path}: the output {name} is not finite; check scale, mean and std in preprocess.json"
-            )
+            raise VprError(f"{self._path}: the output is not finite; check scale, mean and std in preprocess.json")
         return rows
 
     def _check_input(self) -> tuple[Any, int | None]:
@@ -213,3 +209,8 @@ class Graph:
                 f"{self._path.parent / 'preprocess.json'}: {kind} {name!r} is not in {self._path.name}, which has {list(tensors)}"
             )
         return tensors[name]
+
+
+def _length(described: GraphOutput | GraphPatches) -> int:
+    """Numbers of an output for an image."""
+    return described.size * (math.prod(described.grid) if isinstance(described, GraphPatches) else 1)

@@ -50,6 +50,13 @@ def _graph_of_file(backbone: OnnxBackbone) -> onnx.ModelProto:
     first = {tensor.name: tensor for tensor in model.graph.input}[backbone.described.input.name]
     first.type.tensor_type.shape.dim[0].dim_value = 1  # fixed shapes need no shape computations at run time
     del model.graph.value_info[:]  # shapes for other batch sizes
+    for part in (
+        model.graph.node,
+        model.graph.initializer,
+    ):  # without its patches: those of the fused graph are added again
+        kept = [one for one in part if not one.name.startswith(TAIL)]
+        del part[:]
+        part.extend(kept)
     for at, node in enumerate(model.graph.node):  # names are optional in ONNX; quantization selects nodes by name
         node.name = node.name or f"node_{at}"
     return model

@@ -112,7 +112,7 @@ def _grid(shape: Sequence[int], size: tuple[int, int]) -> tuple[tuple[int, int],
         return ((shape[2], shape[3]), 0) if max(strides) < 1.25 * min(strides) else None
     if len(shape) != 3:
         return None
-    for prefix, side in product(range(_MAX_PREFIX + 1), range(4, min(size) // 2 + 1)):
+    for prefix, side in product(range(_MAX_PREFIX + 1), range(4, min(size) // 3 + 1)):
         rows, columns = size[0] // side, size[1] // side
         if size[0] % side == size[1] % side == 0 and rows * columns + prefix == shape[1]:
             return (rows, columns), prefix

@@ -9,6 +9,8 @@ from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.match_model import MatchModel
 from vpr_aesvc.recognition.matching import CandidateMatcher
+from vpr_aesvc.recognition.patches.projection import PatchProjection
+from vpr_aesvc.recognition.patches.stored import StoredPatches
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceSettings
 from vpr_aesvc.recognition.sequence.likelihood import SimilarityLikelihood, learn_similarity_likelihood
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -38,5 +40,9 @@ def learn_matches(
     """Match model."""
     keypoints = StoredKeypoints(place_map)  # not the recognizer's, which another thread may be using
     keypoints.ids = snapshot.ids
-    matcher = CandidateMatcher(snapshot, RecognizerSettings(), keypoints, None, SequenceSettings().window)
+    projection = PatchProjection.of(place_map)
+    patches = None if projection is None else StoredPatches(place_map, projection)
+    if patches is not None:
+        patches.ids = snapshot.ids
+    matcher = CandidateMatcher(snapshot, RecognizerSettings(), keypoints, patches, SequenceSettings().window)
     return MatchModel.learn(list(simulate_runs(snapshot, matcher, likelihood, step))).model_dump()

@@ -37,6 +37,7 @@ _RIVAL = 0.15  # exponent
 _OUTSIDE = 3.0
 _MIN_WEIGHT, _WEIGHT = 0.1, 1.5
 _MIN_START = 8.0  # clear inliers that unrelated images reach
+_RIDGE = 0.01  # of the weights by which candidates are ordered, for each frame
 _MAX_LOG_ODDS = math.log(1000)
 
 
@@ -47,6 +48,7 @@ class MatchModel(BaseModel):
         absent, present: number of simulated frames that it was learned from; segments: effective number of segments in the tail.
         body: clear inliers that are exceeded at the rates 1 ... 0.2, in equal steps; the last is where the tail begins.
         scale, shape: of the tail.
+        ranking: weights of log(1 + inliers) and of the patch score, by which candidates are ordered; None without patches.
         with_sequence: coefficients of log(c), of the log odds of the posterior, and the constant. frame_alone: the same without a sequence.
     """
 
@@ -60,6 +62,7 @@ class MatchModel(BaseModel):
     shape: float = Field(gt=0)
     with_sequence: tuple[float, float, float]
     frame_alone: tuple[float, float, float]
+    ranking: tuple[float, float] | None = None
 
     @classmethod
     def learn(cls, answers: Sequence[SimulatedAnswer], prior: Mapping[str, Any] | None = None) -> MatchModel:
@@ -102,6 +105,7 @@ class MatchModel(BaseModel):
             shape=prior["segments"] + effective,
             with_sequence=curves[0],
             frame_alone=curves[1],
+            ranking=_fit_ranking([one.candidates for one in answers if not one.is_absent]),
         )
 
     def line(self) -> str:
@@ -181,3 +185,26 @@ def _fit(features: Floats, right: np.ndarray[Any, Any], prior: Floats, frames: f
         if np.abs(step).max() < 1e-8:
             break
     return max(float(line[0]), 0.0), max(float(line[1]), 0.0), float(line[2])
+
+
+def _fit_ranking(candidates: Sequence[Sequence[tuple[int, float, bool]]]) -> tuple[float, float] | None:
+    """Conditional logit (McFadden, 1974): the weights that give the shown candidates of each frame the largest probability. None if no frame has
+    both kinds."""
+    useful = [np.array(one, np.float64) for one in candidates if one and 0 < sum(row[2] for row in one) < len(one)]
+    if not useful:
+        return None
+    weights = np.zeros(2)
+    for _ in range(50):
+        gradient, curvature = -_RIDGE * len(useful) * weights, _RIDGE * len(useful) * np.eye(2)
+        for one in useful:
+            features = np.column_stack([np.log1p(one[:, 0]), one[:, 1]])
+            odds = np.exp(features @ weights - (features @ weights).max())
+            given, wanted = odds / odds.sum(), odds * one[:, 2] / (odds @ one[:, 2])
+            mean = given @ features
+            gradient += (wanted - given) @ features
+            curvature += (features * given[:, None]).T @ features - np.outer(mean, mean)
+        step = np.clip(np.linalg.solve(curvature, gradient), -2, 2)
+        weights += step
+        if np.abs(step).max() < 1e-6:
+            break
+    return max(float(weights[0]), 0.0), max(float(weights[1]), 0.0)

@@ -1,5 +1,6 @@
 """The stages between the sequence and the decision: candidates are proposed, ranked by patches, verified by key points and ordered."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -63,8 +64,12 @@ class RankedCandidates:
 class CandidateMatcher:
     """Compares a frame with places of a map. Not thread-safe.
 
+    Attributes:
+        ranking: weights of ``log(1 + inliers)`` and of the patch score by which candidates are ordered; None orders them by inliers alone.
+
     Args:
-        keypoints, patches: of the places; None leaves the stage out.
+        keypoints, patches: of the places; None leaves the stage out. Patches are used beside key points only: alone they rank worse than
+            similarities in some maps (docs/patches.md).
         window: places along the traverse on either side that count as the same answer.
     """
 
@@ -76,7 +81,8 @@ class CandidateMatcher:
         patches: StoredPatches | None,
         window: int,
     ) -> None:
-        self.keypoints, self.patches = keypoints, patches
+        self.keypoints, self.patches = keypoints, None if keypoints is None else patches
+        self.ranking: tuple[float, float] | None = None
         self._snapshot, self._settings, self.window = snapshot, settings, window
 
     def features_of_place(self, row: int) -> FrameFeatures:
@@ -99,7 +105,7 @@ class CandidateMatcher:
         geometries: list[Geometry] = []
         if self.keypoints is not None and features.keypoints is not None:
             geometries = [verify(features.keypoints, self.keypoints[row], features.intrinsics) for row in rows]
-        order = self._order(rows, belief, geometries)
+        order = self._order(rows, belief, geometries, [patches.get(row) for row in rows])
         rows = [rows[at] for at in order]
         near = self._snapshot.track.near(rows[0], self.window)
         return RankedCandidates(
@@ -140,18 +146,27 @@ class CandidateMatcher:
             return rows[: self._settings.candidates], {}
         matches = {row: self.patches.match(features.patches, row) for row in rows}
         scores = {row: match.score for row, match in matches.items() if match is not None}
-        if belief.probability >= _LIKELY and belief.row is not None:
+        if self._settings.sequence and belief.row is not None and belief.probability >= _LIKELY:
             scores.pop(belief.row, None)
         ranked = iter(sorted(scores, key=lambda row: -scores[row]))
         rows = [next(ranked) if row in scores else row for row in rows]
         return rows[: self._settings.candidates], matches
 
-    def _order(self, rows: list[int], belief: Belief, geometries: list[Geometry]) -> list[int]:
-        """Positions of the candidates, best first: by geometry. If the sequence's place is likely and has geometric support, the places
+    def _order(
+        self, rows: list[int], belief: Belief, geometries: list[Geometry], patches: list[PatchMatch | None]
+    ) -> list[int]:
+        """Positions of the candidates, best first: by geometry and patches. If the sequence's place is likely and has geometric support, the places
         near it come before all others."""
         if not geometries:
             return list(range(len(rows)))
         order = rerank(geometries)
+        if self.ranking is not None and all(patches):
+            by_inliers, by_patches = self.ranking
+            scores = [
+                by_inliers * math.log1p(one.inliers) + by_patches * (two.score if two else 0.0)
+                for one, two in zip(geometries, patches, strict=True)
+            ]
+            order = sorted(range(len(rows)), key=lambda at: -scores[at])
         likely = self._settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
         if likely and geometric_verdict(geometries[0]) == "supported":
             near = self._snapshot.track.near(rows[0], self.window)

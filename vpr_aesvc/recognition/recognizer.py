@@ -216,6 +216,8 @@ class Recognizer:
         geometry = self._matcher.keypoints is not None
         self.learned.update(self.snapshot, geometry, self._has_revisited, background, progress)
         self.filter.likelihood = self.learned.likelihood
+        model = self.learned.match_model
+        self._matcher.ranking = None if model is None else model.ranking
 
     def _candidates(self, found: RankedCandidates, similarities: Similarities) -> tuple[Candidate, ...]:
         rows = np.array(found.rows)

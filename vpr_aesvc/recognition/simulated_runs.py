@@ -40,6 +40,7 @@ class SimulatedAnswer(NamedTuple):
         posterior: the probability of the places near it by the sequence. alone: the same by this frame alone.
         is_absent: the frame's place was left out. right: the frame shows the candidate; False for absent frames.
         segment: the stretch that the frame is of.
+        candidates: inliers and patch score of each, and whether the frame shows it; empty without patches.
     """
 
     inliers: int
@@ -49,6 +50,7 @@ class SimulatedAnswer(NamedTuple):
     is_absent: bool
     right: bool
     segment: int
+    candidates: tuple[tuple[int, float, bool], ...] = ()
 
 
 def simulate_runs(
@@ -91,14 +93,17 @@ def _ask(
         alone = single.step(similarities)
         found = matcher.match(matcher.features_of_place(row), similarities, belief)
         if found is not None:
+            shown = snapshot.track.near(row, matcher.window)
+            compared = zip(found.rows, found.geometries, found.patches, strict=False)
             yield SimulatedAnswer(
                 inliers=found.geometries[0].inliers if found.geometries else 0,
                 rival_inliers=found.rival_inliers,
                 posterior=found.posterior,
                 alone=min(float(alone.at(found.near).sum()), 1.0),
                 is_absent=hidden is not None,
-                right=hidden is None and row in found.near,
+                right=hidden is None and found.rows[0] in shown,
                 segment=segment,
+                candidates=tuple((one.inliers, two.score, at in shown) for at, one, two in compared if two is not None),
             )
 
 
