@@ -10,6 +10,7 @@ No query is used. The command, the sets and the number of frames are written int
 
 import argparse
 import json
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -92,7 +93,15 @@ def main() -> None:
         "frames": _FRAMES,
         "curves": {name: np.round(getattr(together, name), 2).tolist() for name in ("with_sequence", "frame_alone")},
     }  # fmt: skip
-    text = json.dumps(prior, indent=1) + "\n"
+    text = (
+        re.sub(
+            r"\[\s+(.*?)\s+\]",
+            lambda found: "[" + re.sub(r"\s+", " ", found[1]) + "]",
+            json.dumps(prior, indent=1),
+            flags=re.DOTALL,
+        )
+        + "\n"
+    )
     print(text)
     if args.output:
         args.output.write_text(text)

@@ -115,7 +115,7 @@ def test_pruning_that_keeps_enough_is_written(drawn_map, tmp_path):
 
 
 def test_eval_says_it_for_each_variant(drawn, drawn_map, drawn_model, tmp_path):
-    """Of a map of ten places no match that key points verify can be accepted at 0.01."""
+    """Also in a map of ten places a match that key points verify can be accepted at 0.01: other maps taught what that means."""
     few = open_input(drawn).split("database").frames[:10]
     build_map(few, Describer.open(drawn_model), tmp_path / "few.vprmap")
     for name, path in (("few", tmp_path / "few.vprmap"), ("whole", drawn_map)):

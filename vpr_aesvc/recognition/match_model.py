@@ -7,8 +7,8 @@ itself (``simulated_runs``), with a prior that was learned once from other maps 
 2. False-positive rate of c, for absent frames. Body, rates 1 to 0.2: the empirical ones. Tail: exponential beyond the 0.8 quantile u, with
    unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
    ``0.2 (1 + (c - u) / scale)^-shape``, ``shape = w + k``, ``scale = w * prior scale + k * mean exceedance``, where w is the weight of the prior
-   and k the effective number of independent segments (Kish). It is at least ``0.2 / (10 (w + k))``: the tail is not trusted further.
-   The rate is three times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
+   and k the effective number of independent segments (Kish). It is at least ``0.2 / (20 (w + k))``: the tail is not trusted further.
+   The rate is four times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
 3. With a sequence the rate is divided by ``max(1.5 * posterior, 0.1)``: p-value weighting (Genovese, Roeder and Wasserman, Biometrika 2006),
    which keeps the promised rate as the weights of frames from outside the map average at most 1.
 4. Probability: logistic regression over ``log(c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
@@ -32,9 +32,9 @@ from vpr_aesvc.types import Floats
 
 _TAIL = 0.2
 _QUANTILES = 32  # kept of the body
-_EXTRAPOLATION = 10
+_EXTRAPOLATION = 20
 _RIVAL = 0.15  # exponent
-_OUTSIDE = 3.0
+_OUTSIDE = 4.0
 _MIN_WEIGHT, _WEIGHT = 0.1, 1.5
 _MIN_START = 8.0  # clear inliers that unrelated images reach
 _RIDGE = 0.01  # of the weights by which candidates are ordered, for each frame

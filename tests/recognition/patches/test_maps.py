@@ -1,6 +1,7 @@
 """Patches in maps: stored, kept by everything that copies places, and used by the recognizer."""
 
 import json
+import math
 import shutil
 import sqlite3
 
@@ -104,27 +105,30 @@ def test_a_map_of_an_earlier_version_has_no_table(built, tmp_path):
     assert check_map(tmp_path / "old.vprmap").problems == []
 
 
-def test_candidates_are_ranked_by_patches(built, model, asked):
+def test_patches_choose_what_is_verified_and_order_it_with_the_inliers(built, model, asked):
     with PlaceMap.open(built) as place_map:
         describer = Describer.open(model)
-        settings = RecognizerSettings(sequence=False, geometry=False, candidates=10)
-        ranked, plain = (
-            Recognizer(place_map, describer, settings.model_copy(update={"patches": with_patches}))
-            for with_patches in (True, False)
+        settings = RecognizerSettings(sequence=False)
+        ranked, plain, alone = (
+            Recognizer(place_map, describer, settings.model_copy(update=change))
+            for change in ({}, {"patches": False}, {"geometry": False})
         )
         ranked.prepare()
+        by_inliers, by_patches = ranked.learned.match_model.ranking
+        assert by_inliers > 0 and by_patches > 0
         changed = 0
         for frame in asked[::6]:
-            by_patches, by_similarity = ranked.recognize(frame), plain.recognize(frame)
-            scores = [candidate.patches.score for candidate in by_patches.candidates]
-            assert scores == sorted(scores, reverse=True) and len(set(scores)) == 10
-            assert all(candidate.patches is None for candidate in by_similarity.candidates)
-            places = [{one.match.place.id for one in result.candidates} for result in (by_patches, by_similarity)]
-            assert len(places[0] & places[1]) >= 9  # the margin's place may be one more
-            changed += by_patches.best.place.id != by_similarity.best.place.id
+            with_patches, without = ranked.recognize(frame), plain.recognize(frame)
+            scores = [
+                by_inliers * math.log1p(one.geometry.inliers) + by_patches * one.patches.score
+                for one in with_patches.candidates
+            ]
+            assert scores == sorted(scores, reverse=True) and len(scores) == 5
+            assert all(candidate.patches is None for candidate in without.candidates)
+            assert all(candidate.patches is None for candidate in alone.recognize(frame).candidates)
+            places = [{one.match.place.id for one in result.candidates} for result in (with_patches, without)]
+            changed += places[0] != places[1]
         assert changed
-        few = Recognizer(place_map, describer, RecognizerSettings(sequence=False, candidates=3)).recognize(asked[0])
-        assert len(few.candidates) == 3 and all(one.geometry and one.patches for one in few.candidates)
 
 
 def test_a_place_of_the_map_matches_itself_entirely(built, model, loop_folder):
