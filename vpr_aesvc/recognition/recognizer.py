@@ -17,6 +17,7 @@ from vpr_aesvc.recognition.learned_models import LearnedModels
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
+from vpr_aesvc.recognition.row_sets import union
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
@@ -162,7 +163,7 @@ class Recognizer:
         decision = self._decide(margin, belief, geometries[0] if geometries else None, near)
         self._has_revisited |= decision.accepted
         candidates = self._candidates(rows, similarities, belief, geometries or [None] * len(rows))
-        likely = np.union1d(belief.likely_rows(len(self.snapshot)), near)
+        likely = union(belief.likely_rows(len(self.snapshot)), near)
         covariance = match_covariance(
             poses=self.snapshot.poses[likely],
             steps=self.snapshot.steps(likely),
@@ -203,7 +204,7 @@ class Recognizer:
 
     def _update(self, background: bool, progress: Progress | None = None) -> None:
         """Follows changes of the map: snapshot, filter and models."""
-        change = self.snapshot.update()
+        change = self.snapshot.update(background)
         if change != "none":
             if self._keypoints is not None:
                 self._keypoints.ids = self.snapshot.ids

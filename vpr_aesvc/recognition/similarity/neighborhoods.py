@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.recognition.row_sets import union
 from vpr_aesvc.recognition.similarity.runs import distinct, runs_of, separation_of
 from vpr_aesvc.recognition.similarity.sampled import (
     SampledSimilarities,
@@ -34,6 +35,7 @@ _REACH = 2  # neighbors on either side; with more, places some frames away score
 _RIDGE = 0.2
 _OWN_WEIGHT = 0.02
 _CANDIDATES = 512  # the most similar places, which are scored; smaller maps are scored completely
+_PIECE = 16_384  # descriptors compared at once, to bound the memory
 _SAMPLE = 256  # places from which the usual spread of similarities is estimated
 
 
@@ -106,9 +108,10 @@ class Neighborhoods:
             self.positions = self.positions[self.kept]
         self.separation = separation_of(len(self.kept))
         self._min_spread = 0.5 * _usual_spread(self.descriptors)
+        self._dots = _dots(self.descriptors)
         if not isinstance(self.descriptors, StoredDescriptors):
             self._around, self._exists = _neighbors(self.runs, np.arange(len(self.runs)))
-            self._roots = _inverse_roots(_gram(self.descriptors, self._around, self._exists))
+            self._roots = _inverse_roots(_gram(self._dots, self._around, self._exists))
 
     def __len__(self) -> int:
         """The number of places, with repeats."""
@@ -189,12 +192,11 @@ class Neighborhoods:
             assert not isinstance(similarities, SampledSimilarities)
             return rows, np.where(self._exists[rows], similarities[self._around[rows]], 0), self._roots[rows]
         around, exists = _neighbors(self.runs, rows)
-        needed, at = np.unique(around, return_inverse=True)
-        known = similarities_at(similarities, needed)[at.reshape(around.shape)]
+        needed = union(around.ravel())
+        known = similarities_at(similarities, needed)[np.searchsorted(needed, around)]
         seen = ((known > -np.inf) | ~exists).all(1)
-        views = self.descriptors[needed][at.reshape(around.shape)[seen]]
-        gram = np.where(exists[seen, :, None] & exists[seen, None, :], views @ views.transpose(0, 2, 1), 0)
-        return rows[seen], np.where(exists, known, 0)[seen], _inverse_roots(gram)
+        roots = _inverse_roots(_gram(self._dots, around[seen], exists[seen]))
+        return rows[seen], np.where(exists, known, 0)[seen], roots
 
     def visible(self, similarities: Similarities, hidden: int | None = None) -> Rows:
         """The kept places that are not excluded, nor their neighbors: the score of a partly excluded neighborhood is unknown. Of
@@ -263,16 +265,26 @@ def _neighbors(runs: Rows, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     return around, exists & (runs[around] == runs[rows][:, None])
 
 
-def _gram(descriptors: NDArray[np.float32], around: Rows, exists: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The Gram matrix of each neighborhood: float32 [m, 5, 5]."""
-    count, width = around.shape
-    gram = np.zeros((count, width, width), np.float32)
-    for lag in range(min(width, count)):  # dot products of places `lag` frames apart, shared by all neighborhoods
-        dots = np.zeros(count, np.float32)
-        dots[: count - lag] = np.einsum("nd,nd->n", descriptors[: count - lag], descriptors[lag:])
+def _dots(descriptors: NDArray[np.float32] | StoredDescriptors) -> NDArray[np.float32]:
+    """Dot products of places 0 to 4 frames apart, shared by all neighborhoods: float32 [5, m], by the first of the two."""
+    count, width = len(descriptors), 2 * _REACH + 1
+    dots = np.zeros((width, count), np.float32)
+    for start in range(0, count, _PIECE):
+        piece = descriptors[start : start + _PIECE + width]
+        for lag in range(min(width, len(piece))):
+            end = min(_PIECE, len(piece) - lag)
+            dots[lag, start : start + end] = np.einsum("nd,nd->n", piece[:end], piece[lag : lag + end])
+    return dots
+
+
+def _gram(dots: NDArray[np.float32], around: Rows, exists: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The Gram matrices of neighborhoods: float32 [k, 5, 5]."""
+    width = around.shape[1]
+    gram = np.zeros((len(around), width, width), np.float32)
+    for lag in range(width):
         for at in range(width - lag):
             both = exists[:, at] & exists[:, at + lag]
-            gram[:, at, at + lag] = gram[:, at + lag, at] = np.where(both, dots[around[:, at]], 0)
+            gram[:, at, at + lag] = gram[:, at + lag, at] = np.where(both, dots[lag, around[:, at]], 0)
     return gram
 
 

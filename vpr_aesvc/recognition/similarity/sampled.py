@@ -13,7 +13,7 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.index import SHORTLIST
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.projections.artifact import Array, prefix
-from vpr_aesvc.recognition.row_sets import position_of
+from vpr_aesvc.recognition.row_sets import position_of, union
 from vpr_aesvc.types import Floats, Rows
 
 _SAMPLE = 4096  # places; the standard deviation of all similarities is then known to 1 %
@@ -128,7 +128,7 @@ class SampledSimilarities:
 
     def including(self, rows: Rows) -> SampledSimilarities:
         """With the similarities to ``rows``, ascending, too."""
-        both = np.union1d(self.rows, rows)
+        both = union(self.rows, rows)
         at, known = position_of(self.rows, both)
         only_sampled = known & (self.only_sampled[at] if len(self.rows) else False) & ~position_of(rows, both)[1]
         return replace(self, rows=both, values=self.at(both), only_sampled=only_sampled)
