@@ -3,8 +3,8 @@
     python benchmarks/million.py IE_TOWER -m MODEL [--places 1000000] [--dense 10000] [--folder FOLDER] [--json FILE]
 
 The map holds the database frames of ie_tower, described by a model that was trained on them, among places drawn as `search.py` draws them; the
-first 256 components of the descriptors are used. Each clip is a traverse, one frame a second and, made up, one meter a frame along a line of
-its own. No image is stored: there is no geometry. The frames, clip by clip: the queries of ie_tower, visits to drawn clips (frames as similar to
+first 256 components of the descriptors are used. Each clip of ie_tower is a traverse, and so are 50 drawn clips; they have one frame a second
+and, made up, one meter a frame along a line of their own. No image is stored: there is no geometry. The frames, clip by clip: the queries of ie_tower, visits to drawn clips (frames as similar to
 their places as queries are), and clips from elsewhere. Each is answered with stamps alone, and with odometry.
 
 `ms` is one `Recognizer.recognize` with a given descriptor, CPU time of its one thread. Memory is what the open map and the recognizer add to the process. At
@@ -37,7 +37,7 @@ from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.types import Frame, Odometry, Pose
 
-_PIECE = 20 * _CLIP * 50
+_PIECE, _DRIVE = 20_000, 50 * _CLIP  # places added at once; places of a drawn traverse
 _VISITS, _ELSEWHERE = 40, 15  # drawn clips that are visited, and clips from outside the map
 _SIMILARITY = 0.45  # of a drawn visit to its place; of ie_tower's queries .44 is the median
 _WINDOW = 3
@@ -64,7 +64,7 @@ def write_map(path: Path, meta: dict[str, str], count: int, real: list[Frame], r
             end = min(start + _PIECE, middle)
             place_map.add_stored(drawn_frames(start, end), drawn[start:end], [None] * (end - start))
         clips = {name: at for at, name in enumerate(dict.fromkeys(frame.sequence for frame in real))}
-        posed = [stamped(frame, 5e7 + 100 * clips[frame.sequence], frame.index) for frame in real]
+        posed = [stamped(frame, 100_000 + clips[frame.sequence], frame.index) for frame in real]
         place_map.add_stored(posed, rows.astype(np.float16), [None] * len(real))
         for start in range(middle, len(drawn), _PIECE):
             end = min(start + _PIECE, len(drawn))
@@ -73,13 +73,13 @@ def write_map(path: Path, meta: dict[str, str], count: int, real: list[Frame], r
 
 
 def drawn_frames(start: int, end: int) -> list[Frame]:
-    clips = [divmod(at, _CLIP) for at in range(start, end)]
-    return [stamped(Frame(f"{clip}/{at}", sequence=f"drawn {clip}"), 100.0 * clip, at) for clip, at in clips]
+    drives = [divmod(at, _DRIVE) for at in range(start, end)]
+    return [stamped(Frame(f"{drive}/{at}", sequence=f"drawn {drive}"), drive, at) for drive, at in drives]
 
 
-def stamped(frame: Frame, line: float, at: float) -> Frame:
-    """As frame ``at`` of a clip on a line of its own, in a grid of lines."""
-    return replace(frame, stamp=10 * line + at, pose=Pose.planar(line % 30_000 + at, 30 * (line // 30_000), 0.0))
+def stamped(frame: Frame, line: int, at: float) -> Frame:
+    """As frame ``at`` of a traverse on a line of its own."""
+    return replace(frame, stamp=2.0 * _DRIVE * line + at, pose=Pose.planar(at, 30.0 * line, 0.0))
 
 
 def drives(queries: list[Frame], rows: np.ndarray, drawn: np.ndarray) -> Iterator[Clip]:
