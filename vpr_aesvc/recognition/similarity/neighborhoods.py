@@ -200,14 +200,17 @@ class Neighborhoods:
 
     def visible(self, similarities: Similarities, hidden: int | None = None) -> Rows:
         """The kept places that are not excluded, nor their neighbors: the score of a partly excluded neighborhood is unknown. Of
-        ``SampledSimilarities`` those that are known, whatever their neighbors.
+        ``SampledSimilarities`` those that are known; whether neighbors are excluded is only looked up for ``hidden``.
 
         Args:
             hidden: a kept place; it and all that show the same place are excluded, too.
         """
         if isinstance(similarities, SampledSimilarities):
             rows = similarities.rows[similarities.values > -np.inf]
-            return rows if hidden is None else rows[~self.same_place(hidden, rows)]
+            if hidden is None:
+                return rows
+            around, exists = _neighbors(self.runs, rows)
+            return rows[~(self.same_place(hidden, around.ravel()).reshape(around.shape) & exists).any(1)]
         visible = similarities > -np.inf
         if hidden is not None:
             visible &= ~self.same_place(hidden, np.arange(len(self.kept)))

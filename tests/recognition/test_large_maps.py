@@ -1,0 +1,104 @@
+"""The way of large maps, on a small real map: with fewer places than the sample and the shortlist have, its answers are those of the dense way."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.recognition.laps import new_map, posed
+from vpr_aesvc import PlaceMap, Pose, Recognizer
+from vpr_aesvc.recognition import map_snapshot
+from vpr_aesvc.recognition.run import RunFollower, recognize_run
+from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.recognition.similarity.sampled import StoredDescriptors
+
+QUICK = RecognizerSettings(geometry=False)
+
+
+def both_ways(monkeypatch, make):
+    """What ``make`` returns the dense way, and the way of large maps."""
+    dense = make()
+    monkeypatch.setattr(map_snapshot, "DENSE_PLACES", 0)
+    return dense, make()
+
+
+def assert_equal_answers(dense, large):
+    for one, other in zip(dense, large, strict=True):
+        assert one.accepted == other.accepted and one.best.place.id == other.best.place.id
+        assert other.best.similarity == pytest.approx(one.best.similarity, abs=1e-5)
+        assert other.probability == pytest.approx(one.probability, abs=0.02)
+        assert other.lost == pytest.approx(one.lost, abs=0.02)
+        assert other.false_positive_rate == pytest.approx(one.false_positive_rate, rel=1e-3)
+    assert any(one.accepted for one in dense)
+
+
+@pytest.mark.parametrize("settings", [QUICK, QUICK.model_copy(update={"recent_places": 12})])
+def test_the_answers_of_a_run_are_those_of_the_dense_way(described, lap, monkeypatch, settings):
+    _, frames, descriptors = described
+    path, first = lap
+
+    def answers():
+        with PlaceMap.open(path) as place_map:
+            follower = RunFollower(Recognizer(place_map, None, settings))
+            return [
+                follower.recognize(replace(posed(frame), stamp=float(at)), row)
+                for at, (frame, row) in enumerate(zip(frames[first:], descriptors[first:], strict=True))
+            ]
+
+    assert_equal_answers(*both_ways(monkeypatch, answers))
+
+
+def test_the_models_learned_from_stored_descriptors_are_those_of_the_dense_way(described, tmp_path, monkeypatch):
+    describer, frames, descriptors = described
+
+    def learned():
+        with new_map(tmp_path / f"{map_snapshot.DENSE_PLACES}.vprmap", describer, frames, descriptors) as place_map:
+            recognizer = Recognizer(place_map, None, QUICK)
+            recognizer.prepare()
+            assert isinstance(recognizer.snapshot.descriptors, StoredDescriptors) == (not map_snapshot.DENSE_PLACES)
+            return recognizer.learned.null, recognizer.learned.likelihood
+
+    (null, likelihood), (large_null, large_likelihood) = both_ways(monkeypatch, learned)
+    assert large_likelihood.sharpness == likelihood.sharpness
+    assert (large_likelihood.offset, large_likelihood.change) == pytest.approx((likelihood.offset, likelihood.change), rel=1e-4)
+    assert large_null.body == pytest.approx(null.body, rel=1e-3, abs=1e-4) and large_null.segments == pytest.approx(null.segments)
+
+
+def test_a_run_as_a_whole_is_compared_with_all_places(described, lap, monkeypatch):
+    _, frames, descriptors = described
+    path, first = lap
+
+    def answers():
+        with PlaceMap.open(path) as place_map:
+            recognizer = Recognizer(place_map, None, QUICK)
+            return recognize_run(recognizer, [posed(frame) for frame in frames[first:]], descriptors[first:])
+
+    assert_equal_answers(*both_ways(monkeypatch, answers))
+
+
+def test_a_map_grows_over_the_limit_and_loses_places(described, tmp_path, monkeypatch):
+    """The sequence goes on in the sparse belief; places that are removed or get other poses are so at once."""
+    describer, frames, descriptors = described
+    monkeypatch.setattr(map_snapshot, "DENSE_PLACES", 45)
+    first = sum(frame.split == "database" for frame in frames)
+    with new_map(tmp_path / "map.vprmap", describer, [posed(frame) for frame in frames[:first]], descriptors[:first]) as grown:
+        recognizer = Recognizer(grown, None, QUICK)
+        before = [recognizer.recognize(posed(frames[at]), descriptor=descriptors[at]) for at in range(first, first + 6)][-1]
+        assert before.lost < 0.1 and not isinstance(recognizer.snapshot.descriptors, StoredDescriptors)
+        others = [replace(posed(frame), sequence="other") for frame in frames[-12:]]
+        ids = grown.add(others, descriptors[-12:])
+        after = recognizer.recognize(posed(frames[first + 6]), descriptor=descriptors[first + 6])
+        assert isinstance(recognizer.snapshot.descriptors, StoredDescriptors) and after.message is None
+        assert 0 <= after.best.place.id - before.best.place.id <= 3 and after.lost < 0.1  # the sequence goes on
+        recognizer.reset()
+        found = recognizer.recognize(frames[-5], descriptor=descriptors[-5])
+        assert found.best.place.id == ids[-5] and found.best.similarity == pytest.approx(1, abs=1e-3)
+        grown.set_poses({ids[-5]: Pose.planar(500.0, 0.0)})
+        recognizer.reset()
+        moved = recognizer.recognize(frames[-5], descriptor=descriptors[-5])
+        assert moved.best.place.id == ids[-5] and moved.pose.x == 500.0
+        grown.remove([ids[-5]])
+        recognizer.reset()
+        gone = recognizer.recognize(frames[-5], descriptor=descriptors[-5])
+        assert gone.best.place.id != ids[-5] and len(recognizer.snapshot) == first + 11
+        assert np.isfinite(gone.covariance).all()
