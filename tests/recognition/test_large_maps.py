@@ -8,6 +8,7 @@ import pytest
 from tests.recognition.laps import new_map, posed
 from vpr_aesvc import PlaceMap, Pose, Recognizer
 from vpr_aesvc.recognition import map_snapshot
+from vpr_aesvc.recognition.learning import learn_inliers
 from vpr_aesvc.recognition.run import RunFollower, recognize_run
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.sampled import StoredDescriptors
@@ -60,8 +61,25 @@ def test_the_models_learned_from_stored_descriptors_are_those_of_the_dense_way(d
 
     (null, likelihood), (large_null, large_likelihood) = both_ways(monkeypatch, learned)
     assert large_likelihood.sharpness == likelihood.sharpness
-    assert (large_likelihood.offset, large_likelihood.change) == pytest.approx((likelihood.offset, likelihood.change), rel=1e-4)
-    assert large_null.body == pytest.approx(null.body, rel=1e-3, abs=1e-4) and large_null.segments == pytest.approx(null.segments)
+    assert (large_likelihood.offset, large_likelihood.change) == pytest.approx(
+        (likelihood.offset, likelihood.change), rel=1e-4
+    )
+    assert large_null.body == pytest.approx(null.body, rel=1e-3, abs=1e-4) and large_null.segments == pytest.approx(
+        null.segments
+    )
+
+
+def test_the_inlier_model_of_a_large_map_is_that_of_the_dense_way(lap, monkeypatch):
+    """Only the key points of places that may be compared with a query are read."""
+
+    def learned():
+        with PlaceMap.open(lap[0]) as place_map:
+            snapshot = map_snapshot.MapSnapshot(place_map, place_map.dim)
+            snapshot.update()
+            return learn_inliers(snapshot, place_map, lambda part: None)
+
+    dense, large = both_ways(monkeypatch, learned)
+    assert dense == large and len(dense["absent"]) >= 20
 
 
 def test_a_run_as_a_whole_is_compared_with_all_places(described, lap, monkeypatch):
@@ -81,9 +99,13 @@ def test_a_map_grows_over_the_limit_and_loses_places(described, tmp_path, monkey
     describer, frames, descriptors = described
     monkeypatch.setattr(map_snapshot, "DENSE_PLACES", 45)
     first = sum(frame.split == "database" for frame in frames)
-    with new_map(tmp_path / "map.vprmap", describer, [posed(frame) for frame in frames[:first]], descriptors[:first]) as grown:
+    with new_map(
+        tmp_path / "map.vprmap", describer, [posed(frame) for frame in frames[:first]], descriptors[:first]
+    ) as grown:
         recognizer = Recognizer(grown, None, QUICK)
-        before = [recognizer.recognize(posed(frames[at]), descriptor=descriptors[at]) for at in range(first, first + 6)][-1]
+        before = [
+            recognizer.recognize(posed(frames[at]), descriptor=descriptors[at]) for at in range(first, first + 6)
+        ][-1]
         assert before.lost < 0.1 and not isinstance(recognizer.snapshot.descriptors, StoredDescriptors)
         others = [replace(posed(frame), sequence="other") for frame in frames[-12:]]
         ids = grown.add(others, descriptors[-12:])

@@ -80,6 +80,7 @@ def learn_inlier_model(
     positions: NDArray[np.floating],
     far: float = 20.0,
     step: Callable[[float], None] = lambda part: None,
+    queries: Rows | None = None,
 ) -> InlierModel | None:
     """Learns the model from a map. Deterministic.
 
@@ -91,11 +92,12 @@ def learn_inlier_model(
             as wrong answers; it then accepts less than it could.
         far: from this distance on, two places show nothing of each other.
         step: called often with the part of the work that is done, 0 to 1.
+        queries: int64 [q], the places that serve as queries; by default ``sample_queries``.
 
     Returns:
         None with fewer than 20 answers of either kind: the map is too small, too sparse, or without texture.
     """
-    queries = np.sort(np.random.default_rng(0).permutation(len(keypoints))[:_QUERIES])
+    queries = sample_queries(len(keypoints)) if queries is None else queries
     absent: list[int] = []
     present: list[tuple[int, bool]] = []
     for done, row in enumerate(queries):
@@ -119,6 +121,11 @@ def learn_inlier_model(
     weights = np.repeat(shares, (len(present), len(absent))) * len(present)
     slope, intercept = fit_inlier_curve(inliers, right, weights)
     return InlierModel(tuple(sorted(absent)), slope, intercept, len(present))
+
+
+def sample_queries(count: int) -> Rows:
+    """Up to 200 of ``count`` places, ascending."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:_QUERIES])
 
 
 def _first_candidate(
