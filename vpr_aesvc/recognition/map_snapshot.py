@@ -90,7 +90,7 @@ class MapSnapshot:
             self.track.append(arrays.traverses[new], arrays.poses[new], arrays.stamps[new])
             self.traverses = np.concatenate([self.traverses, arrays.traverses[new]])
             if len(ids) > DENSE_PLACES:
-                self.descriptors = StoredDescriptors(self._map, ids, self._size)
+                self.descriptors = StoredDescriptors(self._map, rows, self._size)
                 if not background:
                     arrays.index.search(np.zeros((1, self._map.dim), np.float32), 1, self._size, exact=False)
             else:

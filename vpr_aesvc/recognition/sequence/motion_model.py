@@ -31,7 +31,7 @@ _SWITCH_RATE = 0.1  # per second: belief that passes to other traverses through 
 _TURN_SIGMA = 0.15  # radians, standard deviation of the odometry's turn against the map's
 _TURN_OUTLIERS = 0.1  # probability that the two turns are unrelated
 _ROUNDING = 1.05
-_MOST_MOVED = 2048  # rows and modes of a sparse belief that are moved
+_MOST_MOVED = 512  # rows and modes of a sparse belief that are moved
 _LEAST_SWITCHED = 1e-3  # belief of a row, from which on it passes to other traverses in a sparse belief
 
 Ranges = tuple[tuple[float, float], tuple[float, float]]
