@@ -30,6 +30,7 @@ def assert_equal_answers(dense, large):
         assert other.probability == pytest.approx(one.probability, abs=0.02)
         assert other.lost == pytest.approx(one.lost, abs=0.02)
         assert other.false_positive_rate == pytest.approx(one.false_positive_rate, rel=1e-3)
+        assert other.covariance == pytest.approx(one.covariance, rel=0.05, abs=0.05)
     assert any(one.accepted for one in dense)
 
 

@@ -60,7 +60,7 @@ class MapSnapshot:
         return self.track.poses
 
     def update(self, background: bool = False) -> Change:
-        """Reads the map again if it changed enough. ``moved``: places have other poses. ``other``: rows have another meaning.
+        """Reads the map again if it changed enough. ``moved``: places have other poses, or other rows in the index. ``other``: rows have another meaning.
 
         Args:
             background: do not wait until the search index of a large map is complete. The frames complete it step by step.
@@ -77,7 +77,10 @@ class MapSnapshot:
             ids = arrays.ids[rows]
             if not np.array_equal(ids[:count], self.ids):
                 change: Change = "other"
-            elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True):
+            elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True) or (
+                isinstance(self.descriptors, StoredDescriptors)
+                and not np.array_equal(rows[:count], self.descriptors.at)
+            ):
                 change = "moved"
             elif enough:
                 change = "grown"
@@ -111,7 +114,7 @@ class MapSnapshot:
         if self._steps is not None:
             return self._steps[rows]
         around = np.clip(rows[:, None] + np.array([-1, 0, 1]), 0, len(self) - 1).ravel()
-        return pose_steps(self.poses[around], np.where(np.diff(around, prepend=-1), self.runs[around], -1))[1::3]
+        return pose_steps(self.poses[around], self.runs[around])[1::3]
 
     def similarities(self, descriptor: Descriptor, where: Where | None = None) -> Similarities:
         """Cosines of a descriptor [d_max] and all places, float32 [n], or in a large map some; minus infinity for places that ``where``

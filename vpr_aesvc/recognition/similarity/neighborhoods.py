@@ -83,7 +83,7 @@ class Neighborhoods:
         """
         Args:
             descriptors: float32 or float16 [n, d], unit norm, in the order in which the places were passed. With ``StoredDescriptors``
-                nothing is precomputed for scoring.
+                the matrices for scoring are made for each frame.
             traverses: n names; by default all places are of one traverse.
             positions: [n, 2 or 3], meters in the map frame, NaN where unknown.
 
