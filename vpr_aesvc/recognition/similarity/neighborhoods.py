@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.row_sets import union
+from vpr_aesvc.recognition.row_sets import position_of, union
 from vpr_aesvc.recognition.similarity.runs import distinct, runs_of, separation_of
 from vpr_aesvc.recognition.similarity.sampled import (
     SampledSimilarities,
@@ -154,11 +154,11 @@ class Neighborhoods:
         """Standard deviation of the similarities that are not ``-inf``; at least half of the usual one in the map. A frame that is equally
         unlike all places, such as a wall, must not get a large margin from a small spread. ``among``: as in ``best_places``."""
         if isinstance(similarities, SampledSimilarities):
-            used = similarities.values > -np.inf
-            used &= among is None or np.isin(similarities.rows, among)
-            values, weights = similarities.values[used], similarities.weights[used]
-            mean = values @ weights / max(weights.sum(), 1)
-            return max(float(np.sqrt(np.square(values - mean) @ weights / max(weights.sum(), 1))), self._min_spread)
+            every = np.ones(len(similarities.rows), np.bool_)
+            return max(
+                similarities.spread(every if among is None else position_of(among, similarities.rows)[1]),
+                self._min_spread,
+            )
         values = similarities if among is None else similarities[among]
         visible = values[values > -np.inf]
         return max(float(visible.std()), self._min_spread) if len(visible) else self._min_spread

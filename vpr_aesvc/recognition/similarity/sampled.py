@@ -17,6 +17,7 @@ from vpr_aesvc.recognition.row_sets import position_of
 from vpr_aesvc.types import Floats, Rows
 
 _SAMPLE = 4096  # places; the standard deviation of all similarities is then known to 1 %
+_MOMENTS = 131_072  # places from which the moments of the descriptors are computed
 _PIECE = 16_384  # descriptors decoded at once, to bound the memory
 
 
@@ -62,6 +63,18 @@ class StoredDescriptors:
     def sampled(self) -> Array:
         """Descriptors of the sample, float32 [s, size]."""
         return self[self.sample]
+
+    @cached_property
+    def moments(self) -> tuple[Floats, Floats]:
+        """The mean of the descriptors, float64 [size], and of their outer products, [size, size]. They give the mean and the variance of the
+        similarities of a query to all places. In a very large map, of an even part of the places."""
+        rows = np.arange(0, len(self), -(-len(self) // _MOMENTS))
+        mean, products = np.zeros(self.size), np.zeros((self.size, self.size))
+        for start in range(0, len(rows), _PIECE):
+            piece = self[rows[start : start + _PIECE]]
+            mean += piece.sum(0, dtype=np.float64) / len(rows)
+            products += piece.T @ piece / len(rows)
+        return mean, products
 
     def cosines(self, query: Array) -> Array:
         """Of a query [size] and all places, float32 [n]: exact, and slow."""
@@ -115,6 +128,20 @@ class SampledSimilarities:
         sampled = int(self.only_sampled.sum())
         stands_for = (len(self.places) - len(self.rows) + sampled) / max(sampled, 1)
         return np.where(self.only_sampled, stands_for, 1.0)
+
+    def spread(self, among: NDArray[np.bool_]) -> float:
+        """Standard deviation of the similarities to all places; of those that the frame was compared with only ``among``, bool [k]. Places that
+        are excluded make it an estimate from the sample."""
+        if self.excluded is not None:
+            used = among & (self.values > -np.inf)
+            values, weights = self.values[used].astype(np.float64), self.weights[used]
+            count, total, squares = weights.sum(), values @ weights, np.square(values) @ weights
+        else:
+            (mean, products), query = self.places.moments, self.query.astype(np.float64)
+            left = self.values[~among & ~self.only_sampled].astype(np.float64)
+            count, total = len(self.places) - len(left), len(self.places) * (query @ mean) - left.sum()
+            squares = len(self.places) * (query @ products @ query) - left @ left
+        return float(np.sqrt(max(squares - total**2 / max(count, 1), 0) / max(count, 1)))
 
     def is_excluded(self, rows: Rows) -> NDArray[np.bool_]:
         if self.excluded is None:
