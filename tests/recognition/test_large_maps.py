@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.recognition.laps import new_map, posed
+from tests.recognition.laps import is_right, new_map, posed
 from vpr_aesvc import PlaceMap, Pose, Recognizer
 from vpr_aesvc.recognition import map_snapshot
 from vpr_aesvc.recognition.learning import learn_inliers
 from vpr_aesvc.recognition.run import RunFollower, recognize_run
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.recognition.similarity import sampled
 from vpr_aesvc.recognition.similarity.sampled import StoredDescriptors
 
 QUICK = RecognizerSettings(geometry=False)
@@ -81,6 +82,49 @@ def test_the_inlier_model_of_a_large_map_is_that_of_the_dense_way(lap, monkeypat
 
     dense, large = both_ways(monkeypatch, learned)
     assert dense == large and len(dense["absent"]) >= 20
+
+
+def test_margins_where_the_robot_stood_still_while_mapping(described, tmp_path, monkeypatch):
+    """Twelve equal places count as one; the best of them is found though only the first is scored."""
+    describer, frames, descriptors = described
+    first = sum(frame.split == "database" for frame in frames)
+    order = [at for at in range(first) for _ in range(12 if at in (5, 20, 33) else 1)]
+
+    def margins():
+        path = tmp_path / f"{map_snapshot.DENSE_PLACES}.vprmap"
+        with new_map(path, describer, [frames[at] for at in order], descriptors[order]) as place_map:
+            snapshot = map_snapshot.MapSnapshot(place_map, place_map.dim)
+            snapshot.update()
+            assert len(snapshot.neighborhoods.kept) == first
+            return [snapshot.neighborhoods.margin(snapshot.similarities(row)) for row in descriptors[first:]]
+
+    for one, other in zip(*both_ways(monkeypatch, margins), strict=True):
+        assert (one.row, one.rival) == (other.row, other.rival)
+        assert (one.value, one.spread) == pytest.approx((other.value, other.spread), rel=2e-3, abs=1e-4)
+
+
+def test_a_sample_stands_for_the_places_that_a_frame_is_not_compared_with(described, tmp_path, monkeypatch):
+    """With a shortlist of ten and a sample of 24 of 40 places, laps are recognized, and all probabilities sum to 1."""
+    describer, frames, descriptors = described
+    first = sum(frame.split == "database" for frame in frames)
+    for module, name, value in (
+        (map_snapshot, "DENSE_PLACES", 0),
+        (sampled, "SHORTLIST", 10),
+        (sampled, "_SAMPLE", 24),
+    ):
+        monkeypatch.setattr(module, name, value)
+    with new_map(tmp_path / "lap.vprmap", describer, frames[:first], descriptors[:first]) as place_map:
+        recognizer = Recognizer(place_map, None, QUICK)
+        recognizer.prepare()
+        right = []
+        for frame, row in zip(frames[first:], descriptors[first:], strict=True):
+            similarities = recognizer.snapshot.similarities(row)
+            assert 24 < len(similarities.rows) < first and similarities.weights.sum() == pytest.approx(first)
+            belief = recognizer.filter.step(similarities)
+            others = belief.rest * (first - len(belief.rows))
+            assert belief.places.sum() + others + belief.lost == pytest.approx(1)
+            right.append(is_right(recognizer.decide_match(None, similarities, belief), frame))
+    assert np.mean(right) >= 0.9
 
 
 def test_a_run_as_a_whole_is_compared_with_all_places(described, lap, monkeypatch):
