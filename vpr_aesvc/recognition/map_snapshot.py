@@ -25,6 +25,7 @@ from vpr_aesvc.types import Descriptor, Floats, Rows
 DENSE_PLACES = FUNNEL_FROM
 """Up to so many places a frame is compared with each; above, the funnel selects the most similar places."""
 Change = Literal["none", "grown", "moved", "other"]
+_PIECE = 16_384  # descriptors decoded at once, to bound the memory
 _MIN_GROWTH = 100  # a map is read again when it has grown by 1 / 100, which bounds the cost per place
 
 
@@ -142,7 +143,8 @@ class MapSnapshot:
         """As ``similarities``, to all places also of a large map, which takes long."""
         query = self._query(descriptor)
         if isinstance(self.descriptors, StoredDescriptors):
-            similarities = self.descriptors.cosines(query)
+            pieces = np.array_split(np.arange(len(self)), -(-len(self) // _PIECE))
+            similarities = np.concatenate([self.descriptors.cosines(query, piece) for piece in pieces])
         else:  # not BLAS: its threads wait for each other on a busy robot, and the product is bounded by memory
             similarities = np.einsum("nd,d->n", self.descriptors, query)
         if where is not None and len(self):

@@ -16,7 +16,7 @@ from vpr_aesvc.projections.artifact import Array, prefix
 from vpr_aesvc.recognition.row_sets import position_of
 from vpr_aesvc.types import Floats, Rows
 
-_SAMPLE = 4096  # places; the standard deviation of all similarities is then known to 1 %
+_SAMPLE = 2048  # places, from which the median of all similarities is estimated
 _MOMENTS = 131_072  # places from which the moments of the descriptors are computed
 _PIECE = 16_384  # descriptors decoded at once, to bound the memory
 
@@ -49,6 +49,13 @@ class StoredDescriptors:
             found = arrays.index.descriptors(np.minimum(self.at[rows], len(arrays) - 1))
         return found if found.shape[1] == self.size else prefix(found, self.size)
 
+    def cosines(self, query: Array, rows: Rows) -> Array:
+        """Of a query [size] and some places, float32 [k]."""
+        with self._map.arrays() as arrays:
+            if arrays.index.size == self.size:
+                return arrays.index.cosines(query, np.minimum(self.at[rows], len(arrays) - 1))
+        return np.einsum("nd,d->n", self[rows], query)
+
     def subset(self, rows: Rows) -> StoredDescriptors:
         """Those of some rows, ascending."""
         return StoredDescriptors(self._map, self.at[rows], self.size)
@@ -75,11 +82,6 @@ class StoredDescriptors:
             mean += piece.sum(0, dtype=np.float64) / len(rows)
             products += piece.T @ piece / len(rows)
         return mean, products
-
-    def cosines(self, query: Array) -> Array:
-        """Of a query [size] and all places, float32 [n]: exact, and slow."""
-        pieces = [np.einsum("nd,d->n", self[at : at + _PIECE], query) for at in range(0, len(self), _PIECE)]
-        return np.concatenate(pieces or [np.empty(0, np.float32)])
 
     def similarities(self, query: Array, where: Where | None = None) -> SampledSimilarities:
         """Of a query [size]: those to the shortlist of the index and to the sample.
@@ -154,7 +156,7 @@ class SampledSimilarities:
         values = self.values[at]
         if not known.all():
             missing = rows[~known]
-            values[~known] = np.einsum("nd,d->n", self.places[missing], self.query)
+            values[~known] = self.places.cosines(self.query, missing)
             values[np.flatnonzero(~known)[self.is_excluded(missing)]] = -np.inf
         return values
 
