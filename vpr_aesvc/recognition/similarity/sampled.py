@@ -16,7 +16,7 @@ from vpr_aesvc.projections.artifact import Array, prefix
 from vpr_aesvc.recognition.row_sets import position_of
 from vpr_aesvc.types import Floats, Rows
 
-_SAMPLE = 2048  # places, from which the median of all similarities is estimated
+_SAMPLE = 4096  # places, from which the median of all similarities is estimated
 _MOMENTS = 131_072  # places from which the moments of the descriptors are computed
 _PIECE = 16_384  # descriptors decoded at once, to bound the memory
 
