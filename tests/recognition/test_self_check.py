@@ -92,16 +92,12 @@ def test_every_command_that_makes_a_map_says_it(drawn, drawn_map, drawn_model, t
 
 def test_pruning_says_what_recognition_loses_and_writes_no_map_that_accepts_nothing(drawn_map, tmp_path):
     output = tmp_path / "small.vprmap"
-    done = vpr("map", "prune", drawn_map, "-o", output, "--places", 10, "--radius", 20)
+    done = vpr("map", "prune", drawn_map, "-o", output, "--places", 2, "--radius", 20)
     refused(done, "nothing would be accepted in it")
-    assert "8 are accepted in the whole map, 0 in the new one" in done.stderr and not output.exists()
+    assert "are accepted in the whole map, 0 in the new one" in done.stderr and not output.exists()
     assert list(tmp_path.iterdir()) == []
-    done = vpr("map", "prune", drawn_map, "-o", output, "--places", 10, "--radius", 20, "--force")
-    assert done.returncode == 0 and "keeps 10 of 40" in done.stdout and "0 in the new one" in done.stdout
-    assert (
-        "too few places for key points" in done.stdout
-        and "too few places for key points" in vpr("map", "info", output).stdout
-    )
+    done = vpr("map", "prune", drawn_map, "-o", output, "--places", 2, "--radius", 20, "--force")
+    assert done.returncode == 0 and "keeps 2 of 40" in done.stdout and "0 in the new one" in done.stdout
 
 
 def test_pruning_that_keeps_enough_is_written(drawn_map, tmp_path):
@@ -122,10 +118,8 @@ def test_eval_says_it_for_each_variant(drawn, drawn_map, drawn_model, tmp_path):
         done = vpr("eval", drawn, "--map", path, "-o", tmp_path / name)
         assert done.returncode == 0, done.stderr
         assert "lowest false-positive rate that the map can promise: single frame 0.0" in done.stdout
-        assert ("with geometry 0.05, with both 0.025" in done.stdout) == (name == "few")
-        assert ("with geometry and with both: no match that key points verify can be accepted" in done.stdout) == (
-            name == "few"
-        )
+        rates = [float(rate) for rate in re.findall(r"with (?:geometry|both) (0\.\d+)", done.stdout)]
+        assert len(rates) == 2 and rates[1] < rates[0] < 0.01 and "no match" not in done.stdout
         assert (
             "single frame 0.0"
             in json.loads((tmp_path / name / "drive.json").read_text())["made"]["lowest rate that the map can promise"]

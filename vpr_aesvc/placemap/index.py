@@ -101,6 +101,12 @@ class PlaceIndex:
         """Stored descriptors of some rows, float32 [m, dim], unit norm."""
         return unit(self._store.take(rows))
 
+    def cosines(self, query: Array, rows: NDArray[np.int64]) -> Array:
+        """Of a query, float32 [size], and some rows, float32 [m]."""
+        found = self._store.take(rows)
+        squares = np.einsum("nd,nd->n", found, found)
+        return np.asarray(np.einsum("nd,d->n", found, query) / np.sqrt(np.maximum(squares, np.float32(1e-24))))
+
     def _search_exactly(
         self, queries: Array, k: int, size: int, selector: Any
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:

@@ -25,6 +25,7 @@ from vpr_aesvc.types import Descriptor, Floats, Rows
 DENSE_PLACES = FUNNEL_FROM
 """Up to so many places a frame is compared with each; above, the funnel selects the most similar places."""
 Change = Literal["none", "grown", "moved", "other"]
+_PIECE = 16_384  # descriptors decoded at once, to bound the memory
 _MIN_GROWTH = 100  # a map is read again when it has grown by 1 / 100, which bounds the cost per place
 
 
@@ -59,8 +60,12 @@ class MapSnapshot:
     def poses(self) -> Floats:
         return self.track.poses
 
-    def update(self) -> Change:
-        """Reads the map again if it changed enough. ``moved``: places have other poses. ``other``: rows have another meaning."""
+    def update(self, background: bool = False) -> Change:
+        """Reads the map again if it changed enough. ``moved``: places have other poses, or other rows in the index. ``other``: rows have another meaning.
+
+        Args:
+            background: do not wait until the search index of a large map is complete. The frames complete it step by step.
+        """
         with self._map.arrays() as arrays:
             if arrays.version == self._version:
                 return "none"
@@ -73,7 +78,10 @@ class MapSnapshot:
             ids = arrays.ids[rows]
             if not np.array_equal(ids[:count], self.ids):
                 change: Change = "other"
-            elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True):
+            elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True) or (
+                isinstance(self.descriptors, StoredDescriptors)
+                and not np.array_equal(rows[:count], self.descriptors.at)
+            ):
                 change = "moved"
             elif enough:
                 change = "grown"
@@ -86,7 +94,9 @@ class MapSnapshot:
             self.track.append(arrays.traverses[new], arrays.poses[new], arrays.stamps[new])
             self.traverses = np.concatenate([self.traverses, arrays.traverses[new]])
             if len(ids) > DENSE_PLACES:
-                self.descriptors = StoredDescriptors(self._map, ids, self._size)
+                self.descriptors = StoredDescriptors(self._map, rows, self._size)
+                if not background:
+                    arrays.index.search(np.zeros((1, self._map.dim), np.float32), 1, self._size, exact=False)
             else:
                 descriptors = prefix(arrays.index.descriptors(new), self._size)
                 self.descriptors = np.concatenate([self.descriptors[:], descriptors])
@@ -105,7 +115,7 @@ class MapSnapshot:
         if self._steps is not None:
             return self._steps[rows]
         around = np.clip(rows[:, None] + np.array([-1, 0, 1]), 0, len(self) - 1).ravel()
-        return pose_steps(self.poses[around], np.where(np.diff(around, prepend=-1), self.runs[around], -1))[1::3]
+        return pose_steps(self.poses[around], self.runs[around])[1::3]
 
     def similarities(self, descriptor: Descriptor, where: Where | None = None) -> Similarities:
         """Cosines of a descriptor [d_max] and all places, float32 [n], or in a large map some; minus infinity for places that ``where``
@@ -139,7 +149,8 @@ class MapSnapshot:
         """As ``similarities``, to all places also of a large map, which takes long."""
         query = self._query(descriptor)
         if isinstance(self.descriptors, StoredDescriptors):
-            similarities = self.descriptors.cosines(query)
+            pieces = np.array_split(np.arange(len(self)), -(-len(self) // _PIECE))
+            similarities = np.concatenate([self.descriptors.cosines(query, piece) for piece in pieces])
         else:  # not BLAS: its threads wait for each other on a busy robot, and the product is bounded by memory
             similarities = np.einsum("nd,d->n", self.descriptors, query)
         if where is not None and len(self):

@@ -17,6 +17,7 @@ from vpr_aesvc.recognition.matching import CandidateMatcher, FrameFeatures, Rank
 from vpr_aesvc.recognition.patches.stored import StoredPatches
 from vpr_aesvc.recognition.pose_covariance import match_covariance
 from vpr_aesvc.recognition.result import Candidate, Recognition
+from vpr_aesvc.recognition.row_sets import union
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.sampled import Similarities, similarities_at
@@ -159,7 +160,7 @@ class Recognizer:
         decision = self._decide(found)
         self._has_revisited |= decision.accepted
         candidates = self._candidates(found, similarities)
-        likely = np.union1d(belief.likely_rows(len(self.snapshot)), found.near)
+        likely = union(belief.likely_rows(len(self.snapshot)), found.near)
         covariance = match_covariance(
             poses=self.snapshot.poses[likely],
             steps=self.snapshot.steps(likely),
@@ -205,7 +206,7 @@ class Recognizer:
 
     def _update(self, background: bool, progress: Progress | None = None) -> None:
         """Follows changes of the map: snapshot, filter and models."""
-        change = self.snapshot.update()
+        change = self.snapshot.update(background)
         if change != "none":
             for stored in (self._matcher.keypoints, self._matcher.patches):
                 if stored is not None:

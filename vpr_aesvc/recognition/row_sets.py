@@ -27,6 +27,12 @@ def position_of(rows: Rows, wanted: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     return at, rows[at] == wanted if len(rows) else np.zeros(len(wanted), np.bool_)
 
 
+def union(*parts: Rows) -> Rows:
+    """The rows that are in any of the parts, ascending. Several times faster than ``numpy.union1d`` for sorted parts."""
+    rows = np.sort(np.concatenate(parts), kind="stable")
+    return rows[np.concatenate([[True], rows[1:] != rows[:-1]])] if len(rows) else rows
+
+
 def union_of_ranges(first: Rows, last: Rows) -> Rows:
     """The rows within any of the ranges ``first`` to ``last``, int64 [k], both inclusive and in ascending order: ascending."""
     start = np.maximum(first, np.concatenate([[0], np.maximum.accumulate(last)[:-1] + 1])[: len(first)])

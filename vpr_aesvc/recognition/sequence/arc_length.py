@@ -192,7 +192,11 @@ class ArcLengthGrid:
             position = np.interp(points, self._edges, np.arange(len(self._edges), dtype=np.float64))
             cell = np.minimum(position.astype(np.int64), len(self.centers) - 1)
             return cell, position - cell
-        cell = np.clip(np.searchsorted(self._edges, points, side="right") - 1, 0, len(self.centers) - 1)
+        last = len(self.centers) - 1
+        guess = rows + np.floor((points - self._edges[rows]) / self.median_step).astype(np.int64)
+        cell = np.clip(guess, 0, last)  # right in an even grid; a search of a long axis costs many cache misses
+        wrong = np.flatnonzero((self._edges[cell] > points) | (self._edges[cell + 1] <= points))
+        cell[wrong] = np.clip(np.searchsorted(self._edges, points[wrong], side="right") - 1, 0, last)
         return cell, (points - self._edges[cell]) / (self._edges[cell + 1] - self._edges[cell])
 
 

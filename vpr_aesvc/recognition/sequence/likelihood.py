@@ -149,7 +149,8 @@ def learn_similarity_likelihood(
 def _compare_some(
     descriptors: StoredDescriptors, rows: Rows, around: Rows
 ) -> tuple[NDArray[np.float32], Rows, NDArray[np.float32]]:
-    """For each of q rows its similarities to k places, the rows of these, -1 where there are fewer, and their weights: [q, k]."""
+    """For each of q rows its similarities to k places, the rows of these, -1 where there are fewer, and their weights, 0 for
+    the row itself: [q, k]."""
     found = [
         descriptors.similarities(query).including(np.unique(np.append(near[near >= 0], row)))
         for query, near, row in zip(descriptors[rows], around, rows, strict=True)
@@ -159,7 +160,7 @@ def _compare_some(
     columns, weights = np.full((len(rows), width), -1), np.zeros((len(rows), width), np.float32)
     for at, one in enumerate(found):
         similarities[at, : len(one.rows)], columns[at, : len(one.rows)] = one.values, one.rows
-        weights[at, : len(one.rows)] = one.weights
+        weights[at, : len(one.rows)] = np.where(one.rows == rows[at], 0, one.weights)
     return similarities, columns, weights
 
 

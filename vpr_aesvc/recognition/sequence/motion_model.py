@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from vpr_aesvc.recognition.row_sets import values_at
+from vpr_aesvc.recognition.row_sets import union, values_at
 from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack, Revisits
 from vpr_aesvc.recognition.sequence.sparse_belief import SparseBelief
@@ -31,7 +31,7 @@ _SWITCH_RATE = 0.1  # per second: belief that passes to other traverses through 
 _TURN_SIGMA = 0.15  # radians, standard deviation of the odometry's turn against the map's
 _TURN_OUTLIERS = 0.1  # probability that the two turns are unrelated
 _ROUNDING = 1.05
-_MOST_MOVED = 2048  # rows and modes of a sparse belief that are moved
+_MOST_MOVED = 512  # rows and modes of a sparse belief that are moved
 _LEAST_SWITCHED = 1e-3  # belief of a row, from which on it passes to other traverses in a sparse belief
 
 Ranges = tuple[tuple[float, float], tuple[float, float]]
@@ -142,7 +142,7 @@ class Step:
         for mode, (low, high) in enumerate(self.ranges):
             moved[mode] = self.grid.propagate_some(*moved[mode], low, high)
             rest[mode] *= self.grid.staying(low, high)
-        rows = np.unique(np.concatenate([reached for reached, _ in moved]))
+        rows = union(*(reached for reached, _ in moved))
         values = np.zeros((3, len(rows)))
         for mode, (reached, amounts) in enumerate(moved):
             values[mode, np.searchsorted(rows, reached)] = amounts
@@ -158,7 +158,7 @@ class Step:
         if self.revisits is not None:
             moving = values.sum(0)
             moving[moving < _LEAST_SWITCHED] = 0
-            both = np.union1d(rows, self.revisits.others(rows[moving > 0]))
+            both = union(rows, self.revisits.others(rows[moving > 0]))
             values, moving = values_at(values, rows, both, 0.0), values_at(moving, rows, both, 0.0)
             values *= np.where(moving > 0, 1 - self.switch, 1.0)
             values += MODES[:, None] * (self.switch * self.revisits.spread_some(both, moving))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.row_sets import union_of_ranges
+from vpr_aesvc.recognition.row_sets import union, union_of_ranges
 from vpr_aesvc.recognition.sequence.arc_length import ArcLengthGrid
 from vpr_aesvc.recognition.similarity.neighborhoods import SAME_PLACE_METERS
 from vpr_aesvc.types import Floats, Rows
@@ -103,7 +103,7 @@ class PlaceTrack:
         close = order[low:high].astype(np.int64)
         offset = self.positions[close] - position
         close = close[np.einsum("ij,ij->i", offset, offset) <= SAME_PLACE_METERS**2]
-        return np.union1d(near, close)
+        return union(near, close)
 
     def grid(self, unit: Unit) -> ArcLengthGrid | None:
         """The track measured in one unit; None if no two neighbors have a known distance in it."""

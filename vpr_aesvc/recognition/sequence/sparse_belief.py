@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
-from vpr_aesvc.recognition.row_sets import values_at
+from vpr_aesvc.recognition.row_sets import union, values_at
 from vpr_aesvc.types import Floats, Rows
 
 
@@ -38,7 +36,7 @@ class SparseBelief:
 
     def including(self, rows: Rows) -> SparseBelief:
         """With numbers of their own for ``rows``, too."""
-        both = np.union1d(self.rows, rows)
+        both = union(self.rows, rows)
         return SparseBelief(
             both, values_at(self.values, self.rows, both, self.rest[:, None]), self.rest, self.lost, self.count
         )

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.recognition.row_sets import position_of, union
 from vpr_aesvc.recognition.similarity.runs import distinct, runs_of, separation_of
 from vpr_aesvc.recognition.similarity.sampled import (
     SampledSimilarities,
@@ -34,6 +35,7 @@ _REACH = 2  # neighbors on either side; with more, places some frames away score
 _RIDGE = 0.2
 _OWN_WEIGHT = 0.02
 _CANDIDATES = 512  # the most similar places, which are scored; smaller maps are scored completely
+_PIECE = 16_384  # descriptors compared at once, to bound the memory
 _SAMPLE = 256  # places from which the usual spread of similarities is estimated
 
 
@@ -81,7 +83,7 @@ class Neighborhoods:
         """
         Args:
             descriptors: float32 or float16 [n, d], unit norm, in the order in which the places were passed. With ``StoredDescriptors``
-                nothing is precomputed for scoring.
+                the matrices for scoring are made for each frame.
             traverses: n names; by default all places are of one traverse.
             positions: [n, 2 or 3], meters in the map frame, NaN where unknown.
 
@@ -106,9 +108,10 @@ class Neighborhoods:
             self.positions = self.positions[self.kept]
         self.separation = separation_of(len(self.kept))
         self._min_spread = 0.5 * _usual_spread(self.descriptors)
+        self._dots = _dots(self.descriptors)
         if not isinstance(self.descriptors, StoredDescriptors):
             self._around, self._exists = _neighbors(self.runs, np.arange(len(self.runs)))
-            self._roots = _inverse_roots(_gram(self.descriptors, self._around, self._exists))
+            self._roots = _inverse_roots(_gram(self._dots, self._around, self._exists))
 
     def __len__(self) -> int:
         """The number of places, with repeats."""
@@ -151,11 +154,11 @@ class Neighborhoods:
         """Standard deviation of the similarities that are not ``-inf``; at least half of the usual one in the map. A frame that is equally
         unlike all places, such as a wall, must not get a large margin from a small spread. ``among``: as in ``best_places``."""
         if isinstance(similarities, SampledSimilarities):
-            used = similarities.values > -np.inf
-            used &= among is None or np.isin(similarities.rows, among)
-            values, weights = similarities.values[used], similarities.weights[used]
-            mean = values @ weights / max(weights.sum(), 1)
-            return max(float(np.sqrt(np.square(values - mean) @ weights / max(weights.sum(), 1))), self._min_spread)
+            every = np.ones(len(similarities.rows), np.bool_)
+            return max(
+                similarities.spread(every if among is None else position_of(among, similarities.rows)[1]),
+                self._min_spread,
+            )
         values = similarities if among is None else similarities[among]
         visible = values[values > -np.inf]
         return max(float(visible.std()), self._min_spread) if len(visible) else self._min_spread
@@ -189,23 +192,25 @@ class Neighborhoods:
             assert not isinstance(similarities, SampledSimilarities)
             return rows, np.where(self._exists[rows], similarities[self._around[rows]], 0), self._roots[rows]
         around, exists = _neighbors(self.runs, rows)
-        needed, at = np.unique(around, return_inverse=True)
-        known = similarities_at(similarities, needed)[at.reshape(around.shape)]
+        needed = union(around.ravel())
+        known = similarities_at(similarities, needed)[np.searchsorted(needed, around)]
         seen = ((known > -np.inf) | ~exists).all(1)
-        views = self.descriptors[needed][at.reshape(around.shape)[seen]]
-        gram = np.where(exists[seen, :, None] & exists[seen, None, :], views @ views.transpose(0, 2, 1), 0)
-        return rows[seen], np.where(exists, known, 0)[seen], _inverse_roots(gram)
+        roots = _inverse_roots(_gram(self._dots, around[seen], exists[seen]))
+        return rows[seen], np.where(exists, known, 0)[seen], roots
 
     def visible(self, similarities: Similarities, hidden: int | None = None) -> Rows:
         """The kept places that are not excluded, nor their neighbors: the score of a partly excluded neighborhood is unknown. Of
-        ``SampledSimilarities`` those that are known, whatever their neighbors.
+        ``SampledSimilarities`` those that are known; whether neighbors are excluded is only looked up for ``hidden``.
 
         Args:
             hidden: a kept place; it and all that show the same place are excluded, too.
         """
         if isinstance(similarities, SampledSimilarities):
             rows = similarities.rows[similarities.values > -np.inf]
-            return rows if hidden is None else rows[~self.same_place(hidden, rows)]
+            if hidden is None:
+                return rows
+            around, exists = _neighbors(self.runs, rows)
+            return rows[~(self.same_place(hidden, around.ravel()).reshape(around.shape) & exists).any(1)]
         visible = similarities > -np.inf
         if hidden is not None:
             visible &= ~self.same_place(hidden, np.arange(len(self.kept)))
@@ -263,16 +268,26 @@ def _neighbors(runs: Rows, rows: Rows) -> tuple[Rows, NDArray[np.bool_]]:
     return around, exists & (runs[around] == runs[rows][:, None])
 
 
-def _gram(descriptors: NDArray[np.float32], around: Rows, exists: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The Gram matrix of each neighborhood: float32 [m, 5, 5]."""
-    count, width = around.shape
-    gram = np.zeros((count, width, width), np.float32)
-    for lag in range(min(width, count)):  # dot products of places `lag` frames apart, shared by all neighborhoods
-        dots = np.zeros(count, np.float32)
-        dots[: count - lag] = np.einsum("nd,nd->n", descriptors[: count - lag], descriptors[lag:])
+def _dots(descriptors: NDArray[np.float32] | StoredDescriptors) -> NDArray[np.float32]:
+    """Dot products of places 0 to 4 frames apart, shared by all neighborhoods: float32 [5, m], by the first of the two."""
+    count, width = len(descriptors), 2 * _REACH + 1
+    dots = np.zeros((width, count), np.float32)
+    for start in range(0, count, _PIECE):
+        piece = descriptors[start : start + _PIECE + width]
+        for lag in range(min(width, len(piece))):
+            end = min(_PIECE, len(piece) - lag)
+            dots[lag, start : start + end] = np.einsum("nd,nd->n", piece[:end], piece[lag : lag + end])
+    return dots
+
+
+def _gram(dots: NDArray[np.float32], around: Rows, exists: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The Gram matrices of neighborhoods: float32 [k, 5, 5]."""
+    width = around.shape[1]
+    gram = np.zeros((len(around), width, width), np.float32)
+    for lag in range(width):
         for at in range(width - lag):
             both = exists[:, at] & exists[:, at + lag]
-            gram[:, at, at + lag] = gram[:, at + lag, at] = np.where(both, dots[around[:, at]], 0)
+            gram[:, at, at + lag] = gram[:, at + lag, at] = np.where(both, dots[lag, around[:, at]], 0)
     return gram
 
 

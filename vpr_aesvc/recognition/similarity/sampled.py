@@ -16,51 +16,72 @@ from vpr_aesvc.projections.artifact import Array, prefix
 from vpr_aesvc.recognition.row_sets import position_of
 from vpr_aesvc.types import Floats, Rows
 
-_SAMPLE = 4096  # places; the standard deviation of all similarities is then known to 1 %
+_SAMPLE = 4096  # places, from which the median of all similarities is estimated
+_MOMENTS = 131_072  # places from which the moments of the descriptors are computed
 _PIECE = 16_384  # descriptors decoded at once, to bound the memory
 
 
 class StoredDescriptors:
-    """Descriptors of places, read from the index of the map when they are used: ``descriptors[rows]`` is float32 [k, size], unit norm.
+    """Descriptors of places, read from the index of the map when they are used: ``descriptors[rows]`` is float32 [k, size], unit norm. They
+    are to be made again after places were removed.
 
     Args:
-        ids: int64 [n], of the places, ascending.
+        at: int64 [n], rows of the index, ascending.
         size: number of components.
     """
 
-    def __init__(self, place_map: PlaceMap, ids: Rows, size: int) -> None:
+    def __init__(self, place_map: PlaceMap, at: Rows, size: int) -> None:
         self._map = place_map
-        self.ids = ids
+        self.at = at
         self.size = size
         random = np.random.default_rng(0)
-        self.sample: Rows = np.sort(random.choice(len(ids), min(_SAMPLE, len(ids)), replace=False))
+        self.sample: Rows = np.sort(random.choice(len(at), min(_SAMPLE, len(at)), replace=False))
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self.at)
 
     @property
     def shape(self) -> tuple[int, int]:
-        return len(self.ids), self.size
+        return len(self.at), self.size
 
     def __getitem__(self, rows: Rows | slice) -> Array:
-        with self._map.arrays() as arrays:
-            at = np.minimum(arrays.rows_of(self.ids[rows]), len(arrays) - 1)
-            found = arrays.index.descriptors(at)
+        with self._map.arrays() as arrays:  # another process may have removed places just now
+            found = arrays.index.descriptors(np.minimum(self.at[rows], len(arrays) - 1))
         return found if found.shape[1] == self.size else prefix(found, self.size)
+
+    def cosines(self, query: Array, rows: Rows) -> Array:
+        """Of a query [size] and some places, float32 [k]."""
+        with self._map.arrays() as arrays:
+            if arrays.index.dim == self.size:
+                return arrays.index.cosines(query, np.minimum(self.at[rows], len(arrays) - 1))
+        return np.einsum("nd,d->n", self[rows], query)
 
     def subset(self, rows: Rows) -> StoredDescriptors:
         """Those of some rows, ascending."""
-        return StoredDescriptors(self._map, self.ids[rows], self.size)
+        return StoredDescriptors(self._map, self.at[rows], self.size)
+
+    def rows_of(self, at: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+        """The rows of rows of the index, and whether they are among the places."""
+        if len(self) and self.at[-1] == len(self) - 1:  # no place was left out
+            return at, at < len(self)
+        return position_of(self.at, at)
 
     @cached_property
     def sampled(self) -> Array:
         """Descriptors of the sample, float32 [s, size]."""
         return self[self.sample]
 
-    def cosines(self, query: Array) -> Array:
-        """Of a query [size] and all places, float32 [n]: exact, and slow."""
-        pieces = [np.einsum("nd,d->n", self[at : at + _PIECE], query) for at in range(0, len(self), _PIECE)]
-        return np.concatenate(pieces or [np.empty(0, np.float32)])
+    @cached_property
+    def moments(self) -> tuple[Floats, Floats]:
+        """The mean of the descriptors, float64 [size], and of their outer products, [size, size]. They give the mean and the variance of the
+        similarities of a query to all places. In a very large map, of an even part of the places."""
+        rows = np.arange(0, len(self), -(-len(self) // _MOMENTS))
+        mean, products = np.zeros(self.size), np.zeros((self.size, self.size))
+        for start in range(0, len(rows), _PIECE):
+            piece = self[rows[start : start + _PIECE]]
+            mean += piece.sum(0, dtype=np.float64) / len(rows)
+            products += piece.T @ piece / len(rows)
+        return mean, products
 
     def similarities(self, query: Array, where: Where | None = None) -> SampledSimilarities:
         """Of a query [size]: those to the shortlist of the index and to the sample.
@@ -72,18 +93,17 @@ class StoredDescriptors:
         padded[0, : self.size] = query
         with self._map.arrays() as arrays:
             allowed = None if where is None else where.mask(arrays, {})
-            excluded = None if allowed is None else arrays.ids[~allowed]
+            excluded = None if allowed is None else ~allowed
             if arrays.removed:
                 allowed = arrays.alive if allowed is None else allowed & arrays.alive
-            (found,) = arrays.index.search(padded, SHORTLIST, self.size, allowed=allowed)[1]
-            ids = np.sort(arrays.ids[found[found >= 0]])
-        at, known = position_of(self.ids, ids)
-        none = np.empty(0, np.int64), np.empty(0, np.float32)
-        start = SampledSimilarities(self, query, excluded, *none, np.empty(0, np.bool_))
+            (cosines,), (found,) = arrays.index.search(padded, SHORTLIST, self.size, allowed=allowed)
+            whole = arrays.index.dim == self.size
+        order = np.argsort(found[found >= 0])
+        rows, known = self.rows_of(found[found >= 0][order])
         values = np.einsum("nd,d->n", self.sampled, query)
-        values[start.is_excluded(self.sample)] = -np.inf
-        sample = replace(start, rows=self.sample, values=values, only_sampled=np.ones(len(values), np.bool_))
-        return sample.including(at[known])
+        sample = SampledSimilarities(self, query, excluded, self.sample, values, np.ones(len(values), np.bool_))
+        values[sample.is_excluded(self.sample)] = -np.inf
+        return sample.including(rows[known], cosines[found >= 0][order][known] if whole else None)
 
 
 @dataclass(frozen=True)
@@ -92,14 +112,14 @@ class SampledSimilarities:
 
     Attributes:
         places: of the map. query: float32 [size].
-        excluded: ids of the excluded places, ascending; None if there are none.
+        excluded: bool, by row of the index; None if no place is excluded.
         rows: int64 [k], ascending. values: float32 [k], minus infinity for excluded places.
         only_sampled: bool [k], the places of the sample that the frame was not to be compared with: they stand for all unknown ones.
     """
 
     places: StoredDescriptors
     query: Array
-    excluded: Rows | None
+    excluded: NDArray[np.bool_] | None
     rows: Rows
     values: NDArray[np.float32]
     only_sampled: NDArray[np.bool_]
@@ -111,33 +131,55 @@ class SampledSimilarities:
         stands_for = (len(self.places) - len(self.rows) + sampled) / max(sampled, 1)
         return np.where(self.only_sampled, stands_for, 1.0)
 
+    def spread(self, among: NDArray[np.bool_]) -> float:
+        """Standard deviation of the similarities to all places; of those that the frame was compared with only ``among``, bool [k]. Places that
+        are excluded make it an estimate from the sample."""
+        if self.excluded is not None:
+            used = among & (self.values > -np.inf)
+            values, weights = self.values[used].astype(np.float64), self.weights[used]
+            count, total, squares = weights.sum(), values @ weights, np.square(values) @ weights
+        else:
+            (mean, products), query = self.places.moments, self.query.astype(np.float64)
+            left = self.values[~among & ~self.only_sampled].astype(np.float64)
+            count, total = len(self.places) - len(left), len(self.places) * (query @ mean) - left.sum()
+            squares = len(self.places) * (query @ products @ query) - left @ left
+        return float(np.sqrt(max(squares - total**2 / max(count, 1), 0) / max(count, 1)))
+
     def is_excluded(self, rows: Rows) -> NDArray[np.bool_]:
         if self.excluded is None:
             return np.zeros(len(rows), np.bool_)
-        return position_of(self.excluded, self.places.ids[rows])[1]
+        return self.excluded[np.minimum(self.places.at[rows], len(self.excluded) - 1)]
 
     def at(self, rows: Rows) -> NDArray[np.float32]:
         """The similarities to any places [w]; unknown ones are computed."""
         at, known = position_of(self.rows, rows)
-        values = self.values[at] if len(self.rows) else np.empty(len(rows), np.float32)
+        values = self.values[at]
         if not known.all():
             missing = rows[~known]
-            values[~known] = np.einsum("nd,d->n", self.places[missing], self.query)
+            values[~known] = self.places.cosines(self.query, missing)
             values[np.flatnonzero(~known)[self.is_excluded(missing)]] = -np.inf
         return values
 
-    def including(self, rows: Rows) -> SampledSimilarities:
-        """With the similarities to ``rows``, ascending, too."""
-        both = np.union1d(self.rows, rows)
-        at, known = position_of(self.rows, both)
-        only_sampled = known & (self.only_sampled[at] if len(self.rows) else False) & ~position_of(rows, both)[1]
-        return replace(self, rows=both, values=self.at(both), only_sampled=only_sampled)
+    def including(self, rows: Rows, values: NDArray[np.float32] | None = None) -> SampledSimilarities:
+        """With the similarities to ``rows``, ascending, too; ``values`` if they are known."""
+        new = rows[~position_of(self.rows, rows)[1]]
+        added = self.at(new) if values is None else values[~position_of(self.rows, rows)[1]]
+        order = np.argsort(np.concatenate([self.rows, new]), kind="stable")
+        only_sampled = np.concatenate(
+            [self.only_sampled & ~position_of(rows, self.rows)[1], np.zeros(len(new), np.bool_)]
+        )
+        return replace(
+            self,
+            rows=np.concatenate([self.rows, new])[order],
+            values=np.concatenate([self.values, added])[order],
+            only_sampled=only_sampled[order],
+        )
 
     def within(self, places: StoredDescriptors) -> SampledSimilarities:
         """Those to a part of the places, with the rows of this part."""
         if places is self.places:
             return self
-        at, known = position_of(places.ids, self.places.ids[self.rows])
+        at, known = places.rows_of(self.places.at[self.rows])
         parts = self.values[known], self.only_sampled[known]
         return SampledSimilarities(places, self.query, self.excluded, at[known], *parts)
 
@@ -164,8 +206,11 @@ def most_similar(similarities: Similarities, count: int) -> Rows:
 def without(similarities: Similarities, rows: Rows) -> Similarities:
     """As if the places ``rows``, ascending, were not in the map."""
     if isinstance(similarities, SampledSimilarities):
-        ids = similarities.places.ids[rows]
-        excluded = ids if similarities.excluded is None else np.union1d(similarities.excluded, ids)
+        at = similarities.places.at
+        excluded = (
+            np.zeros(int(at[-1]) + 1, np.bool_) if similarities.excluded is None else similarities.excluded.copy()
+        )
+        excluded[at[rows]] = True
         values = np.where(position_of(rows, similarities.rows)[1], -np.inf, similarities.values).astype(np.float32)
         return replace(similarities, excluded=excluded, values=values)
     similarities = similarities.copy()
