@@ -27,9 +27,8 @@ from vpr_aesvc.datasets.positives import positives
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.images import decode_image, encode_jpeg, read_image, resize, thumbnail
 from vpr_aesvc.inputs import open_input
-from vpr_aesvc.recognition.geometry.inlier_model import learn_inlier_model
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, Kind, detect_keypoints
-from vpr_aesvc.recognition.geometry.verification import MIN_INLIERS, Geometry, geometric_verdict, rerank, verify
+from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
 from vpr_aesvc.types import Frame, Image
 
 TOP = 5
@@ -139,24 +138,6 @@ def accept(searched: SearchedSet, kind: Kind) -> dict[str, Any]:
         "same sequence, further": int((lost & same & ~nearby).sum()),
         "elsewhere": int((lost & ~same).sum()),
     }
-    names = {name: at for at, name in enumerate(dict.fromkeys(str(frame.sequence) for frame in searched.database))}
-    positions = np.array(
-        [[names[str(frame.sequence)] * 1e6, frame.index or 0] for frame in searched.database], np.float64
-    )
-    start = time.perf_counter()
-    model = learn_inlier_model(list(place_points.values()), searched.descriptors, positions)
-    if model:
-        given = [model.probability(one[at]) for one, at in zip(found, first, strict=True)]
-        tells = np.array([one is not None for one in given])
-        error = calibration_error(np.array([one for one in given if one is not None]), right[tells])
-        result["learned from the map"] = {
-            "calibration error": round(error, 3),
-            "inliers at a false positive rate of": {
-                str(rate): next((n for n in range(MIN_INLIERS, 500) if model.false_positive_rate(n) <= rate), None)
-                for rate in (0.05, 0.01)
-            },
-            "seconds": round(time.perf_counter() - start, 1),
-        }
     return result
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.command import refused, vpr
 from tests.placemap.places import drive, new_map
 from vpr_aesvc import Describer, build_map, open_input
+from vpr_aesvc.evaluation.recognition_ablation import write_map
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.decision import lowest_rate
 from vpr_aesvc.recognition.learned_models import LearnedModels
@@ -90,14 +91,21 @@ def test_every_command_that_makes_a_map_says_it(drawn, drawn_map, drawn_model, t
     assert "not measured" in vpr("map", "info", drawn_map).stdout  # made from Python
 
 
-def test_pruning_says_what_recognition_loses_and_writes_no_map_that_accepts_nothing(drawn_map, tmp_path):
-    output = tmp_path / "small.vprmap"
-    done = vpr("map", "prune", drawn_map, "-o", output, "--places", 2, "--radius", 20)
+def test_pruning_says_what_recognition_loses_and_writes_no_map_that_accepts_nothing(
+    drawn, drawn_map, drawn_model, tmp_path
+):
+    """In a map without pictures ten places promise nothing by similarity alone."""
+    frames, describer = open_input(drawn).split("database").frames, Describer.open(drawn_model)
+    rows = np.vstack([part for _, part, _ in describer.describe_frames(frames, [])])
+    bare, output = tmp_path / "bare.vprmap", tmp_path / "small.vprmap"
+    write_map(bare, describer, frames, rows, with_images=False)
+    done = vpr("map", "prune", bare, "-o", output, "--places", 10, "--radius", 20)
     refused(done, "nothing would be accepted in it")
     assert "are accepted in the whole map, 0 in the new one" in done.stderr and not output.exists()
-    assert list(tmp_path.iterdir()) == []
-    done = vpr("map", "prune", drawn_map, "-o", output, "--places", 2, "--radius", 20, "--force")
-    assert done.returncode == 0 and "keeps 2 of 40" in done.stdout and "0 in the new one" in done.stdout
+    done = vpr("map", "prune", bare, "-o", output, "--places", 10, "--radius", 20, "--force")
+    assert done.returncode == 0 and "keeps 10 of 40" in done.stdout and "0 in the new one" in done.stdout
+    few = vpr("map", "prune", drawn_map, "-o", tmp_path / "few.vprmap", "--places", 10, "--radius", 20)
+    assert few.returncode == 0 and "0 in the new one" not in few.stdout, few.stderr  # key points promise more
 
 
 def test_pruning_that_keeps_enough_is_written(drawn_map, tmp_path):

@@ -18,6 +18,7 @@ from vpr_aesvc.recognition.similarity.sampled import Similarities, most_similar,
 from vpr_aesvc.types import Intrinsics, Rows
 
 _RANKED_BY_PATCHES = 10  # candidates
+_REPEATS = 10  # equal views of one place, where the robot stood still, that are passed over
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
 
@@ -133,10 +134,13 @@ class CandidateMatcher:
         count = (
             self._settings.candidates if self.patches is None else max(self._settings.candidates, _RANKED_BY_PATCHES)
         )
-        proposed = dict.fromkeys([*first, *most_similar(similarities, count).tolist()])
+        proposed = dict.fromkeys([*first, *most_similar(similarities, _REPEATS * count).tolist()])
         rows = np.array([row for row in proposed if row >= 0], np.int64)
-        visible = similarities_at(similarities, rows) > -np.inf
-        return rows[visible].tolist()[:count]
+        rows = rows[similarities_at(similarities, rows) > -np.inf]
+        place = np.searchsorted(
+            self._snapshot.neighborhoods.kept, rows, side="right"
+        )  # repeats follow the row that is kept
+        return rows[np.sort(np.unique(place, return_index=True)[1])].tolist()[:count]
 
     def _rank_by_patches(
         self, features: FrameFeatures, rows: list[int], belief: Belief
