@@ -7,9 +7,10 @@ some and all of its stages. `vpr bench` does the same; this program also takes a
 
 `similarity` accepts every best match. `best gained` and `best lost` are the queries whose best place is right only with, or only without, the
 stage. `recall` is the part of the queries with a right place whose accepted match is right. `outside` is the part of the frames from outside
-the map whose match is accepted: the queries of INPUT in the other half of the values of COLUMN, and all frames of another INPUT.
+the map whose match is accepted: all frames of INPUT in the other half of the values of COLUMN, and all frames of another INPUT.
 `wrong at recall` is the number of wrong matches accepted when a recall is first reached, most certain match first: by similarity if there is
-nothing else, then by false-positive rate. `ECE` is the expected calibration error of the probability of the best match. Milliseconds do not
+nothing else, then by false-positive rate. `ECE` is the expected calibration error of the probability of the best match. `ECE half outside` is the same over queries and outside frames,
+both of equal weight, and `p outside` the mean probability of the latter. Milliseconds do not
 include the description of the frame. Nothing is fitted to a query.
 
 The stages in detail: recognition_probability.py, recognition_sequence.py, recognition_geometry.py.
@@ -91,7 +92,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> tuple[Task, Describer]:
     outside: list[Frame] = []
     if args.half_of:
         mapped = set(sorted({frame.extra[args.half_of] for frame in stored})[args.half :: 2])
-        outside = [frame for frame in queried if frame.extra[args.half_of] not in mapped]
+        outside = [frame for frame in [*stored, *queried] if frame.extra[args.half_of] not in mapped]
         stored, queried = ([one for one in part if one.extra[args.half_of] in mapped] for part in (stored, queried))
     places, queries, elsewhere = (Part.of(part, describer) for part in (stored, queried, outside))
     if args.outside:
@@ -121,6 +122,17 @@ def answer(
     return queries, outside
 
 
+def calibration_half_outside(
+    probabilities: NDArray[np.float64], hits: NDArray[np.bool_], outside: NDArray[np.float64], bins: int = 15
+) -> float | None:
+    if not len(outside) or np.isnan(probabilities).any():
+        return None
+    given, right = np.concatenate([probabilities, outside]), np.concatenate([hits, np.zeros(len(outside))])
+    weight = np.repeat([0.5 / len(hits), 0.5 / len(outside)], [len(hits), len(outside)])
+    bin_of = np.minimum((given * bins).astype(np.int64), bins - 1)
+    return round(float(np.abs(np.bincount(bin_of, weight * (given - right), bins)).sum()), 3)
+
+
 def figures(
     task: Task, part: VariantResult, answers: VariantAnswers, outside: VariantAnswers, rates: list[float]
 ) -> dict[str, Any]:
@@ -131,7 +143,10 @@ def figures(
         "best gained": part.gained,
         "best lost": part.lost,
         "ECE": None if part.reliability is None else round(part.reliability.error, 3),
+        "ECE half outside": calibration_half_outside(answers.probabilities, hits, outside.probabilities),
+        "p outside": round(float(outside.probabilities.mean()), 3) if len(outside.rows) else None,
         "ms": round(part.ms, 2),
+        "ms 95 %": round(float(np.quantile(answers.ms, 0.95)), 2),
         "recall at precision 1": None if part.curve is None else round(part.curve.recall_at_full_precision, 3),
         "wrong at recall": wrong_at_recall(answers.levels, hits, known),
         "at": {},
@@ -204,7 +219,21 @@ def main() -> None:
             line = results[form.name] = figures(task, part, answers, outside, args.rate)
             print(
                 f"{form.name:14}",
-                format_line({key: line[key] for key in ("R@1", "best gained", "best lost", "ECE", "ms")}),
+                format_line(
+                    {
+                        key: line[key]
+                        for key in (
+                            "R@1",
+                            "best gained",
+                            "best lost",
+                            "ECE",
+                            "ECE half outside",
+                            "p outside",
+                            "ms",
+                            "ms 95 %",
+                        )
+                    }
+                ),
             )
             for rate, counts in line["at"].items():
                 print(f"   at rate {rate:5}", format_line(counts))

@@ -47,7 +47,7 @@ def test_loops_are_closed_while_the_map_grows(described, tmp_path):
     accepted = np.array([one.accepted for one in found])
     right = [is_right(one, frame) for one, frame in zip(found, frames, strict=True) if one.accepted]
     assert all(right) and not accepted[:39].any()
-    assert accepted[44:].mean() >= 0.85
+    assert accepted[44:].mean() >= 0.7
 
 
 def test_sequence_and_geometry_can_be_turned_off(described, lap):
@@ -128,7 +128,7 @@ def test_the_reason_of_a_decision(described, lap):
             settings = RecognizerSettings(sequence=sequence, geometry=geometry, false_positive_rate=rate)
             recognizer = Recognizer(place_map, describer, settings)
             found[sequence, rate] = [one.why for one in recognized(recognizer, frames[first:], descriptors[first:])]
-    reason = r"\(\d+ of \d+ matches fit a (homography|fundamental matrix); the sequence is (not )?sure\)"
+    reason = r"\(\d+ of \d+ matches fit a (homography|fundamental matrix)(, \d+ at another place)?; the sequence gives this place \d+ %\)"
     assert any(
         re.fullmatch(rf"accepted: false-positive rate \S+ is within the requested 0.01 {reason}", why)
         for why in found[True, 0.01]

@@ -73,7 +73,7 @@ def test_a_map_made_by_a_robot_that_stood_still(described, tmp_path, other_stree
         assert margin_at(repeating.learned.null, rate) == pytest.approx(expected, rel=0.05)
     accepted = np.array([one.accepted for one in found])
     assert all(is_right(one, frame) for one, frame in zip(found, frames[first:], strict=True) if one.accepted)
-    assert accepted.mean() >= 0.8 and not any(one.accepted for one in others)
+    assert accepted.mean() >= 0.65 and not any(one.accepted for one in others)
 
 
 def test_descriptors_of_64_numbers(corridor_loop, ie_tower, mobilenet, toy, described, tmp_path):
@@ -133,7 +133,7 @@ def test_intrinsics_give_the_relative_pose_in_the_real_corridor(corridor_loop, m
 def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
     describer, frames, descriptors = described
     with new_map(tmp_path / "growing.vprmap", describer, frames[:30], descriptors[:30]) as place_map:
-        # Nothing is accepted: after a revisit, a map without positions would keep its inlier model.
+        # Nothing is accepted: after a revisit, a map without positions would keep its match model.
         settings = RecognizerSettings(false_positive_rate=1e-6)
         recognizer = Recognizer(place_map, describer, settings, learn_in_background=True)
         recognizer.prepare()
@@ -154,7 +154,8 @@ def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
             at_once.prepare()
         assert at_once.learned.null == recognizer.learned.null
         assert at_once.learned.match_model == recognizer.learned.match_model
+        before = recognizer.learned.match_model
         place_map.add(frames[41:60], descriptors[41:60], [frame.image for frame in frames[41:60]])
         recognizer.recognize(frames[61], descriptor=descriptors[61])
     # The map was closed while the thread reads it: the earlier models stay, and nothing is raised in the thread.
-    assert recognizer.learned.null.places == 40
+    assert recognizer.learned.match_model is before

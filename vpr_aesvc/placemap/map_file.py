@@ -69,7 +69,7 @@ class MapFile(Description):
             return place_table.select_descriptors(self.path, self._db, self.dim)
 
     def thumbnail(self, place: int) -> NDArray[np.uint8] | None:
-        """The place's thumbnail, RGB uint8 [h, w, 3] with the longest side 320 (240 in older maps), or None if none was stored."""
+        """The place's thumbnail, RGB uint8 [h, w, 3] with at most 65,536 pixels, or None if none was stored."""
         jpeg = self.thumbnail_jpeg(place)
         return None if jpeg is None else decode_image(jpeg, f"{self.path}, thumbnail of place {place}")
 

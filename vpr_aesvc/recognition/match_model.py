@@ -136,7 +136,7 @@ class MatchModel(BaseModel):
         """That the match is right, if the robot is in the map in half of the cases."""
         by_inliers, by_posterior, constant = self.with_sequence if sequence else self.frame_alone
         score = by_inliers * math.log(clear) + by_posterior * _log_odds(posterior) + constant
-        return (1 - 0.9 * self._simulated_rate(clear)) / (1 + math.exp(-score))
+        return (1 - 0.9 * self._simulated_rate(clear)) * (0.5 + 0.5 * math.tanh(0.5 * score))
 
 
 def clear_inliers(inliers: int, rival_inliers: int) -> float:

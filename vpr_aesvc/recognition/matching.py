@@ -19,6 +19,7 @@ from vpr_aesvc.types import Intrinsics, Rows
 
 _RANKED_BY_PATCHES = 10  # candidates
 _REPEATS = 10  # equal views of one place, where the robot stood still, that are passed over
+_CLEAR_INLIERS = 75  # which no place has that is not the same
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
 
@@ -37,7 +38,8 @@ class RankedCandidates:
     """The candidates of a frame, best first.
 
     Attributes:
-        rows: at least one. geometries: of these rows, or empty without key points. patches: of these rows.
+        rows: at least one. patches: of these rows. geometries: of the first rows; empty without key points. After a candidate with 75
+            inliers no other is verified.
         margin: of the frame; None if its best place is not near the best candidate.
         belief: of the sequence.
         near: the rows that count as the same place as the best candidate.
@@ -58,7 +60,7 @@ class RankedCandidates:
     @property
     def rival_inliers(self) -> int:
         """The most inliers of a candidate that is another place."""
-        pairs = zip(self.rows, self.geometries, strict=False)  # there may be no geometry
+        pairs = zip(self.rows, self.geometries, strict=False)  # the others were not verified
         return max((one.inliers for row, one in pairs if row not in self.near), default=0)
 
 
@@ -105,13 +107,18 @@ class CandidateMatcher:
             return None
         geometries: list[Geometry] = []
         if self.keypoints is not None and features.keypoints is not None:
-            geometries = [verify(features.keypoints, self.keypoints[row], features.intrinsics) for row in rows]
-        order = self._order(rows, belief, geometries, [patches.get(row) for row in rows])
+            for row in rows:
+                geometries.append(verify(features.keypoints, self.keypoints[row], features.intrinsics))
+                if geometries[-1].inliers >= _CLEAR_INLIERS:
+                    break
+        compared = rows[: len(geometries)] if geometries else rows
+        order = self._order(compared, belief, geometries, [patches.get(row) for row in compared])
+        order += range(len(compared), len(rows))
         rows = [rows[at] for at in order]
         near = self._snapshot.track.near(rows[0], self.window)
         return RankedCandidates(
             rows=rows,
-            geometries=[geometries[at] for at in order] if geometries else [],
+            geometries=[geometries[at] for at in order[: len(geometries)]],
             patches=[patches.get(row) for row in rows],
             margin=margin if margin.row in near else None,
             belief=belief,

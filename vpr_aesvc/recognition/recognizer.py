@@ -86,7 +86,7 @@ class Recognizer:
         return self._describer
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Reads the map and learns missing or stale models, so that the next frame does not wait.
+        """Reads the map, learns missing or stale models, and detects the key points of a small map, so that the next frame does not wait.
 
         Args:
             progress: called with (percent done, 100) while models are learned.
@@ -95,6 +95,8 @@ class Recognizer:
             VprError: the map is damaged.
         """
         self._update(background=False, progress=progress)
+        if self._matcher.keypoints is not None:
+            self._matcher.keypoints.detect_all()
 
     def update(self) -> None:
         """Reads the map as it is now, and learns as ``learn_in_background`` says. Each frame does it, too. Raises VprError as ``prepare``."""
@@ -224,7 +226,7 @@ class Recognizer:
         rows = np.array(found.rows)
         ids = self.snapshot.ids[rows].tolist()
         places = self.map.places(ids)
-        geometries: list[Geometry | None] = [*found.geometries] or [None] * len(rows)
+        geometries: list[Geometry | None] = [*found.geometries, *[None] * (len(rows) - len(found.geometries))]
         return tuple(
             Candidate(Match(places[place], float(similarity)), float(posterior), geometry, patches)
             for place, similarity, posterior, geometry, patches in zip(

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import THUMBNAIL_SIDE, as_rgb, thumbnail
+from vpr_aesvc.images import as_rgb, thumbnail
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.types import Image, Rows
 
@@ -27,6 +27,7 @@ KEYPOINT_COUNT = 500
 _LENGTH = {"sift": 128, "orb": 32}  # bytes in a descriptor
 _ROOTSIFT_SCALE = 510.0  # entries of a RootSIFT descriptor hardly exceed 0.5
 _CACHED = 512  # places whose key points stay in memory, at most 66 kB each
+_OLD_SIDE = 240  # pixels, of pictures in older maps
 _MIN_SIDE = 32  # pixels; in smaller images the borders of the detectors leave nothing
 
 
@@ -120,10 +121,16 @@ class StoredKeypoints:
         return self._of_place(int(self.ids[row]))
 
     @cached_property
-    def longest_side(self) -> int:
-        """Of the stored pictures, pixels: a frame is scaled to it. Older maps have smaller ones."""
+    def longest_side(self) -> int | None:
+        """To which a frame is scaled for comparison: that of the pictures of older maps; None if they are scaled by their number of pixels."""
         picture = self._map.thumbnail(int(self.ids[0])) if len(self.ids) else None
-        return THUMBNAIL_SIDE if picture is None else max(picture.shape)
+        return _OLD_SIDE if picture is not None and max(picture.shape) <= _OLD_SIDE else None
+
+    def detect_all(self) -> None:
+        """Of a map of up to 512 places: some seconds."""
+        if len(self) <= _CACHED:
+            for row in range(len(self)):
+                self[row]
 
     def _detect(self, place: int) -> Keypoints:
         picture = self._map.thumbnail(place)
