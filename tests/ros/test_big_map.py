@@ -138,6 +138,6 @@ def test_a_map_is_learned_without_a_frame_and_then_matches_are_accepted(tmp_path
             robot.publish_odometry(frame.stamp, pose_at(frame.number))
             robot.publish_image(read_image(frame.path), frame.stamp)
             robot.wait_for_matches(number)
-        assert np.mean([match.accepted for match in robot.matches]) > 0.7
+        assert np.mean([match.accepted for match in robot.matches]) >= 0.4
         process.send(signal.SIGINT)
         assert process.wait() == 0, process.output

@@ -77,4 +77,4 @@ def test_the_node_gives_the_same_answers_as_the_command(bags, mapped):
         assert one.candidates[0].similarity == pytest.approx(other["matches"][0]["similarity"], abs=1e-5)
         assert one.probability == pytest.approx(other["probability"], abs=1e-3) and one.why == other["why"]
     accepted = [one for one in online if one.accepted]
-    assert len(accepted) >= 0.8 * len(online)
+    assert len(accepted) >= 0.65 * len(online)
