@@ -4,8 +4,8 @@ Twenty inliers mean much in a hall of posters and little on stairs that are equa
 itself (``simulated_runs``), with a prior that was learned once from other maps (``match_prior.json``) and counts more the smaller the map.
 
 1. Clear inliers: ``c = (1 + inliers) / (1 + rival inliers)^0.15``. A frame from elsewhere often fits several places.
-2. False-positive rate of c, for absent frames. Body, rates 1 to 0.2: the empirical ones. Tail: exponential beyond the 0.8 quantile u, with
-   unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
+2. False-positive rate of c, for absent frames. Body, rates 1 to 0.2: the empirical ones. Tail: exponential beyond u, the 0.8 quantile but at
+   least 8, with unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
    ``0.2 (1 + (c - u) / scale)^-shape``, ``shape = w + k``, ``scale = w * prior scale + k * mean exceedance``, where w is the weight of the prior
    and k the effective number of independent segments (Kish). It is at least ``0.2 / (20 (w + k))``: the tail is not trusted further.
    The rate is four times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).

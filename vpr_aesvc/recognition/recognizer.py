@@ -71,7 +71,7 @@ class Recognizer:
             self.snapshot,
             self.settings,
             StoredKeypoints(place_map) if self.settings.geometry else None,
-            StoredPatches.of(place_map, describer) if self.settings.patches else None,
+            StoredPatches.of(place_map, describer) if self.settings.patches and self.settings.geometry else None,
             self.filter.settings.window,
         )
         self._intrinsics = intrinsics

@@ -3,7 +3,7 @@
 *Absent*: a stretch of a traverse is asked while everything that it shows is left out of the map, as a robot elsewhere in the same
 environment would. Left out is what lies within ``separation`` frames or ``_FAR`` meters, and all places before and after whose pictures still
 overlap: 12 inliers and more. What fits one of these with 75 inliers or more shows the same place, too: a clip that was mapped twice, or another
-lap. *Present*: the same stretch is asked while only the frame itself is left out.
+lap. *Present*: the same stretch is asked while only the frame itself is left out, with its repeats.
 """
 
 from collections.abc import Callable, Iterator
@@ -82,11 +82,13 @@ def _ask(
     hidden: Rows | None,
     segment: int,
 ) -> Iterator[SimulatedAnswer]:
-    """Recognizes places one after the other; the ``hidden`` rows are left out of the map, else each frame's own."""
+    """Recognizes places one after the other; the ``hidden`` rows are left out of the map, else each frame's own with its repeats."""
+    kept = np.append(snapshot.neighborhoods.kept, len(snapshot))
     sequence = SequenceFilter(snapshot.track, likelihood=likelihood)
     single = SequenceFilter(snapshot.track, likelihood=likelihood)
     for row in rows.tolist():
-        similarities = without(snapshot.similarities_of_place(row), np.array([row]) if hidden is None else hidden)
+        own = np.arange(row, kept[np.searchsorted(kept, row) + 1])  # with the repeats of a robot that stood still
+        similarities = without(snapshot.similarities_of_place(row), own if hidden is None else hidden)
         stamp = float(snapshot.track.stamps[row])
         belief = sequence.step(similarities, stamp=stamp if np.isfinite(stamp) else None)
         single.reset()
