@@ -135,3 +135,19 @@ def write_transformer(folder: Path) -> Path:
     }
     (folder / "preprocessor_config.json").write_text(json.dumps(settings))
     return folder
+
+
+def write_dinov2(folder: Path) -> Path:
+    """Writes a Hugging Face folder of a small DINOv2 of random weights."""
+    import torch
+    import transformers
+
+    torch.manual_seed(0)
+    config = transformers.Dinov2Config(
+        hidden_size=48, num_hidden_layers=2, num_attention_heads=3, image_size=70, patch_size=14
+    )
+    transformers.Dinov2Model(config).save_pretrained(folder)
+    settings = {"do_center_crop": True, "crop_size": {"height": 70, "width": 70}, "size": {"shortest_edge": 80}}
+    settings |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "resample": 3}
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder

@@ -1,6 +1,5 @@
 """`vpr model fetch`: from a hub on loopback, and from torch.hub's folder, to an ONNX encoder that gives torch's numbers."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 from tests.command import VPR, refused
 from tests.export.cosplace_shaped import network, write_repository
 from tests.export.local_hub import Hub, serve
+from tests.stand_ins import write_dinov2
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.export import export_model
@@ -31,16 +31,7 @@ COSPLACE = ENCODERS["cosplace-resnet18-512"].source
 @pytest.fixture(scope="module")
 def dinov2(tmp_path_factory):
     """A DINOv2 of random weights, as the hub has it."""
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("dinov2")
-    config = transformers.Dinov2Config(
-        hidden_size=48, num_hidden_layers=2, num_attention_heads=3, image_size=70, patch_size=14
-    )
-    transformers.Dinov2Model(config).save_pretrained(folder)
-    settings = {"do_center_crop": True, "crop_size": {"height": 70, "width": 70}, "size": {"shortest_edge": 80}}
-    settings |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "resample": 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
-    return folder
+    return write_dinov2(tmp_path_factory.mktemp("dinov2"))
 
 
 @pytest.fixture(scope="module")

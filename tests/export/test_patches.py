@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.stand_ins import write_dinov2
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
@@ -76,19 +77,8 @@ def test_an_encoder_that_has_patches_or_has_none_is_refused(with_patches, tmp_pa
 @pytest.fixture(scope="module", params=["cls", "gem"])
 def dinov2(request, tmp_path_factory):
     """A DINOv2 of random weights, and a pooling of its tokens."""
-    transformers = pytest.importorskip("transformers")
-    import torch
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("dinov2")
-    config = transformers.Dinov2Config(
-        hidden_size=48, num_hidden_layers=2, num_attention_heads=3, image_size=70, patch_size=14
-    )
-    transformers.Dinov2Model(config).save_pretrained(folder)
-    settings = {"do_center_crop": True, "crop_size": {"height": 70, "width": 70}, "size": {"shortest_edge": 80}}
-    settings |= {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "resample": 3}
-    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
-    return f"{folder}?pooling={request.param}"
+    pytest.importorskip("transformers")
+    return f"{write_dinov2(tmp_path_factory.mktemp('dinov2'))}?pooling={request.param}"
 
 
 def test_tokens_without_the_class_token_whatever_the_pooling(dinov2, images, tmp_path):
