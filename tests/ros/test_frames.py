@@ -89,7 +89,7 @@ class TestFrames(unittest.TestCase):
             assert match.header.stamp.sec == int(frame.stamp) and match.header.frame_id == "camera_optical_frame"
             if match.accepted:
                 accepted.append(match)
-        assert len(accepted) >= 10
+        assert len(accepted) >= 5
         since = accepted[0].header.stamp.sec  # ignore late poses of the previous test
 
         def poses():

@@ -24,7 +24,7 @@ FRAMES = world.corridor()[:60]
 
 def test_a_loop_closure_between_two_cameras_is_of_the_bases(tmp_path):
     values = {"model": world.model(), "map": tmp_path / "slam.vprmap", "mode": "slam", "cameras": "[front, rear]"}
-    values |= {"recognition__recent_seconds": 4.0, "recognition__false_positive_rate": 0.05, "autostart": "true"}
+    values |= {"recognition__recent_seconds": 4.0, "recognition__false_positive_rate": 0.01, "autostart": "true"}
     names = [f"{name}/image:=/{name}/image" for name in MOUNTS]
     with closing(Robot()) as robot, vpr_node(*names, **values):
         images = {name: robot.publisher(Image, f"/{name}/image") for name in MOUNTS}
