@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from vpr_aesvc.recognition.geometry.metric_pose import MetricPose
 from vpr_aesvc.recognition.geometry.verification import Geometry
 from vpr_aesvc.recognition.patches.matching import PatchMatch
 from vpr_aesvc.types import Floats, Match, Pose
@@ -36,8 +37,11 @@ class Recognition:
         probability: that ``best`` is right.
         false_positive_rate: part of the frames from outside the map that are accepted if this match is; 1 if nothing can be promised.
         inliers: matched key points of ``best`` that fit one rigid model; None without geometry.
-        pose: of the best match, in the map frame; None if it has none.
+        pose: of the camera in the map frame: ``metric`` from the best match if there is one, else the pose of the best match; None if that
+            has none.
         covariance: float64 [6, 6] of ``pose``: x, y, z in meters and rotations about the map's x, y, z axes in radians; None without pose.
+        metric: the measured pose of the camera relative to the best match; None if it could not be measured.
+        metric_refusal: why there is no metric pose; empty if there is one, or it was not asked for.
         lost: probability that the robot is not in the map, or at an excluded place, before geometry.
         message: another event, such as the reason for a new sequence; else None.
     """
@@ -51,5 +55,7 @@ class Recognition:
     inliers: int | None = None
     pose: Pose | None = None
     covariance: Floats | None = field(default=None, repr=False, compare=False)
+    metric: MetricPose | None = field(default=None, compare=False)
+    metric_refusal: str = ""
     lost: float = 1.0
     message: str | None = None
