@@ -1,5 +1,7 @@
 """Frame -> match: all stages of recognition, in order."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -193,7 +195,7 @@ class Recognizer:
         intrinsics = self._intrinsics if intrinsics is None else intrinsics
         small = image if keypoints is None else thumbnail(image, keypoints.longest_side)
         return FrameFeatures(
-            keypoints=None if keypoints is None else detect_keypoints(small),
+            keypoints=None if keypoints is None else _detection_thread().submit(detect_keypoints, small).result(),
             patches=None if patches is None else patches.projection(self.describer.patches(image)),
             intrinsics=None if intrinsics is None else intrinsics.resized(image.shape, small.shape),
         )
@@ -233,6 +235,12 @@ class Recognizer:
                 ids, similarities_at(similarities, rows), found.belief.at(rows), geometries, found.patches, strict=True
             )
         )
+
+
+@cache
+def _detection_thread() -> ThreadPoolExecutor:
+    """In the main thread of a process glibc gives the memory of each image pyramid back to the system, and SIFT takes twice as long."""
+    return ThreadPoolExecutor(1, "key points")
 
 
 def _as_frame(given: object) -> Frame:
