@@ -1,10 +1,10 @@
-"""The nouns of the pipeline: plain dataclasses, numpy arrays inside, no behavior that needs another module."""
+"""The nouns of the pipeline: plain dataclasses, numpy arrays inside."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ Rows = NDArray[np.int64]  # row numbers of an array
 Progress = Callable[[int, int], None]  # called with (done, total)
 StageProgress = Callable[[str, int, int], None]  # called with (stage, done, total)
 Descriptor = NDArray[np.float32]  # unit norm, [d]
+_COEFFICIENTS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
 FARTHEST = 1e9  # meters: no robot was there, and squares of larger numbers soon overflow
 
 
@@ -115,27 +116,50 @@ class Odometry:
 
 @dataclass(frozen=True)
 class Intrinsics:
-    """A pinhole camera without distortion, in pixels of the query image; (0, 0) is the center of its first pixel.
+    """A camera, in pixels of the query image; (0, 0) is the center of its first pixel.
+
+    ``distortion_model``: ``none``, or a model of ROS and OpenCV: ``plumb_bob``, ``rational_polynomial`` or ``equidistant`` (OpenCV's fisheye);
+    ``distortion``: its 4 or 5, 8, or 4 coefficients.
 
     Raises:
-        VprError: not finite, or a focal length that is not positive.
+        VprError: not finite, a focal length that is not positive, an unknown model, or another number of coefficients.
     """
 
     fx: float
     fy: float
     cx: float
     cy: float
+    distortion_model: str = "none"
+    distortion: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not all(map(math.isfinite, (self.fx, self.fy, self.cx, self.cy))) or min(self.fx, self.fy) <= 0:
+        object.__setattr__(self, "distortion", tuple(map(float, self.distortion)))
+        numbers = (self.fx, self.fy, self.cx, self.cy, *self.distortion)
+        if not all(map(math.isfinite, numbers)) or min(self.fx, self.fy) <= 0:
             raise VprError(f"intrinsics must be finite with focal lengths above 0, found {self}")
+        if len(self.distortion) not in _COEFFICIENTS.get(self.distortion_model, ()):
+            raise VprError(
+                f"distortion model {self.distortion_model!r} with {len(self.distortion)} coefficients: expected plumb_bob with 4 or 5, "
+                "rational_polynomial with 8, equidistant with 4, or none"
+            )
+
+    def __str__(self) -> str:
+        lens = "" if self.distortion_model == "none" else f", {self.distortion_model}"
+        return f"fx {self.fx:.1f}, fy {self.fy:.1f}, cx {self.cx:.1f}, cy {self.cy:.1f}{lens}"
 
     def resized(self, before: tuple[int, ...], after: tuple[int, ...]) -> Intrinsics:
         """Of the image scaled from one shape (height, width, ...) to another."""
         y, x = after[0] / before[0], after[1] / before[1]
-        return Intrinsics(self.fx * x, self.fy * y, (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5)
+        center = (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
+        return replace(self, fx=self.fx * x, fy=self.fy * y, cx=center[0], cy=center[1])
 
     def bearings(self, xy: Points, ratio: float) -> Points:
-        """Pixels [k, 2] of an image ``ratio`` times as large as the query -> float64 [k, 2], on the plane one unit ahead."""
+        """Pixels [k, 2] of an image ``ratio`` times as large as the query -> float64 [k, 2], on the plane one unit ahead, without the
+        distortion. NaN where the distortion cannot be undone."""
         pixels = (xy + 0.5) / ratio - 0.5
-        return np.asarray((pixels - (self.cx, self.cy)) / (self.fx, self.fy))
+        if self.distortion_model == "none":
+            return np.asarray((pixels - (self.cx, self.cy)) / (self.fx, self.fy))
+        from vpr_aesvc.lens import undistorted  # imports OpenCV
+
+        matrix = np.array([[self.fx, 0, self.cx], [0, self.fy, self.cy], [0, 0, 1.0]])
+        return undistorted(pixels, matrix, np.array(self.distortion), self.distortion_model == "equidistant")

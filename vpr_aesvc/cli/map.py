@@ -184,6 +184,8 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
         for note in found if found != last_found else ():  # the traverses of one set have the same notes
             out.print(f"    {note}", soft_wrap=True)
         last_found = found
+        for camera, (intrinsics, (width, height)) in one.cameras.items():
+            out.print(f"    camera{camera and ' '}{camera}: {width} x {height} pixels, {intrinsics}", soft_wrap=True)
     if len(info.traverses) > _SHOWN:
         out.print(f"  and {len(info.traverses) - _SHOWN} more traverses")
     if info.bounds:

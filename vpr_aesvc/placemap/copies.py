@@ -56,7 +56,7 @@ def copy_places(
     change: Callable[[Frame], Frame] = lambda frame: frame,
     progress: Progress | None = None,
 ) -> None:
-    """Adds places of one map to another, with their traverses, thumbnails and unchanged descriptors, and with their
+    """Adds places of one map to another, with their traverses, cameras, thumbnails and unchanged descriptors, and with their
     patches if both maps have the same projection of patches.
 
     Args:
@@ -67,7 +67,7 @@ def copy_places(
     """
     all_ids, descriptors = source.descriptors()
     rows = np.searchsorted(all_ids, np.asarray(ids, np.int64))
-    traverses = source.traverses()
+    traverses, cameras = source.traverses(), source.cameras()
     started: set[str] = set()
     for start in range(0, len(rows), _BATCH):
         batch = rows[start : start + _BATCH]
@@ -78,6 +78,8 @@ def copy_places(
                 started.add(frame.sequence)
                 old = traverses[place.traverse]
                 target.start_traverse(frame.sequence, old.started, old.robot, old.notes)
+                for (_, name), camera in (item for item in cameras.items() if item[0][0] == place.traverse):
+                    target.set_camera(frame.sequence, *camera, name)
         jpegs = [source.thumbnail_jpeg(place) for place in places]
         target.add_stored(frames, descriptors[batch], jpegs, patches=_patches(source, target, places))
         if progress:
@@ -152,6 +154,8 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
     place_map.add_stored(frames, descriptors, jpegs, new=traverses, patches=_patches(other, place_map, ids))
     for name, traverse in traverses.items():
         place_map.start_traverse(name, traverse.started, traverse.robot, traverse.notes)
+    for (name, camera), known in other.cameras().items():
+        place_map.set_camera(name, *known, camera)
     return len(frames)
 
 

@@ -16,7 +16,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, os_errors_named
 from vpr_aesvc.placemap.checksums import write_tally
 from vpr_aesvc.placemap.description import map_id, utc_now, write_metadata
-from vpr_aesvc.placemap.schema import APPLICATION_ID, SCHEMA_VERSION, TABLES
+from vpr_aesvc.placemap.schema import APPLICATION_ID, CAMERAS, SCHEMA_VERSION, TABLES
 from vpr_aesvc.placemap.sqlite_errors import BUSY_SECONDS, DAMAGED, damage_error, vpr_errors
 
 
@@ -25,7 +25,7 @@ def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
     metadata = {**metadata, "created": utc_now()}
     try:
         with new_file(path) as partial, closing(sqlite3.connect(partial, isolation_level=None)) as db:
-            db.executescript(f"BEGIN; {TABLES}")
+            db.executescript(f"BEGIN; {TABLES} {CAMERAS}")
             write_metadata(db, metadata)
             db.execute("INSERT INTO tally VALUES (1, 0, 0, 0, 0, ?)", (map_id(metadata),))
             write_tally(db, places=0, checksums=0, revision=0)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from vpr_aesvc.placemap.cameras import Camera
 from vpr_aesvc.placemap.database import wal_of
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.placemap.traverses import Traverse
@@ -13,11 +14,12 @@ _DESCRIPTION = ("dim", "sizes", "model_fingerprint", "model_family", "model_prec
 
 @dataclass(frozen=True)
 class TraverseInfo:
-    """``meters``: length of the driven path, None without poses."""
+    """``meters``: length of the driven path, None without poses. ``cameras``: by name, those that are known."""
 
     traverse: Traverse
     places: int
     meters: float | None
+    cameras: dict[str, Camera]
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class MapInfo:
 
 def map_info(place_map: PlaceMap) -> MapInfo:
     """Counts, bounds and origin of a map. Reads all descriptors and raises VprError if the map is damaged."""
-    traverses = place_map.traverses()
+    traverses, cameras = place_map.traverses(), place_map.cameras()
     with_patches, patch_bytes = place_map.patch_sizes()
     with place_map.arrays() as arrays:
         alive = arrays.alive
@@ -59,7 +61,12 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         path=str(place_map.path),
         places=len(place_map),
         traverses=[
-            TraverseInfo(traverse, int(counts.get(traverse.id, 0)), None if position is None else meters)
+            TraverseInfo(
+                traverse,
+                places=int(counts.get(traverse.id, 0)),
+                meters=None if position is None else meters,
+                cameras={name: camera for (of, name), camera in cameras.items() if of == traverse.name},
+            )
             for traverse, (meters, position) in zip(traverses.values(), odometers.values(), strict=True)
         ],
         with_pose=len(positions),

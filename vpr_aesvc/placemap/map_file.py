@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image
 from vpr_aesvc.placemap import database, place_table
+from vpr_aesvc.placemap.cameras import Camera, Cameras, CamerasByName
 from vpr_aesvc.placemap.checksums import matches, read_tally, row_checksum
 from vpr_aesvc.placemap.description import Description, map_id, read_metadata, utc_now, write_metadata
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 from vpr_aesvc.placemap.traverses import Traverse, Traverses
-from vpr_aesvc.types import Place
+from vpr_aesvc.types import Intrinsics, Place
 
 if TYPE_CHECKING:
     from typing import Self
@@ -30,7 +31,7 @@ _PAGES = 1024  # copied at once; other processes can write between two steps
 
 
 class MapFile(Description):
-    """Places, thumbnails, traverses and learned parameters of a map. A context manager that closes the file.
+    """Places, thumbnails, traverses, cameras and learned parameters of a map. A context manager that closes the file.
 
     Every method raises VprError if the map is damaged or closed, and one that writes also if the disk refuses.
 
@@ -47,6 +48,7 @@ class MapFile(Description):
         self._wal = _device_and_inode(database.wal_of(path))
         self._lock = threading.RLock()
         self._traverses = Traverses(path, db)
+        self._cameras = Cameras(path, db)
 
     @property
     def meta(self) -> dict[str, str]:
@@ -119,6 +121,50 @@ class MapFile(Description):
         """Replaces the notes of every traverse."""
         with self._writing():
             self._traverses.set_notes(notes)
+
+    def cameras(self) -> CamerasByName:
+        """Intrinsics and (width, height) of the images, by the names of traverse and camera. Older maps have none."""
+        with self._lock, vpr_errors(self.path):
+            return dict(self._cameras.all(self._traverses.ids()))
+
+    def camera_of(self, place: Place) -> Camera | None:
+        """Intrinsics of the camera that saw a place, and (width, height) of the images they are of; None if unknown."""
+        with self._lock, vpr_errors(self.path):
+            cameras = self._cameras.all(self._traverses.ids())
+        named = cameras.get((place.traverse, place.extra.get("camera", "")))
+        return cameras.get((place.traverse, "")) if named is None else named
+
+    def set_camera(
+        self,
+        traverse: str,
+        intrinsics: Intrinsics,
+        size: tuple[int, int],
+        camera: str = "",
+        replace: bool = False,
+    ) -> None:
+        """Stores the camera of a traverse.
+
+        Args:
+            size: (width, height) of the images that the intrinsics are of.
+            camera: its name, as in ``extra["camera"]`` of the places; empty if there is only one.
+
+        Raises:
+            VprError: no such traverse, or it has another camera and ``replace`` is not set. Nothing was changed.
+        """
+        with self._writing():
+            traverses = self._traverses.ids()
+            if traverse not in traverses:
+                names = ", ".join(traverses) or "none"
+                raise VprError(f"{self.path}: has no traverse {traverse!r}; it has {names}")
+            known = self._cameras.all(traverses).get((traverse, camera))
+            if known == (intrinsics, tuple(size)):
+                return
+            if known is not None and not replace:
+                words = f"{known[0]}, of {known[1][0]} x {known[1][1]} pixels"
+                raise VprError(
+                    f"{self.path}: traverse {traverse!r} has another camera already ({words}); nothing was changed, replace it explicitly"
+                )
+            self._cameras.write(traverses[traverse], camera, (intrinsics, size))
 
     def learned_parameters(self, name: str) -> Any:
         """A JSON value that ``store_learned_parameters`` stored; None if there is none."""
@@ -198,6 +244,7 @@ class MapFile(Description):
                     yield change
             except BaseException:
                 self._traverses.invalidate()
+                self._cameras.invalidate()
                 raise
 
     def _require_same_file(self) -> None:

@@ -6,7 +6,7 @@ Every row is compared with its checksum; references, numbers and SQLite's own st
 import sqlite3
 import zlib
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -18,6 +18,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import decode_image
 from vpr_aesvc.placemap import database, traverses
+from vpr_aesvc.placemap.cameras import camera_of_text, select_rows
 from vpr_aesvc.placemap.checksums import matches, patches_checksum, read_tally, row_checksum
 from vpr_aesvc.placemap.copies import frame_of
 from vpr_aesvc.placemap.database import new_file
@@ -120,6 +121,9 @@ def _small_table_problems(db: sqlite3.Connection) -> Iterator[str]:
     for *columns, checksum in db.execute(f"SELECT {traverses.COLUMNS} FROM traverses ORDER BY id"):
         if not matches(checksum, row_checksum, *columns):
             yield f"traverse {columns[0]} does not match its checksum"
+    for traverse, name, _, intact in select_rows(db):
+        if not intact:
+            yield f"the camera {name!r} of traverse {traverse} does not match its checksum"
     for name, value, checksum in db.execute("SELECT name, value, checksum FROM learned ORDER BY name"):
         if not matches(checksum, row_checksum, name, value):
             yield f"the learned parameters {name!r} do not match their checksum"
@@ -182,6 +186,7 @@ def salvage(path: Path, output: Path, describer: Describer | None = None, progre
                 )
                 if progress:
                     progress(result.places + result.damaged, result.places + result.damaged)
+            _copy_cameras(db, saved, names)
         if not result.places:
             raise VprError(
                 f"{path}: no place in it is intact, so nothing was saved; use a backup or build the map again"
@@ -209,6 +214,17 @@ def _copy_traverses(db: sqlite3.Connection, saved: PlaceMap) -> dict[int, str]:
     except sqlite3.DatabaseError:
         pass  # a damaged page: the rest cannot be read
     return names
+
+
+def _copy_cameras(db: sqlite3.Connection, saved: PlaceMap, names: dict[int, str]) -> None:
+    """Those that are intact, of the traverses that have places. Comes after the places."""
+    kept = saved.traverses()
+    with suppress(sqlite3.DatabaseError):  # a damaged page: the rest cannot be read
+        for traverse, camera, value, intact in select_rows(db):
+            name = names.get(traverse, f"traverse-{traverse}")
+            with suppress(VprError):
+                if intact and name in kept:
+                    saved.set_camera(name, *camera_of_text(value), camera)
 
 
 def _readable_rows(db: sqlite3.Connection) -> Iterator[Any]:

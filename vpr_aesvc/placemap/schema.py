@@ -51,3 +51,13 @@ CREATE TABLE tally (
     map TEXT NOT NULL                                         -- map id, written by every transaction, hence in every WAL
 );
 """
+
+CAMERAS = """
+CREATE TABLE IF NOT EXISTS cameras (                          -- older maps do not have it
+    traverse INTEGER NOT NULL REFERENCES traverses (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,                                       -- of the camera, empty if there is only one
+    value TEXT NOT NULL,                                      -- JSON object: intrinsics, and the size of the images
+    checksum INTEGER NOT NULL,                                -- CRC-32 of the columns above
+    PRIMARY KEY (traverse, name)
+);
+"""

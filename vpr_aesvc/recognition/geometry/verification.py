@@ -95,9 +95,19 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     why = f"{inliers} of {len(pairs)} matches fit a {'homography' if is_plane else 'fundamental matrix'}"
     if intrinsics is None:
         return Geometry(inliers, len(pairs), keypoints, model, why=why)
+    bearings = np.hstack(
+        [
+            intrinsics.bearings(query_xy[inside], 1.0),
+            intrinsics.bearings(candidate_xy[inside], candidate.longest_side / query.longest_side),
+        ]
+    )
+    bearings = bearings[np.isfinite(bearings).all(axis=1)]  # those of which the distortion could be undone
+    if len(bearings) < _MIN_HOMOGRAPHY:
+        why += "; the lens distortion cannot be undone, the intrinsics do not fit"
+        return Geometry(inliers, len(pairs), keypoints, model, why=why)
     pose = relative_pose(
-        query=intrinsics.bearings(query_xy[inside], 1.0),
-        candidate=intrinsics.bearings(candidate_xy[inside], candidate.longest_side / query.longest_side),
+        query=bearings[:, :2],
+        candidate=bearings[:, 2:],
         pixel=query.longest_side / LONGEST_SIDE / math.sqrt(intrinsics.fx * intrinsics.fy),
         model=model,
     )

@@ -1,0 +1,76 @@
+"""The table ``cameras``: the intrinsics of the cameras of each traverse, and the size of their images."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from vpr_aesvc.errors import VprError, expect
+from vpr_aesvc.placemap.checksums import matches, row_checksum
+from vpr_aesvc.placemap.schema import CAMERAS
+from vpr_aesvc.placemap.sqlite_errors import damage_error
+from vpr_aesvc.types import Intrinsics
+
+Camera = tuple[Intrinsics, tuple[int, int]]  # and (width, height) of its images
+CamerasByName = dict[tuple[str, str], Camera]  # by the names of traverse and camera
+
+
+def select_rows(db: sqlite3.Connection) -> Iterator[tuple[int, str, str, bool]]:
+    """Traverse id, name and value of each row, and whether it matches its checksum. None in older maps."""
+    if db.execute("SELECT 1 FROM sqlite_schema WHERE name = 'cameras'").fetchone():
+        for *columns, checksum in db.execute("SELECT traverse, name, value, checksum FROM cameras ORDER BY rowid"):
+            yield *columns, matches(checksum, row_checksum, *columns)  # type: ignore[misc]
+
+
+def camera_of_text(text: str) -> Camera:
+    """Raises VprError for another program's text."""
+    try:
+        value = dict(json.loads(text))
+        size = int(value.pop("width")), int(value.pop("height"))
+        return Intrinsics(**value), size
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+        raise VprError(f"not a camera: {error}") from error
+
+
+class Cameras:
+    """The cameras of an open map, cached until the file may have changed."""
+
+    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
+        self._path = path
+        self._db = db
+        self._cached: CamerasByName = {}
+        self._version: int | None = None
+
+    def all(self, traverses: dict[str, int]) -> CamerasByName:
+        """By the names of traverse and camera; ``traverses`` are ids by name. Raises VprError for a damaged row."""
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if version != self._version:
+            names = {traverse: name for name, traverse in traverses.items()}
+            cameras = {}
+            for traverse, name, value, intact in select_rows(self._db):
+                if not intact or traverse not in names:
+                    raise damage_error(self._path, f"the camera of traverse {traverse} does not match its checksum")
+                try:
+                    cameras[names[traverse], name] = camera_of_text(value)
+                except VprError as error:
+                    raise damage_error(self._path, f"the camera of traverse {traverse} cannot be read ({error})") from error
+            self._cached, self._version = cameras, version
+        return self._cached
+
+    def invalidate(self) -> None:
+        """Drops the cache, as ``Traverses.invalidate``."""
+        self._version = None
+
+    def write(self, traverse: int, name: str, camera: Camera) -> None:
+        """Only within a transaction."""
+        intrinsics, size = camera
+        expect(intrinsics, Intrinsics, "intrinsics (vpr_aesvc.Intrinsics)")
+        width, height = map(int, size)
+        if min(width, height) <= 0:
+            raise VprError(f"the images of a camera must have pixels, found {width} x {height}; nothing was changed")
+        self.invalidate()
+        self._db.execute(CAMERAS)
+        value = json.dumps({**asdict(intrinsics), "width": width, "height": height}, default=float)
+        row = (traverse, name, value, row_checksum(traverse, name, value))
+        self._db.execute("INSERT OR REPLACE INTO cameras VALUES (?, ?, ?, ?)", row)
