@@ -61,6 +61,7 @@ class FrameSource(Protocol):
         is_recording: the frames are a camera's stream, as of a bag or a video. Places are made of its keyframes, not of all frames.
         is_run: the frames belong to drives with stamps and poses, or to a recording: a sequence filter can follow them.
         intrinsics: of the camera in pixels of the images, if the input has them.
+        image_size: (width, height) of the images; None only where the intrinsics are unknown.
         notes: what was found and chosen (topics, where the camera is mounted, what is missing), one sentence each.
         skip_counts: images and poses that could not be used; complete after a whole iteration.
         embeddings: of the frames, if they were computed elsewhere; they take the backbone's place.
@@ -69,6 +70,7 @@ class FrameSource(Protocol):
     path: Path
     kind: str
     intrinsics: Intrinsics | None
+    image_size: tuple[int, int] | None
     notes: list[str]
     skip_counts: SkipCounts
     embeddings: GivenEmbeddings | None
@@ -101,6 +103,7 @@ class InputOptions:
         base_frame: TF frame of the robot, for a pose source that does not name it.
         map_frame: fixed TF frame, if poses are taken from TF; of a topic that has poses in several frames, the one to take. So may ``base_frame``.
         trajectory: a TUM or KITTI file with the poses of a folder of images or of a video.
+        camera: a calibration file; by default ``camera_info`` of a bag, and ``calib.txt`` of a folder with a trajectory.
         pose_gap: an image between two poses gets an interpolated pose if they are at most this many seconds apart.
         keep_good: use the part of a damaged recording before the damage.
         embeddings: a file of embeddings of these images, computed elsewhere.
@@ -111,6 +114,7 @@ class InputOptions:
     base_frame: str | None = None
     map_frame: str | None = None
     trajectory: Path | None = None
+    camera: Path | None = None
     pose_gap: float = 0.5
     keep_good: bool = False
     embeddings: Path | None = None

@@ -1,17 +1,21 @@
 """One way in: whatever a user has becomes one ``FrameSource``."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
 from vpr_aesvc.backbones.given import EMBEDDING_SUFFIXES, read_embeddings, read_named_embeddings
+from vpr_aesvc.calibration import read_calibration
 from vpr_aesvc.datasets import FrameSet, open_images
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.frame_source import VIDEO_SUFFIXES, FrameSource, InputOptions
+from vpr_aesvc.images import image_of
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
 from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
+from vpr_aesvc.text import read_text
 from vpr_aesvc.types import Frame, StageProgress
 
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
@@ -21,6 +25,7 @@ _BAG, _TRAJECTORY, _RECORDING, _IMAGES = {"bag"}, {"video", "trajectory"}, {"bag
 _FITS: dict[str, tuple[set[str], str]] = {
     **dict.fromkeys(("image_topic", "pose_topic", "base_frame", "map_frame"), (_BAG, "a ROS bag")),
     "trajectory": (_TRAJECTORY, "a folder of images or a video"),
+    "camera": (_RECORDING | _IMAGES, "every input"),
     **dict.fromkeys(
         ("pose_gap", "keep_good", "rate", "keyframe_meters", "keyframe_degrees", "keyframe_seconds"),
         (_RECORDING, f"a recording ({RECORDING_HELP})"),
@@ -32,7 +37,7 @@ _FITS: dict[str, tuple[set[str], str]] = {
 def open_input(
     path: Path | str, options: InputOptions | None = None, command_options: Mapping[str, object] | None = None
 ) -> FrameSource:
-    """Opens whatever a user has. No image is decoded.
+    """Opens whatever a user has. No image is decoded, but the first one with a calibration file.
 
     - one image; a folder of images, also with ``@utm_east@utm_north@...`` names, or with folders of database and query images;
     - a ``frames.csv``, or a folder that holds one; a NetVLAD ``dbStruct`` file;
@@ -55,6 +60,14 @@ def open_input(
         raise VprError(f"{path}: no such file or folder; expected images, a frames.csv, or {RECORDING_HELP}")
     kind = _kind(path, options)
     _refuse_unfit(path, kind, options, command_options or {})
+    source = _opened(path, kind, options)
+    calibration = options.camera or _kitti_calibration(source, kind, options)
+    if calibration is not None and kind != "bag":  # which has it already
+        _calibrate(source, calibration)
+    return source
+
+
+def _opened(path: Path, kind: str, options: InputOptions) -> FrameSource:
     if kind == "bag":
         from vpr_aesvc.recordings.bags.recording import BagRecording
 
@@ -106,6 +119,28 @@ def database_frames(
     if source.is_recording:
         return write_keyframes(source, folder, settings, stats, progress and partial(progress, "choosing keyframes"))
     return list(source.split("database"))
+
+
+def _kitti_calibration(source: FrameSource, kind: str, options: InputOptions) -> Path | None:
+    """KITTI's ``calib.txt`` beside the folder of the images or the trajectory."""
+    images = next(iter(source)).path if kind == "trajectory" else None
+    if images is None or options.trajectory is None:
+        return None
+    files = [folder / "calib.txt" for folder in (images.parent, images.absolute().parents[1], options.trajectory.parent)]
+    return next((file for file in files if file.is_file() and read_text(file).startswith("P0:")), None)
+
+
+def _calibrate(source: FrameSource, file: Path) -> None:
+    """Gives a source the intrinsics of a calibration file, scaled to its first image."""
+    for frame in source:
+        with suppress(VprError):
+            height, width = image_of(frame).shape[:2]
+            break
+    else:
+        raise VprError(f"{source.path}: no image can be read, so {file} cannot be used")
+    folder = frame.path.parent.name if frame.path else ""
+    source.intrinsics, source.image_size, note = read_calibration(file, (width, height), folder)
+    source.notes.append(note)
 
 
 def _kind(path: Path, options: InputOptions) -> str:

@@ -89,6 +89,9 @@ def build_map(
             if neighbor_weight:
                 notes.append(f"each place takes {neighbor_weight:g} of its neighbors along the drive")
             place_map.set_notes("\n".join(notes))
+            if source.intrinsics is not None and source.image_size is not None:
+                camera = source.intrinsics, source.image_size
+                place_map.set_cameras({(name, ""): camera for name in place_map.traverses()})
     return stats
 
 

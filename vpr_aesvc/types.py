@@ -20,6 +20,7 @@ Progress = Callable[[int, int], None]  # called with (done, total)
 StageProgress = Callable[[str, int, int], None]  # called with (stage, done, total)
 Descriptor = NDArray[np.float32]  # unit norm, [d]
 _COEFFICIENTS = {"none": (0,), "plumb_bob": (4, 5), "rational_polynomial": (8,), "equidistant": (4,)}
+_SAME_ASPECT = 0.01
 FARTHEST = 1e9  # meters: no robot was there, and squares of larger numbers soon overflow
 
 
@@ -152,6 +153,15 @@ class Intrinsics:
         y, x = after[0] / before[0], after[1] / before[1]
         center = (self.cx + 0.5) * x - 0.5, (self.cy + 0.5) * y - 0.5
         return replace(self, fx=self.fx * x, fy=self.fy * y, cx=center[0], cy=center[1])
+
+    def fitted(self, size: tuple[int, int], images: tuple[int, int]) -> Intrinsics:
+        """Of images of another size; both are (width, height). Raises VprError if the aspect ratios differ by more than 1 %."""
+        if abs(images[0] * size[1] / (images[1] * size[0]) - 1) > _SAME_ASPECT:
+            raise VprError(
+                f"the calibration is of {size[0]} x {size[1]} pixels, the images have {images[0]} x {images[1]}: another aspect ratio; "
+                "calibrate with images like these"
+            )
+        return self if size == images else self.resized(size[::-1], images[::-1])
 
     def bearings(self, xy: Points, ratio: float) -> Points:
         """Pixels [k, 2] of an image ``ratio`` times as large as the query -> float64 [k, 2], on the plane one unit ahead, without the

@@ -1,6 +1,7 @@
 """The three modes of the engine on the laps of the corridor, with a real encoder and real maps. Needs no ROS."""
 
 import threading
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -15,7 +16,7 @@ from vpr_aesvc.onboard.loop_closure import UNKNOWN_METERS
 from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.transforms import distance
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Intrinsics
 
 
 @pytest.fixture(scope="module")
@@ -174,3 +175,34 @@ def test_a_place_that_cannot_be_stored_does_not_lose_the_recognition(lap, descri
         (tmp_path / "gone.vprmap").rename(path)
         again = robot.process(incoming(later[1]))
         assert again.place_id is not None and again.place_error is None
+
+
+def test_places_store_the_camera_once_in_pixels_of_their_images(describer, frames, tmp_path):
+    """The images are 512 x 384, the calibration is of images twice as large."""
+    lens = Intrinsics(800.0, 800.0, 511.5, 383.5, "plumb_bob", (-0.1, 0.01, 0.0, 0.0))
+    other = replace(lens, fx=900.0)  # an autofocus lens: the first calibration of a traverse counts
+    with PlaceMap.create(tmp_path / "m.vprmap", describer) as place_map:
+        mapper = engine(place_map, describer, "mapping")
+        height, width = read_image(frames[0].path).shape[:2]
+        size = 2 * width, 2 * height
+        for frame, calibration in zip(frames[:4], [None, (lens, size), (other, size), (lens, (width, width))], strict=True):
+            outcome = mapper.process(replace(incoming(frame), calibration=calibration))
+            assert outcome.place_id is not None and outcome.place_error is None
+        assert outcome.intrinsics is None and "another aspect ratio" in outcome.calibration_error
+        fitted = lens.resized((2, 2), (1, 1))
+        assert list(place_map.cameras().values()) == [(fitted, (width, height))]
+        assert place_map.camera_of(place_map.places()[1]) == (fitted, (width, height))
+
+
+def test_the_relative_pose_comes_from_the_calibration_scaled_to_the_image(lap, describer, frames):
+    later = next(frame for frame in frames if frame.lap == 2)
+    height, width = read_image(later.path).shape[:2]
+    lens = Intrinsics(0.9 * width, 0.9 * width, (width - 1) / 2, (height - 1) / 2)
+    double = lens.resized((1, 1), (2, 2)), (2 * width, 2 * height)
+    with PlaceMap.open(lap) as place_map:
+        answers = []
+        for calibration in (None, (lens, (width, height)), double):
+            localizer = engine(place_map, describer, "localization")
+            found = localizer.process(replace(incoming(later), calibration=calibration)).recognition
+            answers.append(found.candidates[0].geometry.rotation)
+    assert answers[0] is None and np.allclose(answers[1], answers[2])

@@ -18,7 +18,7 @@ from tests.ros.robot import Robot, wait_for_subscription
 from vpr_aesvc import PlaceMap, read_image
 from vpr_aesvc.ros.convert import pose_of
 from vpr_aesvc.transforms import OPTICAL, compose, distance, inverse
-from vpr_aesvc.types import Pose
+from vpr_aesvc.types import Intrinsics, Pose
 
 MOUNT = Pose(0.3, 0.0, 0.5)
 """Pose of the camera in base_link."""
@@ -38,7 +38,8 @@ class TestSlam(unittest.TestCase):
         try:
             wait_for_subscription(robot.images)
             wait_for_subscription(robot.odometry)
-            time.sleep(1)  # the mount comes
+            robot.publish_camera_info(1024, 768, (-0.1, 0.01, 0.0, 0.0, 0.0))  # of images twice as large
+            time.sleep(1)  # the mount and the calibration come
             for number, frame in enumerate(frames, 1):
                 robot.publish_odometry(frame.stamp, frame.pose)
                 robot.publish_image(read_image(frame.path), frame.stamp)
@@ -63,6 +64,9 @@ class TestSlam(unittest.TestCase):
             assert np.linalg.eigvalsh(np.array(one.relative_pose.covariance).reshape(6, 6)).min() > -1e-9
         with PlaceMap.open(MAP) as place_map:
             places = list(place_map.places().values())
+            fitted = Intrinsics(400.0, 400.0, 255.5, 191.5, "plumb_bob", (-0.1, 0.01, 0.0, 0.0, 0.0))
+            assert place_map.cameras() == {("drive", ""): (fitted, (512, 384))}
+            assert place_map.camera_of(places[-1]) == (fitted, (512, 384))
             assert len(places) == len(frames) and {place.traverse for place in places} == {"drive"}
             for place, frame in zip(places, frames, strict=True):
                 assert distance(place.pose, compose(frame.pose, MOUNT)) < 1e-6

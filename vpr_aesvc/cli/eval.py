@@ -10,7 +10,7 @@ from cyclopts import Group, Parameter
 from rich.table import Table
 
 from vpr_aesvc.cli.console import err, out, progress_bars, say_source
-from vpr_aesvc.cli.options import InputFlags, InputPath, KeyframeFlags, Output, Rate, RuntimeFlags, at_least
+from vpr_aesvc.cli.options import CameraFlags, InputPath, KeyframeFlags, Output, Rate, RuntimeFlags, at_least
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
@@ -67,7 +67,7 @@ def eval_command(
     ] = RecognizerSettings().false_positive_rate,
     loops: LoopFlags = LoopFlags(),
     keyframes: KeyframeFlags = KeyframeFlags(),
-    reading: InputFlags = InputFlags(),
+    reading: CameraFlags = CameraFlags(),
     runtime: RuntimeFlags = RuntimeFlags(),
 ) -> None:
     """Measure how well a robot would know where it is on a run. The run's own poses are the truth.
@@ -108,7 +108,7 @@ def eval_command(
             check_same_frame(source, place_map, any_distance=align != "none")
             with progress_bars() as progress:
                 frames = decoded(thinned(counted(source, partial(progress, "recognizing")), rate), source.skip_counts)
-                drive = drive_in_map(frames, place_map, describer, settings)
+                drive = drive_in_map(frames, place_map, describer, settings, source.intrinsics)
             how = {"map": f"{map}, {len(place_map)} places", "rate": "all frames" if rate is None else f"{rate:g} Hz"}
     if not len(drive):
         raise VprError(f"{input}: no frame that can be read has a pose; {'; '.join(source.skip_counts.lines())}")
@@ -229,4 +229,4 @@ def _loops(source: FrameSource, describer: Describer, settings: RecognizerSettin
         progress_bars() as progress,
     ):
         selected = keyframes_of(source, keyframes.settings, progress=partial(progress, "looking for loops"))
-        return drive_loops(selected, place_map, describer, settings)
+        return drive_loops(selected, place_map, describer, settings, source.intrinsics)

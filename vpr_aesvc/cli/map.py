@@ -16,7 +16,7 @@ from vpr_aesvc.cli import map_merge, map_tools
 from vpr_aesvc.cli.console import err, out, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
-    InputFlags,
+    CameraFlags,
     InputPath,
     Json,
     KeyframeFlags,
@@ -66,7 +66,7 @@ def build_command(
     ] = False,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
-    reading: InputFlags = InputFlags(),
+    reading: CameraFlags = CameraFlags(),
 ) -> None:
     """Make a map of the images of a place, or of a recorded drive through it.
 
@@ -99,7 +99,7 @@ def add_command(
     neighbor_weight: _NeighborWeight = None,
     embeddings: Embeddings = None,
     keyframes: KeyframeFlags = KeyframeFlags(),
-    reading: InputFlags = InputFlags(),
+    reading: CameraFlags = CameraFlags(),
 ) -> None:
     """Add another traverse to a map: all of it, or nothing if something fails.
 
@@ -241,6 +241,7 @@ def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
 
 app.command(map_tools.prune_command, name="prune")
 app.command(map_merge.merge_command, name="merge")
+app.command(map_tools.set_camera_command, name="set-camera")
 app.command(map_tools.backup_command, name="backup")
 app.command(map_tools.salvage_command, name="salvage")
 app.command(map_tools.export_command, name="export")

@@ -1,4 +1,4 @@
-"""``vpr map prune | backup | salvage | export | import``: maps from maps."""
+"""``vpr map prune | backup | salvage | export | import | set-camera``: maps from maps, and what is added to them."""
 
 from functools import partial
 from pathlib import Path
@@ -150,3 +150,24 @@ def import_command(
         say_promise(place_map)
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
     out.print(f"{given} places of {map} have new poses{left}")
+
+
+def set_camera_command(
+    map: MapPath,
+    file: Annotated[Path, Parameter(help="A calibration: ROS's or OpenCV's YAML, or KITTI's calib.txt.")],
+    /,
+    *,
+    traverse: Annotated[str | None, Parameter(help="Name of the traverse; by default all of them.")] = None,
+    camera: Annotated[str | None, Parameter(help="Name of the camera, if the traverse has several.")] = None,
+    replace: Annotated[bool, Parameter(negative="", help="Replace another calibration.")] = False,
+) -> None:
+    """Give a map the calibration of its camera, which metric poses need, if it was built without.
+
+    Example:  vpr map set-camera office.vprmap camera_info.yaml
+    """
+    from vpr_aesvc.placemap.calibrate import set_calibration
+
+    with PlaceMap.open(map) as place_map:
+        stored = set_calibration(place_map, file, traverse, camera, replace)
+    for (name, _), (intrinsics, (width, height)) in stored.items():
+        out.print(f"traverse {name}: {width} x {height} pixels, {intrinsics}", soft_wrap=True)

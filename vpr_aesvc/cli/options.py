@@ -84,6 +84,19 @@ class InputFlags(BagFlags):
         return open_input(path, InputOptions(**own, embeddings=embeddings), command_options)
 
 
+@Parameter(name="*", group=_INPUT)
+@dataclass(frozen=True)
+class CameraFlags(InputFlags):
+    """How to read an input for a map, or to be recognized in one."""
+
+    camera: Annotated[
+        Path | None,
+        Parameter(
+            help="Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt beside a trajectory."
+        ),
+    ] = None
+
+
 _GATE = KeyframeSettings.model_fields
 
 

@@ -11,7 +11,7 @@ from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
 from vpr_aesvc.cli.console import progress_bars, say_source
 from vpr_aesvc.cli.options import (
     Embeddings,
-    InputFlags,
+    CameraFlags,
     InputPath,
     Json,
     MapPath,
@@ -92,7 +92,7 @@ def query_command(
     embeddings: Embeddings = None,
     as_json: Json = False,
     recognition: RecognitionFlags = RecognitionFlags(),
-    reading: InputFlags = InputFlags(),
+    reading: CameraFlags = CameraFlags(),
     runtime: RuntimeFlags = RuntimeFlags(),
 ) -> None:
     """Find new images in a map.
@@ -118,7 +118,7 @@ def query_command(
                     for frame, descriptor in described(source, describer, None, show)
                 )
             else:
-                recognizer = Recognizer(place_map, describer, settings)
+                recognizer = Recognizer(place_map, describer, settings, intrinsics=source.intrinsics)
                 recognizer.prepare(progress=partial(progress, "learning the map"))
                 is_smoothed = recognition.smooth
                 results = (

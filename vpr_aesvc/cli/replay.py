@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from vpr_aesvc.cli.console import err, out, progress_bars, say_source
-from vpr_aesvc.cli.options import InputFlags, InputPath, MapPath, ModelOption, Output, Rate, RuntimeFlags
+from vpr_aesvc.cli.options import CameraFlags, InputPath, MapPath, ModelOption, Output, Rate, RuntimeFlags
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
@@ -28,7 +28,7 @@ def replay_command(
     false_positive_rate: Annotated[
         float | None, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
     ] = None,
-    reading: InputFlags = InputFlags(),
+    reading: CameraFlags = CameraFlags(),
     runtime: RuntimeFlags = RuntimeFlags(),
 ) -> None:
     """Recognize a whole run and write what a robot would have answered as a ROS 2 bag, for Foxglove or RViz.

@@ -33,6 +33,7 @@ class FrameSet:
     has_times_and_panoramas: bool = False
     embeddings: GivenEmbeddings | None = field(default=None, repr=False, compare=False)
     intrinsics: Intrinsics | None = None
+    image_size: tuple[int, int] | None = None
     notes: list[str] = field(default_factory=list)
     skip_counts: SkipCounts = field(default_factory=SkipCounts)
 

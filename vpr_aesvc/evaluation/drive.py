@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.recognition_ablation import AblationVariant
 from vpr_aesvc.geography import require_one_zone
+from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE
 from vpr_aesvc.recognition.decision import lowest_rate
 from vpr_aesvc.recognition.run import RunFollower
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from vpr_aesvc.placemap.where import Where
     from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
-    from vpr_aesvc.types import Frame
+    from vpr_aesvc.types import Frame, Intrinsics
 
 Floats = NDArray[np.float64]
 
@@ -162,26 +163,35 @@ def check_poses(recording: FrameSource) -> None:
 
 
 def drive_in_map(
-    frames: Iterable[Frame], place_map: PlaceMap, describer: Describer, settings: RecognizerSettings
+    frames: Iterable[Frame],
+    place_map: PlaceMap,
+    describer: Describer,
+    settings: RecognizerSettings,
+    intrinsics: Intrinsics | None = None,
 ) -> Drive:
     """Recognizes each frame in a map.
 
     Args:
         frames: with images, in order.
         settings: each variant overrides ``sequence`` and ``geometry``.
+        intrinsics: of the camera, in pixels of the images.
 
     Raises:
         VprError: the map is damaged or belongs to another model.
     """
     drive = Drive(loops=False, recent_meters=0.0)
-    for _ in _recognized(frames, place_map, describer, settings, drive):
+    for _ in _recognized(frames, place_map, describer, settings, drive, intrinsics):
         pass
     drive.places = positions_of(place_map)
     return drive
 
 
 def drive_loops(
-    keyframes: Iterable[Frame], place_map: PlaceMap, describer: Describer, settings: RecognizerSettings
+    keyframes: Iterable[Frame],
+    place_map: PlaceMap,
+    describer: Describer,
+    settings: RecognizerSettings,
+    intrinsics: Intrinsics | None = None,
 ) -> Drive:
     """Recognizes each keyframe in a map that starts empty, then adds it.
 
@@ -193,8 +203,11 @@ def drive_loops(
         VprError: the map cannot be written.
     """
     drive = Drive(loops=True, recent_meters=settings.recent_meters or 0.0)
-    for frame, descriptor in _recognized(keyframes, place_map, describer, settings, drive):
+    for frame, descriptor in _recognized(keyframes, place_map, describer, settings, drive, intrinsics):
         place_map.add([frame], descriptor[None], [frame.image])
+        traverse = frame.sequence or DEFAULT_TRAVERSE
+        if intrinsics is not None and frame.image is not None and (traverse, "") not in place_map.cameras():
+            place_map.set_camera(traverse, intrinsics, (frame.image.shape[1], frame.image.shape[0]))
     drive.places = positions_of(place_map)
     return drive
 
@@ -206,7 +219,12 @@ def positions_of(place_map: PlaceMap) -> Floats:
 
 
 def _recognized(
-    frames: Iterable[Frame], place_map: PlaceMap, describer: Describer, settings: RecognizerSettings, drive: Drive
+    frames: Iterable[Frame],
+    place_map: PlaceMap,
+    describer: Describer,
+    settings: RecognizerSettings,
+    drive: Drive,
+    intrinsics: Intrinsics | None,
 ) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
     """Adds each frame and the answers of all variants to the drive; yields the frame and its descriptor."""
     followers = {one.name: RunFollower(one.open_recognizer(place_map, describer, settings)) for one in VARIANTS}
@@ -220,7 +238,8 @@ def _recognized(
         nearest, driven = _nearest(place_map, settings.where(frame), xyz), _driven(drive, stamp, xyz)
         descriptor = describer.describe(frame.image)
         answers = {
-            name: drive.answer(name, xyz, follower.recognize(frame, descriptor)) for name, follower in followers.items()
+            name: drive.answer(name, xyz, follower.recognize(frame, descriptor, intrinsics))
+            for name, follower in followers.items()
         }
         drive.frames.append(DriveFrame(frame.label, stamp, position, driven=driven, nearest=nearest, answers=answers))
         yield frame, descriptor

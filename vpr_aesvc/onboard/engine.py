@@ -41,14 +41,14 @@ class IncomingFrame:
         camera: its name; empty if there is only one.
         decode: returns RGB uint8 [H, W, 3]; raises VprError if the image is bad.
         pose: returns the camera's pose at the frame's stamp, in the odometry frame, or None; may wait shortly for it.
-        intrinsics: of the camera, in pixels of the image; None if unknown.
+        calibration: intrinsics of the camera, and (width, height) of the images they are of; None if unknown.
     """
 
     camera: str
     frame: Frame
     decode: Callable[[], Image] = field(repr=False, compare=False)
     pose: Callable[[], Pose | None] = field(default=lambda: None, repr=False, compare=False)
-    intrinsics: Intrinsics | None = None
+    calibration: tuple[Intrinsics, tuple[int, int]] | None = None
 
 
 @dataclass
@@ -57,12 +57,15 @@ class Outcome:
 
     Attributes:
         skip_reason: why it was neither recognized nor added; ``bad_image`` if its image cannot be decoded.
+        intrinsics: of the camera, in pixels of the image; None if unknown or if ``calibration_error`` says why they do not fit the image.
         place_error: why its place could not be stored, for example a full disk.
         milliseconds: duration by stage.
     """
 
     camera: str
     frame: Frame
+    intrinsics: Intrinsics | None = None
+    calibration_error: str | None = None
     descriptor: NDArray[np.float32] | None = None
     recognition: Recognition | None = None
     place_id: int | None = None
@@ -188,7 +191,7 @@ class Engine:
             if self._describe(incoming, outcome):
                 with outcome.stage("pose"):
                     outcome.frame = replace(outcome.frame, pose=incoming.pose())
-                self._recognize(outcome, incoming.intrinsics)
+                self._recognize(outcome)
             return outcome
         with outcome.stage("pose"):
             outcome.frame = replace(incoming.frame, pose=incoming.pose())
@@ -197,7 +200,7 @@ class Engine:
             outcome.skip_reason = "too near to the last place"
         elif self._describe(incoming, outcome):
             if self.mode == "slam":
-                self._recognize(outcome, incoming.intrinsics)
+                self._recognize(outcome)
             self._add_keyframe(outcome, gate)
         return outcome
 
@@ -252,6 +255,12 @@ class Engine:
             outcome.skip_reason, outcome.bad_image = str(error), True
             return False
         outcome.frame = replace(outcome.frame, image=image)
+        if incoming.calibration is not None:
+            intrinsics, size = incoming.calibration
+            try:
+                outcome.intrinsics = intrinsics.fitted(size, (image.shape[1], image.shape[0])) if all(size) else intrinsics
+            except VprError as error:
+                outcome.calibration_error = str(error)
         if self.mode != "localization":
             with outcome.stage("quality"):
                 last = self._last_keyframes.get(incoming.camera)
@@ -264,10 +273,10 @@ class Engine:
             outcome.descriptor = self.describer.describe(image)
         return True
 
-    def _recognize(self, outcome: Outcome, intrinsics: Intrinsics | None) -> None:
+    def _recognize(self, outcome: Outcome) -> None:
         with outcome.stage("recognize"):
             outcome.recognition = self._follower(outcome.camera).recognize(
-                outcome.frame, outcome.descriptor, intrinsics
+                outcome.frame, outcome.descriptor, outcome.intrinsics
             )
 
     def _add_keyframe(self, outcome: Outcome, gate: KeyframeGate) -> None:
@@ -281,6 +290,9 @@ class Engine:
             with outcome.stage("add"):
                 patches = self._patches_of(image)
                 outcome.place_id = self.map.add([place], outcome.descriptor[None], [image], traverse, patches)[0]
+                if outcome.intrinsics is not None and (traverse, outcome.camera) not in self.map.cameras():
+                    size = image.shape[1], image.shape[0]
+                    self.map.set_camera(traverse, outcome.intrinsics, size, outcome.camera)
         except VprError as error:
             outcome.place_error = str(error)
             return

@@ -78,8 +78,8 @@ def copy_places(
                 started.add(frame.sequence)
                 old = traverses[place.traverse]
                 target.start_traverse(frame.sequence, old.started, old.robot, old.notes)
-                for (_, name), camera in (item for item in cameras.items() if item[0][0] == place.traverse):
-                    target.set_camera(frame.sequence, *camera, name)
+                seen = {(frame.sequence, name): one for (of, name), one in cameras.items() if of == place.traverse}
+                target.set_cameras(seen)
         jpegs = [source.thumbnail_jpeg(place) for place in places]
         target.add_stored(frames, descriptors[batch], jpegs, patches=_patches(source, target, places))
         if progress:
@@ -154,8 +154,7 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
     place_map.add_stored(frames, descriptors, jpegs, new=traverses, patches=_patches(other, place_map, ids))
     for name, traverse in traverses.items():
         place_map.start_traverse(name, traverse.started, traverse.robot, traverse.notes)
-    for (name, camera), known in other.cameras().items():
-        place_map.set_camera(name, *known, camera)
+    place_map.set_cameras(other.cameras())
     return len(frames)
 
 

@@ -135,12 +135,7 @@ class MapFile(Description):
         return cameras.get((place.traverse, "")) if named is None else named
 
     def set_camera(
-        self,
-        traverse: str,
-        intrinsics: Intrinsics,
-        size: tuple[int, int],
-        camera: str = "",
-        replace: bool = False,
+        self, traverse: str, intrinsics: Intrinsics, size: tuple[int, int], camera: str = "", replace: bool = False
     ) -> None:
         """Stores the camera of a traverse.
 
@@ -151,20 +146,24 @@ class MapFile(Description):
         Raises:
             VprError: no such traverse, or it has another camera and ``replace`` is not set. Nothing was changed.
         """
+        self.set_cameras({(traverse, camera): (intrinsics, size)}, replace)
+
+    def set_cameras(self, cameras: CamerasByName, replace: bool = False) -> None:
+        """Stores all of the cameras, by the names of traverse and camera, or none. Arguments and errors as for ``set_camera``."""
         with self._writing():
             traverses = self._traverses.ids()
-            if traverse not in traverses:
-                names = ", ".join(traverses) or "none"
-                raise VprError(f"{self.path}: has no traverse {traverse!r}; it has {names}")
-            known = self._cameras.all(traverses).get((traverse, camera))
-            if known == (intrinsics, tuple(size)):
-                return
-            if known is not None and not replace:
-                words = f"{known[0]}, of {known[1][0]} x {known[1][1]} pixels"
-                raise VprError(
-                    f"{self.path}: traverse {traverse!r} has another camera already ({words}); nothing was changed, replace it explicitly"
-                )
-            self._cameras.write(traverses[traverse], camera, (intrinsics, size))
+            known = self._cameras.all(traverses)
+            for (traverse, name), camera in cameras.items():
+                if traverse not in traverses:
+                    names = ", ".join(traverses) or "none"
+                    raise VprError(f"{self.path}: has no traverse {traverse!r}; it has {names}")
+                old = known.get((traverse, name), camera)
+                if old != camera and not replace:
+                    raise VprError(
+                        f"{self.path}: traverse {traverse!r} has another camera already ({old[0]}, of {old[1][0]} x {old[1][1]} pixels); "
+                        "nothing was changed, replace=True (--replace) replaces it"
+                    )
+                self._cameras.write(traverses[traverse], name, camera)
 
     def learned_parameters(self, name: str) -> Any:
         """A JSON value that ``store_learned_parameters`` stored; None if there is none."""

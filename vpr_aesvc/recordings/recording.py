@@ -25,6 +25,7 @@ class Recording:
         self.kind = kind
         self.images = 0  # expected number of images
         self.intrinsics: Intrinsics | None = None
+        self.image_size: tuple[int, int] | None = None
         self.notes: list[str] = []
         self.skip_counts = SkipCounts()
 

@@ -61,7 +61,7 @@ def recognized(
         if source.is_run:
             yield frame, run.recognize(frame, descriptor, source.intrinsics)
         else:
-            yield frame, recognizer.recognize(frame, descriptor=descriptor)
+            yield frame, recognizer.recognize(frame, descriptor=descriptor, intrinsics=source.intrinsics)
 
 
 def smoothed(

@@ -13,6 +13,7 @@ from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverriding
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.recordings.bags.camera import is_rectified, read_intrinsics
 from vpr_aesvc.ros.convert import seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.sensor_thread import SensorThread
@@ -37,7 +38,7 @@ class Cameras:
         on_image: called in the sensor thread with each image that ``max_rate`` lets pass.
 
     Attributes:
-        intrinsics: by camera name, from the last valid ``camera_info``.
+        intrinsics: by camera name, from the last valid ``camera_info``, with the (width, height) of the images they are of.
 
     Raises:
         VprError: a topic name or a QoS override is invalid.
@@ -51,7 +52,7 @@ class Cameras:
         sensors: SensorThread,
         on_image: Callable[[ReceivedImage], None],
     ) -> None:
-        self.intrinsics: dict[str, Intrinsics] = {}
+        self.intrinsics: dict[str, tuple[Intrinsics, tuple[int, int]]] = {}
         self._node = node
         self._health = health
         self._on_image = on_image
@@ -69,12 +70,13 @@ class Cameras:
         prefix = f"{name}/" if name else ""
         # Resolve the name first: a remapping of image then also applies to image/compressed.
         topic = self._node.resolve_topic_name(f"{prefix}image")
+        rectified = is_rectified(topic)
         kind, topic = (CompressedImage, f"{topic}/compressed") if settings.compressed else (Image, topic)
         reliable = settings.reliability == "reliable"
         reliability = ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT
         qos = QoSProfile(depth=1, reliability=reliability)  # one object per camera: rclpy writes the overrides into it
         overrides = QoSOverridingOptions.with_default_policies()
-        on_camera_info: Callable[[Any], None] = partial(self._camera_info_received, name)
+        on_camera_info: Callable[[Any], None] = partial(self._camera_info_received, name, rectified)
         info, sensor_data = f"{prefix}camera_info", qos_profile_sensor_data
         timed = self._health.inputs.timed
         on_image = timed(partial(self._image_received, name), kind, topic, qos, "image_topic:=")
@@ -99,11 +101,11 @@ class Cameras:
             stamp = self._node.get_clock().now().nanoseconds * 1e-9
         self._on_image(ReceivedImage(camera, message, stamp, received))
 
-    def _camera_info_received(self, camera: str, message: CameraInfo) -> None:
-        k = message.k
-        if not any(k):
+    def _camera_info_received(self, camera: str, rectified: bool, message: CameraInfo) -> None:
+        if not any(message.k):
             return  # all zeros: the camera is not calibrated
-        try:
-            self.intrinsics[camera] = Intrinsics(float(k[0]), float(k[4]), float(k[2]), float(k[5]))
-        except VprError as error:
-            self._health.bad_input("camera_info", str(error))
+        intrinsics, note = read_intrinsics(message, rectified, None)
+        if intrinsics is None:
+            self._health.bad_input("camera_info", note)
+        else:
+            self.intrinsics[camera] = intrinsics, (message.width, message.height)

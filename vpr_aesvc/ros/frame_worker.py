@@ -33,7 +33,7 @@ def incoming_frame(session: Session, image: ReceivedImage) -> IncomingFrame:
         Frame(label, stamp=image.stamp),
         decode=partial(rgb_of, image.message, label),
         pose=(lambda: None) if motion is None else partial(motion.camera_pose, image.camera, frame_id, image.stamp),
-        intrinsics=None if cameras is None else cameras.intrinsics.get(image.camera),
+        calibration=None if cameras is None else cameras.intrinsics.get(image.camera),
     )
 
 
@@ -78,6 +78,8 @@ def process_frame(session: Session, camera: str, image: ReceivedImage) -> Answer
             session.localization.publish(outcome, header, mount, motion)
         if outcome.place_error is not None:
             log.error(f"place not stored: {outcome.place_error}", throttle_duration_sec=5.0)
+        if outcome.calibration_error is not None:
+            session.health.bad_input("camera_info", outcome.calibration_error)
         if outcome.bad_image:
             log.warning(f"image skipped: {outcome.skip_reason}", throttle_duration_sec=10.0)
         elif outcome.skip_reason is None:

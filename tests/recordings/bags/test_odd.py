@@ -11,7 +11,7 @@ from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.transforms import IDENTITY, OPTICAL, compose, distance, heading, rotate
-from vpr_aesvc.types import Pose
+from vpr_aesvc.types import Intrinsics, Pose
 
 RGB = np.full((24, 32, 3), 90, np.uint8)
 JPEG = encode_jpeg(RGB)
@@ -291,15 +291,44 @@ def test_intrinsics_of_images_made_smaller(bag):
     bag.compressed(JPEG, 10.0)
     recording, _ = given(bag)
     assert (recording.intrinsics.fx, recording.intrinsics.cx) == (50.0, 15.5)
-    said(recording, "scaled from 64 x 48", "the distortion (plumb_bob) is not removed")
+    assert recording.intrinsics.distortion == (0.1, 0, 0, 0, 0) and recording.image_size == (32, 24)
+    said(recording, "plumb_bob, scaled from 64 x 48")
+
+
+def test_a_calibration_of_another_camera(bag):
+    bag.camera_info(64, 64, 1.0, fx=100.0)
+    bag.compressed(JPEG, 10.0)
+    recording, _ = given(bag)
+    assert recording.intrinsics is None
+    said(recording, "64 x 64 pixels, the images have 32 x 24: another aspect ratio")
+
+
+def test_a_distortion_of_an_unknown_model_is_not_ignored(bag):
+    bag.camera_info(32, 24, 1.0, fx=100.0, d=(0.1, 0.2, 0.3))
+    bag.compressed(JPEG, 10.0)
+    recording, _ = given(bag)
+    assert recording.intrinsics is None
+    said(recording, "'plumb_bob' with 3 coefficients", "the intrinsics are not known")
+
+
+def test_a_calibration_file_in_place_of_camera_info(bag, tmp_path):
+    bag.camera_info(32, 24, 1.0, fx=100.0)
+    bag.compressed(JPEG, 10.0)
+    (tmp_path / "camera.yaml").write_text(
+        "image_width: 64\nimage_height: 48\ncamera_matrix: {data: [80, 0, 31.5, 0, 80, 23.5, 0, 0, 1]}\n"
+        "distortion_model: equidistant\ndistortion_coefficients: {data: [0.1, 0, 0, 0]}\n"
+    )
+    recording, _ = given(bag, camera=tmp_path / "camera.yaml")
+    assert recording.intrinsics == Intrinsics(40.0, 40.0, 15.5, 11.5, "equidistant", (0.1, 0, 0, 0))
+    assert recording.image_size == (32, 24)
+    said(recording, "equidistant, scaled from 64 x 48 (camera.yaml)")
 
 
 def test_rectified_images_have_no_distortion(bag):
     bag.camera_info(32, 24, 1.0, fx=100.0, d=(0.1, 0, 0, 0, 0), topic="/camera/camera_info")
     bag.image(RGB, 10.0, topic="/camera/image_rect")
     recording, _ = given(bag)
-    assert recording.intrinsics.fx == 100.0
-    assert "distortion" not in "\n".join(recording.notes)
+    assert recording.intrinsics == Intrinsics(100.0, 100.0, 15.5, 11.5)
 
 
 def test_not_calibrated(bag):

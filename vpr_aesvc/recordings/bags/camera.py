@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from vpr_aesvc.calibration import named_intrinsics
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.tf_tree import TfTree, TransformChain
 from vpr_aesvc.transforms import IDENTITY, as_body, is_optical
@@ -72,7 +73,8 @@ def find_base_frame(tree: TfTree, camera: str, named: str | None = None) -> str:
 
 
 def read_intrinsics(info: Any, rectified: bool, size: tuple[int, int] | None) -> tuple[Intrinsics | None, str]:
-    """The intrinsics in a sensor_msgs/CameraInfo, in pixels of the images, and a note; None if the camera is not calibrated.
+    """The intrinsics in a sensor_msgs/CameraInfo, in pixels of the images, and a note; None if the camera is not calibrated, of an unknown
+    distortion model, or calibrated at another aspect ratio.
 
     Args:
         rectified: the images are rectified: the projection matrix P applies instead of K, and there is no distortion.
@@ -80,19 +82,22 @@ def read_intrinsics(info: Any, rectified: bool, size: tuple[int, int] | None) ->
     """
     k, p, d = ([float(value) for value in getattr(info, name, getattr(info, name.upper(), ()))] for name in "kpd")
     fx, fy, cx, cy = (p[0], p[5], p[2], p[6]) if rectified and p[0] > 0 else (k[0], k[4], k[2], k[5])
-    scale_x, scale_y = 1.0, 1.0
-    if size is not None and info.width and info.height:
-        scale_x, scale_y = size[0] / info.width, size[1] / info.height
-    try:
-        intrinsics = Intrinsics(fx * scale_x, fy * scale_y, (cx + 0.5) * scale_x - 0.5, (cy + 0.5) * scale_y - 0.5)
-    except VprError:
+    if not min(fx, fy) > 0:
         return None, f"camera_info has no focal length (fx {fx:g}, fy {fy:g}): the camera is not calibrated"
-    note = f"intrinsics: fx {intrinsics.fx:.1f}, fy {intrinsics.fy:.1f}, cx {intrinsics.cx:.1f}, cy {intrinsics.cy:.1f}"
-    if (scale_x, scale_y) != (1.0, 1.0):
-        note += f", scaled from {info.width} x {info.height}"
-    if not rectified and any(d):
-        note += f"; the distortion ({info.distortion_model or 'unnamed model'}) is not removed"
-    return intrinsics, note
+    of = (int(info.width), int(info.height))
+    try:
+        model, lens = ("", []) if rectified else (getattr(info, "distortion_model", ""), d)
+        intrinsics = named_intrinsics((fx, fy, cx, cy), model, lens)
+        if size is not None and min(of) > 0:
+            intrinsics = intrinsics.fitted(of, size)
+    except VprError as error:
+        return None, f"camera_info: {error}: the intrinsics are not known"
+    return intrinsics, f"intrinsics: {intrinsics}" + ("" if size in (None, of) else f", scaled from {of[0]} x {of[1]}")
+
+
+def is_rectified(camera: str) -> bool:
+    """Whether a base topic is of rectified images by its name, such as ``/camera/image_rect``."""
+    return "rect" in camera.rpartition("/")[2]
 
 
 def _axes(optical: bool) -> str:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.calibration import read_calibration
 from vpr_aesvc.deep_images import NOTE
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
-from vpr_aesvc.recordings.bags.camera import read_intrinsics
+from vpr_aesvc.recordings.bags.camera import is_rectified, read_intrinsics
 from vpr_aesvc.recordings.bags.images import ImageStream, first_image
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, read_message
 from vpr_aesvc.recordings.bags.poses import PoseReader
@@ -57,6 +58,7 @@ class BagRecording(Recording):
         self.images = self.topic.count
         self._first = first_image(bag, self.topic, path)
         self.poses = PoseReader(bag, self._first, self.options, path).read(choice)
+        self.image_size = self._first.coded_size()
         self.intrinsics, self._camera_note = self._read_intrinsics()
 
     def __iter__(self) -> Iterator[Frame]:
@@ -91,6 +93,11 @@ class BagRecording(Recording):
             self.notes.append(_note_on_missing_poses(without_pose, stream, self.poses.base.span))
 
     def _read_intrinsics(self) -> tuple[Intrinsics | None, str]:
+        if self.options.camera is not None:
+            height, width = _decode(self._first.message, f"{self.path}: the first image").shape[:2]
+            self.image_size = (width, height)
+            intrinsics, _, note = read_calibration(self.options.camera, self.image_size)
+            return intrinsics, note
         topic = camera_info(self._bag.topics, self.topic)
         if topic is None:
             return None, "no camera_info: the intrinsics are not known"
@@ -99,8 +106,9 @@ class BagRecording(Recording):
                 message = read_message(raw, topic.type, topic.ros1)
             except VprError as error:
                 return None, f"{topic.name}: {error}: the intrinsics are not known"
-            rectified = "rect" in camera_of(self.topic).rpartition("/")[2]
-            intrinsics, note = read_intrinsics(message, rectified, self._first.coded_size())
+            rectified = is_rectified(camera_of(self.topic))
+            self.image_size = self.image_size or (int(message.width), int(message.height))
+            intrinsics, note = read_intrinsics(message, rectified, self.image_size)
             return intrinsics, f"{note} ({topic.name})"
         return None, f"{topic.name} is empty: the intrinsics are not known"
 
