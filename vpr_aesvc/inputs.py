@@ -15,7 +15,6 @@ from vpr_aesvc.images import image_of
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
 from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
-from vpr_aesvc.text import read_text
 from vpr_aesvc.types import Frame, StageProgress
 
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
@@ -61,9 +60,13 @@ def open_input(
     kind = _kind(path, options)
     _refuse_unfit(path, kind, options, command_options or {})
     source = _opened(path, kind, options)
-    calibration = options.camera or _kitti_calibration(source, kind, options)
-    if calibration is not None and kind != "bag":  # which has it already
-        _calibrate(source, calibration)
+    if options.camera is not None and kind != "bag":  # which has read it already
+        _calibrate(source, options.camera)
+    elif kind == "trajectory" and (found := _kitti_calibration(source, options)):
+        try:
+            _calibrate(source, found)
+        except VprError as error:  # nobody asked for it
+            source.notes.append(f"{error}: the intrinsics are not known")
     return source
 
 
@@ -121,13 +124,12 @@ def database_frames(
     return list(source.split("database"))
 
 
-def _kitti_calibration(source: FrameSource, kind: str, options: InputOptions) -> Path | None:
-    """KITTI's ``calib.txt`` beside the folder of the images or the trajectory."""
-    images = next(iter(source)).path if kind == "trajectory" else None
-    if images is None or options.trajectory is None:
-        return None
-    files = [folder / "calib.txt" for folder in (images.parent, images.absolute().parents[1], options.trajectory.parent)]
-    return next((file for file in files if file.is_file() and read_text(file).startswith("P0:")), None)
+def _kitti_calibration(source: FrameSource, options: InputOptions) -> Path | None:
+    """KITTI's ``calib.txt`` beside the images, their folder, or the trajectory."""
+    image = next(iter(source)).path
+    assert image is not None and options.trajectory is not None
+    files = [folder / "calib.txt" for folder in (*image.absolute().parents[:2], options.trajectory.absolute().parent)]
+    return next((file for file in files if file.is_file() and file.read_bytes().startswith(b"P0:")), None)
 
 
 def _calibrate(source: FrameSource, file: Path) -> None:

@@ -29,6 +29,7 @@ from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
 _EXCLUSIONS = ("recent_seconds", "recent_meters", "recent_places")
+Calibration = tuple[Intrinsics, tuple[int, int]]  # and (width, height) of the images they are of, zeros if unknown
 SLAM_RECENT_SECONDS = 30.0
 """Default exclusion of recent places in mode ``slam``: what the robot saw just now is not a loop."""
 
@@ -41,14 +42,14 @@ class IncomingFrame:
         camera: its name; empty if there is only one.
         decode: returns RGB uint8 [H, W, 3]; raises VprError if the image is bad.
         pose: returns the camera's pose at the frame's stamp, in the odometry frame, or None; may wait shortly for it.
-        calibration: intrinsics of the camera, and (width, height) of the images they are of; None if unknown.
+        calibration: of the camera; None if unknown.
     """
 
     camera: str
     frame: Frame
     decode: Callable[[], Image] = field(repr=False, compare=False)
     pose: Callable[[], Pose | None] = field(default=lambda: None, repr=False, compare=False)
-    calibration: tuple[Intrinsics, tuple[int, int]] | None = None
+    calibration: Calibration | None = None
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Outcome:
     Attributes:
         skip_reason: why it was neither recognized nor added; ``bad_image`` if its image cannot be decoded.
         intrinsics: of the camera, in pixels of the image; None if unknown or if ``calibration_error`` says why they do not fit the image.
-        place_error: why its place could not be stored, for example a full disk.
+        place_error: why its place or its camera could not be stored, for example a full disk.
         milliseconds: duration by stage.
     """
 
@@ -218,7 +219,9 @@ class Engine:
             raise VprError(f"candidates: {error.errors()[0]['msg'].lower()}, found {top}") from error
         return self._recognizer(settings).recognize(Frame("query", image=image))
 
-    def add(self, frame: Frame, image: Image, traverse: str | None = None) -> int:
+    def add(
+        self, frame: Frame, image: Image, traverse: str | None = None, calibration: Calibration | None = None
+    ) -> int:
         """Adds a frame as a place, keyframe or not; returns its id.
 
         Raises:
@@ -226,7 +229,15 @@ class Engine:
         """
         descriptor = self.describer.describe(image)
         traverse = traverse or self._traverse_of(frame)
-        return self.map.add([frame], descriptor[None], [image], traverse, self._patches_of(image))[0]
+        place = self.map.add([frame], descriptor[None], [image], traverse, self._patches_of(image))[0]
+        self._store_camera(frame, traverse, _fitted(calibration, image)[0], image)
+        return place
+
+    def _store_camera(self, place: Frame, traverse: str, intrinsics: Intrinsics | None, image: Image) -> None:
+        """The first one of a traverse counts: the intrinsics of a lens with autofocus change from image to image."""
+        camera = place.extra.get("camera", "")
+        if intrinsics is not None and (traverse, camera) not in self.map.cameras():
+            self.map.set_camera(traverse, intrinsics, (image.shape[1], image.shape[0]), camera)
 
     def _patches_of(self, image: Image) -> list[bytes] | None:
         """Of the image described last, as the map stores them; None if the map or the model has no patches."""
@@ -255,12 +266,7 @@ class Engine:
             outcome.skip_reason, outcome.bad_image = str(error), True
             return False
         outcome.frame = replace(outcome.frame, image=image)
-        if incoming.calibration is not None:
-            intrinsics, size = incoming.calibration
-            try:
-                outcome.intrinsics = intrinsics.fitted(size, (image.shape[1], image.shape[0])) if all(size) else intrinsics
-            except VprError as error:
-                outcome.calibration_error = str(error)
+        outcome.intrinsics, outcome.calibration_error = _fitted(incoming.calibration, image)
         if self.mode != "localization":
             with outcome.stage("quality"):
                 last = self._last_keyframes.get(incoming.camera)
@@ -290,17 +296,28 @@ class Engine:
             with outcome.stage("add"):
                 patches = self._patches_of(image)
                 outcome.place_id = self.map.add([place], outcome.descriptor[None], [image], traverse, patches)[0]
-                if outcome.intrinsics is not None and (traverse, outcome.camera) not in self.map.cameras():
-                    size = image.shape[1], image.shape[0]
-                    self.map.set_camera(traverse, outcome.intrinsics, size, outcome.camera)
         except VprError as error:
             outcome.place_error = str(error)
             return
         self._last_keyframes[outcome.camera] = frame
         gate.set_last(frame)
+        try:
+            self._store_camera(place, traverse, outcome.intrinsics, image)
+        except VprError as error:
+            outcome.place_error = str(error)
         recognition = outcome.recognition
         if recognition is not None and recognition.accepted and recognition.best is not None:
             outcome.loop_closure = loop_closure(recognition, outcome.place_id)
+
+
+def _fitted(calibration: Calibration | None, image: Image) -> tuple[Intrinsics | None, str | None]:
+    """The intrinsics in pixels of the image, and why they do not fit it."""
+    if calibration is None or not all(calibration[1]):
+        return None if calibration is None else calibration[0], None
+    try:
+        return calibration[0].fitted(calibration[1], (image.shape[1], image.shape[0])), None
+    except VprError as error:
+        return None, str(error)
 
 
 def _with_exclusion(settings: RecognizerSettings) -> RecognizerSettings:

@@ -76,16 +76,17 @@ class Services:
         if request.image.data or request.compressed.data:
             message = _image_of(request)
             stamp = seconds(message.header.stamp) or session.node.get_clock().now().nanoseconds * 1e-9
-            image, pose = rgb_of(message, "the image"), None
+            image, pose, calibration, extra = rgb_of(message, "the image"), None, None, {}
         elif latest is not None:
             incoming = incoming_frame(session, latest)
             stamp, image, pose = latest.stamp, incoming.decode(), incoming.pose()
+            calibration, extra = incoming.calibration, {"camera": latest.camera} if latest.camera else {}
         else:
             raise VprError("the request has no image, and no camera image was received yet; send an image")
         if request.has_pose:
             pose = pose_of(request.pose)
-        frame = Frame(request.label or f"added {stamp:.9f}", stamp=stamp, pose=pose)
-        response.place_id = session.engine.add(frame, image, request.traverse or None)
+        frame = Frame(request.label or f"added {stamp:.9f}", stamp=stamp, pose=pose, extra=extra)
+        response.place_id = session.engine.add(frame, image, request.traverse or None, calibration)
         response.message = f"place {response.place_id}: {frame.label}"
 
     def _load_map(self, request: Any, response: Any) -> None:
