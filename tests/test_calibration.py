@@ -58,7 +58,9 @@ def test_camera_info_of_ros(tmp_path):
     assert half == exact.resized((480, 640), (240, 320)) and half.fx == 553.73 / 2 and "scaled from 640 x 480" in note
     assert read_calibration(file, None)[:2] == (exact, (640, 480))
     for model, count in (("rational_polynomial", 8), ("equidistant", 4)):
-        text = ROS.replace("plumb_bob", model).replace("-0.0651, 0.0582, 0.00047, 0.0013, 0.000000", ", ".join(["0.01"] * count))
+        text = ROS.replace("plumb_bob", model).replace(
+            "-0.0651, 0.0582, 0.00047, 0.0013, 0.000000", ", ".join(["0.01"] * count)
+        )
         found = read_calibration(written(tmp_path / "other.yaml", text), (640, 480))[0]
         assert (found.distortion_model, found.distortion) == (model, (0.01,) * count)
 
@@ -87,13 +89,25 @@ WRONG = {
     "broken YAML": (b"camera_matrix: [1, 2\nx: {", "expected a camera calibration"),
     "eight numbers": (ROS.replace("0.     , 0.     , 1.     ]", "0, 1]").encode(), "8 numbers instead of 9"),
     "no matrix": (b"camera_matrix: 3\n", "found no `data` in camera_matrix"),
-    "no distortion": (ROS[: ROS.index("distortion_coefficients")].encode(), "found no `data` in distortion_coefficients"),
+    "no distortion": (
+        ROS[: ROS.index("distortion_coefficients")].encode(),
+        "found no `data` in distortion_coefficients",
+    ),
     "words": (ROS.replace("553.73", "wide").encode(), "could not convert string to float: 'wide'"),
     "not finite": (ROS.replace("553.73", ".nan").encode(), "intrinsics must be finite"),
-    "a lens of another model": (ROS.replace("plumb_bob", "omni").encode(), "distortion model 'omni' with 5 coefficients"),
+    "a lens of another model": (
+        ROS.replace("plumb_bob", "omni").encode(),
+        "distortion model 'omni' with 5 coefficients",
+    ),
     "KITTI of eleven": (b"P0: 1 2 3 4 5 6 7 8 9 10 11\n", "found 11 numbers instead of 12"),
-    "another aspect ratio": (ROS.replace("480", "400").encode(), "640 x 400 pixels, the images have 640 x 480: another aspect"),
-    "larger images": (b"P0: 700 0 900 0 0 700 180 0 0 0 1 0\n", "is of larger images .fx 700.0.* than these of 640 x 480"),
+    "another aspect ratio": (
+        ROS.replace("480", "400").encode(),
+        "640 x 400 pixels, the images have 640 x 480: another aspect",
+    ),
+    "larger images": (
+        b"P0: 700 0 900 0 0 700 180 0 0 0 1 0\n",
+        "is of larger images .fx 700.0.* than these of 640 x 480",
+    ),
 }
 
 
@@ -115,9 +129,13 @@ def test_kitti_is_found_beside_its_trajectory(kitti, tmp_path):
     (tmp_path / "image_1").symlink_to(kitti / "image_0")
     right = open_input(tmp_path / "image_1", InputOptions(trajectory=kitti / "poses.txt"))
     assert right.intrinsics == found.intrinsics and any("(calib.txt, P1)" in note for note in right.notes)
-    assert open_input(kitti / "image_0").intrinsics is None  # a set of images, of which nothing says that they are KITTI's
+    assert (
+        open_input(kitti / "image_0").intrinsics is None
+    )  # a set of images, of which nothing says that they are KITTI's
     other = written(tmp_path / "camera.yaml", ROS)
-    with pytest.raises(VprError, match=r"camera.yaml: .* 640 x 480 pixels, the images have 1226 x 370: another aspect ratio"):
+    with pytest.raises(
+        VprError, match=r"camera.yaml: .* 640 x 480 pixels, the images have 1226 x 370: another aspect ratio"
+    ):
         open_input(kitti, InputOptions(trajectory=kitti / "poses.txt", camera=other))
 
 

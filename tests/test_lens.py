@@ -39,15 +39,25 @@ def directions(most, count=400):
 
 @pytest.mark.parametrize(
     ("lens", "degrees"),
-    [("plumb_bob of 4", 50), ("plumb_bob of 5", 50), ("pincushion", 60), ("rational_polynomial", 65)]
-    + [("equidistant", 85), ("equidistant without coefficients", 89)],
+    [
+        ("plumb_bob of 4", 50),
+        ("plumb_bob of 5", 50),
+        ("pincushion", 60),
+        ("rational_polynomial", 65),
+        ("equidistant", 85),
+        ("equidistant without coefficients", 89),
+    ],
 )
 def test_every_bearing_comes_back(lens, degrees):
     xy, one = directions(degrees), camera(lens)
     found = one.bearings(projected(one, xy), 1.0)
     assert found.dtype == np.float64 and found.shape == xy.shape
     rays, expected = (np.column_stack([part, np.ones(len(part))]) for part in (found, xy))
-    angles = np.linalg.norm(np.cross(rays, expected), axis=1) / np.linalg.norm(rays, axis=1) / np.linalg.norm(expected, axis=1)
+    angles = (
+        np.linalg.norm(np.cross(rays, expected), axis=1)
+        / np.linalg.norm(rays, axis=1)
+        / np.linalg.norm(expected, axis=1)
+    )
     assert angles.max() < 1e-6  # radians; false for NaN
 
 
@@ -93,7 +103,8 @@ def test_damaged_pixels_and_none(lens):
 
 
 @pytest.mark.parametrize(
-    ("model", "count"), [("plumb_bob", 3), ("plumb_bob", 8), ("rational_polynomial", 5), ("equidistant", 5), ("none", 4), ("fov", 1)]
+    ("model", "count"),
+    [("plumb_bob", 3), ("plumb_bob", 8), ("rational_polynomial", 5), ("equidistant", 5), ("none", 4), ("fov", 1)],
 )
 def test_wrong_coefficients(model, count):
     with pytest.raises(VprError, match=f"{model}.* with {count} coefficients: expected plumb_bob with 4 or 5"):

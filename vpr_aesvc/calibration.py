@@ -12,9 +12,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.text import read_text
 from vpr_aesvc.types import Intrinsics
 
-_EXPECTED = (
-    "expected a camera calibration: ROS's camera_info YAML or OpenCV's YAML (camera_matrix, distortion_coefficients), or KITTI's calib.txt (P0: ...)"
-)
+_EXPECTED = "expected a camera calibration: ROS's camera_info YAML or OpenCV's YAML (camera_matrix, distortion_coefficients), or KITTI's calib.txt (P0: ...)"
 _KITTI = re.compile(r"^(P\d):(.*)$", re.MULTILINE)
 _BY_COUNT = {4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
 
@@ -50,7 +48,9 @@ def read_calibration(
         raise VprError(f"{path}: {error}") from error
 
 
-def named_intrinsics(numbers: Sequence[float], model: str, coefficients: Sequence[float]) -> Intrinsics:
+def named_intrinsics(
+    numbers: tuple[float, float, float, float], model: str, coefficients: Sequence[float]
+) -> Intrinsics:
     """Intrinsics (fx, fy, cx, cy) with the distortion as ROS and OpenCV name it; without a name, the number of coefficients decides.
 
     Raises:

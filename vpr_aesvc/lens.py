@@ -24,10 +24,12 @@ def undistorted(pixels: Points, matrix: Points, coefficients: Points, fisheye: b
     """
     if not len(pixels):
         return np.empty((0, 2))
-    if fisheye:
-        found = cv2.fisheye.undistortPoints(pixels[:, None], matrix, coefficients)[:, 0]
-    else:
-        found = _newton(pixels, matrix, coefficients)
+    found: Points = np.asarray(
+        cv2.fisheye.undistortPoints(pixels[:, None], matrix, coefficients)[:, 0]
+        if fisheye
+        else _newton(pixels, matrix, coefficients),
+        np.float64,
+    )
     again, _ = _projected(found, matrix, coefficients, fisheye)
     found[~(np.abs(again - pixels).max(axis=1) < _UNDONE)] = np.nan
     angles = np.arctan(np.hypot(*found.T))
@@ -37,7 +39,7 @@ def undistorted(pixels: Points, matrix: Points, coefficients: Points, fisheye: b
         folds = np.flatnonzero(~(np.diff(along[:, 0]) > 0))
         if len(folds):
             found[angles > ring[folds[0]]] = np.nan
-    return np.asarray(found)
+    return found
 
 
 def _newton(pixels: Points, matrix: Points, coefficients: Points) -> Points:
@@ -49,7 +51,9 @@ def _newton(pixels: Points, matrix: Points, coefficients: Points) -> Points:
             error = pixels - at
             if np.abs(error).max() < _CONVERGED:
                 break
-            (a, b), (c, d) = jacobian.reshape(-1, 2, jacobian.shape[1])[:, :, 3:5].transpose(1, 2, 0)  # by x and y of the translation
+            (a, b), (c, d) = jacobian.reshape(-1, 2, jacobian.shape[1])[:, :, 3:5].transpose(
+                1, 2, 0
+            )  # by x and y of the translation
             step = np.column_stack([d * error[:, 0] - b * error[:, 1], a * error[:, 1] - c * error[:, 0]])
             xy = xy + step / (a * d - b * c)[:, None]
     return np.asarray(xy)
@@ -60,4 +64,4 @@ def _projected(xy: Points, matrix: Points, coefficients: Points, fisheye: bool) 
     project = cv2.fisheye.projectPoints if fisheye else cv2.projectPoints
     points = np.column_stack([xy, np.ones(len(xy))])[:, None]
     at, jacobian = project(points, np.zeros(3), np.zeros(3), matrix, coefficients)
-    return np.asarray(at).reshape(-1, 2), np.asarray(jacobian)
+    return np.asarray(at, np.float64).reshape(-1, 2), np.asarray(jacobian)

@@ -185,7 +185,9 @@ def test_places_store_the_camera_once_in_pixels_of_their_images(describer, frame
         mapper = engine(place_map, describer, "mapping")
         height, width = read_image(frames[0].path).shape[:2]
         size = 2 * width, 2 * height
-        for frame, calibration in zip(frames[:4], [None, (lens, size), (other, size), (lens, (width, width))], strict=True):
+        for frame, calibration in zip(
+            frames[:4], [None, (lens, size), (other, size), (lens, (width, width))], strict=True
+        ):
             outcome = mapper.process(replace(incoming(frame), calibration=calibration))
             assert outcome.place_id is not None and outcome.place_error is None
         assert outcome.intrinsics is None and "another aspect ratio" in outcome.calibration_error

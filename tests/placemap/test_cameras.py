@@ -125,7 +125,9 @@ def test_the_camera_of_a_damaged_traverse_is_saved(path, tmp_path):
         assert saved.cameras() == {("traverse-1", ""): (FISHEYE, SIZE)}
 
 
-@pytest.mark.parametrize("text", ["[]", "3", "{", '{"width": 1e999, "height": 1}', '{"fx": "a", "width": 1, "height": 1}'])
+@pytest.mark.parametrize(
+    "text", ["[]", "3", "{", '{"width": 1e999, "height": 1}', '{"fx": "a", "width": 1, "height": 1}']
+)
 def test_a_camera_of_another_program(path, text):
     from vpr_aesvc.placemap.checksums import row_checksum
 

@@ -15,8 +15,8 @@ from rich.text import Text
 from vpr_aesvc.cli import map_merge, map_tools
 from vpr_aesvc.cli.console import err, out, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
-    Embeddings,
     CameraFlags,
+    Embeddings,
     InputPath,
     Json,
     KeyframeFlags,

@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
 from vpr_aesvc.cli.console import progress_bars, say_source
 from vpr_aesvc.cli.options import (
-    Embeddings,
     CameraFlags,
+    Embeddings,
     InputPath,
     Json,
     MapPath,

@@ -30,7 +30,11 @@ def set_calibration(
             firsts.setdefault((place.traverse, name), place)
     names = sorted({name for _, name in firsts})
     if len(names) != 1:
-        found = f"of the cameras {', '.join(names)}: choose with --camera" if names else "none: check --traverse and --camera"
+        found = (
+            f"of the cameras {', '.join(names)}: choose with --camera"
+            if names
+            else "none: check --traverse and --camera"
+        )
         raise VprError(f"{place_map.path}: expected places of one camera, found {found}")
     cameras = {key: _camera_of(place_map, place, file) for key, place in firsts.items()}
     place_map.set_cameras(cameras, replace)

@@ -54,7 +54,9 @@ class Cameras:
                 try:
                     cameras[names[traverse], name] = camera_of_text(value)
                 except VprError as error:
-                    raise damage_error(self._path, f"the camera of traverse {traverse} cannot be read ({error})") from error
+                    raise damage_error(
+                        self._path, f"the camera of traverse {traverse} cannot be read ({error})"
+                    ) from error
             self._cached, self._version = cameras, version
         return self._cached
 

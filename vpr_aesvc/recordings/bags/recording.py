@@ -96,8 +96,7 @@ class BagRecording(Recording):
         if self.options.camera is not None:
             height, width = _decode(self._first.message, f"{self.path}: the first image").shape[:2]
             self.image_size = (width, height)
-            intrinsics, _, note = read_calibration(self.options.camera, self.image_size)
-            return intrinsics, note
+            return read_calibration(self.options.camera, self.image_size)[::2]
         topic = camera_info(self._bag.topics, self.topic)
         if topic is None:
             return None, "no camera_info: the intrinsics are not known"
