@@ -33,6 +33,9 @@ class Stages:
         data: training data: the embeddings, or their coordinates in the subspace that the images span if that is smaller.
         sizes: descriptor sizes to train for, ascending.
 
+    Args:
+        shrinkage: (isotropic, view), in place of the choice on held-out frames; no frame is held out.
+
     All methods and properties return projections of ``data``; ``lift`` converts one to a projection of embeddings.
     """
 
@@ -43,12 +46,13 @@ class Stages:
         sizes: Sequence[int],
         seed: int = 0,
         progress: StageProgress | None = None,
+        shrinkage: tuple[float, float] | None = None,
     ) -> None:
         self._basis = basis_of(data)
         self.data = data if self._basis is None else reduced(data, self._basis[0])
         self.sizes = tuple(sorted(set(sizes)))
         self.seed = seed
-        self._frames, self._progress = frames, progress
+        self._frames, self._progress, self._given = frames, progress, shrinkage
 
     def lift(self, projection: Projection, outside: float = 0.0) -> Projection:
         """Converts a projection of ``data`` to a projection of embeddings.
@@ -68,7 +72,7 @@ class Stages:
 
     @cached_property
     def held_out(self) -> HeldOut | None:
-        return hold_out(self.data, self._frames, self.seed)
+        return None if self._given else hold_out(self.data, self._frames, self.seed)
 
     @property
     def why_not_held_out(self) -> str:
@@ -81,7 +85,7 @@ class Stages:
     def shrinkage(self) -> tuple[float, float]:
         """(isotropic, view): see ``vpr_aesvc.projections.linear``. Where the choice harms a size, it is shrunk more, toward the raw embedding."""
         if self.held_out is None:
-            return _PRIOR
+            return self._given or _PRIOR
         prior_variance = len(self.data.embeddings) / _PRIOR_IMAGES
         progress = self.progress_of("choosing: shrinkage")
         isotropic, view = _choose_shrinkage(self.held_out, self.trial_sizes, prior_variance, progress)
