@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.recognition_variants import recording_order, write_map
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.evaluation.recognition_ablation import recording_order, write_map
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints

@@ -3,7 +3,7 @@
     python benchmarks/recognition.py INPUT -m MODEL [--size 64] [--seconds] [--half-of COLUMN] [--outside INPUT] [--rate 0.01 0.05] [--json FILE]
 
 The `Recognizer` looks up the query frames in a map of the database frames, sequence by sequence in the order of their index, with none,
-some and all of its stages. `vpr bench` does the same; this program also takes a descriptor size, a part of the map, and frames from outside it.
+some and all of its stages.
 
 `similarity` accepts every best match. `best gained` and `best lost` are the queries whose best place is right only with, or only without, the
 stage. `recall` is the part of the queries with a right place whose accepted match is right. `outside` is the part of the frames from outside
@@ -28,20 +28,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.backbones.given import read_embeddings
-from vpr_aesvc.datasets.positives import Positives, positives
-from vpr_aesvc.describer import Describer
-from vpr_aesvc.evaluation.recognition_ablation import (
-    AblationVariant,
+from benchmarks.recognition_variants import (
+    VARIANTS,
     VariantAnswers,
+    VariantResult,
     accepted_matches,
     recording_order,
     run_variant,
     score_variant,
-    variants,
     write_map,
 )
-from vpr_aesvc.evaluation.results import VariantResult
+from vpr_aesvc.backbones.given import read_embeddings
+from vpr_aesvc.datasets.positives import Positives, positives
+from vpr_aesvc.describer import Describer
+from vpr_aesvc.evaluation.drive import Variant
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.projections.neighbor_pooling import follows, pooled
@@ -109,9 +109,7 @@ def prepare(args: argparse.Namespace, folder: Path) -> tuple[Task, Describer]:
     return Task(path, len(places.frames), queries, known, elsewhere), describer
 
 
-def answer(
-    task: Task, describer: Describer, form: AblationVariant, size: int | None
-) -> tuple[VariantAnswers, VariantAnswers]:
+def answer(task: Task, describer: Describer, form: Variant, size: int | None) -> tuple[VariantAnswers, VariantAnswers]:
     """The answers to the queries, and to the frames from outside the map."""
     settings = RecognizerSettings(size=size)
     with PlaceMap.open(task.path, describer) as place_map:
@@ -211,11 +209,11 @@ def main() -> None:
         known = task.right.counts > 0
         before: NDArray[np.bool_] | None = None
         results: dict[str, dict[str, Any]] = {}
-        for form in variants(sequence=True, geometry=True):
+        for form in VARIANTS:
             answers, outside = answer(task, describer, form, args.size)
             hits = task.hits(answers)
             before = hits if before is None else before
-            part = score_variant(form.name, answers, hits, known, before, min(args.rate))
+            part = score_variant(answers, hits, known, before)
             line = results[form.name] = figures(task, part, answers, outside, args.rate)
             print(
                 f"{form.name:14}",

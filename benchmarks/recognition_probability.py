@@ -19,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.calibration import reliability
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.extraction import Extraction, extract
@@ -26,7 +27,6 @@ from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import Projection, prefix, unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import fit
-from vpr_aesvc.recognition.similarity.calibration import reliability
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 

@@ -7,10 +7,10 @@ import shutil
 import numpy as np
 import pytest
 
+from benchmarks.recognition_variants import write_map
 from tests.command import refused, vpr
 from tests.placemap.places import drive, new_map
 from vpr_aesvc import Describer, build_map, open_input
-from vpr_aesvc.evaluation.recognition_ablation import write_map
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.decision import lowest_rate
 from vpr_aesvc.recognition.learned_models import LearnedModels

@@ -11,14 +11,12 @@ from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
 from vpr_aesvc.cli.console import err, out, progress_bars, say_skipped, say_source
 from vpr_aesvc.cli.options import Embeddings, Output
-from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.cli.train import parse_sizes
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, NAMES, check_methods
-from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult
+from vpr_aesvc.evaluation.results import MethodResult
 from vpr_aesvc.files import check_free
-from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
 def bench_command(
@@ -35,19 +33,6 @@ def bench_command(
     cache: Annotated[
         Path | None, Parameter(help="Where embeddings are kept between runs; default ~/.cache/vpr_aesvc.")
     ] = None,
-    sequence: Annotated[
-        bool, Parameter(negative="", help="Also recognize the queries, tracking the position along each sequence.")
-    ] = False,
-    geometry: Annotated[
-        bool, Parameter(negative="", help="Also recognize the queries, verifying candidates by key points.")
-    ] = False,
-    false_positive_rate: Annotated[
-        float | None,
-        Parameter(
-            help="Also recognize the queries; accept at most this part of the images from places that the map lacks. "
-            f"With --sequence or --geometry {RecognizerSettings().false_positive_rate} by default.",
-        ),
-    ] = None,
 ) -> None:
     """Compare descriptors by size on a benchmark or on your own data; write numbers, figures and a report.
 
@@ -55,13 +40,9 @@ def bench_command(
 
     Embeddings are kept: a run that was interrupted continues where it was.
 
-    With --sequence, --geometry or --false-positive-rate the report also shows what recognition accepts, with and without each part.
-
     Examples:  vpr bench pitts30k --data pitts30k/ --backbone facebook/dinov2-base -o results/
 
                vpr bench my_building/ --backbone facebook/dinov2-small --sizes 32,64,128 -o results/
-
-               vpr bench my_building/ --methods raw,aesvc --sequence --geometry -o results/
     """
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.benchmark_files import write_benchmark
@@ -72,9 +53,6 @@ def bench_command(
     wanted = [name.strip() for name in methods.split(",")]
     check_methods(wanted)
     chosen = parse_sizes(sizes)
-    recognition = None
-    if sequence or geometry or false_positive_rate is not None:
-        recognition = recognizer_settings(false_positive_rate, sequence=sequence, geometry=geometry)
     frames = open_dataset(set, data)
     title = BENCHMARKS[set].title if set in BENCHMARKS else Path(set).resolve().name
     opened = open_backbone(backbone) if embeddings is None else read_embeddings(embeddings, frames.frames)
@@ -83,7 +61,7 @@ def bench_command(
         if not isinstance(opened, GivenEmbeddings):
             kept = stack.enter_context(EmbeddingCache(cache or default_cache(), opened.fingerprint, opened.dim))
         progress = stack.enter_context(progress_bars())
-        run = bench(frames, title, opened, wanted, chosen, seed, kept, progress, recognition)
+        run = bench(frames, title, opened, wanted, chosen, seed, kept, progress)
         progress("writing the report", 0, 1)
         sentences = write_benchmark(run, set if set in BENCHMARKS else title, output)
         progress("writing the report", 1, 1)
@@ -92,28 +70,9 @@ def bench_command(
     for size in run.protocol["sizes_left_out"]:
         err.print(f"warning: size {size} is more than these images can fill; left out", style="yellow")
     out.print(results_table(run.evaluation.results))
-    if run.recognition is not None:
-        out.print(recognition_table(run.recognition))
     for sentence in sentences:
         out.print(sentence)
     out.print(f"\nlook at {output / 'report.html'} in a browser; the numbers are in {output / 'results.json'}")
-
-
-def recognition_table(found: RecognitionResult) -> Table:
-    """One row for each form of recognition. Fits 80 columns."""
-    table = Table(f"recognition at {100 * found.rate:g} %", "R@1", "accepted", "wrong", "recall", "ECE", "ms")
-    table.columns[0].no_wrap = True
-    for part in found.parts:
-        table.add_row(
-            part.name,
-            f"{part.recall_at_1:.3f}",
-            str(part.at_rate.right + part.at_rate.wrong),
-            str(part.at_rate.wrong),
-            f"{part.at_rate.recall:.3f}",
-            f"{part.reliability.error:.3f}" if part.reliability else "",
-            f"{part.ms:.2f}",
-        )
-    return table
 
 
 def results_table(results: list[MethodResult]) -> Table:

@@ -5,6 +5,7 @@ import os
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,16 +17,13 @@ from vpr_aesvc.datasets.positives import Tolerance, image_codes, positives
 from vpr_aesvc.embedding_cache import EmbeddingCache
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.evaluate import EvaluationResult, RetrievalTask, evaluate
-from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, Method, check_methods, choose_method, fit_methods
-from vpr_aesvc.evaluation.recognition_run import check_recognizable, recognize_queries, stage_progress
-from vpr_aesvc.evaluation.results import RecognitionResult
+from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, Method, check_methods, fit_methods
 from vpr_aesvc.extraction import Extraction, extract
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import default_sizes
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
 from vpr_aesvc.projections.stages import Stages
 from vpr_aesvc.projections.threads import fit_threads
-from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.training import VIEWS
 from vpr_aesvc.types import Frame, StageProgress
 
@@ -40,7 +38,6 @@ class BenchmarkRun:
         database, queries: the frames that could be read, in order.
         task: their embeddings and the right rows.
         protocol: everything that a number depends on, for ``results.json``.
-        recognition: result of the recognizer on the same embeddings; None where it was not requested.
     """
 
     title: str
@@ -50,7 +47,6 @@ class BenchmarkRun:
     methods: list[Method]
     evaluation: EvaluationResult
     protocol: dict[str, Any]
-    recognition: RecognitionResult | None = None
 
 
 def bench(
@@ -62,7 +58,6 @@ def bench(
     seed: int = 0,
     cache: EmbeddingCache | None = None,
     progress: StageProgress | None = None,
-    recognition: RecognizerSettings | None = None,
 ) -> BenchmarkRun:
     """Embeds both splits, fits every method on the database alone, and evaluates it on the queries.
 
@@ -73,11 +68,9 @@ def bench(
         sizes: descriptor sizes; by default powers of two up to the rank of the embeddings.
         cache: keeps embeddings between runs.
         progress: called with (stage, done, total).
-        recognition: also run the recognizer with these settings.
 
     Raises:
-        VprError: the data set does not define right places, has no queries, or no size can be filled. For recognition: queries are in the
-            database, or an image that geometry needs cannot be read.
+        VprError: the data set does not define right places, has no queries, or no size can be filled.
     """
     check_methods(methods)
     tolerance = dataset.tolerance
@@ -85,10 +78,8 @@ def bench(
         raise VprError(
             f"{dataset.path}: does not say which images show the same place; it needs poses, sequence with index, or category"
         )
-    if recognition is not None:
-        check_recognizable(dataset, backbone, recognition)
     splits = dataset.split("database").frames, dataset.split("query").frames
-    shown = [stage_progress(progress, f"embedding the {name}") for name in ("database", "queries")]
+    shown = [progress and partial(progress, f"embedding the {name}") for name in ("database", "queries")]
     database = extract(backbone, splits[0], VIEWS, seed, progress=shown[0], cache=cache)
     queries = extract(backbone, splits[1], 0, seed, progress=shown[1], cache=cache)
     task = _retrieval_task(dataset, tolerance, database, queries)
@@ -126,19 +117,7 @@ def bench(
         "machine": f"{platform.platform()}, {platform.processor() or platform.machine()}, {os.cpu_count()} cores",
     }
     evaluation = evaluate(task, fitted, progress)
-    recognized = None
-    if recognition is not None:
-        recognized = recognize_queries(
-            database.frames,
-            queries.frames,
-            (database.embeddings, queries.embeddings),
-            task.positives,
-            backbone,
-            chosen=choose_method(fitted, stages, backbone.dim),
-            settings=recognition,
-            progress=progress,
-        )
-    return BenchmarkRun(title, database.frames, queries.frames, task, fitted, evaluation, protocol, recognized)
+    return BenchmarkRun(title, database.frames, queries.frames, task, fitted, evaluation, protocol)
 
 
 def _retrieval_task(

@@ -7,7 +7,7 @@ from typing import Any
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, VariantResult, to_json
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, to_json
 from vpr_aesvc.files import new_folder, write_file
 from vpr_aesvc.text import csv_text
 
@@ -42,14 +42,6 @@ def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
         "protocol": run.protocol,
         "results": [_method_json(one, run.evaluation.groups) for one in run.evaluation.results],
     }
-    if (result := run.recognition) is not None:
-        content["recognition"] = {
-            "protocol": result.protocol,
-            "false_positive_rate": result.rate,
-            "queries": result.queries,
-            "queries_without_right_place": result.absent,
-            "parts": [_variant_json(part) for part in result.parts],
-        }
     return dict(to_json(content))
 
 
@@ -77,27 +69,6 @@ def _common_columns(one: MethodResult) -> dict[str, float | None]:
         "bytes_per_place": one.bytes_per_place,
         "search_ms": one.search_ms,
         "seconds": one.seconds,
-    }
-
-
-def _variant_json(part: VariantResult) -> dict[str, Any]:
-    accepted, curve, diagram = part.at_rate, part.curve, part.reliability
-    return {
-        "part": part.name,
-        "recall_at_1": part.recall_at_1,
-        "best_gained": part.gained,
-        "best_lost": part.lost,
-        "recall_at_full_precision": curve.recall_at_full_precision if curve else None,
-        "precision_recall_area": curve.area if curve else None,
-        "accepted": accepted.count,
-        "right": accepted.right,
-        "wrong": accepted.wrong,
-        "accepted_without_right_place": accepted.absent,
-        "recall": accepted.recall,
-        "expected_calibration_error": diagram.error if diagram else None,
-        "reliability": diagram
-        and {name: getattr(diagram, name) for name in ("edges", "predicted", "observed", "counts")},
-        "ms": part.ms,
     }
 
 

@@ -12,7 +12,7 @@ from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.evaluate import BestMatches
 from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.results import R1, Prediction, Report
-from vpr_aesvc.evaluation.summary import methods_summary, recognition_summary
+from vpr_aesvc.evaluation.summary import methods_summary
 from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
@@ -29,10 +29,6 @@ def benchmark_report(run: BenchmarkRun) -> Report:
     predictions = _select_predictions(
         run.queries, run.database, run.evaluation.best[best.method, best.size], run.task.positives
     )
-    notes = protocol_notes(run.protocol)
-    if run.recognition is not None:
-        sentences += recognition_summary(run.recognition)
-        notes += protocol_notes(run.recognition.protocol, "recognition: ")
     if predictions:
         sentences.append(f"The predictions below are those of {best.method} with {best.size} numbers.")
     return Report(
@@ -40,14 +36,13 @@ def benchmark_report(run: BenchmarkRun) -> Report:
         summary=sentences,
         results=results,
         predictions=predictions,
-        notes=notes,
+        notes=protocol_notes(run.protocol),
         groups=run.evaluation.groups,
         pairs=_pairs(run),
-        recognition=run.recognition,
     )
 
 
-def protocol_notes(protocol: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+def protocol_notes(protocol: dict[str, Any]) -> list[tuple[str, str]]:
     """Name and value of each entry, as text."""
 
     def text(value: Any) -> str:
@@ -57,7 +52,7 @@ def protocol_notes(protocol: dict[str, Any], prefix: str = "") -> list[tuple[str
             return f"{len(value)}" + (f", such as {value[0]}" if value else "")
         return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
-    return [(prefix + name.replace("_", " "), text(value)) for name, value in protocol.items()]
+    return [(name.replace("_", " "), text(value)) for name, value in protocol.items()]
 
 
 def _select_predictions(

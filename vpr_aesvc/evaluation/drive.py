@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.recognition_ablation import AblationVariant
 from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE
 from vpr_aesvc.recognition.decision import lowest_rate
+from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.run import RunFollower
 
 if TYPE_CHECKING:
@@ -30,12 +30,27 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.float64]
 
+
+@dataclass(frozen=True)
+class Variant:
+    """Which parts of recognition are on."""
+
+    name: str
+    sequence: bool = False
+    geometry: bool = False
+
+    def open_recognizer(self, place_map: PlaceMap, describer: Describer, settings: RecognizerSettings) -> Recognizer:
+        """A recognizer with these settings, but with the sequence and geometry of this variant."""
+        parts = {"sequence": self.sequence, "geometry": self.geometry}
+        return Recognizer(place_map, describer, settings.model_copy(update=parts))
+
+
 BOTH = "with both"
 VARIANTS = (
-    AblationVariant("single frame"),
-    AblationVariant("with sequence", sequence=True),
-    AblationVariant("with geometry", geometry=True),
-    AblationVariant(BOTH, sequence=True, geometry=True),
+    Variant("single frame"),
+    Variant("with sequence", sequence=True),
+    Variant("with geometry", geometry=True),
+    Variant(BOTH, sequence=True, geometry=True),
 )
 MAX_DISTANCE = 25.0
 """Meters. A frame farther than this from every place shows nothing of the map."""

@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from vpr_aesvc.evaluation.drive import VARIANTS, Drive, Floats
 from vpr_aesvc.evaluation.metrics import precision_recall
-from vpr_aesvc.evaluation.recognition_ablation import acceptance_levels
 from vpr_aesvc.evaluation.results import PrecisionRecall
 
 DISTANCES = (1.0, 5.0, 10.0, 25.0)
@@ -117,6 +116,12 @@ def _measure(drive: Drive, variant: str, distances: tuple[float, ...], threshold
         without_fix=_longest_without_fix(drive, accepted & right, recognizable),
         curve=precision_recall(levels.astype(np.float64), right),
     )
+
+
+def acceptance_levels(rates: ArrayLike, probabilities: ArrayLike) -> NDArray[np.int64]:
+    """int64 [q], highest accepted first: lower false-positive rate first, for equal rates higher probability first."""
+    keys = np.column_stack([-np.asarray(rates, np.float64), probabilities])
+    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def _fraction(part: Flags, whole: Flags) -> float:

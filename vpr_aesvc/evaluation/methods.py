@@ -30,8 +30,6 @@ NAMES = {
 DEFAULT_METHODS = ("raw", "pca", "whitening", "aesvc", "rotation")
 Describe = Callable[[NDArray[np.floating]], NDArray[np.float32]]
 Number = TypeVar("Number", bound=np.floating)
-# Closest to the AE-SVC latent first; ``rotation`` has its cosines at full size.
-_FAITHFUL = ("rotation", "aesvc")
 _CHUNK = 8192  # embeddings described at once
 
 
@@ -82,27 +80,6 @@ def check_methods(methods: Sequence[str]) -> None:
         raise VprError(f"method {', '.join(unknown)!r} is not known; choose among {', '.join(NAMES)}")
     if len(set(methods)) != len(methods):
         raise VprError(f"methods are named twice: {', '.join(methods)}; name each once")
-
-
-def choose_method(methods: Sequence[Method], stages: Stages, dim: int) -> tuple[Method, str]:
-    """Chooses the method that makes the map for recognition, and says why.
-
-    As in `vpr train`: the fitted method closest to the AE-SVC latent where it does no harm on held-out database frames, else the raw embedding
-    (``dim`` numbers). Queries are not used.
-    """
-    by_key = {method.key: method for method in methods}
-    key = next((key for key in _FAITHFUL if key in by_key), None)
-    raw = by_key.get("raw")
-    if key is None:
-        return raw or methods[0], f"none of {', '.join(_FAITHFUL)} was compared"
-    held_out = stages.held_out
-    raw = raw or Method("raw", "raw", {dim: unit}, 0.0)
-    if held_out is None:
-        return by_key[key], stages.why_not_held_out
-    trial = stages.trial_rotation[1] if key == "rotation" else stages.trial
-    if held_out.harmed_sizes(trial, linear.rotated_identity(held_out.data), stages.trial_sizes):
-        return raw, f"the projection ranks {held_out.kind} worse than the raw embedding"
-    return by_key[key], f"it does no harm on {held_out.kind}"
 
 
 def _fit(stages: Stages, dim: int, key: str) -> tuple[dict[int, Describe], str]:

@@ -7,8 +7,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.recognition.similarity.calibration import Reliability
-
 
 @dataclass(frozen=True)
 class PrecisionRecall:
@@ -79,63 +77,6 @@ class GroupResult:
 
 
 @dataclass(frozen=True)
-class AcceptedMatches:
-    """Counts of accepted matches. ``wrong`` includes ``absent``, the matches of queries without a right place. ``recall`` is the fraction of the
-    queries with a right place whose accepted match is right."""
-
-    right: int
-    wrong: int
-    absent: int
-    recall: float
-
-    @property
-    def count(self) -> int:
-        return self.right + self.wrong
-
-
-@dataclass(frozen=True)
-class VariantResult:
-    """One variant of recognition: similarity of a single frame, or with more parts.
-
-    Attributes:
-        name: "similarity", "+ probability", "+ sequence", "+ geometry" or "all".
-        recall_at_1: of the best match, accepted or not.
-        gained, lost: queries whose best match is right only with this variant, or only by similarity alone.
-        curve: as the acceptance threshold falls; its recall is over the queries that have a right place. None where no match is right.
-        at_rate: matches accepted at the requested false-positive rate; all of them for similarity alone.
-        reliability: of the probability of the best match; None for similarity alone.
-        ms: median time to recognize one frame, without describing it.
-    """
-
-    name: str
-    recall_at_1: float
-    gained: int
-    lost: int
-    curve: PrecisionRecall | None
-    at_rate: AcceptedMatches
-    reliability: Reliability | None
-    ms: float
-
-
-@dataclass(frozen=True)
-class RecognitionResult:
-    """Recognition on a map of the database frames.
-
-    Attributes:
-        rate: requested false-positive rate.
-        parts: one per variant, similarity alone first.
-        queries: number of queries. absent: queries without a right place in the map.
-        protocol: everything that the numbers depend on, as text.
-    """
-
-    rate: float
-    parts: list[VariantResult]
-    queries: int
-    absent: int
-    protocol: dict[str, Any]
-
-
-@dataclass(frozen=True)
 class Prediction:
     """One query and its best match."""
 
@@ -161,7 +102,6 @@ class Report:
     groups: list[GroupResult] = field(default_factory=list)
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
-    recognition: RecognitionResult | None = None
 
 
 def to_json(value: Any) -> Any:

@@ -1,11 +1,9 @@
-"""The findings of a run in sentences, including where a method or a part does not help."""
+"""The findings of a run in sentences, including where a method does not help."""
 
 import math
 
 from vpr_aesvc.evaluation.bench import BenchmarkRun
-from vpr_aesvc.evaluation.recognition_ablation import SEQUENCE
-from vpr_aesvc.evaluation.recognition_run import MOTION_WITHOUT_STAMPS
-from vpr_aesvc.evaluation.results import MethodResult, RecognitionResult, VariantResult
+from vpr_aesvc.evaluation.results import MethodResult
 
 _FEW_QUERIES = 30
 
@@ -67,37 +65,3 @@ def _few_queries(usable: int, results: list[MethodResult]) -> str:
         f"{center - half:.2f} and {center + half:.2f} (95 %), so methods within {2 * half:.2f} of each other cannot be told apart. Use at "
         f"least {_FEW_QUERIES} queries."
     )
-
-
-def recognition_summary(result: RecognitionResult) -> list[str]:
-    """Sentences for the top of a report: what is accepted, and where a part does not help."""
-    similarity, probability, last = result.parts[0], result.parts[1], result.parts[-1]
-    accepted, rate = last.at_rate, f"{100 * result.rate:g}\u00a0%"
-    sentences = [
-        f"Recognition ({last.name}) at a false-positive rate of {rate} accepts {accepted.count} of {result.queries} queries, "
-        f"{accepted.wrong} of them wrong. Its recall is {accepted.recall:.3f}; the best match is right for {last.recall_at_1:.3f} "
-        f"of the queries (similarity alone: {similarity.recall_at_1:.3f})."
-    ]
-    sentences += [text for part in result.parts[1:] if (text := _no_help(part, probability))]
-    sequence = next((part for part in result.parts if part.name == SEQUENCE.name), None)
-    if sequence and sequence.lost > sequence.gained and result.protocol["motion"] == MOTION_WITHOUT_STAMPS:
-        sentences.append(
-            "The images have no stamps. Where the robot passes more than a few places between two images, a sequence needs stamps to know the speed."
-        )
-    if result.absent:
-        sentences.append(
-            f"{result.absent} queries have no right place in the map; {accepted.absent} of them are accepted ({last.name})."
-        )
-    return sentences
-
-
-def _no_help(part: VariantResult, probability: VariantResult) -> str:
-    """Where a part costs more than it gains; empty where it does not."""
-    reasons = []
-    if part.lost > part.gained:
-        reasons.append(f"loses the right place of {part.lost} queries and gains that of {part.gained}")
-    if part is not probability:
-        recall, other = part.at_rate.recall, probability.at_rate.recall
-        if recall <= other:
-            reasons.append(f"has recall {recall:.3f} at the requested rate, probability alone {other:.3f}")
-    return f"Where it does not help: {part.name} {', and '.join(reasons)}." if reasons else ""

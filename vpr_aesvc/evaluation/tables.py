@@ -1,21 +1,11 @@
 """The tables of a report: numbers as text, the best of each column marked. What was not measured is empty."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from vpr_aesvc.evaluation.results import (
-    MAP4,
-    R1,
-    R5,
-    GroupResult,
-    Measure,
-    MethodResult,
-    RecognitionResult,
-    Report,
-    VariantResult,
-)
+from vpr_aesvc.evaluation.results import MAP4, R1, R5, GroupResult, Measure, MethodResult, Report
 
 
 @dataclass(frozen=True)
@@ -58,7 +48,6 @@ def report_tables(report: Report) -> list[Table]:
     tables = [
         _results_table(report.results) if report.results else None,
         _groups_table(report.groups) if report.groups else None,
-        _recognition_table(report.recognition) if report.recognition else None,
     ]
     return [table for table in tables if table is not None]
 
@@ -112,43 +101,6 @@ def _groups_table(results: Sequence[GroupResult]) -> Table:
             columns.append(Column(f"R@{k}", _mark_best(cells), name, queries))
     note = "Recall over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
     return Table("By group of queries", [note], "method", [f"{name}, {size} numbers" for name, size in rows], columns)
-
-
-def _recognition_table(result: RecognitionResult) -> Table:
-    """Variants of recognition: best match, accepted matches and time."""
-    protocol, parts = result.protocol, result.parts
-
-    def column(name: str, value: Callable[[VariantResult], str], group: str) -> Column:
-        return Column(name, [Cell(value(part)) for part in parts], group)
-
-    at_rate, by_threshold = f"at a rate of {100 * result.rate:g}\u00a0%", "best threshold in hindsight"
-    columns = [
-        column("R@1", lambda part: number_text(part.recall_at_1), "best match"),
-        column("gained", lambda part: str(part.gained), "best match"),
-        column("lost", lambda part: str(part.lost), "best match"),
-        column(
-            "recall at precision 1",
-            lambda part: number_text(part.curve.recall_at_full_precision) if part.curve else "",
-            by_threshold,
-        ),
-        column("area", lambda part: number_text(part.curve.area) if part.curve else "", by_threshold),
-        column("accepted", lambda part: str(part.at_rate.count), at_rate),
-        column("right", lambda part: str(part.at_rate.right), at_rate),
-        column("wrong", lambda part: str(part.at_rate.wrong), at_rate),
-        *([column("not in the map", lambda part: str(part.at_rate.absent), at_rate)] if result.absent else []),
-        column("recall", lambda part: number_text(part.at_rate.recall), at_rate),
-        column("ECE", lambda part: number_text(part.reliability.error) if part.reliability else "", "probability"),
-        column("ms", lambda part: f"{part.ms:.2f}", "per frame"),
-    ]
-    notes = [
-        f"The recognizer ran on a map of {protocol['map']} ({protocol['descriptors']}), over {protocol['order']}. "
-        f"{protocol['right_places']}. Motion: {protocol['motion']}.",
-        "Gained and lost count the queries whose best match is right only with the parts, or only without them. Recall is over the queries that have a "
-        "right place. At precision 1: what is accepted before the first wrong match, with a threshold chosen in hindsight. At the rate: with the threshold "
-        "estimated from the map alone. Similarity alone has no rate, so everything is accepted. ECE is the expected calibration error of the probability "
-        "of the best match, in 15 bins; with few queries, correct probabilities have an error too. Milliseconds: median, without decoding and describing.",
-    ]
-    return Table("Recognition", notes, "parts", [part.name for part in parts], columns)
 
 
 def _by_method_and_size(

@@ -3,12 +3,12 @@ import json
 import numpy as np
 import pytest
 
+from benchmarks.calibration import reliability
 from tests.recognition.similarity.null_models import margin_at
 from tests.recognition.similarity.test_neighborhoods import walk
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections.artifact import prefix, unit
 from vpr_aesvc.recognition.learned_models import read_model
-from vpr_aesvc.recognition.similarity.calibration import reliability
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods
 from vpr_aesvc.recognition.similarity.null_model import NullModel, fit_logistic
 

@@ -1,7 +1,7 @@
 """The figures of a report: functions from results to a ``Drawing``, for a page or for files."""
 
 from vpr_aesvc.evaluation.figures.methods import pairs_drawing, size_drawing
-from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing, reliability_drawing, variants_drawing
+from vpr_aesvc.evaluation.figures.precision_recall import curve_drawing
 from vpr_aesvc.evaluation.figures.style import Drawing
 from vpr_aesvc.evaluation.results import MAP4, R1, Report
 
@@ -13,7 +13,5 @@ def drawings(report: Report) -> list[Drawing]:
         size_drawing(report.results, MAP4),
         curve_drawing(report.results),
         pairs_drawing(report.pairs),
-        variants_drawing(report.recognition) if report.recognition else None,
-        reliability_drawing(report.recognition) if report.recognition else None,
     ]
     return [drawing for drawing in figures if drawing is not None]

@@ -75,11 +75,10 @@ METHOD_STYLES = {
 _OTHER = LineStyle("#5b8c00", "p", (0, (10, 1.5, 3, 1.5)))
 
 VARIANT_STYLES = {
-    "similarity": LineStyle("#808080", "X", (0, (5, 2.5))),
-    **dict.fromkeys(("+ probability", "single frame"), LineStyle("#b07d00", "^", (0, (1, 1.4)), 2.0)),
-    **dict.fromkeys(("+ sequence", "with sequence"), LineStyle("#2a86c8", "s", (0, (5, 1.6)), 2.0)),
-    **dict.fromkeys(("+ geometry", "with geometry"), LineStyle("#0f9b77", "P", (0, (7, 1.8, 1.4, 1.8)), 2.0)),
-    **dict.fromkeys(("all", "with both"), LineStyle("#d55e00", "o", "-", 2.2)),
+    "single frame": LineStyle("#b07d00", "^", (0, (1, 1.4)), 2.0),
+    "with sequence": LineStyle("#2a86c8", "s", (0, (5, 1.6)), 2.0),
+    "with geometry": LineStyle("#0f9b77", "P", (0, (7, 1.8, 1.4, 1.8)), 2.0),
+    "with both": LineStyle("#d55e00", "o", "-", 2.2),
 }
 
 

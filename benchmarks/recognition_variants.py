@@ -1,6 +1,6 @@
 """The recognizer with some of its parts turned off: the difference between two variants is what a part adds.
 
-Descriptors are given; images are decoded only for geometry.
+Descriptors are given; images are decoded only for geometry. Not a program: `recognition.py` and `match_prior.py` use it.
 """
 
 import time
@@ -9,48 +9,58 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from benchmarks.calibration import Reliability, reliability
 from vpr_aesvc.describer import Describer
+from vpr_aesvc.evaluation.drive import Variant
+from vpr_aesvc.evaluation.drive_measures import acceptance_levels
 from vpr_aesvc.evaluation.metrics import precision_recall
-from vpr_aesvc.evaluation.results import AcceptedMatches, PrecisionRecall, VariantResult
+from vpr_aesvc.evaluation.results import PrecisionRecall
 from vpr_aesvc.images import image_of
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.recognition.similarity.calibration import reliability
 from vpr_aesvc.types import Frame, Progress
 
 _BATCH = 64  # images in memory while a map is written
 Flags = NDArray[np.bool_]
 
 
+SIMILARITY = Variant("similarity")  # similarity search alone, without a recognizer: it accepts every best match
+_PARTS = (Variant("+ probability"), Variant("+ sequence", sequence=True), Variant("+ geometry", geometry=True))
+VARIANTS = (SIMILARITY, *_PARTS, Variant("all", sequence=True, geometry=True))
+
+
 @dataclass(frozen=True)
-class AblationVariant:
-    """Which parts of recognition are on. ``recognizer`` False is similarity search alone, which accepts every best match."""
+class AcceptedMatches:
+    """Counts of accepted matches. ``wrong`` includes ``absent``, the matches of queries without a right place. ``recall`` is the fraction of the
+    queries with a right place whose accepted match is right."""
 
-    name: str
-    recognizer: bool = True
-    sequence: bool = False
-    geometry: bool = False
-
-    def open_recognizer(self, place_map: PlaceMap, describer: Describer, settings: RecognizerSettings) -> Recognizer:
-        """A recognizer with these settings, but with the sequence and geometry of this variant."""
-        parts = {"sequence": self.sequence, "geometry": self.geometry}
-        return Recognizer(place_map, describer, settings.model_copy(update=parts))
+    right: int
+    wrong: int
+    absent: int
+    recall: float
 
 
-SIMILARITY = AblationVariant("similarity", recognizer=False)
-PROBABILITY = AblationVariant("+ probability")
-SEQUENCE = AblationVariant("+ sequence", sequence=True)
-GEOMETRY = AblationVariant("+ geometry", geometry=True)
-ALL = AblationVariant("all", sequence=True, geometry=True)
+@dataclass(frozen=True)
+class VariantResult:
+    """Scores of one variant.
 
+    Attributes:
+        recall_at_1: of the best match, accepted or not.
+        gained, lost: queries whose best match is right only with this variant, or only by similarity alone.
+        curve: as the acceptance threshold falls; its recall is over the queries that have a right place. None where no match is right.
+        reliability: of the probability of the best match; None for similarity alone.
+        ms: median time to recognize one frame, without describing it.
+    """
 
-def variants(sequence: bool, geometry: bool) -> list[AblationVariant]:
-    """Similarity alone, probability, each requested part on its own, and both together."""
-    parts = [SIMILARITY, PROBABILITY, *([SEQUENCE] if sequence else []), *([GEOMETRY] if geometry else [])]
-    return [*parts, ALL] if sequence and geometry else parts
+    recall_at_1: float
+    gained: int
+    lost: int
+    curve: PrecisionRecall | None
+    reliability: Reliability | None
+    ms: float
 
 
 @dataclass(frozen=True)
@@ -81,12 +91,6 @@ class VariantAnswers:
     def accepted(self, rate: float) -> NDArray[np.bool_]:
         """bool [q], what is accepted at a false-positive rate; everything for similarity alone."""
         return np.asarray(np.isnan(self.rates) | (self.rates <= rate))
-
-
-def acceptance_levels(rates: ArrayLike, probabilities: ArrayLike) -> NDArray[np.int64]:
-    """int64 [q], highest accepted first: lower false-positive rate first, for equal rates higher probability first."""
-    keys = np.column_stack([-np.asarray(rates, np.float64), probabilities])
-    return np.unique(keys, axis=0, return_inverse=True)[1].reshape(-1).astype(np.int64)
 
 
 def recording_order(frames: Sequence[Frame]) -> NDArray[np.int64]:
@@ -126,7 +130,7 @@ def write_map(
 def run_variant(
     place_map: PlaceMap,
     describer: Describer,
-    variant: AblationVariant,
+    variant: Variant,
     frames: Sequence[Frame],
     descriptors: NDArray[np.float32],
     settings: RecognizerSettings,
@@ -144,7 +148,7 @@ def run_variant(
     """
     if progress:
         progress(0, len(frames))  # preparing the recognizer of a large map takes seconds
-    recognizer = variant.open_recognizer(place_map, describer, settings) if variant.recognizer else None
+    recognizer = None if variant is SIMILARITY else variant.open_recognizer(place_map, describer, settings)
     if recognizer is not None:
         recognizer.prepare()
     answers, previous = [], None
@@ -181,25 +185,19 @@ def _recognize(recognizer: Recognizer, frame: Frame, descriptor: NDArray[np.floa
     return row, similarity, result.false_positive_rate, result.probability, ms
 
 
-def score_variant(
-    name: str, answers: VariantAnswers, hits: Flags, known: Flags, similarity_hits: Flags, rate: float
-) -> VariantResult:
-    """Everything that a report shows of a variant.
-
+def score_variant(answers: VariantAnswers, hits: Flags, known: Flags, similarity_hits: Flags) -> VariantResult:
+    """
     Args:
         hits: bool [q], whether the best match is right.
         known: bool [q], whether the query has a right place.
         similarity_hits: bool [q], ``hits`` of similarity alone, over the same queries.
-        rate: requested false-positive rate.
     """
     has_probability = not np.isnan(answers.rates).any()
     return VariantResult(
-        name=name,
         recall_at_1=float(hits[known].mean()),
         gained=int((hits & ~similarity_hits).sum()),
         lost=int((similarity_hits & ~hits).sum()),
         curve=acceptance_curve(answers.levels, hits, known),
-        at_rate=accepted_matches(answers.accepted(rate), hits, known),
         reliability=reliability(answers.probabilities, hits) if has_probability else None,
         ms=float(np.median(answers.ms)),
     )
