@@ -31,7 +31,6 @@ def info_command(
     Example:  vpr bag info drive/
     """
     from vpr_aesvc.recordings.bags.info import bag_info
-    from vpr_aesvc.recordings.bags.info_text import info_lines
 
     path = bag.expanduser()
     if not path.exists():
@@ -39,11 +38,11 @@ def info_command(
     asked = vars(reading)
     given = "".join(f" --{name.replace('_', '-')} {value}" for name, value in asked.items() if value is not None)
     with progress_bars() as progress:
-        info = bag_info(path, InputOptions(**asked), lambda done, of: progress("reading the bag", done, of))
+        info = bag_info(path, InputOptions(**asked), partial(progress, "reading the bag"))
     if as_json:
         print(json.dumps(info.as_json()))
     else:
-        for line in info_lines(info, given):
+        for line in info.lines(given):
             out.print(line, soft_wrap=True)
     return 1 if info.problem is not None or info.damage is not None else 0
 

@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.deep_images import to_8_bits
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.image_header import check_size, coded_size
+from vpr_aesvc.image_header import check_size
 from vpr_aesvc.images import as_rgb, decode_pixels
 
-__all__ = ["coded_size", "is_deep", "rgb_of"]
 _CHANNELS = {
     "mono8": 1, "8uc1": 1, "bgr8": 3, "rgb8": 3, "8uc3": 3, "bgra8": 4, "rgba8": 4, "8uc4": 4,
     "bayer_rggb8": 1, "bayer_bggr8": 1, "bayer_gbrg8": 1, "bayer_grbg8": 1,

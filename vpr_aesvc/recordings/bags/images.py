@@ -6,9 +6,9 @@ from typing import Any
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import SkipCounts
+from vpr_aesvc.image_header import coded_size
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.topics import frames_of
-from vpr_aesvc.recordings.image_messages import coded_size
 from vpr_aesvc.recordings.pose_history import JUMP
 
 

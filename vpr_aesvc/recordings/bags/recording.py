@@ -29,7 +29,7 @@ _KEEP = "or use what comes before the damage with --keep-good"
 class BagRecording(Recording):
     """One camera of a bag. The poses are read when it is opened.
 
-    A label is the camera's topic, without ``/compressed``, and the number of the message on it.
+    A label is the camera's topic, without ``/compressed``, and the number of the message on it. ``damage``: why not all of it can be read.
 
     Raises:
         VprError: it is no bag; it is damaged and ``keep_good`` is not set; it has no images; or the user must choose a topic.
@@ -49,7 +49,7 @@ class BagRecording(Recording):
     def _open(self, bag: BagFile) -> None:
         """Reads everything but the images."""
         weakref.finalize(self, bag.close)
-        self._bag, self.kind = bag, bag.kind
+        self._bag, self.kind, self.damage = bag, bag.kind, bag.damage
         path = str(self.path)
         if bag.damage is not None and not self.options.keep_good:
             raise VprError(f"{path}: {bag.damage}; {_KEEP}")
@@ -84,10 +84,9 @@ class BagRecording(Recording):
         except Damaged as damage:
             if not self.options.keep_good:
                 raise VprError(f"{self.path}: damaged after {stream.count} images: {damage}; {_KEEP}") from damage
-            self.skip_counts.add("the rest of the bag", str(damage))
-        else:
-            if self._bag.damage is not None:
-                self.skip_counts.add("the rest of the bag", self._bag.damage)
+            self.damage = f"damaged: {damage}"
+        if self.damage is not None:
+            self.skip_counts.add("the rest of the bag", self.damage)
         self.notes = [*self._opening_notes, *stream.notes()]
         if without_pose and self.poses.base is not None:
             self.notes.append(_note_on_missing_poses(without_pose, stream, self.poses.base.span))

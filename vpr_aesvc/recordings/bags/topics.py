@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recordings.bags.messages import BagFile, Topic, read_message
+from vpr_aesvc.image_header import coded_size
+from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, Topic, read_message
 
 Kind = Literal["odometry", "pose", "tf", "navsat"]
 Frames = tuple[str, str]
@@ -200,17 +201,29 @@ def _list(topics: Iterable[Topic]) -> str:
     return ", ".join(map(str, sorted(topics, key=lambda topic: topic.name)))
 
 
+def described(bag: BagFile, topic: Topic) -> str:
+    """A topic with its rate, the format of its images and its frames, for people. Reads one message."""
+    seconds = (bag.span[1] - bag.span[0]) / 1e9
+    parts = [f"{(topic.count - 1) / seconds:.1f} Hz"] if seconds > 0 and topic.count > 1 else []
+    if topic.count and KINDS.get(topic.type) != "tf":
+        try:
+            _, _, raw = next(bag.messages([topic.name]))
+            message = read_message(raw, topic.type, topic.ros1)
+            parts += [*_format(message), in_frames(frames_of(message))]
+        except (StopIteration, Damaged, VprError):
+            parts.append("its first message cannot be read")
+    return f"{topic}"[:-1] + "".join(f", {part}" for part in parts) + ")"
+
+
 def _described(bag: BagFile, topics: Iterable[Topic]) -> str:
-    """As ``_list``, with the rate and the frames of each, for a user who must choose. Reads one message of each."""
-    described = []
-    for topic in sorted(topics, key=lambda topic: topic.name):
-        seconds = (bag.span[1] - bag.span[0]) / 1e9
-        parts = [f"{(topic.count - 1) / seconds:.1f} Hz"] if seconds > 0 and topic.count > 1 else []
-        for _, _, raw in bag.messages([topic.name]):
-            try:
-                parts.append(in_frames(frames_of(read_message(raw, topic.type, topic.ros1))))
-            except VprError:
-                parts.append("its first message cannot be read")
-            break
-        described.append(f"{topic}"[:-1] + "".join(f", {part}" for part in parts) + ")")
-    return ", ".join(described)
+    return ", ".join(described(bag, topic) for topic in sorted(topics, key=lambda topic: topic.name))
+
+
+def _format(message: Any) -> list[str]:
+    """Size and encoding of an image."""
+    if hasattr(message, "encoding"):
+        return [f"{message.width} x {message.height} {message.encoding}"]
+    if not hasattr(message, "format"):
+        return []
+    size = coded_size(message.data)
+    return [f"{size[0]} x {size[1]} {message.format}" if size else message.format]
