@@ -75,26 +75,6 @@ def test_a_file_of_gigabytes_is_not_even_read(tmp_path):
         read_image(tmp_path / "scan.tif")
 
 
-@pytest.mark.parametrize("format", ["HEIF", "AVIF"])
-def test_photos_of_phones(format, tmp_path):
-    pillow = pytest.importorskip("PIL.Image")
-    if format == "HEIF":
-        pytest.importorskip("pillow_heif").register_heif_opener()
-    file, exif = io.BytesIO(), pillow.Exif()
-    exif[0x112] = 6  # the camera was turned by 90 degrees
-    wide = np.zeros((48, 96, 3), np.uint8)
-    wide[:, :48] = 255, 0, 0
-    pillow.fromarray(wide).save(file, format, quality=95, exif=exif)
-    (tmp_path / "a.jpg").write_bytes(file.getvalue())  # some phones name it so
-    picture = read_image(tmp_path / "a.jpg")
-    assert picture[5, 5, 0] > 240 and picture[5, 5, 2] < 15
-    if format == "AVIF":
-        assert picture.shape == (96, 48, 3) and picture[-5].max() < 15  # the left half is now the upper half
-    for end in (20, len(file.getvalue()) // 2, len(file.getvalue()) - 10):
-        with pytest.raises(VprError, match="cannot be decoded"):
-            decode_image(file.getvalue()[:end], "cut")
-
-
 def test_a_damaged_length_of_a_chunk_reserves_no_memory(tmp_path, monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("decoded"))
     _, coded = cv2.imencode(".png", PICTURE)

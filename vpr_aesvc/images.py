@@ -15,7 +15,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from vpr_aesvc.deep_images import to_8_bits
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.image_header import check_size, coded_size, jpeg_markers
-from vpr_aesvc.pillow_images import decode_phone_image, phone_format
 from vpr_aesvc.types import Frame, Image
 
 IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
@@ -145,7 +144,7 @@ def read_image(path: Path | str) -> Image:
 
 
 def stored_pixels_of(path: Path) -> NDArray[Any]:
-    """Like ``read_image``, in the number type that the file holds: gray [H, W] or BGR [H, W, 3]. Not for HEIC and AVIF."""
+    """Like ``read_image``, in the number type that the file holds: gray [H, W] or BGR [H, W, 3]."""
     return _stored_pixels(_file_bytes(path), str(path))
 
 
@@ -178,8 +177,7 @@ def image_of(frame: Frame) -> Image:
 
 def decode_image(data: bytes, name: str = "image") -> Image:
     """Like ``read_image``, from the bytes of the file; ``name`` is for error messages."""
-    kind = phone_format(data)
-    return decode_phone_image(data, kind, name) if kind else as_rgb(decode_pixels(data, name), "bgr")
+    return as_rgb(decode_pixels(data, name), "bgr")
 
 
 def decode_pixels(data: bytes, name: str) -> Image:

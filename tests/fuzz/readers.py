@@ -9,7 +9,6 @@ from random import Random
 
 from tests.fuzz import hostile, reading, seed_models, seeds
 from tests.fuzz.checks import read_source
-from vpr_aesvc.pillow_images import what_to_install
 
 _EUROC = "#timestamp [ns], p_RS_R_x [m], p_RS_R_y [m], p_RS_R_z [m], q_RS_x [], q_RS_y [], q_RS_z [], q_RS_w []"
 _THREE = [3, 0, 0]  # images, poses, stamps
@@ -101,14 +100,6 @@ READERS = [
         20,
     ),
     Reader("exif", {"gps": seeds.photos_with_gps}, read_source, [3, 3, 0], 20),
-    Reader(
-        "phones",
-        {kind: seeds.phone(kind) for kind in ("heic", "avif") if not what_to_install(kind)}
-        or {"jpg": seeds.folder_of(".jpg")},
-        read_source,
-        _THREE,
-        5,
-    ),
     Reader(
         "frames.csv",
         {"meters": seeds.frames_csv, "degrees": seeds.geographic_csv},

@@ -6,7 +6,6 @@ import shutil
 import struct
 from collections.abc import Callable
 from functools import lru_cache
-from io import BytesIO
 from pathlib import Path
 
 import cv2
@@ -35,22 +34,6 @@ def folder_of(suffix: str, bits: int = 8, names: str = "images/{}") -> Write:
     def write(folder: Path) -> None:
         for number in range(3):
             put(folder / f"{names.format(number)}{suffix}", coded(number, suffix, bits))
-
-    return write
-
-
-def phone(kind: str) -> Write:
-    """Photos as phones write them: ``heic`` or ``avif``."""
-
-    def write(folder: Path) -> None:
-        from PIL import Image
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-        for number in range(3):
-            file = BytesIO()
-            Image.fromarray(cv2.resize(image(number), (64, 64))).save(file, "HEIF" if kind == "heic" else "AVIF")
-            put(folder / f"{number}.{kind}", file.getvalue())
 
     return write
 

@@ -1,6 +1,5 @@
 """Videos as recorders, phones and screens write them: dropped frames, pauses, a variable rate, many containers, and cuts."""
 
-import importlib
 import struct
 from fractions import Fraction
 
@@ -12,7 +11,6 @@ from tests.datasets.images import photo
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.inputs import open_input
-from vpr_aesvc.recordings import video_decoders
 
 FULL = [at / 30 for at in range(90)]
 STAMPS = {
@@ -80,7 +78,7 @@ def test_cut_short(tmp_path, suffix, part):
 
 @pytest.mark.parametrize(
     ("suffix", "codec"),
-    [(".mkv", "mpeg4"), (".mp4", "mpeg4"), (".avi", "mpeg4"), (".ts", "mpeg2video"), (".mp4", "libsvtav1")],
+    [(".mkv", "mpeg4"), (".mp4", "mpeg4"), (".avi", "mpeg4"), (".ts", "mpeg2video")],
 )
 def test_longer_sound(tmp_path, suffix, codec):
     path = write(tmp_path / f"v{suffix}", FULL, codec, sound=6)
@@ -106,23 +104,17 @@ def test_a_live_stream_without_length_is_read_and_said(tmp_path):
     assert len(list(recording)) == 90 and any("does not tell its length" in note for note in recording.notes)
 
 
-@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
-def test_av1(tmp_path, suffix, monkeypatch):
-    path = write(tmp_path / f"v{suffix}", FULL, "libsvtav1")
-    recording = open_input(path)
-    found = list(recording)
-    assert [frame.stamp for frame in found] == pytest.approx(FULL, abs=0.002)
-    assert np.corrcoef(found[0].decode().ravel(), photo(3, (64, 400, 3))[:, :96].ravel())[0, 1] > 0.9
-    monkeypatch.setattr(video_decoders, "find_spec", lambda name: None)
-    if video_decoders._has_frame(video_decoders._with_opencv(path)):
+def test_av1(tmp_path):
+    path = write(tmp_path / "v.mp4", FULL, "libsvtav1")
+    capture = cv2.VideoCapture(str(path))
+    if capture.read()[0]:
         pytest.skip("this OpenCV decodes AV1")
-    with pytest.raises(VprError, match=r"cannot decode any frame.*pip install av"):
+    with pytest.raises(VprError, match=r"cannot decode any frame.*ffmpeg"):
         open_input(path)
 
 
-@pytest.mark.parametrize("codec", ["mpeg4", "libsvtav1"])
-def test_a_phone_held_upright(tmp_path, codec):
-    path = write(tmp_path / "v.mp4", FULL[:20], codec)
+def test_a_phone_held_upright(tmp_path):
+    path = write(tmp_path / "v.mp4", FULL[:20])
     upright = next(iter(open_input(path))).decode()
     data = bytearray(path.read_bytes())
     at = data.index(b"tkhd") + 44  # the matrix of the track: turn by 90 degrees
@@ -148,10 +140,3 @@ def test_a_video_without_frames(tmp_path):
     path.write_bytes(path.read_bytes()[:500])  # the header
     with pytest.raises(VprError, match=r"not a video|cannot decode any frame"):
         open_input(path, InputOptions(keep_good=True))
-
-
-def test_pyav_is_not_needed_for_what_opencv_reads(tmp_path, monkeypatch):
-    path = write(tmp_path / "v.mkv", FULL)
-    monkeypatch.setattr(importlib.util, "find_spec", lambda *_: pytest.fail("looked for PyAV"))
-    monkeypatch.setattr(video_decoders, "find_spec", lambda *_: pytest.fail("looked for PyAV"))
-    assert len(list(open_input(path))) == 90

@@ -5,7 +5,6 @@ from pathlib import Path
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import IMAGE_SUFFIXES
-from vpr_aesvc.pillow_images import PHONE_SUFFIXES
 from vpr_aesvc.types import Frame
 
 __all__ = ["FrameSet", "open_images"]
@@ -37,7 +36,7 @@ def _open(path: Path) -> FrameSet:
     found = with_splits(path)
     if found is not None:
         return found
-    if path.suffix.lower() in IMAGE_SUFFIXES or path.suffix.lower() in PHONE_SUFFIXES:
+    if path.suffix.lower() in IMAGE_SUFFIXES:
         return FrameSet(path, "image", (Frame(label=path.name, path=path),))
     raise VprError(
         f"{path}: expected a folder of images, an image or a frames.csv, found a {path.suffix or 'suffixless'} file"

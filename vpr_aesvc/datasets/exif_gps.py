@@ -5,14 +5,11 @@ import re
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from random import Random
 from typing import Any
 
-from vpr_aesvc.pillow_images import PHONE_SUFFIXES
-
-_SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp", *PHONE_SUFFIXES}
+_SUFFIXES = {".jpg", ".jpeg", ".tif", ".tiff", ".png", ".webp"}
 _SAMPLE, _PART = 16, 1 << 16  # photos looked into before all are read; bytes of both ends
 _GPS_TAG = 0x8825
 # To the GPS part, in either byte order.
@@ -41,7 +38,7 @@ def _has_pointer(photo: Path) -> bool:
     try:
         with photo.open("rb") as file:
             start = file.read(_PART)
-            file.seek(max(0, file.seek(0, 2) - _PART))  # where TIFF and HEIC may have it
+            file.seek(max(0, file.seek(0, 2) - _PART))  # where TIFF may have it
             return _POINTER.search(start + file.read()) is not None
     except OSError:
         return False
@@ -51,10 +48,6 @@ def read_fix(path: Path) -> Fix | str:
     """The position of a photo, or why it has none. Only the header of the file is read."""
     from PIL import Image
 
-    if path.suffix.lower() in PHONE_SUFFIXES and find_spec("pillow_heif"):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener(thumbnails=False)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

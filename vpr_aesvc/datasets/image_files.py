@@ -7,13 +7,12 @@ from pathlib import Path
 from vpr_aesvc.datasets.not_photos import photos
 from vpr_aesvc.frame_source import VIDEO_SUFFIXES, SkipCounts
 from vpr_aesvc.images import IMAGE_SUFFIXES
-from vpr_aesvc.pillow_images import PHONE_SUFFIXES, what_to_install
 
 _COPIES = {"@eadir", "__macosx", "#recycle", "@recycle", "$recycle.bin"}
 _COPIES |= {".thumbnails", ".thumbs", "@__thumb", ".@__thumb"}
 _SAMPLE = 20  # names tried in each folder; a few missing files do not hide the right folder
 _UNREAD = {
-    ".gif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".tga", ".exr", ".hdr", ".pfm",
+    ".heic", ".heif", ".hif", ".avif", ".gif", ".jp2", ".j2k", ".jxl", ".svg", ".psd", ".tga", ".exr", ".hdr", ".pfm",
     ".raw", ".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".raf", ".rw2", ".pef", ".srw",
 }  # fmt: skip
 
@@ -37,15 +36,13 @@ def image_files(folder: Path, skip_counts: SkipCounts, notes: list[str]) -> list
         for name in names:
             suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - fast, for many files
             why = reason or ("hidden images (a name that begins with a dot)" if name.startswith(".") else None)
-            if suffix in PHONE_SUFFIXES and not why and (package := what_to_install(PHONE_SUFFIXES[suffix])):
-                why = f"{suffix} images, which need another package (pip install {package})"
-            elif suffix in _UNREAD:
-                why = why or f"{suffix} files, a format that is not read"
+            if suffix in _UNREAD:
+                why = why or f"{suffix} files, a format that is not read: convert them to JPEG"
             elif suffix in VIDEO_SUFFIXES and not why:
                 why = "videos, which are not read with a folder: name one video itself"
             elif not suffix and not why and _is_link_as_text(place / name):
                 why = "links to a folder that were copied as text: make them links again"
-            elif suffix not in IMAGE_SUFFIXES and suffix not in PHONE_SUFFIXES:
+            elif suffix not in IMAGE_SUFFIXES:
                 continue
             if why:
                 skip_counts.add(why, str(place / name))

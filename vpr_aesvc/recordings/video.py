@@ -38,7 +38,7 @@ class VideoRecording(Recording):
         self.images = video.count
         length = f"{video.seconds:.1f} s of" if video.seconds else "frames of"
         rate = f", {video.rate:.3g} frames a second" if video.rate else ""
-        self.notes = [f"video: {length} {video.size} pixels{rate}{video.reader}"]
+        self.notes = [f"video: {length} {video.size} pixels{rate}"]
         if video.seconds is None or path.suffix.lower() in _WITHOUT_LENGTH:
             self.notes.append("the file does not tell its length: if its end is missing, nobody sees it")
         self._track: PoseTrack | None = None
