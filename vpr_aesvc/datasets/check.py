@@ -1,6 +1,5 @@
 """Check that a data set is complete, before hours of computing: counts, files, right answers."""
 
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,11 +69,6 @@ def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
         # In a published set each query has a right answer; the user's own drive may leave the map.
         where = problems if benchmark else notes
         where.append(f"{len(without)} of {len(queries)} queries have no right answer in the database")
-    if frames.has_times_and_panoramas:
-        times = Counter(frame.extra.get("time", "unknown") for frame in queries)
-        notes.append("queries by " + ", ".join(f"{time}: {count}" for time, count in sorted(times.items())))
-        if times["unknown"]:
-            notes[-1] += "; the .csv files of the published folder 247query_subset_v2 tell it: put it into the root"
     tolerance = str(frames.tolerance) if frames.tolerance else None
     found = (missing, empty, without, tolerance, problems, notes)
     return Check(str(frames.path), frames.kind, len(database), len(queries), *found)

@@ -37,7 +37,6 @@ def benchmark_report(run: BenchmarkRun) -> Report:
         results=results,
         predictions=predictions,
         notes=protocol_notes(run.protocol),
-        groups=run.evaluation.groups,
         pairs=_pairs(run),
     )
 

@@ -66,17 +66,6 @@ MAP4 = Measure("mAP@4", "mAP at 4", "map", 4, is_map=True)
 
 
 @dataclass(frozen=True)
-class GroupResult:
-    """Recall over a group of queries, such as those taken at night, or under another protocol ("panoramas")."""
-
-    method: str
-    size: int
-    group: str
-    queries: int
-    recall: dict[int, float]
-
-
-@dataclass(frozen=True)
 class Prediction:
     """One query and its best match."""
 
@@ -99,7 +88,6 @@ class Report:
     results: list[MethodResult]
     predictions: list[Prediction]
     notes: list[tuple[str, str]]  # how the report was made: name and value
-    groups: list[GroupResult] = field(default_factory=list)
     # method -> cosines of pairs of images of the same place [n], and of different places [m]
     pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
 
