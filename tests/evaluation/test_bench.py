@@ -123,7 +123,7 @@ def test_all_that_is_written(tmp_path, drawn):
     ]
     assert float(table[0]["recall_at_1"]) == row["recall"]["1"]
     names = {path.stem for path in (out / "figures").iterdir()}
-    assert {"recall_against_size", "matching_pairs", "precision_recall"} <= names
+    assert {"recall_against_size", "precision_recall"} <= names
     for path in (out / "figures").iterdir():
         if path.suffix == ".svg":
             assert ElementTree.parse(path).getroot().tag.endswith("svg")

@@ -49,7 +49,6 @@ def _prediction(right: bool, distance: float | None = 1.5, label: str = "a place
 
 
 def _report() -> Report:
-    rng = np.random.default_rng(0)
     recalls = {"PCA": (0.23, 0.28, 0.34), "AE-SVC": (0.29, 0.36, 0.48), "(SS)2D": (0.31, 0.40, 0.479)}
     results = [MethodResult("raw", 324, {1: 0.351, 5: 0.552}, 648)]
     for method, values in recalls.items():
@@ -62,10 +61,6 @@ def _report() -> Report:
         results=results,
         predictions=[_prediction(True), _prediction(False, 31.4), _prediction(True, None)],
         notes=[("seed", "7"), ("chosen projection", "rotation")],
-        pairs={
-            name: (rng.normal(0.8, 0.1, 500).astype(np.float32), rng.normal(mean, spread, 500).astype(np.float32))
-            for name, mean, spread in (("raw", 0.4, 0.1), ("AE-SVC", 0, 0.05))
-        },
     )
 
 
@@ -93,7 +88,7 @@ def test_shows_what_it_was_given(page_path: Path) -> None:
     text = " ".join(_Page(page_path).text)
     for part in ("A street & its <houses>", "First sentence.", "0.351", "0.552", "0.479", "648 bytes per place"):
         assert part in text
-    for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)", "raw, σ = 0.", "AE-SVC, σ = 0.0"):
+    for part in ("descriptor size [numbers]", "recall at 1", "raw (324 numbers)"):
         assert part in text
     for part in ("31.4 m", "distance unknown", "0.812", "2 of these 3", "seed", "rotation"):
         assert part in text
@@ -122,7 +117,6 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
         results=[*report.results, MethodResult(evil + "$x$", 16, {1: 0.1, 5: 0.2}, 32)],
         predictions=[_prediction(True, label=evil)],
         notes=[(evil, evil)],
-        pairs={evil: (np.linspace(-1, 1, 50, dtype=np.float32),) * 2},
     )
     write_report(report, tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
@@ -139,7 +133,7 @@ def test_same_report_same_bytes(page_path: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [0.5, 1.0, 0.0, float("nan")])
 def test_one_method_of_one_size(tmp_path: Path, value: float) -> None:
     results = [MethodResult("PCA", 64, {1: value, 5: value}, 128)]
-    report = replace(_report(), results=results, predictions=[], pairs={})
+    report = replace(_report(), results=results, predictions=[])
     write_report(report, tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
     assert page.count("svg") == (0 if np.isnan(value) else 1)  # no axes with nothing in them
@@ -148,22 +142,15 @@ def test_one_method_of_one_size(tmp_path: Path, value: float) -> None:
 
 
 def test_nothing_but_a_title(tmp_path: Path) -> None:
-    empty = {"raw": (np.zeros(0, np.float32),) * 2}
-    write_report(Report("Only a title", [], [], [], [], pairs=empty), tmp_path / "report.html")
+    write_report(Report("Only a title", [], [], [], []), tmp_path / "report.html")
     page = _Page(tmp_path / "report.html")
     assert page.count("svg") == page.count("table") == 0
-
-
-def test_equal_cosines_are_drawn(tmp_path: Path) -> None:
-    report = replace(_report(), pairs={"raw": (np.ones(20, np.float32),) * 2}, predictions=[])
-    write_report(report, tmp_path / "report.html")
-    assert "raw, σ = 0.000" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_replaces_a_file_and_leaves_no_part(tmp_path: Path) -> None:
     path = tmp_path / "report.html"
     path.write_text("old")
-    report = replace(_report(), predictions=[], pairs={}, results=[])
+    report = replace(_report(), predictions=[], results=[])
     write_report(report, path)
     assert "A street" in path.read_text("utf-8")
     assert list(tmp_path.iterdir()) == [path]

@@ -24,7 +24,6 @@ _FIGURES = (
     "recall_against_size",
     "map_against_size",
     "precision_recall",
-    "matching_pairs",
 )
 
 
@@ -48,13 +47,9 @@ def _result(method: str, size: int, value: float) -> MethodResult:
 
 
 def _report() -> Report:
-    rng = np.random.default_rng(0)
     results = [replace(_result("raw", 768, 0.602), seconds=None)]
     for at, method in enumerate(_METHODS):
         results += [_result(method, size, 0.4 + 0.06 * step + 0.013 * at) for step, size in enumerate(_SIZES)]
-
-    def cosines(mean: float, spread: float) -> np.ndarray:
-        return rng.normal(mean, spread, 400).clip(-1, 1).astype(np.float32)
 
     return Report(
         title="A set",
@@ -62,7 +57,6 @@ def _report() -> Report:
         results=results,
         predictions=[],
         notes=[("seed", "0")],
-        pairs={name: (cosines(0.7, 0.1), cosines(0.4, 0.1)) for name in ("raw", "AE-SVC")},
     )
 
 
@@ -112,7 +106,6 @@ def test_axes_and_methods_are_named(figures: Path) -> None:
         "recall_against_size": ("descriptor size [numbers]", "recall at 1 [0 to 1]"),
         "map_against_size": ("descriptor size [numbers]", "mAP at 4 [0 to 1]"),
         "precision_recall": ("recall [0 to 1]", "precision [0 to 1]", "raw (768): 0.602"),
-        "matching_pairs": ("cosine similarity of two images", "same place", "different places", "density"),
     }
     for name, labels in axes.items():
         assert set(labels) <= set(said[name]), name
@@ -120,9 +113,6 @@ def test_axes_and_methods_are_named(figures: Path) -> None:
         assert method in said["recall_against_size"]
         assert any(text.startswith(f"{method} (256): ") for text in said["precision_recall"])
     assert "raw (768 numbers)" in said["recall_against_size"]
-    assert all(
-        any(text.startswith(f"{name}, σ = 0.1") for text in said["matching_pairs"]) for name in ("raw", "AE-SVC")
-    )
 
 
 def test_page_has_every_figure_and_refers_to_nothing_else(page: str) -> None:

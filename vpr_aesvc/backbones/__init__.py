@@ -49,7 +49,7 @@ class PatchBackbone(Backbone, Protocol):
 
 BACKBONE_HELP = (
     "hog (no weights) | an .onnx file with preprocess.json beside it | a Hugging Face folder or hub id, "
-    "with ?pooling=cls, mean or gem; each with ?crops=5 for the mean of five crops"
+    "with ?pooling=cls, mean or gem"
 )
 
 
@@ -57,8 +57,6 @@ def open_backbone(
     spec: str, provider: str = "cpu", threads: int | None = None, expected: str | None = None
 ) -> Backbone:
     """Opens a backbone from one string.
-
-    ``?crops=5`` may follow each, or ``&crops=5`` another option: the mean of five crops of the image.
 
     - ``hog``: histograms of oriented gradients, no weights;
     - ``onnx:PATH`` or a path: an ``.onnx`` file, or a folder that holds one, with ``preprocess.json`` beside it;
@@ -73,10 +71,6 @@ def open_backbone(
     Raises:
         VprError: not found, of an unknown kind, or not the expected backbone.
     """
-    if spec[-8:] in ("?crops=5", "&crops=5"):
-        from vpr_aesvc.backbones.crops import Crops
-
-        return Crops(open_backbone(spec[:-8], provider, threads))
     kind, _, rest = spec.partition(":")
     if spec == "hog":
         from vpr_aesvc.backbones.hog import HogBackbone

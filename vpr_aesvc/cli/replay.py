@@ -23,7 +23,6 @@ def replay_command(
     model: ModelOption = None,
     storage: Annotated[Literal["mcap", "sqlite3"], Parameter(help="Storage of the bag.")] = "mcap",
     images: Annotated[bool, Parameter(help="Also write each frame beside the matched place.")] = True,
-    path: Annotated[bool, Parameter(negative="", help="Also write the path through all accepted poses.")] = False,
     rate: Rate = None,
     false_positive_rate: Annotated[
         float | None, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
@@ -50,7 +49,7 @@ def replay_command(
         recognizer = Recognizer(place_map, runtime.describer(place_map, model), settings)
         with progress_bars() as progress:
             answers = recognized(source.split("query"), recognizer, rate, partial(progress, "recognizing"))
-            done = write_replay(answers, place_map, output, storage, images, path)
+            done = write_replay(answers, place_map, output, storage, images)
     say_source(source)
     if done.without_pose:
         err.print(

@@ -31,13 +31,6 @@ def train_command(
             help="auto chooses on held-out frames | raw | pca | aesvc | rotation; as in the paper: aesvc-paper | ss2d-paper."
         ),
     ] = "auto",
-    crops: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help="Try the mean of five crops of each image, and keep it where held-out frames say that it helps. Five times the work, also on the robot.",
-        ),
-    ] = False,
     seed: Annotated[int, Parameter(help="The same images and seed give the same bytes.")] = 0,
     keyframes: KeyframeFlags = KeyframeFlags(),
     reading: InputFlags = InputFlags(),
@@ -58,7 +51,7 @@ def train_command(
     opened = source.embeddings or open_backbone(backbone)
     with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:
         frames = database_frames(source, Path(folder), keyframes.settings, progress=progress)
-        model = train(frames, opened, output, requested_sizes, method, seed, progress, crops).trained
+        model = train(frames, opened, output, requested_sizes, method, seed, progress).trained
     say_source(source)
     if source.is_recording:
         out.print(f"{len(frames)} keyframes were used")

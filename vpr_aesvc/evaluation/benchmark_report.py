@@ -10,15 +10,12 @@ from vpr_aesvc.datasets.positives import Positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.evaluate import BestMatches
-from vpr_aesvc.evaluation.methods import Describe
 from vpr_aesvc.evaluation.results import R1, Prediction, Report
 from vpr_aesvc.evaluation.summary import methods_summary
 from vpr_aesvc.images import image_of
-from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.types import Frame
 
 _PREDICTIONS = 24
-_SAMPLES = 1000  # queries whose pairs the histograms of cosines show
 
 
 def benchmark_report(run: BenchmarkRun) -> Report:
@@ -37,7 +34,6 @@ def benchmark_report(run: BenchmarkRun) -> Report:
         results=results,
         predictions=predictions,
         notes=protocol_notes(run.protocol),
-        pairs=_pairs(run),
     )
 
 
@@ -92,22 +88,3 @@ def _distance(first: Frame, second: Frame) -> float | None:
     if first.pose is None or second.pose is None:
         return None
     return float(np.hypot(first.pose.x - second.pose.x, first.pose.y - second.pose.y))
-
-
-def _pairs(run: BenchmarkRun) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
-    """Cosines of evenly chosen queries with one right place each, and with one wrong place each: of the raw embedding, and of AE-SVC at its
-    largest size where it was fitted."""
-    latent = {one.name: one.by_size[max(one.by_size)] for one in run.methods if one.key == "aesvc"}
-    describers: dict[str, Describe] = {"raw": unit, **latent}
-    random, positives = np.random.default_rng(0), run.task.positives
-    known = np.flatnonzero(positives.counts > 0)
-    queries = known[np.linspace(0, len(known) - 1, min(_SAMPLES, len(known))).astype(np.int64)]
-    right = np.array([random.choice(positives[query]) for query in queries])
-    others = random.integers(0, len(run.task.database), len(queries))
-    is_wrong = ~np.array([other in positives[query] for query, other in zip(queries, others, strict=True)])
-    embeddings = run.task.queries[queries], run.task.database[right], run.task.database[others]
-    pairs = {}
-    for name, describe in describers.items():
-        query, same, other = (describe(np.asarray(rows, np.float32)) for rows in embeddings)
-        pairs[name] = (query * same).sum(1), (query * other).sum(1)[is_wrong]
-    return pairs

@@ -88,8 +88,6 @@ class Report:
     results: list[MethodResult]
     predictions: list[Prediction]
     notes: list[tuple[str, str]]  # how the report was made: name and value
-    # method -> cosines of pairs of images of the same place [n], and of different places [m]
-    pairs: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = field(default_factory=dict)
 
 
 def to_json(value: Any) -> Any:

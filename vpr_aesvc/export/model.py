@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.backbones.crops import Crops
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.backbones.hog import HogBackbone
 from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
@@ -98,10 +97,6 @@ def export_model(
 def _check_has_graph(model: Path, describer: Describer) -> None:
     if describer.projection is None:
         raise VprError(f"{model}: is a robot model already; export the trained model it was made from")
-    if isinstance(describer.backbone, Crops):
-        raise VprError(
-            f"{model}: averages five crops of each image, which a robot model does not do; train without --crops"
-        )
     if isinstance(describer.backbone, HogBackbone):
         raise VprError(f"{model}: needs no export, as hog runs without torch; copy the folder to the robot")
     if isinstance(describer.backbone, GivenEmbeddings):

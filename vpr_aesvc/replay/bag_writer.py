@@ -17,8 +17,7 @@ from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Frame, Pose
 
 Storage = Literal["mcap", "sqlite3"]
-POSE_TOPIC, DIAGNOSTICS_TOPIC = "/vpr/pose", "/vpr/diagnostics"
-IMAGE_TOPIC, PATH_TOPIC = "/vpr/match_image/compressed", "/vpr/path"
+POSE_TOPIC, DIAGNOSTICS_TOPIC, IMAGE_TOPIC = "/vpr/pose", "/vpr/diagnostics", "/vpr/match_image/compressed"
 MAP_FRAME = "map"
 _OK, _WARN = 0, 1
 _STAMP_LIMIT = 2.0**31  # seconds: builtin_interfaces/Time has 32 bits
@@ -41,14 +40,12 @@ def write_replay(
     output: Path,
     storage: Storage = "mcap",
     images: bool = True,
-    path: bool = False,
 ) -> ReplayCounts:
-    """Writes the bag (a folder) under a temporary name and renames it when it is complete. Needs constant memory, except for the path.
+    """Writes the bag (a folder) under a temporary name and renames it when it is complete. Needs constant memory.
 
     Args:
         results: frames with images and stamps, in order, and their recognitions.
         images: also write the match images.
-        path: also write the trajectory of all accepted poses, as one message with the stamp of the first.
 
     Raises:
         VprError: the output exists or cannot be written, or a frame has no stamp that ROS can represent.
@@ -60,7 +57,7 @@ def write_replay(
     with new_folder(output, "bag") as folder:
         bag = folder / output.name  # the file in the bag is named after its folder
         with Writer(bag, version=_VERSION, storage_plugin=plugin) as writer:
-            counts = _write_messages(_BagTopics(writer), results, place_map, images, path)
+            counts = _write_messages(_BagTopics(writer), results, place_map, images)
         if not counts.frames:
             raise VprError("the recording has no readable image, so there is no bag to write")
         for file in list(bag.iterdir()):
@@ -89,10 +86,8 @@ def _write_messages(
     results: Iterable[tuple[Frame, Recognition]],
     place_map: PlaceMap,
     images: bool,
-    path: bool,
 ) -> ReplayCounts:
     counts = ReplayCounts()
-    trajectory: list[tuple[float, Pose]] = []
     for frame, recognition in results:
         stamp = _checked_stamp(frame)
         counts.frames += 1
@@ -103,14 +98,10 @@ def _write_messages(
         elif recognition.accepted and recognition.pose is not None:
             counts.poses += 1
             topics.write(POSE_TOPIC, stamp, pose_message(stamp, recognition))
-            if path:
-                trajectory.append((stamp, recognition.pose))
         if images and frame.image is not None:
             stored = None if recognition.best is None else place_map.thumbnail(recognition.best.place.id)
             drawn = match_image(frame.image, stored, recognition)
             topics.write(IMAGE_TOPIC, stamp, image_message(stamp, drawn))
-    if trajectory:  # with the first stamp, so that a viewer shows it from the start
-        topics.write(PATH_TOPIC, trajectory[0][0], path_message(trajectory))
     return counts
 
 
@@ -174,15 +165,6 @@ def image_message(stamp: float, image: Image) -> Any:
     """JPEG CompressedImage of RGB uint8 [H, W, 3]."""
     data = np.frombuffer(encode_jpeg(image), np.uint8)
     return _make("sensor_msgs/msg/CompressedImage", header=_header(stamp, ""), format="jpeg", data=data)
-
-
-def path_message(poses: list[tuple[float, Pose]]) -> Any:
-    """Path through (stamp, pose) pairs; its header has the last stamp."""
-    stamped = [
-        _make("geometry_msgs/msg/PoseStamped", header=_header(stamp, MAP_FRAME), pose=_pose(pose))
-        for stamp, pose in poses
-    ]
-    return _make("nav_msgs/msg/Path", header=_header(poses[-1][0], MAP_FRAME), poses=stamped)
 
 
 def _pose(pose: Pose) -> Any:
