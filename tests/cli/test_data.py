@@ -1,6 +1,5 @@
 """`vpr data` as a user runs it: a process, its exit code and its words."""
 
-import json
 import os
 import shutil
 import subprocess
@@ -45,7 +44,7 @@ def test_the_list_names_every_set():
 def test_a_whole_set(pairs):
     done = vpr("check", pairs)
     assert done.returncode == 0, done.stderr
-    assert "30 found" in done.stdout and "within 0 frames" in done.stdout
+    assert "30 database images, 30 query images" in done.stdout and "within 0 frames" in done.stdout
     assert done.stdout.splitlines()[-1] == "whole"
 
 
@@ -53,30 +52,26 @@ def test_what_is_wrong_is_named(pairs):
     (pairs / "ref" / "3.png").write_bytes(b"")
     done = vpr("check", pairs)
     assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert f"empty: {pairs / 'ref' / '3.png'}" in done.stdout and done.stdout.splitlines()[-1] == "not whole"
+    assert f"1 image files are empty (0 bytes)\n    {pairs / 'ref' / '3.png'}\n" in done.stdout
+    assert done.stdout.splitlines()[-1] == "not whole"
 
 
-def test_missing_files_are_ten_and_how_many_more_and_all_with_json(tmp_path, clips_folder):
+def test_missing_files_are_ten_and_how_many_more(tmp_path, clips_folder):
     root = make_pitts_shaped(tmp_path / "pitts", clips_folder, 60, 20, "published")
     shutil.rmtree(root / "queries_real")
     done = vpr("check", "pitts30k", "--data", root)
     assert done.returncode == 1
-    assert "10000 database images expected, 60 found" in done.stdout and "20 image files are missing" in done.stdout
-    assert done.stdout.count("    missing: ") == 10 and "and 10 more missing" in done.stdout
-    done = vpr("check", "pitts30k", "--data", root, "--json")
-    found = json.loads(done.stdout)
-    assert done.returncode == 1 and found["whole"] is False and len(found["missing"]) == 20
-    assert (found["database"], found["queries"]) == (60, 20)
+    assert "10000 database images expected, 60 found" in done.stdout and "20 image files are missing\n" in done.stdout
+    assert done.stdout.count(f"    {root}") == 10 and "    and 10 more\n" in done.stdout
 
 
 def test_the_real_list_without_its_images():
     if not (DATA / "pitts30k").is_dir():
         pytest.skip(f"real data is absent: {DATA / 'pitts30k'}")
-    done = vpr("check", "pitts30k", "--data", DATA / "pitts30k", "--json")
-    found = json.loads(done.stdout)
-    assert done.returncode == 1 and found["problems"] == ["16816 image files are missing"]
-    assert len(found["missing"]) == 16_816 and found["without_positives"] == []
-    assert "queries_real" in found["notes"][0] and "https://" in found["notes"][0]
+    done = vpr("check", "pitts30k", "--data", DATA / "pitts30k")
+    assert done.returncode == 1 and done.stdout.count("  wrong: ") == 1 and "  note: " not in done.stdout
+    assert "  wrong: 16816 image files are missing; Pitts30k (test) needs " in done.stdout
+    assert "queries_real" in done.stdout and "https://" in done.stdout and "    and 16806 more\n" in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -135,8 +135,9 @@ def test_a_query_is_never_taken_from_the_database_folder(tmp_path):
     root = small_struct(tmp_path)
     (root / "queries_real").rename(root / "elsewhere")
     image(root / "000" / "000546_pitch1_yaw1.jpg")
-    check = check_dataset("pitts30k", root)
-    assert check.missing == [str(root / "queries_real" / "000/000546_pitch1_yaw1.jpg")]
+    _, problems, _ = check_dataset("pitts30k", root)
+    missing = next(names for words, names in problems.items() if "are missing" in words)
+    assert missing == [str(root / "queries_real" / "000/000546_pitch1_yaw1.jpg")]
 
 
 def test_tokyo_in_both_layouts(tmp_path):
@@ -170,18 +171,20 @@ def test_tokyo_in_both_layouts(tmp_path):
 
 def test_a_part_of_a_set_and_its_holes_are_named(tmp_path):
     root = small_struct(tmp_path)
-    problems = ["10000 database images expected, 2 found", "6816 queries expected, 1 found"]
-    check = check_dataset("pitts30k", root)
-    assert check.problems == problems and not check.missing and not check.empty and check.tolerance == "within 25 m"
+    counts = ["10000 database images expected, 2 found", "6816 queries expected, 1 found"]
+    frames, problems, notes = check_dataset("pitts30k", root)
+    assert list(problems) == counts and not notes and str(frames.tolerance) == "within 25 m"
     (root / "000" / "000829_pitch1_yaw2.jpg").unlink()
     (root / "000" / "000829_pitch1_yaw1.jpg").write_bytes(b"")
-    check = check_dataset("pitts30k", root)
-    assert check.problems == [*problems, "1 image files are missing", "1 image files are empty (0 bytes)"]
-    assert [Path(name).name for name in check.missing] == ["000829_pitch1_yaw2.jpg"]
-    assert [Path(name).name for name in check.empty] == ["000829_pitch1_yaw1.jpg"]
+    _, problems, _ = check_dataset("pitts30k", root)
+    assert list(problems) == [*counts, "1 image files are missing", "1 image files are empty (0 bytes)"]
+    assert [Path(name).name for names in problems.values() for name in names] == [
+        "000829_pitch1_yaw2.jpg",
+        "000829_pitch1_yaw1.jpg",
+    ]
     small_struct(root, utmQ=(PITTS_PLACE + 26).reshape(2, 1))
-    check = check_dataset("pitts30k", root)
-    assert check.without_positives == ["query/000546_pitch1_yaw1"] and not check.whole
+    _, problems, _ = check_dataset("pitts30k", root)
+    assert problems["1 of 1 queries have no right answer in the database"] == ["query/000546_pitch1_yaw1"]
 
 
 def test_a_set_that_is_not_there_says_what_it_wants(tmp_path):

@@ -43,7 +43,7 @@ def test_pairs(tmp_path, reference, query):
     assert [Path(frame.label).stem for frame in database] == ["1", "2", "10"]
     right = positives(queries, database, frames.tolerance)
     assert right.table(3).tolist() == [[False, True, False], [False, False, True]]
-    assert check_dataset(str(tmp_path)).whole
+    assert not check_dataset(str(tmp_path))[1]
     image(tmp_path / query / "11.jpg")
     image(tmp_path / query / "12.jpg")
     with pytest.raises(VprError, match=r"11\.jpg and 1 more has no image of the same name in"):
@@ -59,10 +59,10 @@ def test_frames_csv_with_categories(tmp_path):
         assert [frame.category for frame in frames.frames] == ["cup", "hat", "hat"] and not frames.frames[0].extra
         right = positives(frames.split("query").frames, frames.split("database").frames, frames.tolerance)
         assert right.table(2).tolist() == [[False, True]]
-    check = check_dataset(str(tmp_path))
-    assert len(check.missing) == 3 and check.tolerance == "of the same category"
+    frames, problems, _ = check_dataset(str(tmp_path))
+    assert len(problems["3 image files are missing"]) == 3 and str(frames.tolerance) == "of the same category"
     (tmp_path / "frames.csv").write_text("path,split\na,database\nc,query\n")
-    assert "no right answers" in check_dataset(str(tmp_path)).problems[-1]
+    assert "no right answers" in list(check_dataset(str(tmp_path))[1])[-1]
     (tmp_path / "frames.csv").write_text("path,split\na,database\n")
     with pytest.raises(VprError, match="no row has split 'query'"):
         check_dataset(str(tmp_path))

@@ -40,7 +40,6 @@ def test_hits_by_hand():
         [True, False, False],
     ]
     assert np.array_equal(right.table(4), table)
-    assert np.array_equal(right.of_queries(np.array([2, 0])).table(4), table[[2, 0]])
     assert not positives_of(np.zeros((2, 3), bool)).hits(np.array([[0], [1]])).any()
 
 

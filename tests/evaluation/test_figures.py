@@ -38,7 +38,7 @@ def test_tick_labels_keep_apart() -> None:
 
     def labels(*sizes: int) -> list[str]:
         with figure_style():
-            _, [axes] = canvas()
+            _, axes = canvas()
             size_axis(axes, sizes)
         return [label.get_text() for label in axes.get_xticklabels()]
 

@@ -124,17 +124,6 @@ def test_a_phone_held_upright(tmp_path):
     assert np.array_equal(turned, np.rot90(upright, -1))
 
 
-@pytest.mark.parametrize("codec", ["mp4v", "MJPG"])
-def test_a_frozen_camera_is_refused(tmp_path, codec):
-    suffix = {"mp4v": ".mp4", "MJPG": ".avi"}[codec]
-    writer = cv2.VideoWriter(str(tmp_path / f"v{suffix}"), cv2.VideoWriter_fourcc(*codec), 10, (96, 64))
-    for _ in range(30):
-        writer.write(photo(1, (64, 96, 3)))
-    writer.release()
-    with pytest.raises(VprError, match="all 30 frames show the same picture"):
-        list(open_input(tmp_path / f"v{suffix}"))
-
-
 def test_a_video_without_frames(tmp_path):
     path = write(tmp_path / "v.mkv", FULL)
     path.write_bytes(path.read_bytes()[:500])  # the header

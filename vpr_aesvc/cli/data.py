@@ -1,7 +1,5 @@
 """``vpr data``: list, show, check, frames."""
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +7,6 @@ from cyclopts import App, Parameter
 from rich.table import Column, Table
 
 from vpr_aesvc.cli.console import out
-from vpr_aesvc.cli.options import Json
 from vpr_aesvc.errors import VprError
 
 app = App(name="data", help="Benchmark data sets: list the known ones, tell how to get one, check that it is complete.")
@@ -57,7 +54,6 @@ def check_command(
     /,
     *,
     data: Annotated[Path | None, Parameter(help="Root folder of a named set.")] = None,
-    as_json: Json = False,
 ) -> int:
     """Check that a set is complete. Exit code 0 if it is, 1 if something is missing or wrong.
 
@@ -65,25 +61,18 @@ def check_command(
     """
     from vpr_aesvc.datasets.check import check_dataset
 
-    check = check_dataset(set, data)
-    if as_json:
-        print(json.dumps({**asdict(check), "whole": check.whole}))
-        return 0 if check.whole else 1
-    out.print(f"{check.root}\n  read as {check.kind}")
-    out.print(f"  database: {check.database} found\n  queries: {check.queries} found")
-    out.print(f"  right answer: {check.tolerance or 'nothing says'}")
-    for note in check.notes:
-        out.print(f"  note: {note}")
-    for problem in check.problems:
-        out.print(f"  wrong: {problem}", style="red")
-    for what, names in (
-        ("missing", check.missing),
-        ("empty", check.empty),
-        ("without a right answer", check.without_positives),
-    ):
-        _names(what, names)
-    out.print("whole" if check.whole else "not whole", style="green" if check.whole else "red")
-    return 0 if check.whole else 1
+    frames, problems, notes = check_dataset(set, data)
+    counts = ", ".join(f"{len(frames.split(split))} {split} images" for split in ("database", "query"))
+    out.print(f"{frames.path}\n  read as {frames.kind}: {counts}; right answer: {frames.tolerance or 'nothing says'}")
+    for kind, findings in (("note", notes), ("wrong", problems)):
+        for words, names in findings.items():
+            out.print(f"  {kind}: {words}", style="red" if kind == "wrong" else None, soft_wrap=True)
+            for name in names[:_SHOWN]:
+                out.print(f"    {name}", soft_wrap=True)
+            if len(names) > _SHOWN:
+                out.print(f"    and {len(names) - _SHOWN} more")
+    out.print("not whole" if problems else "whole", style="red" if problems else "green")
+    return 1 if problems else 0
 
 
 @app.command(name="frames")
@@ -103,10 +92,3 @@ def frames_command(
     from vpr_aesvc.datasets.frames_csv import frames_as_csv
 
     print(frames_as_csv(open_dataset(set, data)), end="")
-
-
-def _names(what: str, names: list[str]) -> None:
-    for name in names[:_SHOWN]:
-        out.print(f"    {what}: {name}", soft_wrap=True)
-    if len(names) > _SHOWN:
-        out.print(f"    and {len(names) - _SHOWN} more {what}; --json names all")

@@ -1,44 +1,20 @@
 """Check that a data set is complete, before hours of computing: counts, files, right answers."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
+from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positives import positives
 
-
-@dataclass(frozen=True)
-class Check:
-    """The result.
-
-    Attributes:
-        kind: how it was read and where its images are.
-        database, queries: number of images.
-        missing, empty: image files that are listed but missing, or have zero bytes.
-        without_positives: labels of queries without a right answer in the database.
-        tolerance: when a database image is a right answer; None if unknown.
-        problems: what is wrong; empty if the set is complete.
-        notes: what is worth knowing but not wrong.
-    """
-
-    root: str
-    kind: str
-    database: int
-    queries: int
-    missing: list[str]
-    empty: list[str]
-    without_positives: list[str]
-    tolerance: str | None
-    problems: list[str]
-    notes: list[str]
-
-    @property
-    def whole(self) -> bool:
-        return not self.problems
+Findings = dict[str, list[str]]
+"""What was found -> the files or queries that it is about."""
 
 
-def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
+def check_dataset(name_or_path: str, data: Path | None = None) -> tuple[FrameSet, Findings, Findings]:
     """Opens a set (see ``open_dataset``) and looks at every file. No image is decoded.
+
+    Returns:
+        the set; what is wrong, empty if it is complete; what is worth knowing but not wrong.
 
     Raises:
         VprError: the set is missing or damaged, or has no database or no queries.
@@ -51,27 +27,24 @@ def check_dataset(name_or_path: str, data: Path | None = None) -> Check:
     empty = [str(path) for path, size in sizes.items() if size == 0]
     right = positives(queries, database, frames.tolerance)
     without = [] if right is None else [q.label for q, n in zip(queries, right.counts, strict=True) if not n]
-    problems: list[str] = []
-    notes: list[str] = []
+    problems: Findings = {}
+    notes: Findings = {}
     if benchmark and len(database) != benchmark.database:
-        problems.append(f"{benchmark.database} database images expected, {len(database)} found")
+        problems[f"{benchmark.database} database images expected, {len(database)} found"] = []
     if benchmark and len(queries) != benchmark.queries:
-        problems.append(f"{benchmark.queries} queries expected, {len(queries)} found")
+        problems[f"{benchmark.queries} queries expected, {len(queries)} found"] = []
     if missing:
-        problems.append(f"{len(missing)} image files are missing")
-        if benchmark and len(missing) == len(sizes):
-            notes.append(f"no image was found; {benchmark.how}")
+        hint = f"; {benchmark.how}" if benchmark and len(missing) == len(sizes) else ""
+        problems[f"{len(missing)} image files are missing{hint}"] = missing
     if empty:
-        problems.append(f"{len(empty)} image files are empty (0 bytes)")
+        problems[f"{len(empty)} image files are empty (0 bytes)"] = empty
     if right is None:
-        problems.append("no right answers: the frames have no poses, no sequences and no categories")
+        problems["no right answers: the frames have no poses, no sequences and no categories"] = []
     if without:
         # In a published set each query has a right answer; the user's own drive may leave the map.
         where = problems if benchmark else notes
-        where.append(f"{len(without)} of {len(queries)} queries have no right answer in the database")
-    tolerance = str(frames.tolerance) if frames.tolerance else None
-    found = (missing, empty, without, tolerance, problems, notes)
-    return Check(str(frames.path), frames.kind, len(database), len(queries), *found)
+        where[f"{len(without)} of {len(queries)} queries have no right answer in the database"] = without
+    return frames, problems, notes
 
 
 def _size(path: Path) -> int | None:

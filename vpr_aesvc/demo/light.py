@@ -13,12 +13,11 @@ from vpr_aesvc.demo.render import SKY_RISE
 class Light:
     """Sun and ambient are RGB gains on painted colors; angles in degrees, azimuth counter-clockwise from east.
 
-    `lamps`: street lamps and windows shine. The other colors are RGB 0..255.
+    The other colors are RGB 0..255.
     """
 
     azimuth: float
     elevation: float
-    lamps: bool
     sun: tuple[float, float, float]
     ambient: tuple[float, float, float]
     zenith: Color
@@ -41,12 +40,12 @@ class Light:
 
 # fmt: off
 MORNING = Light(
-    azimuth=-70, elevation=47, lamps=False, sun=(0.66, 0.59, 0.46), ambient=(0.57, 0.61, 0.67), zenith=(84, 138, 206),
+    azimuth=-70, elevation=47, sun=(0.66, 0.59, 0.46), ambient=(0.57, 0.61, 0.67), zenith=(84, 138, 206),
     horizon=(196, 216, 232), cloud=(250, 250, 250), haze=(202, 214, 226), haze_distance=260,
 )
 # In the evening the sun is in the south-west and low: the shadows lie on the other side of the street.
 EVENING = Light(
-    azimuth=-116, elevation=25, lamps=True, sun=(0.70, 0.43, 0.23), ambient=(0.60, 0.57, 0.64), zenith=(72, 92, 150),
+    azimuth=-116, elevation=25, sun=(0.70, 0.43, 0.23), ambient=(0.60, 0.57, 0.64), zenith=(72, 92, 150),
     horizon=(250, 186, 132), cloud=(246, 190, 160), haze=(226, 180, 150), haze_distance=200,
 )
 # fmt: on

@@ -20,10 +20,10 @@ _COLUMNS, _ROWS = np.arange(_W, dtype=np.float32), np.arange(_H, dtype=np.float3
 
 
 class Texture:
-    """An RGB (opaque) or RGBA (cut-out, premultiplied) image and its reductions, made when first needed."""
+    """An RGB image and its reductions, made when first needed."""
 
     def __init__(self, pixels: np.ndarray):
-        self.cut_out, self.size = pixels.shape[2] == 4, pixels.shape[1::-1]
+        self.size = pixels.shape[1::-1]
         self._levels = {(0, 0): pixels}
 
     def level(self, across: int, down: int) -> np.ndarray:
@@ -38,17 +38,14 @@ class Texture:
 class Surface:
     """A painted parallelogram: the image's top left is at `corner`, its sides are `across` and `down` (meters).
 
-    It is visible from the side from which the image reads the right way round. A `billboard` is turned about its
-    vertical middle line to the camera.
+    It is visible from the side from which the image reads the right way round.
     """
 
-    pixels: np.ndarray  # RGB or premultiplied RGBA, colors in even light
+    pixels: np.ndarray  # RGB, colors in even light
     corner: np.ndarray
     across: np.ndarray
     down: np.ndarray
     sun: float = 0.5  # share of the surface that lies in the sun
-    glow: np.ndarray | None = None  # what shines at dusk, RGB
-    billboard: bool = False
 
 
 @dataclass
@@ -81,14 +78,8 @@ def render(world: World, camera: Camera) -> np.ndarray:
     """The image, RGB uint8 [HEIGHT, WIDTH, 3]."""
     image = _look_up_sky(world.sky, camera)
     inverse_depth = np.zeros((_H, _W), np.float32)
-    for texture, quad in _in_view(world.ground, camera):
-        _paint(texture, quad, image, inverse_depth)
-    visible = _in_view(world.things, camera)
-    for texture, quad in visible:  # near to far: hidden pixels cost only a comparison
-        if not texture.cut_out:
-            _paint(texture, quad, image, inverse_depth)
-    for texture, quad in reversed(visible):  # far to near: soft edges blend with what is behind them
-        if texture.cut_out:
+    for things in (world.ground, world.things):
+        for texture, quad in _in_view(things, camera):  # near to far: hidden pixels cost only a comparison
             _paint(texture, quad, image, inverse_depth)
     return _reduce_and_haze(image, inverse_depth, world)
 
@@ -97,13 +88,9 @@ def _in_view(things: list[tuple[Surface, Texture]], camera: Camera) -> list[tupl
     """What may be visible, near ones first: texture and corners [4, 3], camera frame, clockwise from the top left."""
     surfaces = [surface for surface, _ in things]
     corner, across, down = (np.array([getattr(s, name) for s in surfaces]) for name in ("corner", "across", "down"))
-    board = np.array([s.billboard for s in surfaces])
-    turned = np.linalg.norm(across[board], axis=1, keepdims=True) * camera.rotation[0]
-    corner[board] += (across[board] - turned) / 2
-    across[board] = turned
     quads = camera(np.stack([corner, corner + across, corner + across + down, corner + down], axis=1))
     towards = np.einsum("ij,ij->i", camera.position - corner, np.cross(down, across))
-    kept = np.flatnonzero(_in_sight(quads) & ((towards > 0) | board))
+    kept = np.flatnonzero(_in_sight(quads) & (towards > 0))
     distance = np.maximum(quads[kept, :, 2], 0).mean(1)
     return [(things[i][1], quads[i]) for i in kept[np.argsort(distance, kind="stable")]]
 
@@ -167,15 +154,8 @@ def _paint_piece(
     warp[:, 2] += warp[:, 0] * left + warp[:, 1] * top
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     drawn = cv2.warpPerspective(pixels, warp, inside.shape[::-1], flags=flags, borderMode=cv2.BORDER_REPLICATE)
-    if not texture.cut_out:
-        cv2.copyTo(drawn, inside, image[window])
-        cv2.copyTo(depth, inside, behind)
-        return
-    drawn = cv2.bitwise_and(drawn, cv2.merge([inside] * 4))
-    opacity = drawn[:, :, 3]
-    through = cv2.merge([255 - opacity] * 3)
-    image[window] = cv2.add(drawn[:, :, :3], cv2.multiply(image[window], through, scale=1 / 255))
-    cv2.copyTo(depth, (opacity > 127).view(np.uint8), behind)
+    cv2.copyTo(drawn, inside, image[window])
+    cv2.copyTo(depth, inside, behind)
 
 
 def _resolution(texture: Texture, at: np.ndarray, from_image: np.ndarray) -> tuple[int, int]:

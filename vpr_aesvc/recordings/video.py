@@ -19,7 +19,6 @@ from vpr_aesvc.types import Frame
 _SHORT, _SHORT_SECONDS = 0.02, 0.5  # the length in a container is an estimate, and sound may last a little longer
 _PACKET = {".ts": 188, ".mts": 192, ".m2ts": 192}  # bytes
 _WITHOUT_LENGTH = {".mpg", ".mpeg", *_PACKET}  # a reader takes the last stamp for the end
-_STILL = 0.5  # gray levels, on average: two pictures of a video that differ less are one picture
 
 
 class VideoRecording(Recording):
@@ -72,18 +71,14 @@ class VideoRecording(Recording):
         """As they are shown.
 
         Raises:
-            VprError: the file ends before its end, unless it was opened with ``keep_good``, or all its frames are one picture.
+            VprError: the file ends before its end, unless it was opened with ``keep_good``.
         """
         self.skip_counts.clear()
-        number, last, first, moves, without = 0, -1.0, None, False, 0
+        number, last, without = 0, -1.0, 0
         for number, (picture, stamp) in enumerate(self._video.pictures(), 1):
             if stamp <= last:  # a container without stamps
                 stamp = (number - 1) / self._video.rate if self._video.rate else last + 1 / 30
             last = stamp
-            if not moves:
-                small = picture[::8, ::8].astype(np.int16)
-                first = small if first is None else first
-                moves = first.shape != small.shape or np.abs(small - first).mean() > _STILL
             pose = None if self._track is None else self._track.at(stamp)
             without += pose is None
             yield Frame(f"frame {number - 1:06d}", stamp=stamp, pose=pose, decode=partial(as_rgb, picture, "bgr"))
@@ -91,8 +86,6 @@ class VideoRecording(Recording):
             if not self.options.keep_good:
                 raise VprError(f"{self.path}: {words}; --keep-good uses what comes before the damage")
             self.skip_counts.add("the rest of the video, damaged", words)
-        if number > 1 and not moves:
-            raise VprError(f"{self.path}: all {number} frames show the same picture; expected a camera that moves")
         words = f"{without} of {number} images have no pose: outside the trajectory, or in a gap of it (--pose-gap)"
         if self._track is not None and without and words not in self.notes:
             self.notes.append(words)

@@ -30,7 +30,7 @@ def size_drawing(results: Sequence[MethodResult], measure: Measure) -> Drawing |
         return None
     several = {name: pairs for name, pairs in curves.items() if len(pairs) > 1}
     sizes = [result.size for pairs in (several or curves).values() for result, _ in pairs]
-    figure, [axes] = canvas()
+    figure, axes = canvas()
     extent: list[float] = []
     has_intervals = False
     for at, (name, pairs) in enumerate(curves.items()):

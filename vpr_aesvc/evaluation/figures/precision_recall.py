@@ -55,7 +55,7 @@ def _drawing(
     """``lines``: label, style and curve of each."""
     if not lines:
         return None
-    figure, [axes] = canvas()
+    figure, axes = canvas()
     for at, (name, style, curve) in enumerate(lines):
         kept = np.unique(np.linspace(0, len(curve.recall) - 1, min(len(curve.recall), _MAX_POINTS)).astype(int))
         recall, precision = curve.recall[kept], curve.precision[kept]

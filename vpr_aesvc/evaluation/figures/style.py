@@ -143,18 +143,12 @@ def figure_style(more: dict[str, Any] | None = None) -> Iterator[None]:
         yield
 
 
-def canvas(panels: int = 1, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    """A figure with ``panels`` axes in rows of ``columns``, all with the same x and y axis. Rows of two are high enough for square axes."""
+def canvas() -> tuple[Figure, Axes]:
+    """A figure with one pair of axes."""
     from matplotlib.figure import Figure
 
-    columns = min(columns, panels)
-    rows = -(-panels // columns)
-    height = _HEIGHT if panels == 1 else 0.9 + 1.8 * rows if columns == 1 else 0.5 + 2.8 * rows
-    figure = Figure(figsize=(_WIDTH, height), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).reshape(-1)
-    for empty in axes[panels:]:
-        empty.remove()
-    return figure, list(axes[:panels])
+    figure = Figure(figsize=(_WIDTH, _HEIGHT), layout="constrained")
+    return figure, figure.subplots()
 
 
 def legend_above(figure: Figure, handles: Sequence[Any], labels: Sequence[str], title: str = "") -> None:

@@ -86,24 +86,14 @@ def _what(error: Exception, offset: int, size: int) -> str:
     return f"{what} at {offset / 1e6:.1f} of {size / 1e6:.1f} MB"
 
 
-def _read_mcap(stream: BinaryIO, foreign: set[str]) -> Iterator[tuple[Channel, int, bytes] | None]:
-    """The messages of ROS 2, and those converted from ROS 1; None at the footer. Topics in other encodings are added to ``foreign``."""
-    from mcap.records import Channel as McapChannel
-    from mcap.records import Footer, Message, Schema
-    from mcap.stream_reader import StreamReader
+def _read_mcap(stream: BinaryIO, foreign: set[str]) -> Iterator[tuple[Channel, int, bytes]]:
+    """The messages of ROS 2, and those converted from ROS 1. Topics in other encodings are added to ``foreign``."""
+    from mcap.reader import NonSeekingReader
 
-    types: dict[int, str] = {}
-    channels: dict[int, Channel] = {}
-    for record in StreamReader(stream, validate_crcs=True).records:
-        if isinstance(record, Message):
-            if record.channel_id in channels:
-                yield channels[record.channel_id], record.log_time, record.data
-        elif isinstance(record, Schema):
-            package, _, name = record.name.partition("/")
-            types[record.id] = f"{package}/msg/{name.removeprefix('msg/')}" if name else package
-        elif isinstance(record, McapChannel) and record.message_encoding not in _IS_ROS1:
-            foreign.add(f"{record.topic} ({types.get(record.schema_id, 'no schema')}, {record.message_encoding})")
-        elif isinstance(record, McapChannel) and record.schema_id in types:
-            channels[record.id] = record.topic, types[record.schema_id], _IS_ROS1[record.message_encoding]
-        elif isinstance(record, Footer):
-            yield None
+    for schema, channel, message in NonSeekingReader(stream, validate_crcs=True).iter_messages(log_time_order=False):
+        name, ros1 = schema.name if schema else "no schema", _IS_ROS1.get(channel.message_encoding)
+        if schema is None or ros1 is None:
+            foreign.add(f"{channel.topic} ({name}, {channel.message_encoding})")
+            continue
+        package, _, kind = name.partition("/")
+        yield (channel.topic, f"{package}/msg/{kind.removeprefix('msg/')}", ros1), message.log_time, message.data
