@@ -150,7 +150,7 @@ class Recognizer:
         belief: Belief,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
-        """The stages after the sequence. ``recognize_run`` calls it with smoothed beliefs.
+        """The stages after the sequence.
 
         Args:
             image: RGB uint8 [H, W, 3]; needed for geometry.

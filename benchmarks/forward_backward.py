@@ -1,4 +1,7 @@
-"""The forward-backward algorithm over a whole run: the belief of each frame given the frames before and after it."""
+"""The forward-backward algorithm over a whole run: the belief of each frame given the frames before and after it.
+
+Not a program: `recognition_sequence.py` shows what later frames would add to the filter.
+"""
 
 from collections.abc import Sequence
 
