@@ -179,17 +179,17 @@ def test_a_street_never_meets_itself(seed):
 def test_house_fronts_line_the_street_on_both_sides(seed):
     rng = np.random.default_rng(seed)
     street = Street.plan(150, rng)
-    fronts = [t for t in Fixed(street, rng).things if t.glow is not None and not t.billboard]
+    fronts = Fixed(street, rng).fronts
     middle = street.point(np.arange(0, street.length, 0.25))
     for ends in (np.array([f.corner for f in fronts]), np.array([f.corner + f.across for f in fronts])):
         away = np.linalg.norm(ends[:, None, :2] - middle[None, :, :2], axis=2)
         assert np.abs(away.min(1) - HALF_WIDTH).max() < 0.1
-    for one, other in pairwise(fronts):  # neighbors share an edge, or a garden or the street lies between them
+    for one, other in pairwise(fronts):  # neighbors share an edge, or a gap or the street lies between them
         edges = [np.array([f.corner, f.corner + f.across])[:, :2] for f in (one, other)]
         gap = np.linalg.norm(edges[0][:, None] - edges[1][None], axis=2).min()
         assert gap < 1e-6 or gap > 4
     lengths = sum(float(np.linalg.norm(f.across)) for f in fronts)
-    assert lengths > 0.6 * 2 * street.length  # the rest are gardens
+    assert lengths > 0.6 * 2 * street.length  # the rest are gaps
 
 
 def test_renderer_puts_points_where_a_pinhole_camera_sees_them():
