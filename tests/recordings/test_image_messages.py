@@ -8,8 +8,9 @@ import pytest
 
 from tests.recordings.bags.bags import BagWriter, encoded, image_message
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.image_header import coded_size
 from vpr_aesvc.images import encode_jpeg
-from vpr_aesvc.recordings.image_messages import coded_size, rgb_of
+from vpr_aesvc.recordings.image_messages import rgb_of
 
 COLORS = np.array([[200, 30, 60], [20, 180, 90], [40, 70, 220], [240, 240, 240]], np.uint8)
 PLAIN = ["bgr8", "rgb8", "bgra8", "rgba8", "8UC3", "8UC4", "bgr16", "rgb16", "bgra16", "rgba16"]

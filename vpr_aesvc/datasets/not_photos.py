@@ -19,7 +19,7 @@ from vpr_aesvc.frame_source import SkipCounts
 from vpr_aesvc.images import stored_pixels_of
 
 _WORDS = re.compile(
-    r"(?<![a-z])((?P<depth>(?:depths?|depthmaps?|disp|disparity|disparities)(?![ _-]?\d+ ?m(?![a-z])))"  # not 10 m deep
+    r"(?<![a-z])(?:(?P<depth>(?:depths?|depthmaps?|disp|disparity|disparities)(?![ _-]?\d+ ?m(?![a-z])))"  # not 10 m deep
     r"|(?P<mask>masks?|labels?|label_ids|seg|semseg|segmentations?|semantics?|panoptics?|instances?))(?![a-z])"
 )
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
