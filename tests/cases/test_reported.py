@@ -76,7 +76,7 @@ def test_thermal_pictures_have_contrast(model, tmp_path):
 @pytest.mark.parametrize(
     ("name", "count", "words"),
     [
-        ("rgb-and-depth", 8, "left out: 8 depth images, by their name (depth) and their look"),
+        ("rgb-and-depth", 8, "left out: 8 depth images, by their name and their look"),
         ("nas-thumbnails", 6, "left out: 12 copies that a system keeps"),
         ("heic-among-jpeg", 3, "left out: 6 .heic files, a format that is not read: convert them to JPEG"),
         ("huge-picture", 4, "map_scan.png: 30000 x 30000 pixels, more than the limit of 64 million"),
