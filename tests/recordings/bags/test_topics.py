@@ -66,8 +66,9 @@ def test_images_asked_for(tmp_path):
     with pytest.raises(VprError) as error:
         opened(bag)
     assert "2 cameras, choose with --image-topic" in str(error.value)
-    assert "/left/image (sensor_msgs/Image, 3 messages, 1.0 Hz, 32 x 24 bgr8, in camera_optical_frame), /right/image (" in str(
-        error.value
+    assert (
+        "/left/image (sensor_msgs/Image, 3 messages, 1.0 Hz, 32 x 24 bgr8, in camera_optical_frame), /right/image ("
+        in str(error.value)
     )
     assert opened(bag, image_topic="/right/image").topic.name == "/right/image"
     assert opened(bag, image_topic="right/image").topic.name == "/right/image"
