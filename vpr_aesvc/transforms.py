@@ -115,6 +115,13 @@ def rotation_matrix(pose: Pose) -> NDArray[np.float64]:
     return np.array(columns).T
 
 
+def cross_matrices(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The matrices [..., 3, 3] of the cross product with vectors [..., 3]."""
+    x, y, z = np.moveaxis(np.asarray(vectors), -1, 0)
+    zero = np.zeros_like(x)
+    return np.stack([zero, -z, y, z, zero, -x, -y, x, zero], axis=-1).reshape(*x.shape, 3, 3)
+
+
 def as_body(frame: Pose, optical: bool) -> Pose:
     """The camera's pose with body axes; ``optical`` tells that ``frame`` has optical axes."""
     return compose(frame, inverse(OPTICAL)) if optical else frame

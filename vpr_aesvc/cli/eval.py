@@ -1,20 +1,28 @@
 """``vpr eval``: how well a robot would know where it is on a run."""
 
 import tempfile
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
 
-from cyclopts import Group, Parameter
+from cyclopts import Parameter
 from rich.table import Table
 
 from vpr_aesvc.cli.console import err, out, progress_bars, say_source
-from vpr_aesvc.cli.options import CameraFlags, InputPath, KeyframeFlags, Output, Rate, RuntimeFlags, at_least
+from vpr_aesvc.cli.options import (
+    CameraFlags,
+    InputPath,
+    KeyframeFlags,
+    LoopFlags,
+    Output,
+    Rate,
+    RuntimeFlags,
+    at_least,
+)
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.alignment import Alignment, aligned_drive, find_alignment, matched_positions, tolerance_of
+from vpr_aesvc.evaluation.alignment import aligned_drive, matched_positions
 from vpr_aesvc.evaluation.drive import BOTH, Drive, check_poses, check_same_frame, drive_in_map, drive_loops
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure_drive
 from vpr_aesvc.evaluation.drive_report import DriveReport, table_header, table_rows, write_drive
@@ -23,19 +31,9 @@ from vpr_aesvc.files import check_free
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import keyframes as keyframes_of
 from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.pose_graph.alignment import Alignment, Kind, find_alignment, tolerance_of
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recordings.decoded import counted, decoded, thinned
-
-
-@Parameter(name="*", group=Group("Loops, without --map", sort_key=9))
-@dataclass(frozen=True)
-class LoopFlags:
-    """Which places count as just passed."""
-
-    recent_seconds: Annotated[float, Parameter(help="A place this recent is no loop.", validator=at_least(0))] = 10.0
-    recent_meters: Annotated[
-        float, Parameter(help="A place within the last so many meters driven is no loop.", validator=at_least(0))
-    ] = 15.0
 
 
 def eval_command(
@@ -59,8 +57,11 @@ def eval_command(
     ] = None,
     rate: Rate = None,
     align: Annotated[
-        Literal["none", "se2"],
-        Parameter(help="With --map: turn and shift the run's poses into the map's frame by the accepted matches."),
+        Literal["none"] | Kind,
+        Parameter(
+            help="With --map: move the run's poses into the map's frame by the accepted matches. se2 turns about z and shifts, se3 turns about any "
+            "axis, sim3 also scales."
+        ),
     ] = "none",
     false_positive_rate: Annotated[
         float, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
@@ -118,7 +119,7 @@ def eval_command(
     measures, other = measure_drive(drive, within), None
     alignment = None if map is None else _alignment(drive, align)
     if alignment is not None and (align != "none" or alignment.contradicts):
-        aligned = aligned_drive(drive, alignment)
+        aligned = aligned_drive(drive, alignment.transform)
         other = measure_drive(aligned, within)
         how["alignment"] = _compared(drive, aligned, measures.threshold, alignment)
         if align != "none":
@@ -166,16 +167,17 @@ def eval_command(
     )
 
 
-def _alignment(drive: Drive, align: Literal["none", "se2"]) -> Alignment | None:
-    """Raises VprError if an alignment is requested and the matches agree on none."""
+def _alignment(drive: Drive, align: Literal["none"] | Kind) -> Alignment | None:
+    """Raises VprError if an alignment is requested and the matches give none."""
     source, target = matched_positions(drive)
-    found = find_alignment(source, target, tolerance_of(drive.places))
-    if found is None and align != "none":
+    try:
+        return find_alignment(source, target, tolerance_of(drive.places), "se2" if align == "none" else align)
+    except VprError as error:
+        if align == "none":
+            return None
         raise VprError(
-            f"--align {align}: the {len(source)} accepted matches do not agree on one transform, or lie too near each other; raise "
-            "--false-positive-rate for more matches, or leave out --align"
-        )
-    return found
+            f"--align {align}: {error}; raise --false-positive-rate for more matches, or leave out --align"
+        ) from error
 
 
 def _compared(given: Drive, aligned: Drive, within: float, alignment: Alignment) -> str:

@@ -1,4 +1,4 @@
-"""``vpr map build | add | info | check``. ``map_tools`` and ``map_merge`` make maps from maps."""
+"""``vpr map build | add | info | check``. ``map_tools`` and ``map_merge`` make maps from maps, ``map_graph`` finds constraints."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from typing import Annotated
 from cyclopts import App, Parameter, validators
 from rich.text import Text
 
-from vpr_aesvc.cli import map_merge, map_tools
+from vpr_aesvc.cli import map_graph, map_merge, map_tools
 from vpr_aesvc.cli.console import err, out, progress_bars, say_promise, say_source
 from vpr_aesvc.cli.options import (
     CameraFlags,
@@ -242,6 +242,8 @@ def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
 app.command(map_tools.prune_command, name="prune")
 app.command(map_merge.merge_command, name="merge")
 app.command(map_tools.set_camera_command, name="set-camera")
+app.command(map_graph.align_command, name="align")
+app.command(map_graph.loops_command, name="loops")
 app.command(map_tools.backup_command, name="backup")
 app.command(map_tools.salvage_command, name="salvage")
 app.command(map_tools.export_command, name="export")

@@ -152,3 +152,14 @@ class RuntimeFlags:
         describer = Describer.open(path, embeddings, provider=self.provider, threads=self.threads)
         place_map.require(describer)
         return describer
+
+
+@Parameter(name="*", group=Group("Loops within one run", sort_key=9))
+@dataclass(frozen=True)
+class LoopFlags:
+    """Which places count as just passed."""
+
+    recent_seconds: Annotated[float, Parameter(help="A place this recent is no loop.", validator=at_least(0))] = 10.0
+    recent_meters: Annotated[
+        float, Parameter(help="A place within the last so many meters driven is no loop.", validator=at_least(0))
+    ] = 15.0

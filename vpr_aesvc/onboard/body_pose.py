@@ -5,7 +5,7 @@ A covariance is float64 [6, 6]: x, y, z in meters, then rotations about the axes
 
 import numpy as np
 
-from vpr_aesvc.transforms import compose, inverse, rotate, rotation_matrix
+from vpr_aesvc.transforms import compose, cross_matrices, inverse, rotate, rotation_matrix
 from vpr_aesvc.types import Floats, Pose
 
 
@@ -17,8 +17,8 @@ def base_pose(camera: Pose, covariance: Floats, mount: Pose) -> tuple[Pose, Floa
     """
     back = inverse(mount)
     jacobian = np.eye(6)
-    jacobian[:3, 3:] = -_cross(
-        rotate(camera, (back.x, back.y, back.z))
+    jacobian[:3, 3:] = -cross_matrices(
+        np.array(rotate(camera, (back.x, back.y, back.z)))
     )  # a rotation error of the camera moves the base
     return compose(camera, back), jacobian @ covariance @ jacobian.T
 
@@ -34,11 +34,6 @@ def relative_base_pose(relative: Pose, covariance: Floats, mounts: tuple[Pose, P
     axes = np.kron(np.eye(2), rotation_matrix(mounts[0]))
     # A rotation error turns the second camera about itself, and its base with it: lever arm from the second camera to its base.
     jacobian = np.eye(6)
-    jacobian[:3, 3:] = -_cross((base.x - camera.x, base.y - camera.y, base.z - camera.z))
+    jacobian[:3, 3:] = -cross_matrices(np.array([base.x - camera.x, base.y - camera.y, base.z - camera.z]))
     jacobian = jacobian @ axes
     return base, jacobian @ covariance @ jacobian.T
-
-
-def _cross(v: tuple[float, float, float]) -> Floats:
-    """The matrix [3, 3] of the cross product with v."""
-    return np.array([[0, -v[2], v[1]], [v[2], 0, -v[0]], [-v[1], v[0], 0]])

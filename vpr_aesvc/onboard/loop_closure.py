@@ -23,9 +23,10 @@ class LoopClosure:
         from_place, to_place: ids of the older and the newer place.
         from_stamp: of the older place, seconds; None if it has none.
         from_camera: that mapped the older place; empty if it is not known.
-        relative_pose: of the camera at ``to_place`` in the frame of the camera at ``from_place`` (x forward, y left, z up). The
-            translation is not measured and is zero; without intrinsics the rotation is the identity.
+        relative_pose: of the camera at ``to_place`` in the frame of the camera at ``from_place`` (x forward, y left, z up). Unless ``metric``,
+            the translation is not measured and is zero; without intrinsics the rotation is the identity.
         covariance: float64 [6, 6]: x, y, z in meters, and rotations about the axes of the camera at ``from_place`` in radians.
+        metric: whether the whole relative pose was measured.
     """
 
     from_place: int
@@ -35,6 +36,7 @@ class LoopClosure:
     probability: float
     relative_pose: Pose
     covariance: NDArray[np.float64] = field(repr=False, compare=False)
+    metric: bool = False
 
 
 def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
@@ -47,7 +49,9 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
         covariance = turn @ recognition.covariance @ turn.T
     pose = IDENTITY
     geometry = recognition.candidates[0].geometry if recognition.candidates else None
-    if geometry is not None and geometry.rotation is not None:
+    if recognition.metric is not None:
+        pose, covariance = recognition.metric.relative_pose, recognition.metric.covariance
+    elif geometry is not None and geometry.rotation is not None:
         axes = rotation_matrix(OPTICAL)  # the rotation is between optical frames
         pose = pose_of_rotation(axes @ geometry.rotation @ axes.T)
         covariance[3:, :] = covariance[:, 3:] = 0
@@ -60,4 +64,5 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
         probability=recognition.probability,
         relative_pose=pose,
         covariance=covariance,
+        metric=recognition.metric is not None,
     )

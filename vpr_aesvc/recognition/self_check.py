@@ -16,7 +16,7 @@ from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.leave_out import leave_neighborhood_out
 from vpr_aesvc.recognition.similarity.null_model import NullModel
-from vpr_aesvc.types import Place, Rows
+from vpr_aesvc.types import Image, Intrinsics, Place, Rows
 
 _MOST_ASKED = 100
 RATE = RecognizerSettings().false_positive_rate
@@ -97,7 +97,17 @@ def recognize_places(
         similarities = recognizer.snapshot.similarities(descriptor)
         recognizer.reset()
         belief = recognizer.filter.step(similarities)
-        yield place, recognizer.decide_match(source.thumbnail(place.id), similarities, belief)
+        image, intrinsics = stored_view(source, place)
+        yield place, recognizer.decide_match(image, similarities, belief, intrinsics)
+
+
+def stored_view(place_map: PlaceMap, place: Place) -> tuple[Image | None, Intrinsics | None]:
+    """The stored picture of a place, RGB uint8 [H, W, 3], and the intrinsics of its camera in pixels of the picture; None where unknown."""
+    image, camera = place_map.thumbnail(place.id), place_map.camera_of(place)
+    if image is None or camera is None:
+        return image, None
+    intrinsics, (width, height) = camera
+    return image, intrinsics.resized((height, width), image.shape)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,1 @@
+"""Constraints between places of finished maps: loop closures, pose graphs, and transforms between maps."""
