@@ -21,7 +21,8 @@ _SAMPLES = 500
 _MIN_INLIERS = 5
 _LEVER = 5.0  # meters
 _SCALES = (0.01, 100.0)
-_MOST_RADIANS, _MOST_SCALE = math.radians(10), 0.1  # standard deviations of a transform that is determined
+_LEAST_VARIANCE = 1e-6  # square meters
+_MOST_RADIANS, _MOST_SCALE = math.radians(5), 0.1  # standard deviations of a transform that is determined
 _UNKNOWNS = {"se2": (0, 1, 2, 5), "se3": (0, 1, 2, 3, 4, 5), "sim3": (0, 1, 2, 3, 4, 5, 6)}
 
 
@@ -119,8 +120,9 @@ def find_alignment(
         )
     rotation, scale, shift = pairs.fit(inliers)
     if kind == "se2":  # the residuals of se2 are horizontal: z of some inliers may be wrong
-        shift[2] = np.median(target[inliers, 2] - source[inliers, 2])
-    covariance, error = pairs.covariance(inliers, rotation, scale, shift, turns is not None)
+        rise = target[inliers, 2] - source[inliers, 2]
+        shift[2] = rise[np.abs(rise - np.median(rise)) <= tolerance].mean()
+    covariance, error = pairs.covariance(inliers, rotation, scale, shift)
     spread = np.sqrt(np.diag(covariance))
     for what, sigma, most in (("rotation", spread[3:6].max(), _MOST_RADIANS), ("scale", spread[6], _MOST_SCALE)):
         if sigma > most:
@@ -159,38 +161,34 @@ class _Pairs:
         else:
             u, _, vt = np.linalg.svd(turned)
             rotation = u * (1, 1, np.sign(np.linalg.det(u) * np.linalg.det(vt)) or 1) @ vt
-        scale = float((rotation * moment).sum() / max(np.square(a).sum(), 1e-12)) if self.kind == "sim3" else 1.0
+        scale = 1.0
+        if self.kind == "sim3":
+            scale = float(np.clip((rotation * moment).sum() / max(np.square(a).sum(), 1e-12), *_SCALES))
         return rotation, scale, self.target[rows].mean(0) - scale * rotation @ self.source[rows].mean(0)
 
     def agreeing(self, rows: Rows, tolerance: float) -> Flags:
         """bool [n]: which pairs agree with the transform of some of them."""
         rotation, scale, shift = self.fit(rows)
-        if not _SCALES[0] <= scale <= _SCALES[1]:
-            return np.zeros(len(self.source), np.bool_)
         errors = scale * self.source @ rotation.T + shift - self.target
         return np.asarray(np.linalg.norm(errors[:, : 2 if self.kind == "se2" else 3], axis=1) <= tolerance)
 
-    def covariance(
-        self, rows: Rows, rotation: Floats, scale: float, shift: Floats, turned: bool
-    ) -> tuple[Floats, float]:
+    def covariance(self, rows: Rows, rotation: Floats, scale: float, shift: Floats) -> tuple[Floats, float]:
         """float64 [7, 7] by linear least squares, and the median distance of the pairs."""
         errors = self.target[rows] - scale * self.source[rows] @ rotation.T - shift
         arms = scale * (self.source[rows] - self.source[rows].mean(0)) @ rotation.T
-        jacobian = np.zeros((len(rows), 6, 7))
-        jacobian[:, :3, :3] = np.eye(3)
-        jacobian[:, :3, 3:6] = -cross_matrices(arms)
-        jacobian[:, :3, 6] = arms
-        residuals = [errors]
-        if turned:
-            jacobian[:, 3:, 3:6] = _LEVER * np.eye(3)
-            skew = self.turns[rows] @ rotation.T
-            residuals.append(_LEVER / 2 * (skew - np.swapaxes(skew, 1, 2))[:, (2, 0, 1), (1, 2, 0)])
+        jacobian = np.zeros((2, len(rows), 3, 7))  # of the positions and of the rotations
+        jacobian[0, :, :, :3] = np.eye(3)
+        jacobian[0, :, :, 3:6] = -cross_matrices(arms)
+        jacobian[0, :, :, 6] = arms
+        jacobian[1, :, :, 3:6] = _LEVER * np.eye(3) * self.turns.any()
+        skew = self.turns[rows] @ rotation.T
+        turns = _LEVER / 2 * (skew - np.swapaxes(skew, 1, 2))[:, (2, 0, 1), (1, 2, 0)]
         unknowns = list(_UNKNOWNS[self.kind])
-        chosen = jacobian.reshape(-1, 7)[:, unknowns]
-        freedom = max(3 * len(residuals) * len(rows) - len(unknowns), 1)
-        variance = max(sum(float(np.square(one).sum()) for one in residuals) / freedom, 1e-6)
+        moments = np.einsum("pkim,pkin->pmn", jacobian, jacobian)[:, unknowns][:, :, unknowns]
+        freedom = 3 * len(rows) - len(unknowns) / (2 if self.turns.any() else 1)
+        variances = [max(float(np.square(one).sum()) / freedom, _LEAST_VARIANCE) for one in (errors, turns)]
+        inverse = np.linalg.inv(moments.sum(0) + 1e-9 * np.eye(len(unknowns)))
         covariance = np.zeros((7, 7))
-        covariance[np.ix_(unknowns, unknowns)] = variance * np.linalg.inv(
-            chosen.T @ chosen + 1e-9 * np.eye(len(unknowns))
-        )
+        covariance[np.ix_(unknowns, unknowns)] = inverse @ np.einsum("p,pmn->mn", variances, moments) @ inverse
+        covariance[np.ix_(unknowns, unknowns)] += _LEAST_VARIANCE * inverse
         return covariance, float(np.median(np.linalg.norm(errors, axis=1)))

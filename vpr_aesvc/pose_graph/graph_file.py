@@ -7,13 +7,14 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.files import write_file
 from vpr_aesvc.onboard.loop_closure import LoopClosure
 from vpr_aesvc.pose_graph.consistency import body_covariance
 from vpr_aesvc.pose_graph.odometry import DrivenPlaces
 from vpr_aesvc.transforms import relative_pose
-from vpr_aesvc.types import Floats, Pose
+from vpr_aesvc.types import Pose
 
 _UPPER = np.triu_indices(6)
 
@@ -62,7 +63,7 @@ def write_pairs(path: Path, driven: DrivenPlaces, closures: Iterable[LoopClosure
     return len(lines) - 1
 
 
-def _edge(first: int, second: int, relative: Pose, information: Floats) -> str:
+def _edge(first: int, second: int, relative: Pose, information: NDArray[np.floating]) -> str:
     return f"EDGE_SE3:QUAT {first} {second} {_numbers(relative.as_tuple())} {_numbers(information[_UPPER])}"
 
 

@@ -37,14 +37,16 @@ def align_maps(
         )
     ids = [place.id for place in other.places().values() if place.pose is not None]
     ids = ids[:: -(-len(ids) // _MOST_COMPARED) or 1]
-    pairs = []
+    pairs: list[tuple[Pose, Pose]] = []
+    known: list[bool] = []
     for at, (place, result) in enumerate(recognize_places(one, other, ids), 1):
         progress(at, len(ids))
         if result.accepted and result.pose is not None and place.pose is not None:
-            pairs.append((moved(place.pose), result.pose, result.metric is not None))
-    metric = sum(known for *_, known in pairs) >= _ENOUGH
-    pairs = [pair for pair in pairs if pair[2] or not metric]
+            pairs.append((moved(place.pose), result.pose))
+            known.append(result.metric is not None)
+    metric = sum(known) >= _ENOUGH
+    pairs = [pair for pair, measured in zip(pairs, known, strict=True) if measured or not metric]
     source, target = (np.array([pair[side].as_tuple()[:3] for pair in pairs]).reshape(-1, 3) for side in (0, 1))
-    turns = np.array([rotation_matrix(end) @ rotation_matrix(start).T for start, end, _ in pairs]) if metric else None
+    turns = np.array([rotation_matrix(end) @ rotation_matrix(start).T for start, end in pairs]) if metric else None
     places = [place.pose.as_tuple()[:3] for place in one.places().values() if place.pose is not None]
     return find_alignment(source, target, tolerance_of(np.array(places)), kind, turns), metric

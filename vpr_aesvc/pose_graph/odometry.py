@@ -39,9 +39,8 @@ class DrivenPlaces:
         """Raises VprError if no place has a pose, or the map is damaged."""
         with place_map.arrays() as arrays:
             rows = np.flatnonzero(arrays.alive & np.isfinite(arrays.poses[:, 0]))
-            ids, traverses, stamps, meters = (
-                column[rows] for column in (arrays.ids, arrays.traverses, arrays.stamps, arrays.traveled)
-            )
+            ids, traverses, stamps = arrays.ids[rows], arrays.traverses[rows], arrays.stamps[rows]
+            meters = arrays.traveled[rows]
         if not len(ids):
             raise VprError(
                 f"{place_map.path}: no place has a pose; add poses with `vpr map import TRAJECTORY.tum MAP`, or build the map from a run with poses"
