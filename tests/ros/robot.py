@@ -78,13 +78,14 @@ class Robot:
         self.node.destroy_node()
         self.context.try_shutdown()
 
-    def publish_camera_info(self, width: int, height: int, distortion: tuple[float, ...], focal: float = 800.0) -> None:
-        """A calibrated camera with its principal point in the center."""
-        matrix = [focal, 0.0, (width - 1) / 2, 0.0, focal, (height - 1) / 2, 0.0, 0.0, 1.0]
+    def publish_camera_info(
+        self, width: int, height: int, distortion: tuple[float, ...], topic: str = "/camera/camera_info"
+    ) -> None:
+        """A calibrated camera with a focal length of 800 pixels and its principal point in the center."""
+        matrix = [800.0, 0.0, (width - 1) / 2, 0.0, 800.0, (height - 1) / 2, 0.0, 0.0, 1.0]
         model = {4: "equidistant", 5: "plumb_bob", 8: "rational_polynomial"}[len(distortion)]
-        self.camera_info.publish(
-            CameraInfo(width=width, height=height, k=matrix, d=list(distortion), distortion_model=model)
-        )
+        message = CameraInfo(width=width, height=height, k=matrix, d=list(distortion), distortion_model=model)
+        self.publisher(CameraInfo, f"{self.prefix}{topic}").publish(message)
 
     def publisher(self, kind: Any, topic: str, depth: QoSProfile | int = 10) -> Any:
         if topic not in self._publishers:

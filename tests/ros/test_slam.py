@@ -22,6 +22,7 @@ from vpr_aesvc.types import Intrinsics, Pose
 
 MOUNT = Pose(0.3, 0.0, 0.5)
 """Pose of the camera in base_link."""
+LENS = (-0.1, 0.01, 0.0, 0.0, 0.0)
 MAP = world.folder() / "slam.vprmap"
 
 
@@ -35,10 +36,12 @@ class TestSlam(unittest.TestCase):
         robot = Robot()
         robot.publish_mount(compose(MOUNT, OPTICAL))
         frames = world.corridor()
+        height, width = read_image(frames[0].path).shape[:2]
         try:
             wait_for_subscription(robot.images)
             wait_for_subscription(robot.odometry)
-            robot.publish_camera_info(1024, 768, (-0.1, 0.01, 0.0, 0.0, 0.0))  # of images twice as large
+            wait_for_subscription(robot.camera_info)
+            robot.publish_camera_info(2 * width, 2 * height, LENS)  # of images twice as large
             time.sleep(1)  # the mount and the calibration come
             for number, frame in enumerate(frames, 1):
                 robot.publish_odometry(frame.stamp, frame.pose)
@@ -64,9 +67,9 @@ class TestSlam(unittest.TestCase):
             assert np.linalg.eigvalsh(np.array(one.relative_pose.covariance).reshape(6, 6)).min() > -1e-9
         with PlaceMap.open(MAP) as place_map:
             places = list(place_map.places().values())
-            fitted = Intrinsics(400.0, 400.0, 255.5, 191.5, "plumb_bob", (-0.1, 0.01, 0.0, 0.0, 0.0))
-            assert place_map.cameras() == {("drive", ""): (fitted, (512, 384))}
-            assert place_map.camera_of(places[-1]) == (fitted, (512, 384))
+            fitted = Intrinsics(400.0, 400.0, (width - 1) / 2, (height - 1) / 2, "plumb_bob", LENS)
+            assert place_map.cameras() == {("drive", ""): (fitted, (width, height))}
+            assert place_map.camera_of(places[-1]) == (fitted, (width, height))
             assert len(places) == len(frames) and {place.traverse for place in places} == {"drive"}
             for place, frame in zip(places, frames, strict=True):
                 assert distance(place.pose, compose(frame.pose, MOUNT)) < 1e-6
