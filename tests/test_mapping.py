@@ -254,6 +254,7 @@ def test_the_recording_is_read_in_constant_memory(bag, drawn_model, tmp_path):
     class Watched:
         path, kind, notes, is_recording = recording.path, recording.kind, recording.notes, True
         skip_counts = recording.skip_counts
+        intrinsics, image_size = recording.intrinsics, recording.image_size
 
         def __len__(self):
             return len(recording)
