@@ -1,6 +1,7 @@
 """What ``vpr query`` prints: the answers as JSON lines or as a table, how many were accepted, and recall if the truth is known."""
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -41,6 +42,8 @@ def print_json_line(answer: Answer, is_run: bool) -> None:
             "why": result.why,
             "probability": round(result.probability, 6),
             "false_positive_rate": round(result.false_positive_rate, 6),
+            "metric": _metric_json(result),
+            "metric_refusal": result.metric_refusal,
         }
         if is_run:
             line |= {
@@ -52,6 +55,18 @@ def print_json_line(answer: Answer, is_run: bool) -> None:
                 "covariance": None if result.covariance is None else result.covariance.ravel().tolist(),
             }
     print(json.dumps(line))
+
+
+def _metric_json(result: Recognition) -> dict[str, Any] | None:
+    metric = result.metric
+    if metric is None:
+        return None
+    return {
+        "relative_pose": metric.relative_pose.as_tuple(),
+        "covariance": metric.covariance.ravel().tolist(),
+        "inliers": metric.inliers,
+        "points": metric.points,
+    }
 
 
 def _match_json(match: Match) -> dict[str, Any]:
@@ -97,6 +112,7 @@ class QuerySummary:
         self._answers: list[Answer] = []
         self._most_probable: tuple[float, str] = (-1.0, "")
         self._frames = self._accepted = 0
+        self._metric: Counter[str] = Counter()
 
     def add(self, answer: Answer) -> None:
         if not self._source.is_recording or len(self._answers) < _SHOWN:
@@ -104,6 +120,8 @@ class QuerySummary:
         result = answer.recognition
         if result is not None:
             self._accepted += result.accepted
+            if result.accepted and (result.metric or result.metric_refusal):
+                self._metric[result.metric_refusal] += 1
             candidate = (result.probability, f"{answer.frame.label}: {result.why}")
             self._most_probable = max(self._most_probable, candidate, key=lambda one: one[0])
         self._frames += 1
@@ -119,6 +137,14 @@ class QuerySummary:
         if self._frames and not self._accepted:
             probability, why = self._most_probable
             err.print(f"the most probable match, {probability:.2f}, is {why}", soft_wrap=True)
+
+    def say_metric(self) -> None:
+        """How many accepted matches have a metric pose, and the reasons where there is none."""
+        if self._metric:
+            reasons = "".join(f"; {count} without: {why}" for why, count in self._metric.most_common() if why)
+            err.print(
+                f"{self._metric['']} of {self._accepted} accepted matches have a metric pose{reasons}", soft_wrap=True
+            )
 
     def say_recall(self) -> None:
         """Recall of a set, if input and map tell where the images were taken; on standard error. Recordings are measured by ``vpr eval``."""

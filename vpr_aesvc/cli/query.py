@@ -129,6 +129,7 @@ def query_command(
     say_source(source)
     if settings is not None:
         summary.say_accepted(settings.false_positive_rate)
+        summary.say_metric()
     summary.say_recall()
 
 

@@ -14,7 +14,7 @@ from vpr_aesvc.demo.street import Street
 from vpr_aesvc.files import new_folder
 from vpr_aesvc.types import Progress
 
-COLUMNS = ("path", "split", "sequence", "index", "easting", "northing", "heading", "stamp")
+COLUMNS = ("path", "split", "sequence", "index", "easting", "northing", "heading", "pitch", "stamp")
 SPACING = 1.75  # between database frames along the middle of the road, meters
 MIN_PLACES = 10
 _SPEED = 1.5  # of the robot, meters a second
@@ -100,7 +100,8 @@ def _draw(folder: Path, places: int, queries: int, seed: int, progress: Progress
             image = np.clip(image + traverse.noise * rng.standard_normal(image.shape, np.float32), 0, 255)
             (folder / path).write_bytes(cv2.imencode(".jpg", image.astype(np.uint8), [cv2.IMWRITE_JPEG_QUALITY, 92])[1])
             x, y, _ = camera.position
-            pose = f"{x:.3f}", f"{y:.3f}", f"{camera.heading:.5f}", f"{traverse.start + along[index] / _SPEED:.3f}"
+            angles = f"{camera.heading:.5f}", f"{camera.pitch:.5f}"
+            pose = f"{x:.3f}", f"{y:.3f}", *angles, f"{traverse.start + along[index] / _SPEED:.3f}"
             rows.append((path, traverse.split, traverse.name, str(index), *pose))
             progress(len(rows) - 1, places + queries)
     with (folder / "frames.csv").open("w", newline="", encoding="utf-8") as file:

@@ -29,5 +29,6 @@ def aligned_drive(drive: Drive, transform: Transform) -> Drive:
             answers[name] = replace(one, error=np.inf if math.isnan(error) else error)
         xyz = (float(position[0]), float(position[1]), float(position[2]))
         driven = transform.scale * frame.driven
-        frames.append(replace(frame, position=xyz, driven=driven, nearest=nearest, answers=answers))
+        pose = frame.pose and transform.moved(frame.pose)
+        frames.append(replace(frame, position=xyz, driven=driven, nearest=nearest, answers=answers, pose=pose))
     return replace(drive, frames=frames)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from vpr_aesvc.placemap.where import Where
     from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
-    from vpr_aesvc.types import Frame, Intrinsics
+    from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 Floats = NDArray[np.float64]
 
@@ -65,6 +65,7 @@ class FrameAnswer:
         error: meters from the frame to it; infinite without a match or its pose.
         probability, false_positive_rate: as in ``Recognition``.
         accepted: False also for ``unjudged`` matches: accepted, but with a place that has no pose, so neither right nor wrong.
+        metric: the metric pose in the map frame; None without one.
     """
 
     place: int
@@ -73,6 +74,7 @@ class FrameAnswer:
     probability: float
     false_positive_rate: float
     accepted: bool
+    metric: Pose | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,7 @@ class DriveFrame:
     Attributes:
         frame: its label. stamp: seconds, NaN without one. position: x, y, z, meters. driven: meters from the start of the run.
         nearest: meters to the nearest place that the search may return; infinite where there is none.
+        pose: of the camera; its position is ``position``.
     """
 
     frame: str
@@ -90,6 +93,7 @@ class DriveFrame:
     driven: float
     nearest: float
     answers: dict[str, FrameAnswer]
+    pose: Pose | None = None
 
 
 @dataclass
@@ -132,6 +136,7 @@ class Drive:
             probability=result.probability,
             false_positive_rate=result.false_positive_rate,
             accepted=result.accepted and pose is not None,
+            metric=None if result.metric is None else result.pose,
         )
 
     @property
@@ -256,7 +261,7 @@ def _recognized(
             name: drive.answer(name, xyz, follower.recognize(frame, descriptor, intrinsics))
             for name, follower in followers.items()
         }
-        drive.frames.append(DriveFrame(frame.label, stamp, position, driven=driven, nearest=nearest, answers=answers))
+        drive.frames.append(DriveFrame(frame.label, stamp, position, driven, nearest, answers, frame.pose))
         yield frame, descriptor
     if drive.frames:
         learned = {name: follower.recognizer.learned for name, follower in followers.items()}

@@ -1,5 +1,6 @@
 """Scores of a drive: recall and precision at several distances, the first fix, and the longest interval without a fix."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from vpr_aesvc.evaluation.drive import VARIANTS, Drive, Floats
 from vpr_aesvc.evaluation.metrics import precision_recall
 from vpr_aesvc.evaluation.results import PrecisionRecall
+from vpr_aesvc.transforms import angle
+from vpr_aesvc.transforms import distance as distance_between
 
 DISTANCES = (1.0, 5.0, 10.0, 25.0)
 """Meters."""
@@ -31,6 +34,29 @@ class FirstFix(Elapsed):
 
 
 @dataclass(frozen=True)
+class PoseErrors:
+    """Errors of the poses of accepted matches, each by match.
+
+    Attributes:
+        meters, degrees: float64 [n], of the metric poses. place_meters: float64 [n], of the same matches' places.
+        without: number of accepted matches without a metric pose.
+    """
+
+    meters: Floats
+    degrees: Floats
+    place_meters: Floats
+    without: int
+
+    def summary(self) -> dict[str, float | int]:
+        """Median and 90 % of each."""
+        numbers: dict[str, float | int] = {"metric_poses": len(self.meters), "without_metric_pose": self.without}
+        for name in ("meters", "degrees", "place_meters"):
+            median, high = np.quantile(getattr(self, name), (0.5, 0.9)).tolist()
+            numbers |= {f"{name}_median": median, f"{name}_90": high}
+        return numbers
+
+
+@dataclass(frozen=True)
 class VariantMeasures:
     """Scores of one variant. A frame is recognizable at a distance when a place lies within it.
 
@@ -43,6 +69,7 @@ class VariantMeasures:
         first_fix: None without an accepted match. without_fix: longest interval of recognizable frames without a right accepted match. Both
             use ``DriveMeasures.threshold``.
         curve: of the best matches, by false-positive rate; None where none is right.
+        poses: None without a metric pose of an accepted match.
     """
 
     recall: dict[float, float]
@@ -53,6 +80,7 @@ class VariantMeasures:
     first_fix: FirstFix | None
     without_fix: Elapsed
     curve: PrecisionRecall | None
+    poses: PoseErrors | None = None
 
 
 @dataclass(frozen=True)
@@ -115,6 +143,20 @@ def _measure(drive: Drive, variant: str, distances: tuple[float, ...], threshold
         first_fix=_first_fix(drive, accepted, right, recognizable),
         without_fix=_longest_without_fix(drive, accepted & right, recognizable),
         curve=precision_recall(levels.astype(np.float64), right),
+        poses=_pose_errors(drive, variant),
+    )
+
+
+def _pose_errors(drive: Drive, variant: str) -> PoseErrors | None:
+    accepted = [(frame.pose, frame.answers[variant]) for frame in drive.frames if frame.answers[variant].accepted]
+    measured = [(pose, one.metric, one.error) for pose, one in accepted if pose is not None and one.metric is not None]
+    if not measured:
+        return None
+    return PoseErrors(
+        meters=np.array([distance_between(pose, metric) for pose, metric, _ in measured]),
+        degrees=np.array([math.degrees(angle(pose, metric)) for pose, metric, _ in measured]),
+        place_meters=np.array([error for _, _, error in measured]),
+        without=len(accepted) - len(measured),
     )
 
 

@@ -25,7 +25,8 @@ class DriveReport:
 
 
 def write_drive(report: DriveReport, folder: Path) -> list[str]:
-    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``timeline`` and ``precision_recall`` as PNG and SVG, or nothing.
+    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``timeline``, ``precision_recall`` and, with metric poses, ``pose_errors`` as
+    PNG and SVG, or nothing.
 
     Returns:
         the findings, in sentences.
@@ -34,14 +35,16 @@ def write_drive(report: DriveReport, folder: Path) -> list[str]:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
     check_installed()
-    from vpr_aesvc.evaluation.figures.drive import time_drawing, trajectory_drawing
+    from vpr_aesvc.evaluation.figures.drive import pose_error_drawing, time_drawing, trajectory_drawing
     from vpr_aesvc.evaluation.figures.precision_recall import drive_curve_drawing
 
     drive, measures = report.drive, report.measures
+    poses = measures.variants[BOTH].poses
     figures = [
         trajectory_drawing(drive, BOTH, measures.threshold),
         time_drawing(drive, BOTH, measures.threshold),
         drive_curve_drawing(measures),
+        None if poses is None else pose_error_drawing(poses),
     ]
     drawings = [drawing for drawing in figures if drawing is not None]
     summary = drive_summary(report)
@@ -74,6 +77,13 @@ def drive_summary(report: DriveReport) -> list[str]:
         )
     if both.first_fix is None:
         return [*sentences, f"No {'other ' if unjudged else ''}match was accepted."]
+    if both.poses is not None:
+        numbers = both.poses.summary()
+        sentences.append(
+            f"{numbers['metric_poses']} accepted matches have a metric pose. It is {numbers['meters_median']:.2f} m and {numbers['degrees_median']:.2f} "
+            f"degrees off (median; 90 %: {numbers['meters_90']:.2f} m, {numbers['degrees_90']:.2f} degrees); their places are "
+            f"{numbers['place_meters_median']:.2f} m off (90 %: {numbers['place_meters_90']:.2f} m)."
+        )
     wrong = both.accepted - round(both.accepted * both.precision[threshold])
     return [
         *sentences,
@@ -148,5 +158,6 @@ def drive_json(report: DriveReport) -> dict[str, Any]:
 
 def _variant_json(one: VariantMeasures) -> dict[str, Any]:
     content = dict(vars(one))
-    curve = content.pop("curve")
+    curve, poses = content.pop("curve"), content.pop("poses")
+    content["pose_errors"] = None if poses is None else poses.summary()
     return {**content, "average_precision": None if curve is None else curve.area}

@@ -12,7 +12,9 @@ from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.decision import Decision, decide
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
-from vpr_aesvc.recognition.geometry.verification import Geometry
+from vpr_aesvc.recognition.geometry.metric_pose import MetricPose, pose_in_map, solve_metric_pose
+from vpr_aesvc.recognition.geometry.place_points import StoredPoints
+from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict
 from vpr_aesvc.recognition.learned_models import LearnedModels
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.matching import CandidateMatcher, FrameFeatures, RankedCandidates
@@ -76,6 +78,11 @@ class Recognizer:
             StoredPatches.of(place_map, describer) if self.settings.patches and self.settings.geometry else None,
             self.filter.settings.window,
         )
+        self._points = (
+            None
+            if self._matcher.keypoints is None or not self.settings.metric_pose
+            else StoredPoints(place_map, self.snapshot, self._matcher.keypoints)
+        )
         self._intrinsics = intrinsics
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
@@ -88,7 +95,8 @@ class Recognizer:
         return self._describer
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Reads the map, learns missing or stale models, and detects the key points of a small map, so that the next frame does not wait.
+        """Reads the map, learns missing or stale models, and detects and triangulates the key points of a small map, so that the next frame does
+        not wait.
 
         Args:
             progress: called with (percent done, 100) while models are learned.
@@ -99,6 +107,8 @@ class Recognizer:
         self._update(background=False, progress=progress)
         if self._matcher.keypoints is not None:
             self._matcher.keypoints.detect_all()
+        if self._points is not None:
+            self._points.triangulate_all()
 
     def update(self) -> None:
         """Reads the map as it is now, and learns as ``learn_in_background`` says. Each frame does it, too. Raises VprError as ``prepare``."""
@@ -123,7 +133,8 @@ class Recognizer:
             odometry: of the robot since the previous frame.
             descriptor: float32 [d_max], unit norm, if known. The image is then needed for geometry only.
             intrinsics: of the camera, in pixels of the image. With them ``geometry`` of the candidates holds the relative pose, for
-                which the candidate's camera is assumed to be the same. They never change what is accepted.
+                which the candidate's camera is assumed to be the same, and ``metric`` the metric pose, for which the map must know its
+                camera. They never change what is accepted.
 
         Raises:
             VprError: the frame is of another type, its image cannot be read, a number is not finite, or the map is damaged. The sequence
@@ -157,7 +168,8 @@ class Recognizer:
             similarities: float32 [n], to all places of the snapshot, or to some.
         """
         message, self.learned.message = belief.message or self.learned.message, None
-        found = self._matcher.match(self._features(image, intrinsics), similarities, belief)
+        features = self._features(image, intrinsics)
+        found = self._matcher.match(features, similarities, belief)
         if found is None:
             why = "every place of the map is excluded for this frame" if len(self.snapshot) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
@@ -173,6 +185,9 @@ class Recognizer:
             posterior=belief.at(likely),
             probability=decision.probability,
         )
+        pose, metric = candidates[0].match.place.pose, self._metric_pose(features, found)
+        if isinstance(metric, MetricPose) and pose is not None:
+            pose, covariance = pose_in_map(pose, metric)
         return Recognition(
             accepted=decision.accepted,
             why=decision.why,
@@ -181,11 +196,24 @@ class Recognizer:
             probability=decision.probability,
             false_positive_rate=decision.false_positive_rate,
             inliers=found.geometries[0].inliers if found.geometries else None,
-            pose=candidates[0].match.place.pose,
+            pose=pose,
             covariance=covariance,
+            metric=metric if isinstance(metric, MetricPose) else None,
+            metric_refusal=metric if isinstance(metric, str) else "",
             lost=belief.lost,
             message=message,
         )
+
+    def _metric_pose(self, features: FrameFeatures, found: RankedCandidates) -> MetricPose | str:
+        """Relative to the best candidate, or the reason why there is none; empty if it is not asked for."""
+        if self._points is None or features.keypoints is None:
+            return ""
+        if features.intrinsics is None:
+            return "the intrinsics of the camera are unknown"
+        geometry = found.geometries[0]
+        if geometric_verdict(geometry) != "supported":
+            return f"only {geometry.inliers} key points fit the place"
+        return solve_metric_pose(features.keypoints, features.intrinsics, geometry.pairs, self._points[found.rows[0]])
 
     def _features(self, image: Image | None, intrinsics: Intrinsics | None) -> FrameFeatures:
         """Key points are detected at the size of the stored pictures, on which the models were learned."""
@@ -215,6 +243,8 @@ class Recognizer:
             for stored in (self._matcher.keypoints, self._matcher.patches):
                 if stored is not None:
                     stored.ids = self.snapshot.ids
+            if self._points is not None and change != "grown":
+                self._points.clear()
             self.filter.track = self.snapshot.track
             if change == "other" and len(self.snapshot):
                 self.filter.reset("places were removed from the map: a new sequence begins")

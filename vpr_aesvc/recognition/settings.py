@@ -25,6 +25,10 @@ class RecognizerSettings(BaseModel):
     )
     sequence: bool = Field(default=True, description="Track position across frames with a Bayes filter")
     geometry: bool = Field(default=True, description="Verify candidates by key points of their stored thumbnails")
+    metric_pose: bool = Field(
+        default=True,
+        description="Measure the camera's pose relative to the matched place, where cameras and poses are known; needs geometry",
+    )
     patches: bool = Field(
         default=True, description="Rank candidates by the encoder's patches, where the map stores them"
     )

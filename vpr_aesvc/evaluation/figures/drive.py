@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.evaluation.drive import BOTH, Drive, Floats
-from vpr_aesvc.evaluation.figures.style import INK, Drawing, figure_style
+from vpr_aesvc.evaluation.drive_measures import PoseErrors
+from vpr_aesvc.evaluation.figures.style import INK, Drawing, figure_style, legend_above
 
 _RIGHT, _WRONG, _FAINT, _RUN = "#157f3d", "#d62728", "#8a94a3", "#2a86c8"
 _WIDTH, _MAX_HEIGHT, _MIN_HEIGHT = 6.4, 8.0, 3.2  # inches
@@ -108,6 +109,27 @@ def time_drawing(drive: Drive, variant: str, threshold: float) -> Drawing:
         "probability of the match. Bottom: one stroke per frame. Green strokes are fixes; between them a robot would rely on its odometry."
     )
     return Drawing("timeline", "Over time", caption, figure)
+
+
+@figure_style()
+def pose_error_drawing(poses: PoseErrors) -> Drawing:
+    """The part of the accepted matches whose pose is off by less than a distance."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
+    axes = figure.subplots()
+    part = (np.arange(len(poses.meters)) + 1) / len(poses.meters)
+    lines = [("metric pose", poses.meters, _RIGHT, "-"), ("pose of the place", poses.place_meters, _FAINT, (0, (4, 2)))]
+    for label, meters, color, style in lines:
+        axes.step(np.sort(meters).clip(1e-3), part, where="post", label=label, color=color, linestyle=style)
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.set_ylim(0, 1.02)
+    axes.set_xlabel("error of the position [m]")
+    axes.set_ylabel("part of the matches")
+    legend_above(figure, *axes.get_legend_handles_labels())
+    caption = f"The {len(poses.meters)} accepted matches with a metric pose: how far that, and the pose of the place, are from the frame's own pose."
+    return Drawing("pose_errors", "Errors of the poses", caption, figure)
 
 
 def _groups(drive: Drive, variant: str, threshold: float) -> Sequence[tuple[NDArray[np.bool_], str, str]]:

@@ -25,7 +25,7 @@ LONGEST_SIDE = 480
 KEYPOINT_COUNT = 500
 
 _LENGTH = {"sift": 128, "orb": 32}  # bytes in a descriptor
-_ROOTSIFT_SCALE = 510.0  # entries of a RootSIFT descriptor hardly exceed 0.5
+ROOTSIFT_SCALE = 510.0  # entries of a RootSIFT descriptor hardly exceed 0.5
 _CACHED = 512  # places whose key points stay in memory, at most 66 kB each
 _OLD_SIDE = 240  # pixels, of pictures in older maps
 _MIN_SIDE = 32  # pixels; in smaller images the borders of the detectors leave nothing
@@ -98,7 +98,7 @@ def _detector(kind: Kind, count: int) -> Any:
 def _rootsift(descriptors: NDArray[np.float32]) -> NDArray[np.uint8]:
     """float32 [k, 128] -> uint8 [k, 128]. Euclidean distances become those of the Hellinger kernel on SIFT histograms."""
     sums = np.maximum(descriptors.sum(axis=1, keepdims=True), 1e-9)
-    return np.minimum(np.rint(np.sqrt(descriptors / sums) * _ROOTSIFT_SCALE), 255).astype(np.uint8)
+    return np.minimum(np.rint(np.sqrt(descriptors / sums) * ROOTSIFT_SCALE), 255).astype(np.uint8)
 
 
 class StoredKeypoints:

@@ -1,8 +1,30 @@
-"""The metric pose of a camera relative to a place of the map."""
+"""The metric pose of a camera relative to a place of the map: its key points, solved against the points of the place.
+
+SQPnP within RANSAC (Terzakis and Lourakis, ECCV 2020) begins; Gauss-Newton with the covariance of each point refines; the points that were not
+matched are then looked for where the pose puts them.
+"""
 
 from dataclasses import dataclass, field
 
-from vpr_aesvc.types import Floats, Pose
+import cv2
+import numpy as np
+
+from vpr_aesvc.recognition.geometry.local_features import Keypoints
+from vpr_aesvc.recognition.geometry.triangulation import PlacePoints, project, turned
+from vpr_aesvc.recognition.geometry.verification import match_keypoints
+from vpr_aesvc.transforms import OPTICAL, compose, pose_of_rotation, rotation_matrix
+from vpr_aesvc.types import Floats, Intrinsics, Points, Pose, Rows
+
+_MIN_INLIERS = 15
+_RANSAC_PIXELS = 4.0  # these and the others in standard deviations of a key point
+_SEARCH = 5.0
+_LEAST_PIXELS = 0.3
+_ROUNDS = 10
+_FITS = 9.21  # squared error in standard deviations that 99 of 100 right matches stay below
+_MAX_SIGMA = 0.2  # standard deviation of the position, as part of the distance to the nearest neighbor
+_MAX_TURN = np.radians(75.0)
+_FLAT = 0.05  # the least extent of the points, as part of the largest
+_AMBIGUOUS = 2.0  # times the error of the best pose
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,9 +36,127 @@ class MetricPose:
         covariance: float64 [6, 6] of ``relative_pose``: x, y, z in meters, and rotations in radians, along and about the axes of the place's
             camera. It holds the noise of the pixels and of the map's poses.
         inliers: points that fit. points: points of the place that were matched.
+        place_noise: float64 [6], standard deviations of the place's own pose, as ``covariance``.
     """
 
     relative_pose: Pose
     covariance: Floats = field(repr=False)
     inliers: int
     points: int
+    place_noise: Floats = field(default_factory=lambda: np.zeros(6), repr=False)
+
+
+def solve_metric_pose(query: Keypoints, intrinsics: Intrinsics, pairs: Rows, place: PlacePoints) -> MetricPose | str:
+    """The metric pose, or the reason why there is none.
+
+    Args:
+        intrinsics: in pixels of the query's key points.
+        pairs: int64 [m, 2], matched key points of the query and of the place.
+    """
+    if place.refusal:
+        return place.refusal
+    bearings = intrinsics.bearings(query.xy.astype(np.float64), 1.0)
+    sigma = max(place.sigma, _LEAST_PIXELS / intrinsics.fx)
+    point_of = np.full(len(place.keypoints), -1)
+    point_of[place.rows] = np.arange(len(place))
+    matched = np.column_stack([pairs[:, 0], point_of[pairs[:, 1]]])
+    matched = matched[matched[:, 1] >= 0]
+    pose = _begin(bearings[matched[:, 0]], place.points[matched[:, 1]], place.noise[matched[:, 1]], sigma)
+    if pose is None:
+        return f"the {len(matched)} matched points of known depth do not fit one pose"
+    pose, _, _ = _refine(pose, bearings, place, matched, sigma)
+    expected = project(place.points, *pose)[0]
+    allowed = np.linalg.norm(bearings[:, None] - expected, axis=2) < _SEARCH * sigma
+    matched = match_keypoints(query, place.seen_keypoints, allowed)
+    if len(matched) < _MIN_INLIERS:
+        return f"only {len(matched)} points of the place are seen, fewer than {_MIN_INLIERS}"
+    (rotation, position), fits, covariance = _refine(pose, bearings, place, matched, sigma)
+    inliers = int(fits.sum())
+    if inliers < _MIN_INLIERS:
+        return f"{inliers} of {len(matched)} points fit one pose, fewer than {_MIN_INLIERS}"
+    if not np.linalg.norm(cv2.Rodrigues(rotation)[0]) < _MAX_TURN:
+        return "the camera looks in another direction than the place's"
+    if not np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1]) < _MAX_SIGMA * place.reach:
+        return "the points that fit lie so that the position stays uncertain"
+    if _is_ambiguous(bearings[matched[fits, 0]], place.points[matched[fits, 1]]):
+        return "the points that fit lie on a plane, and two poses explain them"
+    body = rotation_matrix(OPTICAL)
+    axes = np.kron(np.eye(2), body)
+    return MetricPose(
+        pose_of_rotation(body @ rotation @ body.T, *(body @ position).tolist()),
+        axes @ covariance @ axes.T,
+        inliers,
+        len(matched),
+        place.place_noise,
+    )
+
+
+def pose_in_map(place: Pose, metric: MetricPose) -> tuple[Pose, Floats]:
+    """The camera's pose in the map frame, and its covariance [6, 6] along and about the map's axes, with the noise of the place's pose."""
+    x, y, z = metric.relative_pose.as_tuple()[:3]
+    lever = np.eye(6)
+    lever[:3, 3:] = [[0, z, -y], [-z, 0, x], [y, -x, 0]]  # the place's rotation moves the camera
+    noise = metric.covariance + lever @ np.diag(metric.place_noise**2) @ lever.T
+    turn = np.kron(np.eye(2), rotation_matrix(place))
+    return compose(place, metric.relative_pose), turn @ noise @ turn.T
+
+
+def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> tuple[Points, Points] | None:
+    """Rotation and position of the camera, by RANSAC, from the points whose depth is known; None if too few fit."""
+    known = points[:, 2] > 3 * np.sqrt(noise[:, 2, 2])
+    if known.sum() < _MIN_INLIERS:
+        return None
+    rays = np.column_stack([points[:, :2], np.ones(len(points))])[known]
+    try:
+        done, vector, shift, inliers = cv2.solvePnPRansac(
+            rays / points[known, 2:],
+            bearings[known],
+            np.eye(3),
+            None,
+            iterationsCount=300,
+            reprojectionError=_RANSAC_PIXELS * pixel,
+            confidence=0.999,
+            flags=cv2.SOLVEPNP_SQPNP,
+        )
+    except cv2.error:  # OpenCV asserts on some degenerate sets of points
+        return None
+    if not done or inliers is None or len(inliers) < _MIN_INLIERS or not np.isfinite([vector, shift]).all():
+        return None
+    rotation = cv2.Rodrigues(vector)[0].T
+    return rotation, -rotation @ shift.ravel()
+
+
+def _refine(pose: tuple[Points, Points], bearings: Points, place: PlacePoints, pairs: Rows, sigma: float):
+    """Gauss-Newton, first with Cauchy's weights, then on the points that fit.
+
+    Returns:
+        the pose, which of the pairs fit, and the covariance [6, 6] of position and rotation.
+    """
+    rotation, position = pose
+    observed, points = bearings[pairs[:, 0]], place.points[pairs[:, 1]]
+    noise, modes = place.noise[pairs[:, 1]], place.modes[pairs[:, 1]]
+    for step in range(_ROUNDS):
+        seen, by_point, by_pose = project(points, rotation, position)
+        error = observed - seen
+        info = np.linalg.inv(by_point @ noise @ by_point.transpose(0, 2, 1) + sigma**2 * np.eye(2))
+        squared = np.einsum("ka,kab,kb->k", error, info, error)
+        fits = squared < _FITS
+        weighted = info * (fits if step >= _ROUNDS // 2 else 1 / (1 + squared / _FITS))[:, None, None]
+        slope = by_pose.transpose(0, 2, 1) @ weighted
+        covariance = np.linalg.inv(np.einsum("kia,kaj->ij", slope, by_pose) + 1e-9 * np.eye(6))
+        moved = covariance @ np.einsum("kia,ka->i", slope, error)
+        rotation, position = turned(rotation, moved[3:]), position + moved[:3]
+    spread = max(1.0, squared[fits].sum() / max(2 * fits.sum() - 6, 1))
+    shared = covariance @ np.einsum("kia,kab,kbm->im", slope, by_point, modes)
+    return (rotation, position), fits, spread * covariance + shared @ shared.T
+
+
+def _is_ambiguous(bearings: Points, points: Points) -> bool:
+    """Whether the points lie near a plane, and a second pose explains them nearly as well (Collins and Bartoli, IJCV 2014)."""
+    near = points[:, 2] > 0
+    xyz = np.column_stack([points[near, :2], np.ones(near.sum())]) / points[near, 2:]
+    extents = np.linalg.svd(xyz - xyz.mean(0), compute_uv=False)
+    if extents[2] > _FLAT * extents[0]:
+        return False
+    count, _, _, errors = cv2.solvePnPGeneric(xyz, bearings[near], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE)
+    return count > 1 and errors[1].item() < _AMBIGUOUS * errors[0].item()

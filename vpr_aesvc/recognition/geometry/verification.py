@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.local_features import LONGEST_SIDE, Keypoints
+from vpr_aesvc.recognition.geometry.local_features import LONGEST_SIDE, ROOTSIFT_SCALE, Keypoints
 from vpr_aesvc.recognition.geometry.relative_pose import Model, relative_pose
 from vpr_aesvc.types import Intrinsics, Points, Rows
 
@@ -26,6 +26,7 @@ Verdict = Literal["supported", "unsupported", "cannot tell"]
 MIN_INLIERS = 12
 """2,000 pairs of images of unrelated buildings had at most 9 inliers with SIFT and 13 with ORB."""
 _MIN_KEYPOINTS = 75
+_FAR = {"sift": 0.5 * ROOTSIFT_SCALE**2, "orb": 80.0}  # descriptors of different points
 _RATIO = 0.8  # Lowe, IJCV 2004: a match must be this much nearer than the second best
 _HOMOGRAPHY_PIXELS, _EPIPOLAR_PIXELS = 6.0, 3.0  # tolerances, in an image whose longer side is LONGEST_SIDE
 _CONFIDENCE, _ITERATIONS = 0.999, 1000  # the iterations bound the time
@@ -45,6 +46,7 @@ class Geometry:
         rotation: float64 [3, 3] or None: rotates directions from the query's camera frame into the candidate's.
         direction: float64 [3] or None: unit vector from the candidate's camera to the query's, in the candidate's camera frame. The
             distance is unknown. None also if the camera only turned, or did not move.
+        pairs: int64 [matches, 2], the matched key points of the query and of the candidate.
         why: the reason in words.
 
     Camera frames are optical frames: x to the right, y down, z forward. A point at ``p`` in the query's frame is at
@@ -57,6 +59,7 @@ class Geometry:
     model: Model | None = None
     rotation: Points | None = field(default=None, repr=False)
     direction: Points | None = field(default=None, repr=False)
+    pairs: Rows = field(default_factory=lambda: np.empty((0, 2), np.int64), repr=False)
     why: str = ""
 
 
@@ -79,6 +82,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
             keypoints=keypoints,
             model="homography",
             rotation=np.eye(3) if intrinsics is not None else None,
+            pairs=np.repeat(np.arange(keypoints)[:, None], 2, axis=1),
             why="the same image: all key points are equal",
         )
     pairs = match_keypoints(query, candidate)
@@ -88,13 +92,13 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     fundamental = _robust_fit(cv2.findFundamentalMat, points, _EPIPOLAR_PIXELS, _MIN_FUNDAMENTAL)
     counts = int(homography.sum()), int(fundamental.sum())
     if not any(counts):
-        return Geometry(0, len(pairs), keypoints, why=f"no rigid model fits the {len(pairs)} matches")
+        return Geometry(0, len(pairs), keypoints, pairs=pairs, why=f"no rigid model fits the {len(pairs)} matches")
     is_plane = counts[0] >= _HOMOGRAPHY_SHARE * counts[1]
     model: Model = "homography" if is_plane else "fundamental"
     inside, inliers = (homography, counts[0]) if is_plane else (fundamental, counts[1])
     why = f"{inliers} of {len(pairs)} matches fit a {'homography' if is_plane else 'fundamental matrix'}"
     if intrinsics is None:
-        return Geometry(inliers, len(pairs), keypoints, model, why=why)
+        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why)
     bearings = np.hstack(
         [
             intrinsics.bearings(query_xy[inside], 1.0),
@@ -104,7 +108,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     bearings = bearings[np.isfinite(bearings).all(axis=1)]  # those of which the distortion could be undone
     if len(bearings) < _MIN_HOMOGRAPHY:
         why += "; the lens distortion cannot be undone, the intrinsics do not fit"
-        return Geometry(inliers, len(pairs), keypoints, model, why=why)
+        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why)
     pose = relative_pose(
         query=bearings[:, :2],
         candidate=bearings[:, 2:],
@@ -118,6 +122,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
         model=pose.model,
         rotation=pose.rotation,
         direction=pose.direction,
+        pairs=pairs,
         why=why + pose.why,
     )
 
@@ -143,11 +148,17 @@ def rerank(geometries: Sequence[Geometry]) -> list[int]:
     return sorted(range(len(counts)), key=lambda at: -counts[at])
 
 
-def match_keypoints(query: Keypoints, candidate: Keypoints) -> Rows:
-    """Pairs of rows int64 [m, 2], nearest first: mutual nearest neighbors that pass the ratio test; each position is used once."""
+def match_keypoints(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.bool_] | None = None) -> Rows:
+    """Pairs of rows int64 [m, 2], nearest first: mutual nearest neighbors that pass the ratio test; each position is used once.
+
+    Args:
+        allowed: bool [n, m], the pairs that are compared, by what is known of the cameras' poses; by default all.
+    """
     if len(query) < 2 or len(candidate) < 2:
         return np.empty((0, 2), np.int64)
     distances = _squared_distances(_vectors(query), _vectors(candidate))
+    if allowed is not None:
+        distances[~(allowed & (distances < _FAR[query.kind]))] = np.inf
     rows = np.arange(len(query))
     nearest, mutual = distances.argmin(axis=1), distances.argmin(axis=0)
     best = distances[rows, nearest]

@@ -1,0 +1,324 @@
+"""The points that a place and its neighbors along the traverse see, triangulated with the map's relative poses.
+
+A point is its bearing (u, v) in the optical frame of the place's camera, and its inverse depth w: it lies at ``(u, v, 1) / w``. So points that are too
+far away for their depth to be known still measure rotations (Civera et al., T-RO 2008). Points and neighbors' poses are adjusted together, with the
+map's poses as prior (Triggs et al., 1999). What stays uncertain is noise of each point alone, and errors that the points share because they come from
+the poses.
+"""
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from vpr_aesvc.recognition.geometry.local_features import LONGEST_SIDE, Keypoints
+from vpr_aesvc.recognition.geometry.verification import match_keypoints
+from vpr_aesvc.types import Floats, Points, Rows
+
+Flags = NDArray[np.bool_]
+
+ROTATION_NOISE, TRANSLATION_NOISE = np.radians(0.3), 0.03
+"""Standard deviations of a neighbor's pose relative to the place: radians, and part of their distance."""
+_MIN_MATCHES = 15
+_MIN_POINTS = 20
+_MIN_PARALLAX = 2.0  # pixels, median
+_EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
+_MIN_AGREEMENT = 0.5  # of the matches that fit some fundamental matrix, those that fit the map's poses
+_MAX_POSE_NOISE = 3.0
+_ROUNDS = 6
+_LEAST_POSE_NOISE = 0.2
+_MODES = 8
+_SIGMA = 0.3, 2.0  # least and largest noise of a key point, pixels of the stored picture
+
+NO_NEIGHBOR = "the place has no neighbor with a pose along its traverse"
+_TOO_FEW = "the neighbors of the place show too few of its points"
+_STANDING = "the map's camera only turned here, or stood still: no parallax between the place and its neighbors"
+_CONTRADICTION = "the map's poses contradict the pictures of the place and its neighbors: check odometry, intrinsics and the camera's mounting"
+_REASONS = ["", _TOO_FEW, _STANDING, _CONTRADICTION]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """A picture of the map.
+
+    Attributes:
+        keypoints: k. bearings: float64 [k, 2], on the plane one unit ahead of the camera. pixel: the size of a pixel there.
+        rotation, position: float64 [3, 3] and [3], of its optical frame in that of the place.
+    """
+
+    keypoints: Keypoints
+    bearings: Points
+    pixel: float
+    rotation: Points
+    position: Points
+
+
+@dataclass(frozen=True, eq=False)
+class PlacePoints:
+    """k points that a place's camera sees.
+
+    Attributes:
+        keypoints: of the place. rows: int64 [k], the key point of each point.
+        points: float64 [k, 3], (u, v, w). noise: float64 [k, 3, 3], covariance of each point alone. modes: float64 [k, 3, m], by which all points
+            move together for one standard deviation of each error that they share.
+        sigma: standard deviation of a key point, on the plane one unit ahead.
+        reach: distance of the nearest neighbor that was used.
+        pose_noise: of the map's poses as the pictures show it, in units of ``ROTATION_NOISE`` and ``TRANSLATION_NOISE``.
+        refusal: why there are no points; empty if there are.
+    """
+
+    keypoints: Keypoints = field(repr=False)
+    rows: Rows = field(repr=False)
+    points: Points = field(repr=False)
+    noise: Points = field(repr=False)
+    modes: Points = field(repr=False)
+    sigma: float = 1.0
+    reach: float = 0.0
+    pose_noise: float = 1.0
+    refusal: str = ""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def place_noise(self) -> Floats:
+        """float64 [6], standard deviations of the place's pose among its neighbors, meters and radians."""
+        return self.pose_noise * np.array([TRANSLATION_NOISE * self.reach] * 3 + [ROTATION_NOISE] * 3)
+
+    @cached_property
+    def seen_keypoints(self) -> Keypoints:
+        """The key point of each point."""
+        of = self.keypoints
+        return Keypoints(of.xy[self.rows], of.descriptors[self.rows], of.width, of.height, of.kind)
+
+
+def no_points(keypoints: Keypoints, refusal: str) -> PlacePoints:
+    """``refusal``: the reason in words."""
+    none = np.empty((0, 3))
+    return PlacePoints(keypoints, np.empty(0, np.int64), none, none[:, :, None], none[:, :, None], refusal=refusal)
+
+
+def project(points: Points, rotation: Points, position: Points) -> tuple[Points, Points, Points]:
+    """Where a camera sees points.
+
+    Args:
+        points: float64 [k, 3], (u, v, w). rotation, position: of the camera, as in ``View``.
+
+    Returns:
+        bearings [k, 2], and their derivatives by the point [k, 2, 3] and by the camera's pose [k, 2, 6]: position, and rotation about the axes
+        of the place.
+    """
+    offset = np.column_stack([points[:, :2], np.ones(len(points))]) - points[:, 2:] * position
+    x, y, z = (offset @ rotation).T
+    z = np.maximum(z, 1e-3)  # a point behind the camera lies far outside
+    by_ray = np.zeros((len(points), 2, 3))
+    by_ray[:, 0, 0] = by_ray[:, 1, 1] = 1 / z
+    by_ray[:, 0, 2], by_ray[:, 1, 2] = -x / z**2, -y / z**2
+    by_offset = by_ray @ rotation.T
+    by_point = np.concatenate([by_offset[:, :, :2], -(by_offset @ position)[:, :, None]], axis=2)
+    by_pose = np.concatenate([-by_offset * points[:, 2, None, None], np.cross(by_offset, offset[:, None])], axis=2)
+    return np.column_stack([x / z, y / z]), by_point, by_pose
+
+
+def turned(rotation: Points, vector: Points) -> Points:
+    """A rotation [3, 3], turned by a rotation vector [3] of the outer frame."""
+    return np.asarray(cv2.Rodrigues(vector)[0] @ rotation)
+
+
+@dataclass(frozen=True, eq=False)
+class _Bundle:
+    """v neighbors and the k points that they see. ``observed`` float64 [v, k, 2], bearings, where ``seen`` bool [v, k]."""
+
+    views: list[View]
+    rows: Rows
+    points: Points
+    observed: Points
+    seen: Flags
+
+    def of(self, chosen: Flags) -> "_Bundle":
+        return _Bundle(
+            self.views, self.rows[chosen], self.points[chosen], self.observed[:, chosen], self.seen[:, chosen]
+        )
+
+
+def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
+    """The points that a place shares with its neighbors, or the reason why there are none. The place's own rotation and position are not used."""
+    matches = [match_keypoints(place.keypoints, view.keypoints) for view in neighbors]
+    reasons = [_refusal(place, *pair) for pair in zip(neighbors, matches, strict=True)]
+    views = [view for view, why in zip(neighbors, reasons, strict=True) if not why]
+    if len(views) < max(1, reasons.count(_CONTRADICTION) + 1):
+        return no_points(place.keypoints, max(reasons, key=_REASONS.index) if reasons else NO_NEIGHBOR)
+    bundle = _initial(place, views, [pairs for pairs, why in zip(matches, reasons, strict=True) if not why])
+    if len(bundle.rows) < _MIN_POINTS:
+        return no_points(place.keypoints, _TOO_FEW)
+    adjusted = _adjust(place, bundle, views, 1.0)
+    guided = _initial(
+        place, adjusted.bundle.views, [_guided(place, view, adjusted.sigma) for view in adjusted.bundle.views]
+    )
+    adjusted = _adjust(place, guided, views, 1.0)
+    if adjusted.pose_noise > _MAX_POSE_NOISE:
+        return no_points(place.keypoints, _CONTRADICTION)
+    adjusted = _adjust(place, adjusted.bundle, views, max(adjusted.pose_noise, _LEAST_POSE_NOISE))
+    if len(adjusted.bundle.rows) < _MIN_POINTS:
+        return no_points(place.keypoints, _TOO_FEW)
+    return adjusted.result(place, views)
+
+
+def _refusal(place: View, view: View, pairs: Rows) -> str:
+    """Why a neighbor cannot be used; empty if it can."""
+    if len(pairs) < _MIN_MATCHES:
+        return _TOO_FEW
+    one, other = place.bearings[pairs[:, 0]], view.bearings[pairs[:, 1]]
+    try:
+        tolerance = _EPIPOLAR_PIXELS * view.keypoints.longest_side / LONGEST_SIDE * view.pixel
+        _, mask = cv2.findFundamentalMat(one, other, cv2.USAC_MAGSAC, tolerance, maxIters=1000, confidence=0.999)
+    except cv2.error:
+        return _TOO_FEW
+    inliers = np.zeros(len(pairs), np.bool_) if mask is None else mask.ravel().astype(np.bool_)
+    if inliers.sum() < _MIN_MATCHES:
+        return _TOO_FEW
+    far = project(np.column_stack([one[inliers], np.zeros(inliers.sum())]), view.rotation, view.position)[0]
+    if np.median(np.linalg.norm(far - other[inliers], axis=1)) < _MIN_PARALLAX * view.pixel:
+        return _STANDING
+    lines = np.cross(view.position, _rays(one[inliers])) @ view.rotation
+    offset = np.abs((lines * _rays(other[inliers])).sum(1)) / np.maximum(np.linalg.norm(lines[:, :2], axis=1), 1e-9)
+    agreeing = np.mean(offset < tolerance + 2 * ROTATION_NOISE)
+    return "" if agreeing >= _MIN_AGREEMENT else _CONTRADICTION
+
+
+def _guided(place: View, view: View, sigma: float) -> Rows:
+    """Matches [m, 2] among the pairs that the pose of the view allows."""
+    lines = np.cross(view.position, _rays(place.bearings)) @ view.rotation
+    lines /= np.maximum(np.linalg.norm(lines[:, :2], axis=1, keepdims=True), 1e-9)
+    allowed = np.abs(lines @ _rays(view.bearings).T) < 3 * sigma
+    return match_keypoints(place.keypoints, view.keypoints, allowed)
+
+
+def _rays(bearings: Points) -> Points:
+    return np.column_stack([bearings, np.ones(len(bearings))])
+
+
+def _initial(place: View, views: list[View], matches: list[Rows]) -> _Bundle:
+    """The matched points with the inverse depth on which most of the views agree."""
+    count = len(place.bearings)
+    observed, seen = np.zeros((len(views), count, 2)), np.zeros((len(views), count), np.bool_)
+    depths = np.zeros((len(views), count))
+    tolerances = np.array([_EPIPOLAR_PIXELS * view.pixel + 2 * ROTATION_NOISE for view in views])
+    for at, (view, pairs) in enumerate(zip(views, matches, strict=True)):
+        observed[at, pairs[:, 0]], seen[at, pairs[:, 0]] = view.bearings[pairs[:, 1]], True
+        ray, step = _rays(place.bearings) @ view.rotation, view.position @ view.rotation
+        rise = ray[:, :2] - observed[at] * ray[:, 2:]
+        slope = step[:2] - observed[at] * step[2]
+        depths[at] = (rise * slope).sum(1) / np.maximum((slope**2).sum(1), 1e-12)
+    best, agreeing, points = np.full(count, -1.0), np.zeros_like(seen), np.zeros((count, 3))
+    for hypothesis in range(len(views)):
+        tried = np.column_stack([place.bearings, np.maximum(depths[hypothesis], 0)])
+        errors = np.stack(
+            [
+                np.linalg.norm(project(tried, one.rotation, one.position)[0] - xy, axis=1)
+                for one, xy in zip(views, observed, strict=True)
+            ]
+        )
+        fits = seen & (errors < tolerances[:, None])
+        score = np.where(fits[hypothesis], (fits * (1 - errors / (2 * tolerances[:, None]))).sum(0), -1)
+        better = score > best
+        best[better], agreeing[:, better], points[better] = score[better], fits[:, better], tried[better]
+    return _Bundle(views, np.arange(count), points, observed, agreeing).of(best > 0)
+
+
+@dataclass(frozen=True, eq=False)
+class _Adjusted:
+    """A bundle after adjustment, with the covariance of the poses [6 v, 6 v], that of each point for given poses [k, 3, 3], and how the points follow
+    the poses [k, 3, 6 v]."""
+
+    bundle: _Bundle
+    sigma: float
+    pose_noise: float
+    poses: Points
+    alone: Points
+    follows: Points
+
+    def result(self, place: View, neighbors: list[View]) -> PlacePoints:
+        root = np.linalg.cholesky(self.poses + 1e-18 * np.eye(len(self.poses)))
+        modes = self.follows @ root
+        weight = np.einsum("kia,kij,kjb->ab", modes, np.linalg.inv(self.alone), modes)
+        modes = modes @ np.linalg.eigh(weight)[1][:, -_MODES:]
+        reach = min(float(np.linalg.norm(one.position)) for one in neighbors)
+        bundle = self.bundle
+        return PlacePoints(
+            place.keypoints, bundle.rows, bundle.points, self.alone, modes, self.sigma, reach, self.pose_noise
+        )
+
+
+def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: float) -> _Adjusted:
+    """Gauss-Newton on points and neighbors' poses; observations that do not fit are left out.
+
+    Args:
+        priors: the neighbors with the poses of the map. pose_noise: of these, in units of ``ROTATION_NOISE`` and ``TRANSLATION_NOISE``.
+    """
+    views, points, count = list(bundle.views), bundle.points.copy(), 6 * len(bundle.views)
+    noise = np.concatenate(
+        [[TRANSLATION_NOISE * np.linalg.norm(one.position)] * 3 + [ROTATION_NOISE] * 3 for one in priors]
+    )
+    prior_weight = 1 / (pose_noise * noise) ** 2
+    own = place.bearings[bundle.rows]
+    sigma, seen = place.pixel, bundle.seen
+    for step in range(_ROUNDS + 1):
+        pull = np.concatenate(
+            [
+                [*(one.position - was.position), *_rotation_vector(one.rotation @ was.rotation.T)]
+                for one, was in zip(views, priors, strict=True)
+            ]
+        )
+        pose_info, pose_slope = np.diag(prior_weight), -prior_weight * pull
+        point_info = np.zeros((len(points), 3, 3))
+        point_info[:, 0, 0] = point_info[:, 1, 1] = 1 / sigma**2
+        point_info[:, 2, 2] = 1e-9
+        point_slope = np.zeros((len(points), 3))
+        point_slope[:, :2] = (own - points[:, :2]) / sigma**2
+        cross = np.zeros((len(points), 3, count))
+        squares = [((own - points[:, :2]) ** 2).sum(1)]
+        for at, view in enumerate(views):
+            bearings, by_point, by_pose = project(points, view.rotation, view.position)
+            error = bundle.observed[at] - bearings
+            squared = (error**2).sum(1)
+            squares.append(squared)
+            weight = seen[at] / (1 + squared / (2 * sigma) ** 2) / sigma**2  # Cauchy
+            part = slice(6 * at, 6 * at + 6)
+            point_info += np.einsum("k,kai,kaj->kij", weight, by_point, by_point)
+            point_slope += np.einsum("k,kai,ka->ki", weight, by_point, error)
+            cross[:, :, part] = np.einsum("k,kai,kaj->kij", weight, by_point, by_pose)
+            pose_info[part, part] += np.einsum("k,kai,kaj->ij", weight, by_pose, by_pose)
+            pose_slope[part] += np.einsum("k,kai,ka->i", weight, by_pose, error)
+        alone = np.linalg.inv(point_info)
+        follows = -alone @ cross
+        reduced = pose_info + np.einsum("kia,kib->ab", cross, follows)
+        poses = np.linalg.inv(reduced)
+        if step == _ROUNDS:
+            break
+        moved = poses @ (pose_slope + np.einsum("kia,ki->a", follows, point_slope))
+        points += np.einsum("kij,kj->ki", alone, point_slope) + follows @ moved
+        views = [
+            replace(view, rotation=turned(view.rotation, part[3:]), position=view.position + part[:3])
+            for view, part in zip(views, moved.reshape(-1, 6), strict=True)
+        ]
+        errors = np.stack(squares)
+        fits = bundle.seen & (errors[1:] < 9 * max(sigma, place.pixel) ** 2) if step >= 2 else seen
+        seen = fits
+        used = seen.any(0)
+        freedom = (
+            2 * seen.sum() - used.sum() - count
+        )  # each point has two numbers of its own picture, and three unknowns
+        total = (errors[1:] * seen).sum() + errors[0][used].sum()
+        sigma = float(np.clip(np.sqrt(total / max(freedom, 1)), *(np.array(_SIGMA) * place.pixel)))
+    expected = 1 - np.diag(poses) * prior_weight  # part of the prior's variance that the pictures can show
+    shown = float(np.sqrt((pull**2 * prior_weight).sum() / max(expected.sum(), 1.0))) * pose_noise
+    in_front = seen.any(0) & (points[:, 2] > -2 * np.sqrt(alone[:, 2, 2]))
+    kept = _Bundle(views, bundle.rows, points, bundle.observed, seen).of(in_front)
+    return _Adjusted(kept, sigma, shown, poses, alone[in_front], follows[in_front])
+
+
+def _rotation_vector(rotation: Points) -> Floats:
+    return np.asarray(cv2.Rodrigues(rotation)[0].ravel())
