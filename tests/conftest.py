@@ -2,8 +2,8 @@
 
 Real data is in the folder in VPR_TEST_DATA, else in ../shared/data beside the repository.
 
-- Real, and a test that needs one is skipped where it is absent: ``ie_tower``, ``corridor_loop``, ``utm_names``, ``toy``,
-  ``vit_tiny``, ``mobilenet``.
+- Real, and a test that needs one is skipped where it is absent: ``ie_tower``, ``corridor_loop``, ``kitti_clip``, ``utm_names``,
+  ``toy``, ``vit_tiny``, ``mobilenet``.
 - Real, or made with the same layout where the real one is absent, for tests that need no real accuracy: ``clips_folder``,
   ``loop_folder``, ``other_streets``, ``transformer``, ``encoder``.
 - The same on every machine: ``drawn`` and what is made of it.
@@ -41,6 +41,11 @@ def ie_tower() -> Path:
 @pytest.fixture(scope="session")
 def corridor_loop() -> Path:
     return _folder("corridor_loop")
+
+
+@pytest.fixture(scope="session")
+def kitti_clip() -> Path:
+    return _folder("kitti_clip")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from vpr_aesvc.recognition.geometry.local_features import Keypoints
-from vpr_aesvc.recognition.geometry.triangulation import PlacePoints, project, turned
+from vpr_aesvc.recognition.geometry.triangulation import PlacePoints, finite, project, turned
 from vpr_aesvc.recognition.geometry.verification import match_keypoints
 from vpr_aesvc.transforms import OPTICAL, compose, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Floats, Intrinsics, Points, Pose, Rows
@@ -60,7 +60,7 @@ def solve_metric_pose(query: Keypoints, intrinsics: Intrinsics, pairs: Rows, pla
     point_of = np.full(len(place.keypoints), -1)
     point_of[place.rows] = np.arange(len(place))
     matched = np.column_stack([pairs[:, 0], point_of[pairs[:, 1]]])
-    matched = matched[matched[:, 1] >= 0]
+    matched = finite(matched[matched[:, 1] >= 0], bearings, place.points)
     pose = _begin(bearings[matched[:, 0]], place.points[matched[:, 1]], place.noise[matched[:, 1]], sigma)
     if pose is None:
         return f"the {len(matched)} matched points of known depth do not fit one pose"

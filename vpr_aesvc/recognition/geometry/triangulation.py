@@ -127,6 +127,11 @@ def turned(rotation: Points, vector: Points) -> Points:
     return np.asarray(cv2.Rodrigues(vector)[0] @ rotation)
 
 
+def finite(pairs: Rows, one: Points, other: Points) -> Rows:
+    """The pairs [m, 2] whose bearings are known: of both the distortion can be undone."""
+    return pairs[np.isfinite(one[pairs[:, 0]]).all(1) & np.isfinite(other[pairs[:, 1]]).all(1)]
+
+
 @dataclass(frozen=True, eq=False)
 class _Bundle:
     """v neighbors and the k points that they see. ``observed`` float64 [v, k, 2], bearings, where ``seen`` bool [v, k]."""
@@ -145,7 +150,9 @@ class _Bundle:
 
 def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     """The points that a place shares with its neighbors, or the reason why there are none. The place's own rotation and position are not used."""
-    matches = [match_keypoints(place.keypoints, view.keypoints) for view in neighbors]
+    matches = [
+        finite(match_keypoints(place.keypoints, one.keypoints), place.bearings, one.bearings) for one in neighbors
+    ]
     reasons = [_refusal(place, *pair) for pair in zip(neighbors, matches, strict=True)]
     views = [view for view, why in zip(neighbors, reasons, strict=True) if not why]
     if len(views) < max(1, reasons.count(_CONTRADICTION) + 1):
