@@ -148,8 +148,10 @@ def diagnostics_message(stamp: float, recognition: Recognition) -> Any:
         "place": "" if recognition.best is None else str(recognition.best.place.id),
         "lost": f"{recognition.lost:.6f}",
     }
-    if recognition.metric is not None or recognition.metric_refusal:
-        values["metric_pose"] = recognition.metric_refusal or f"{recognition.metric.inliers} points"
+    if recognition.metric is not None:
+        values["metric_pose"] = f"{recognition.metric.inliers} points"
+    elif recognition.metric_refusal:
+        values["metric_pose"] = f"none: {recognition.metric_refusal}"
     if recognition.message is not None:
         values["message"] = recognition.message
     status = _make(

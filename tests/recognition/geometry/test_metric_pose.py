@@ -87,7 +87,7 @@ def test_points_at_infinity_and_noise_of_the_map():
     random = np.random.default_rng(0)
     for at in (0, 1, 3, 4):
         said[at] = compose(ROAD[at], pose_from_euler(*random.normal(0, 0.04, 3), *random.normal(0, 0.006, 3)))
-    noisy = place_points(points, said)
+    noisy = place_points(points, said, ROAD)
     assert not quiet.refusal and not noisy.refusal
     assert noisy.pose_noise > 2 * quiet.pose_noise and (noisy.place_noise >= quiet.place_noise).all()
 
@@ -96,7 +96,7 @@ def test_the_scale_is_the_map_s():
     points = scene(1)
     half = [Pose(p.x / 2, p.y / 2, p.z / 2, *p.as_tuple()[3:]) for p in ROAD]
     query = compose(ROAD[PLACE], Pose(0.8, 0.6, 0.0))
-    found, small = (solved(points, place_points(points, said), query) for said in (ROAD, half))
+    found, small = (solved(points, place_points(points, said, ROAD), query) for said in (ROAD, half))
     ratio = np.array(found.relative_pose.as_tuple()[:3]) / small.relative_pose.as_tuple()[:3]
     assert np.allclose(ratio[:2], 2.0, atol=0.02)
 
@@ -125,7 +125,7 @@ def test_intrinsics_that_are_wrong():
 @pytest.mark.parametrize("turns", [0.0, 0.06])
 def test_no_parallax(turns):
     standing = [Pose.planar(1e-4 * at, 0.0, turns * at) for at in range(5)]
-    assert "no parallax" in place_points(scene(4), standing).refusal
+    assert "no parallax" in place_points(scene(4), standing, standing).refusal
 
 
 def test_a_facade():

@@ -5,12 +5,14 @@ matched are then looked for where the pose puts them.
 """
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.recognition.geometry.local_features import Keypoints
-from vpr_aesvc.recognition.geometry.triangulation import PlacePoints, finite, project, turned
+from vpr_aesvc.recognition.geometry.triangulation import PlacePoints, finite, project, relief, turned
 from vpr_aesvc.recognition.geometry.verification import match_keypoints
 from vpr_aesvc.transforms import OPTICAL, compose, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Floats, Intrinsics, Points, Pose, Rows
@@ -18,13 +20,13 @@ from vpr_aesvc.types import Floats, Intrinsics, Points, Pose, Rows
 _MIN_INLIERS = 15
 _RANSAC_PIXELS = 4.0  # these and the others in standard deviations of a key point
 _SEARCH = 5.0
-_LEAST_PIXELS = 0.3
+_LEAST_PIXELS, _LEAST_SPREAD = 0.15, 0.25
 _ROUNDS = 10
 _FITS = 9.21  # squared error in standard deviations that 99 of 100 right matches stay below
 _MAX_SIGMA = 0.2  # standard deviation of the position, as part of the distance to the nearest neighbor
 _MAX_TURN = np.radians(75.0)
-_FLAT = 0.05  # the least extent of the points, as part of the largest
-_AMBIGUOUS = 2.0  # times the error of the best pose
+_MIN_RELIEF = 2.0  # of points on a plane it is 0.67
+_Pose = tuple[Points, Points]  # rotation and position of a camera, as in ``View``
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,27 +66,27 @@ def solve_metric_pose(query: Keypoints, intrinsics: Intrinsics, pairs: Rows, pla
     pose = _begin(bearings[matched[:, 0]], place.points[matched[:, 1]], place.noise[matched[:, 1]], sigma)
     if pose is None:
         return f"the {len(matched)} matched points of known depth do not fit one pose"
-    pose, _, _ = _refine(pose, bearings, place, matched, sigma)
+    pose = _refine(pose, bearings, place, matched, sigma)[:2]
     expected = project(place.points, *pose)[0]
     allowed = np.linalg.norm(bearings[:, None] - expected, axis=2) < _SEARCH * sigma
     matched = match_keypoints(query, place.seen_keypoints, allowed)
     if len(matched) < _MIN_INLIERS:
         return f"only {len(matched)} points of the place are seen, fewer than {_MIN_INLIERS}"
-    (rotation, position), fits, covariance = _refine(pose, bearings, place, matched, sigma)
-    inliers = int(fits.sum())
+    found = _refine(pose, bearings, place, matched, sigma)
+    inliers = int(found.fits.sum())
     if inliers < _MIN_INLIERS:
         return f"{inliers} of {len(matched)} points fit one pose, fewer than {_MIN_INLIERS}"
-    if not np.linalg.norm(cv2.Rodrigues(rotation)[0]) < _MAX_TURN:
+    if not np.linalg.norm(cv2.Rodrigues(found.rotation)[0]) < _MAX_TURN:
         return "the camera looks in another direction than the place's"
-    if not np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1]) < _MAX_SIGMA * place.reach:
+    if not np.sqrt(np.linalg.eigvalsh(found.covariance[:3, :3])[-1]) < _MAX_SIGMA * place.reach:
         return "the points that fit lie so that the position stays uncertain"
-    if _is_ambiguous(bearings[matched[fits, 0]], place.points[matched[fits, 1]]):
-        return "the points that fit lie on a plane, and two poses explain them"
+    if relief(place.points[matched[found.fits, 1]], place.noise[matched[found.fits, 1]]) < _MIN_RELIEF:
+        return "the points that fit lie on a plane, which more than one pose explains"
     body = rotation_matrix(OPTICAL)
     axes = np.kron(np.eye(2), body)
     return MetricPose(
-        pose_of_rotation(body @ rotation @ body.T, *(body @ position).tolist()),
-        axes @ covariance @ axes.T,
+        pose_of_rotation(body @ found.rotation @ body.T, *(body @ found.position).tolist()),
+        axes @ found.covariance @ axes.T,
         inliers,
         len(matched),
         place.place_noise,
@@ -101,7 +103,7 @@ def pose_in_map(place: Pose, metric: MetricPose) -> tuple[Pose, Floats]:
     return compose(place, metric.relative_pose), turn @ noise @ turn.T
 
 
-def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> tuple[Points, Points] | None:
+def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> _Pose | None:
     """Rotation and position of the camera, by RANSAC, from the points whose depth is known; None if too few fit."""
     known = points[:, 2] > 3 * np.sqrt(noise[:, 2, 2])
     if known.sum() < _MIN_INLIERS:
@@ -122,23 +124,31 @@ def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> tup
         return None
     if not done or inliers is None or len(inliers) < _MIN_INLIERS or not np.isfinite([vector, shift]).all():
         return None
-    rotation = cv2.Rodrigues(vector)[0].T
+    rotation = np.asarray(cv2.Rodrigues(vector)[0].T, np.float64)
     return rotation, -rotation @ shift.ravel()
 
 
-def _refine(pose: tuple[Points, Points], bearings: Points, place: PlacePoints, pairs: Rows, sigma: float):
-    """Gauss-Newton, first with Cauchy's weights, then on the points that fit.
+class _Fit(NamedTuple):
+    """A pose, which of the pairs fit it, and the covariance [6, 6] of position and rotation."""
 
-    Returns:
-        the pose, which of the pairs fit, and the covariance [6, 6] of position and rotation.
-    """
+    rotation: Points
+    position: Points
+    fits: NDArray[np.bool_]
+    covariance: Floats
+
+
+def _refine(pose: _Pose, bearings: Points, place: PlacePoints, pairs: Rows, sigma: float) -> _Fit:
+    """Gauss-Newton, first with Cauchy's weights, then on the points that fit. The points move within their noise: derivatives at where they were
+    triangulated would take that noise for depth, and so for parallax."""
     rotation, position = pose
-    observed, points = bearings[pairs[:, 0]], place.points[pairs[:, 1]]
+    observed, known = bearings[pairs[:, 0]], place.points[pairs[:, 1]]
+    points = known
     noise, modes = place.noise[pairs[:, 1]], place.modes[pairs[:, 1]]
     for step in range(_ROUNDS):
         seen, by_point, by_pose = project(points, rotation, position)
-        error = observed - seen
-        info = np.linalg.inv(by_point @ noise @ by_point.transpose(0, 2, 1) + sigma**2 * np.eye(2))
+        error = observed - seen - np.einsum("kai,ki->ka", by_point, known - points)
+        gain = noise @ by_point.transpose(0, 2, 1)
+        info = np.linalg.inv(by_point @ gain + sigma**2 * np.eye(2))
         squared = np.einsum("ka,kab,kb->k", error, info, error)
         fits = squared < _FITS
         weighted = info * (fits if step >= _ROUNDS // 2 else 1 / (1 + squared / _FITS))[:, None, None]
@@ -146,17 +156,8 @@ def _refine(pose: tuple[Points, Points], bearings: Points, place: PlacePoints, p
         covariance = np.linalg.inv(np.einsum("kia,kaj->ij", slope, by_pose) + 1e-9 * np.eye(6))
         moved = covariance @ np.einsum("kia,ka->i", slope, error)
         rotation, position = turned(rotation, moved[3:]), position + moved[:3]
-    spread = max(1.0, squared[fits].sum() / max(2 * fits.sum() - 6, 1))
+        points = known + np.einsum("kia,kab,kb->ki", gain, info, error - by_pose @ moved)
+    spread = max(_LEAST_SPREAD, squared[fits].sum() / max(2 * fits.sum() - 6, 1))  # of this picture's key points
     shared = covariance @ np.einsum("kia,kab,kbm->im", slope, by_point, modes)
-    return (rotation, position), fits, spread * covariance + shared @ shared.T
-
-
-def _is_ambiguous(bearings: Points, points: Points) -> bool:
-    """Whether the points lie near a plane, and a second pose explains them nearly as well (Collins and Bartoli, IJCV 2014)."""
-    near = points[:, 2] > 0
-    xyz = np.column_stack([points[near, :2], np.ones(near.sum())]) / points[near, 2:]
-    extents = np.linalg.svd(xyz - xyz.mean(0), compute_uv=False)
-    if extents[2] > _FLAT * extents[0]:
-        return False
-    count, _, _, errors = cv2.solvePnPGeneric(xyz, bearings[near], np.eye(3), None, flags=cv2.SOLVEPNP_IPPE)
-    return count > 1 and errors[1].item() < _AMBIGUOUS * errors[0].item()
+    covariance = spread * covariance + shared @ shared.T
+    return _Fit(rotation, position, fits, covariance)

@@ -25,12 +25,12 @@ _MIN_MATCHES = 15
 _MIN_POINTS = 20
 _MIN_PARALLAX = 2.0  # pixels, median
 _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
-_MIN_AGREEMENT = 0.5  # of the matches that fit some fundamental matrix, those that fit the map's poses
+_MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
 _MAX_POSE_NOISE = 3.0
 _ROUNDS = 6
 _LEAST_POSE_NOISE = 0.2
 _MODES = 8
-_SIGMA = 0.3, 2.0  # least and largest noise of a key point, pixels of the stored picture
+_SIGMA = 0.15, 2.0  # least and largest noise of a key point, pixels of the stored picture
 
 NO_NEIGHBOR = "the place has no neighbor with a pose along its traverse"
 _TOO_FEW = "the neighbors of the place show too few of its points"
@@ -94,6 +94,14 @@ class PlacePoints:
         return Keypoints(of.xy[self.rows], of.descriptors[self.rows], of.width, of.height, of.kind)
 
 
+def relief(points: Points, noise: Points) -> float:
+    """How far points are from one plane, in standard deviations of their depth: root of the median square. On a plane w is linear in u and v."""
+    sigma = np.sqrt(noise[:, 2, 2])
+    weighted = np.column_stack([points[:, :2], np.ones(len(points))]) / sigma[:, None]
+    plane = np.linalg.lstsq(weighted, points[:, 2] / sigma, rcond=None)[0]
+    return float(np.median(np.abs(points[:, 2] / sigma - weighted @ plane)))
+
+
 def no_points(keypoints: Keypoints, refusal: str) -> PlacePoints:
     """``refusal``: the reason in words."""
     none = np.empty((0, 3))
@@ -155,7 +163,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     ]
     reasons = [_refusal(place, *pair) for pair in zip(neighbors, matches, strict=True)]
     views = [view for view, why in zip(neighbors, reasons, strict=True) if not why]
-    if len(views) < max(1, reasons.count(_CONTRADICTION) + 1):
+    if len(views) < max(1, reasons.count(_CONTRADICTION)):
         return no_points(place.keypoints, max(reasons, key=_REASONS.index) if reasons else NO_NEIGHBOR)
     bundle = _initial(place, views, [pairs for pairs, why in zip(matches, reasons, strict=True) if not why])
     if len(bundle.rows) < _MIN_POINTS:
@@ -165,9 +173,10 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
         place, adjusted.bundle.views, [_guided(place, view, adjusted.sigma) for view in adjusted.bundle.views]
     )
     adjusted = _adjust(place, guided, views, 1.0)
+    if adjusted.pose_noise <= _MAX_POSE_NOISE:
+        adjusted = _adjust(place, adjusted.bundle, views, max(adjusted.pose_noise, _LEAST_POSE_NOISE))
     if adjusted.pose_noise > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
-    adjusted = _adjust(place, adjusted.bundle, views, max(adjusted.pose_noise, _LEAST_POSE_NOISE))
     if len(adjusted.bundle.rows) < _MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
     return adjusted.result(place, views)
@@ -292,7 +301,9 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: float)
             error = bundle.observed[at] - bearings
             squared = (error**2).sum(1)
             squares.append(squared)
-            weight = seen[at] / (1 + squared / (2 * sigma) ** 2) / sigma**2  # Cauchy
+            weight = (
+                seen[at] / sigma**2 / (1 + squared / (2 * sigma) ** 2 if step < _ROUNDS // 2 else 1)
+            )  # first Cauchy's
             part = slice(6 * at, 6 * at + 6)
             point_info += np.einsum("k,kai,kaj->kij", weight, by_point, by_point)
             point_slope += np.einsum("k,kai,ka->ki", weight, by_point, error)
@@ -312,8 +323,7 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: float)
             for view, part in zip(views, moved.reshape(-1, 6), strict=True)
         ]
         errors = np.stack(squares)
-        fits = bundle.seen & (errors[1:] < 9 * max(sigma, place.pixel) ** 2) if step >= 2 else seen
-        seen = fits
+        seen = bundle.seen & (errors[1:] < (3 * max(sigma, place.pixel / 2)) ** 2) if step >= 2 else seen
         used = seen.any(0)
         freedom = (
             2 * seen.sum() - used.sum() - count
