@@ -89,7 +89,7 @@ def solve_metric_pose(query: Keypoints, intrinsics: Intrinsics, pairs: Rows, pla
         axes @ found.covariance @ axes.T,
         inliers,
         len(matched),
-        place.place_noise,
+        place.place_noise(float(np.linalg.norm(found.position))),
     )
 
 

@@ -19,8 +19,8 @@ from vpr_aesvc.types import Floats, Points, Rows
 
 Flags = NDArray[np.bool_]
 
-ROTATION_NOISE, TRANSLATION_NOISE = np.radians(0.3), 0.03
-"""Standard deviations of a neighbor's pose relative to the place: radians, and part of their distance."""
+TRANSLATION_NOISE, ROTATION_NOISE = 0.03, np.radians(0.3)
+"""Standard deviations of a neighbor's pose relative to the place: part of their distance, and radians."""
 _MIN_MATCHES = 15
 _MIN_POINTS = 20
 _MIN_PARALLAX = 2.0  # pixels, median
@@ -28,7 +28,7 @@ _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
 _MAX_POSE_NOISE = 3.0
 _ROUNDS = 6
-_LEAST_POSE_NOISE = 0.2
+_LEAST_POSE_NOISE = 0.1
 _MODES = 8
 _SIGMA = 0.15, 2.0  # least and largest noise of a key point, pixels of the stored picture
 
@@ -65,7 +65,7 @@ class PlacePoints:
             move together for one standard deviation of each error that they share.
         sigma: standard deviation of a key point, on the plane one unit ahead.
         reach: distance of the nearest neighbor that was used.
-        pose_noise: of the map's poses as the pictures show it, in units of ``ROTATION_NOISE`` and ``TRANSLATION_NOISE``.
+        pose_noise: float64 [2], of the map's poses as the pictures show it, in units of ``TRANSLATION_NOISE`` and ``ROTATION_NOISE``.
         refusal: why there are no points; empty if there are.
     """
 
@@ -76,16 +76,16 @@ class PlacePoints:
     modes: Points = field(repr=False)
     sigma: float = 1.0
     reach: float = 0.0
-    pose_noise: float = 1.0
+    pose_noise: Floats = field(default_factory=lambda: np.ones(2))
     refusal: str = ""
 
     def __len__(self) -> int:
         return len(self.rows)
 
-    @property
-    def place_noise(self) -> Floats:
-        """float64 [6], standard deviations of the place's pose among its neighbors, meters and radians."""
-        return self.pose_noise * np.array([TRANSLATION_NOISE * self.reach] * 3 + [ROTATION_NOISE] * 3)
+    def place_noise(self, meters: float) -> Floats:
+        """float64 [6], standard deviations of the place's pose, as a camera so far from it sees it: positions drift on the way, orientations do not."""
+        drift = TRANSLATION_NOISE * np.sqrt(self.reach * min(meters, self.reach))
+        return np.repeat(self.pose_noise * (drift, ROTATION_NOISE), 3) / np.sqrt(2)  # the other half is the neighbor's
 
     @cached_property
     def seen_keypoints(self) -> Keypoints:
@@ -168,14 +168,14 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     bundle = _initial(place, views, [pairs for pairs, why in zip(matches, reasons, strict=True) if not why])
     if len(bundle.rows) < _MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
-    adjusted = _adjust(place, bundle, views, 1.0)
+    adjusted = _adjust(place, bundle, views, np.ones(2))
     guided = _initial(
         place, adjusted.bundle.views, [_guided(place, view, adjusted.sigma) for view in adjusted.bundle.views]
     )
-    adjusted = _adjust(place, guided, views, 1.0)
-    if adjusted.pose_noise <= _MAX_POSE_NOISE:
-        adjusted = _adjust(place, adjusted.bundle, views, max(adjusted.pose_noise, _LEAST_POSE_NOISE))
-    if adjusted.pose_noise > _MAX_POSE_NOISE:
+    adjusted = _adjust(place, guided, views, np.ones(2))
+    if adjusted.pose_noise.max() <= _MAX_POSE_NOISE:
+        adjusted = _adjust(place, adjusted.bundle, views, np.maximum(adjusted.pose_noise, _LEAST_POSE_NOISE))
+    if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
     if len(adjusted.bundle.rows) < _MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
@@ -251,7 +251,7 @@ class _Adjusted:
 
     bundle: _Bundle
     sigma: float
-    pose_noise: float
+    pose_noise: Floats
     poses: Points
     alone: Points
     follows: Points
@@ -268,17 +268,17 @@ class _Adjusted:
         )
 
 
-def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: float) -> _Adjusted:
+def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats) -> _Adjusted:
     """Gauss-Newton on points and neighbors' poses; observations that do not fit are left out.
 
     Args:
-        priors: the neighbors with the poses of the map. pose_noise: of these, in units of ``ROTATION_NOISE`` and ``TRANSLATION_NOISE``.
+        priors: the neighbors with the poses of the map. pose_noise: of these, in units of ``TRANSLATION_NOISE`` and ``ROTATION_NOISE``.
     """
     views, points, count = list(bundle.views), bundle.points.copy(), 6 * len(bundle.views)
     noise = np.concatenate(
         [[TRANSLATION_NOISE * np.linalg.norm(one.position)] * 3 + [ROTATION_NOISE] * 3 for one in priors]
     )
-    prior_weight = 1 / (pose_noise * noise) ** 2
+    prior_weight = 1 / (np.tile(np.repeat(pose_noise, 3), len(views)) * noise) ** 2
     own = place.bearings[bundle.rows]
     sigma, seen = place.pixel, bundle.seen
     for step in range(_ROUNDS + 1):
@@ -330,8 +330,10 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: float)
         )  # each point has two numbers of its own picture, and three unknowns
         total = (errors[1:] * seen).sum() + errors[0][used].sum()
         sigma = float(np.clip(np.sqrt(total / max(freedom, 1)), *(np.array(_SIGMA) * place.pixel)))
-    expected = 1 - np.diag(poses) * prior_weight  # part of the prior's variance that the pictures can show
-    shown = float(np.sqrt((pull**2 * prior_weight).sum() / max(expected.sum(), 1.0))) * pose_noise
+    left = np.diag(poses) * prior_weight  # part of the prior's variance that the pictures leave
+    surprise, shows = pull**2 * prior_weight - left * (1 - left), (1 - left) ** 2
+    surprise, shows = (one.reshape(-1, 2, 3).sum((0, 2)) for one in (surprise, shows))
+    shown = pose_noise * np.sqrt(np.maximum(surprise, 0) / np.maximum(shows, 0.5))
     in_front = seen.any(0) & (points[:, 2] > -2 * np.sqrt(alone[:, 2, 2]))
     kept = _Bundle(views, bundle.rows, points, bundle.observed, seen).of(in_front)
     return _Adjusted(kept, sigma, shown, poses, alone[in_front], follows[in_front])
