@@ -9,7 +9,7 @@ import pytest
 from vpr_aesvc import PlaceMap, Recognizer, build_map, open_backbone, read_image, train
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.trajectory import read_trajectory
-from vpr_aesvc.transforms import distance, rotation_matrix
+from vpr_aesvc.transforms import distance, relative_pose, rotation_matrix
 from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 CAMERA, SIZE = Intrinsics(707.0912, 707.0912, 601.8873, 183.1104), (1241, 376)
@@ -123,10 +123,16 @@ def test_poses_that_are_wrong(street, model, clip, kind):
         )
         changed = {}
     street.set_poses(changed)
+    measured = []
     for frame in clip[1::4]:
         one = recognizer.recognize(frame)
-        assert one.metric is None and one.metric_refusal, kind
-        assert one.pose == one.best.place.pose
+        if one.metric is None:
+            assert one.metric_refusal and one.pose == one.best.place.pose
+            continue
+        true = relative_pose(poses[one.best.place.id], frame.pose)
+        measured.append(distance(true, one.metric.relative_pose))
+    # Of places with one neighbor the poses may fit by chance, and some places keep their neighbors.
+    assert len(measured) <= (6 if kind in ("noisy", "equal") else 0) and max(measured, default=0) < 0.5
 
 
 def test_opposed_views(street, model, clip):

@@ -78,7 +78,7 @@ class MapSnapshot:
             ids = arrays.ids[rows]
             if not np.array_equal(ids[:count], self.ids):
                 change: Change = "other"
-            elif not np.array_equal(arrays.positions[rows[:count]], self.poses[:, :3], equal_nan=True) or (
+            elif not np.array_equal(arrays.poses[rows[:count]], self.poses, equal_nan=True) or (
                 isinstance(self.descriptors, StoredDescriptors)
                 and not np.array_equal(rows[:count], self.descriptors.at)
             ):

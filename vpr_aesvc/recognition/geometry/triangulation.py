@@ -27,6 +27,7 @@ _MIN_PARALLAX = 2.0  # pixels, median
 _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
 _MAX_POSE_NOISE = 3.0
+JITTER = 1 / 16  # of the distance of the farthest neighbor: what is nearer was seen standing
 _ROUNDS = 6
 _LEAST_POSE_NOISE = 0.1
 _MODES = 8
@@ -161,7 +162,8 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     matches = [
         finite(match_keypoints(place.keypoints, one.keypoints), place.bearings, one.bearings) for one in neighbors
     ]
-    reasons = [_refusal(place, *pair) for pair in zip(neighbors, matches, strict=True)]
+    still = JITTER * max((float(np.linalg.norm(one.position)) for one in neighbors), default=0.0)
+    reasons = [_refusal(place, *pair, still) for pair in zip(neighbors, matches, strict=True)]
     views = [view for view, why in zip(neighbors, reasons, strict=True) if not why]
     if len(views) < max(1, reasons.count(_CONTRADICTION)):
         return no_points(place.keypoints, max(reasons, key=_REASONS.index) if reasons else NO_NEIGHBOR)
@@ -182,8 +184,8 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     return adjusted.result(place, views)
 
 
-def _refusal(place: View, view: View, pairs: Rows) -> str:
-    """Why a neighbor cannot be used; empty if it can."""
+def _refusal(place: View, view: View, pairs: Rows, still: float) -> str:
+    """Why a neighbor cannot be used; empty if it can. ``still``: the distance below which the map says that the camera did not move."""
     if len(pairs) < _MIN_MATCHES:
         return _TOO_FEW
     one, other = place.bearings[pairs[:, 0]], view.bearings[pairs[:, 1]]
@@ -200,8 +202,15 @@ def _refusal(place: View, view: View, pairs: Rows) -> str:
         return _STANDING
     lines = np.cross(view.position, _rays(one[inliers])) @ view.rotation
     offset = np.abs((lines * _rays(other[inliers])).sum(1)) / np.maximum(np.linalg.norm(lines[:, :2], axis=1), 1e-9)
-    agreeing = np.mean(offset < tolerance + 2 * ROTATION_NOISE)
-    return "" if agreeing >= _MIN_AGREEMENT else _CONTRADICTION
+    agrees = (offset < tolerance + 2 * ROTATION_NOISE) & (_inverse_depths(one[inliers], other[inliers], view) > 0)
+    return "" if agrees.mean() >= _MIN_AGREEMENT and np.linalg.norm(view.position) > still else _CONTRADICTION
+
+
+def _inverse_depths(bearings: Points, observed: Points, view: View) -> Floats:
+    """Of points [k, 2] of the place that a view observes."""
+    ray, step = _rays(bearings) @ view.rotation, view.position @ view.rotation
+    rise, slope = ray[:, :2] - observed * ray[:, 2:], step[:2] - observed * step[2]
+    return np.asarray((rise * slope).sum(1) / np.maximum((slope**2).sum(1), 1e-18))
 
 
 def _guided(place: View, view: View, sigma: float) -> Rows:
@@ -224,10 +233,7 @@ def _initial(place: View, views: list[View], matches: list[Rows]) -> _Bundle:
     tolerances = np.array([_EPIPOLAR_PIXELS * view.pixel + 2 * ROTATION_NOISE for view in views])
     for at, (view, pairs) in enumerate(zip(views, matches, strict=True)):
         observed[at, pairs[:, 0]], seen[at, pairs[:, 0]] = view.bearings[pairs[:, 1]], True
-        ray, step = _rays(place.bearings) @ view.rotation, view.position @ view.rotation
-        rise = ray[:, :2] - observed[at] * ray[:, 2:]
-        slope = step[:2] - observed[at] * step[2]
-        depths[at] = (rise * slope).sum(1) / np.maximum((slope**2).sum(1), 1e-12)
+        depths[at] = _inverse_depths(place.bearings, observed[at], view)
     best, agreeing, points = np.full(count, -1.0), np.zeros_like(seen), np.zeros((count, 3))
     for hypothesis in range(len(views)):
         tried = np.column_stack([place.bearings, np.maximum(depths[hypothesis], 0)])
