@@ -12,12 +12,14 @@ Real data is in the folder in VPR_TEST_DATA, else in ../shared/data beside the r
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks.postgres import Server, missing
 from tests.stand_ins import write_clips, write_encoder, write_loop, write_transformer
 
 DATA = Path(os.environ.get("VPR_TEST_DATA", Path(__file__).resolve().parents[1].parent / "shared" / "data"))
@@ -152,6 +154,16 @@ def loop_model(loop_folder: Path, encoder: Path, tmp_path_factory: pytest.TempPa
     path = tmp_path_factory.mktemp("model") / "model"
     train(open_input(loop_folder).split("database").frames, open_backbone(str(encoder)), path, method="aesvc")
     return path
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A real PostgreSQL with pgvector."""
+    reason = missing()
+    if reason:
+        pytest.skip(reason)
+    with Server() as server:
+        yield server
 
 
 @pytest.fixture

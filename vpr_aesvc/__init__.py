@@ -25,6 +25,7 @@ _PUBLIC = {
     "export_model": "export",
     "open_backbone": "backbones",
     "open_input": "inputs",
+    "open_map": "fleet",
     "read_image": "images",
     "train": "training",
 }
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer as Describer
     from vpr_aesvc.errors import VprError as VprError
     from vpr_aesvc.export import export_model as export_model
+    from vpr_aesvc.fleet import open_map as open_map
     from vpr_aesvc.frame_source import FrameSource as FrameSource
     from vpr_aesvc.frame_source import InputOptions as InputOptions
     from vpr_aesvc.images import read_image as read_image

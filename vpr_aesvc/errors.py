@@ -2,7 +2,11 @@
 
 from importlib import import_module
 
-_PACKAGES = {"sklearn": "scikit-learn", "scipy.io": "scipy"}  # whose names are not those of their modules
+_PACKAGES = {
+    "sklearn": "scikit-learn",
+    "scipy.io": "scipy",
+    "psycopg": "'psycopg[binary]'",
+}  # whose names are not those of their modules
 
 
 class VprError(Exception):

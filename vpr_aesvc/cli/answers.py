@@ -13,7 +13,7 @@ from vpr_aesvc.datasets.positives import guess_tolerance, positives
 from vpr_aesvc.evaluation.metrics import recall
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.geography import zones_differ
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Frame, Match, Place, Pose
 
@@ -104,10 +104,10 @@ def answers_table(answers: Sequence[Answer]) -> Table:
 class QuerySummary:
     """Collects the answers: of a set all, of a recording the first ones."""
 
-    def __init__(self, source: FrameSource, place_map: PlaceMap, top: int) -> None:
+    def __init__(self, source: FrameSource, place_map: OpenMap, top: int) -> None:
         self._source = source
         self._contradiction = zones_differ(source.notes, [one.notes or "" for one in place_map.traverses().values()])
-        self._places = list(place_map.places().values())
+        self._places = [] if source.is_recording else list(place_map.places().values())
         self._top = top
         self._answers: list[Answer] = []
         self._most_probable: tuple[float, str] = (-1.0, "")

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from vpr_aesvc.errors import printable
 from vpr_aesvc.frame_source import FrameSource
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 
 
 class _Console(Console):
@@ -75,7 +75,7 @@ def say_source(source: FrameSource) -> None:
         err.print(f"left out: {line}", style="yellow", soft_wrap=True)
 
 
-def say_promise(place_map: PlaceMap) -> None:
+def say_promise(place_map: OpenMap) -> None:
     """Learns from a new or changed map, measures what it can promise, stores both in the map and says the latter."""
     from vpr_aesvc.recognition.learned_models import learn_map
     from vpr_aesvc.recognition.self_check import measure_promise

@@ -28,6 +28,7 @@ from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure_drive
 from vpr_aesvc.evaluation.drive_report import DriveReport, table_header, table_rows, write_drive
 from vpr_aesvc.evaluation.report import check_installed
 from vpr_aesvc.files import check_free
+from vpr_aesvc.fleet import open_map
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.selection import keyframes as keyframes_of
 from vpr_aesvc.placemap import PlaceMap
@@ -42,7 +43,7 @@ def eval_command(
     *,
     output: Output,
     map: Annotated[
-        Path | None,
+        str | None,
         Parameter(help="Recognize the run in this map; its poses must be in the run's frame. Default: find loops."),
     ] = None,
     model: Annotated[
@@ -104,13 +105,14 @@ def eval_command(
         how = {f"keyframes, {name}": str(value) for name, value in keyframes.settings.model_dump().items()}
         how |= {"recent, left out": f"{loops.recent_seconds:g} s, {loops.recent_meters:g} m"}
     else:
-        with PlaceMap.open(map) as place_map:
+        with open_map(map) as place_map:
             describer = runtime.describer(place_map, model)
             check_same_frame(source, place_map, any_distance=align != "none")
             with progress_bars() as progress:
                 frames = decoded(thinned(counted(source, partial(progress, "recognizing")), rate), source.skip_counts)
                 drive = drive_in_map(frames, place_map, describer, settings, source.intrinsics)
-            how = {"map": f"{map}, {len(place_map)} places", "rate": "all frames" if rate is None else f"{rate:g} Hz"}
+            shown = str(place_map.path)
+            how = {"map": f"{shown}, {len(place_map)} places", "rate": "all frames" if rate is None else f"{rate:g} Hz"}
     if not len(drive):
         raise VprError(f"{input}: no frame that can be read has a pose; {'; '.join(source.skip_counts.lines())}")
     say_source(source)
@@ -138,7 +140,7 @@ def eval_command(
         *how.items(),
     ]
     name = Path(input).resolve().name
-    title = f"{name}: loops within one run" if map is None else f"{name} in {map.name}"
+    title = f"{name}: loops within one run" if map is None else f"{name} in {Path(shown).name}"
     sentences = write_drive(DriveReport(title, drive, measures, notes), output)
     for table in measures_tables(measures):
         out.print(table)
@@ -191,7 +193,7 @@ def _compared(given: Drive, aligned: Drive, within: float, alignment: Alignment)
 
 
 def _check_numbers(
-    map: Path | None, within: float | None, rate: float | None, loops: LoopFlags, keyframes: KeyframeFlags
+    map: str | None, within: float | None, rate: float | None, loops: LoopFlags, keyframes: KeyframeFlags
 ) -> None:
     """Refuses options that would do nothing."""
     if map is None:

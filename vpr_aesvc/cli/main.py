@@ -19,7 +19,7 @@ from vpr_aesvc.runtime import wait_passively
 
 wait_passively()
 try:
-    from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, map, model, query, replay, train
+    from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, fleet, map, model, query, replay, train
     from vpr_aesvc.cli.console import err, out
 except KeyboardInterrupt:  # most of the first second is spent on imports
     sys.exit(130)
@@ -49,6 +49,7 @@ app = App(
 app.register_install_completion_command()
 app.command(train.train_command, name="train")
 app.command(map.app)
+app.command(fleet.app)
 app.command(query.query_command, name="query")
 app.command(replay.replay_command, name="replay")
 app.command(eval.eval_command, name="eval")

@@ -3,6 +3,7 @@
 import json
 import os
 import shlex
+import tempfile
 import time
 from dataclasses import asdict
 from functools import partial
@@ -20,14 +21,15 @@ from vpr_aesvc.cli.options import (
     InputPath,
     Json,
     KeyframeFlags,
+    MapAddress,
     MapPath,
     ModelOption,
-    Output,
     RuntimeFlags,
 )
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, printable
 from vpr_aesvc.files import check_free
+from vpr_aesvc.fleet import check_new, create_fleet_map, is_fleet_url, open_map
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.geography import require_one_zone
 from vpr_aesvc.keyframes.selection import name_of
@@ -54,7 +56,13 @@ def build_command(
     /,
     *,
     model: Annotated[Path, Parameter(name=("--model", "-m"), help="A model folder from `vpr train` or `vpr export`.")],
-    output: Output,
+    output: Annotated[
+        str,
+        Parameter(
+            name=("--output", "-o"),
+            help="A new .vprmap file, or a fleet's new map: postgresql://HOST/DATABASE?map=NAME.",
+        ),
+    ],
     traverse: _Traverse = None,
     neighbor_weight: _NeighborWeight = None,
     patches: Annotated[
@@ -75,22 +83,34 @@ def build_command(
 
     Example:  vpr map build office.mcap -m model/ -o office.vprmap
     """
-    if output.is_file():
+    is_url, file = is_fleet_url(output), Path(output)
+    if not is_url and file.is_file():
         raise VprError(
             f"{output}: exists already; `vpr map add {output} {input}` adds to it, or choose another name for a new map"
         )
-    check_free(output, "map")
+    if not is_url:
+        check_free(file, "map")
     source = reading.open(input, embeddings, **keyframes.given)
-    _build(source, Describer.open(model, source.embeddings), output, traverse, keyframes, neighbor_weight, patches)
-    with PlaceMap.open(output) as place_map:
+    describer = Describer.open(model, source.embeddings)
+    if is_url:
+        check_new(output, describer)  # before a long run
+        with tempfile.TemporaryDirectory(prefix="vpr-map-") as folder:
+            file = Path(folder) / "new.vprmap"
+            _build(source, describer, file, traverse, keyframes, neighbor_weight, patches)
+            with PlaceMap.open(file) as new, create_fleet_map(output, new.meta) as shared:
+                add_map(shared, new)
+    else:
+        _build(source, describer, file, traverse, keyframes, neighbor_weight, patches)
+    with open_map(output, describer) as place_map:
         say_promise(place_map)
-        hint = f"map {output} holds {len(place_map)} places; next: vpr query {shlex.quote(str(output))} NEW_IMAGES"
+        shown = shlex.quote(str(place_map.path))
+        hint = f"map {place_map.path} holds {len(place_map)} places; next: vpr query {shown} NEW_IMAGES"
         out.print(hint, soft_wrap=True)
 
 
 @app.command(name="add")
 def add_command(
-    map: MapPath,
+    map: MapAddress,
     input: InputPath,
     /,
     *,
@@ -107,8 +127,9 @@ def add_command(
 
     Example:  vpr map add office.vprmap second_drive.mcap
     """
-    with PlaceMap.open(map) as place_map, temporary_folder_beside(map) as folder:
-        if not os.access(map, os.W_OK):
+    folder_beside = tempfile.TemporaryDirectory() if is_fleet_url(map) else temporary_folder_beside(Path(map))
+    with folder_beside as folder, open_map(map) as place_map:
+        if not is_fleet_url(map) and not os.access(map, os.W_OK):
             raise VprError(f"{map}: can only be read here")
         source = reading.open(input, embeddings, **keyframes.given)
         if traverse is None and source.is_recording:
@@ -117,7 +138,7 @@ def add_command(
         known = [one.notes or "" for one in place_map.traverses().values()]
         require_one_zone(source.path, source.notes, known)
         describer = RuntimeFlags().describer(place_map, model, source.embeddings)
-        new_path = Path(folder) / map.name
+        new_path = Path(folder) / "new.vprmap"
         projection = PatchProjection.of(place_map)
         if projection is not None and describer.patch_grid is None:
             err.print(f"warning: {describer.path} gives no patches; the new places have none", style="yellow")
@@ -127,7 +148,7 @@ def add_command(
             require_near(place_map, new, input)
             again, added = twins(place_map, new), add_map(place_map, new)
         say_promise(place_map)
-        out.print(f"map {map} holds {len(place_map)} places, {added} of them new")
+        out.print(f"map {place_map.path} holds {len(place_map)} places, {added} of them new")
         if again:
             out.print(
                 f"{again} of the new places are of images that the map held already (equal descriptors)", soft_wrap=True
@@ -153,7 +174,7 @@ def _build(
 
 
 @app.command(name="info")
-def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
+def info_command(map: MapAddress, /, *, as_json: Json = False) -> None:
     """Print what a map holds.
 
     Example:  vpr map info office.vprmap
@@ -161,7 +182,7 @@ def info_command(map: MapPath, /, *, as_json: Json = False) -> None:
     from vpr_aesvc.placemap.info import map_info
     from vpr_aesvc.recognition.self_check import stored_promise
 
-    with PlaceMap.open(map) as place_map:
+    with open_map(map) as place_map:
         info, promise = map_info(place_map), stored_promise(place_map)
     if as_json:
         print(json.dumps({**asdict(info), "promise": promise}))

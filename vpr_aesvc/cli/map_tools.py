@@ -7,10 +7,11 @@ from typing import Annotated
 from cyclopts import Parameter, validators
 
 from vpr_aesvc.cli.console import out, progress_bars, say_promise
-from vpr_aesvc.cli.options import MapPath, Output, at_least
+from vpr_aesvc.cli.options import MapAddress, MapPath, Output, at_least
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
+from vpr_aesvc.fleet import open_map
 from vpr_aesvc.placemap import PlaceMap
 
 
@@ -106,21 +107,21 @@ def salvage_command(
     )
 
 
-def export_command(map: MapPath, output: Annotated[Path, Parameter(help="A .tum file.")], /) -> None:
+def export_command(map: MapAddress, output: Annotated[Path, Parameter(help="A .tum file.")], /) -> None:
     """Write the trajectory of a map: stamps and poses of its places, in TUM's format. The map itself is an SQLite file.
 
     Example:  vpr map export office.vprmap office.tum
     """
     from vpr_aesvc.placemap.poses import write_tum
 
-    with PlaceMap.open(map) as place_map:
+    with open_map(map) as place_map:
         count = write_tum(place_map.places().values(), output)
     out.print(f"{output} holds {count} poses")
 
 
 def import_command(
     file: Annotated[Path, Parameter(help="A trajectory: a .tum file, or a .csv with a header.")],
-    map: MapPath,
+    map: MapAddress,
     /,
     *,
     max_gap: Annotated[
@@ -144,12 +145,12 @@ def import_command(
     table = [pose.as_tuple() for pose in found.poses]
     for line in (found.note, *odd_motion(found.stamps, table, f"trajectory {file.name}")):
         out.print(line, soft_wrap=True)
-    with PlaceMap.open(map) as place_map:
+    with open_map(map) as place_map:
         stamped = list(zip(found.stamps, found.poses, strict=True))
         given, without = set_poses_from_trajectory(place_map, stamped, max_gap)
         say_promise(place_map)
     left = f"; {without} lie further than {max_gap} s from any and keep theirs" if without else ""
-    out.print(f"{given} places of {map} have new poses{left}")
+    out.print(f"{given} places of {place_map.path} have new poses{left}")
 
 
 def set_camera_command(

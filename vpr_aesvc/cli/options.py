@@ -13,7 +13,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import FrameSource, InputOptions
 from vpr_aesvc.inputs import RECORDING_HELP, open_input
 from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
 _EMBEDDINGS_HELP = (
@@ -33,6 +33,7 @@ def at_least(least: float) -> validators.Number:
 
 
 MapPath = Annotated[Path, Parameter(help="A .vprmap file.")]
+MapAddress = Annotated[str, Parameter(help="A .vprmap file, or a fleet's map: postgresql://HOST/DATABASE?map=NAME.")]
 InputPath = Annotated[Path, Parameter(help=f"A folder of images, a frames.csv, or {RECORDING_HELP}.")]
 Output = Annotated[Path, Parameter(name=("--output", "-o"), help="What to write; it must not exist yet.")]
 ModelOption = Annotated[Path | None, Parameter(name=("--model", "-m"), help="The model folder, if it has moved.")]
@@ -136,9 +137,7 @@ class RuntimeFlags:
     provider: Annotated[str, Parameter(help=PROVIDER_HELP)] = "cpu"
     threads: Annotated[int | None, Parameter(help=THREADS_HELP, validator=at_least(1))] = None
 
-    def describer(
-        self, place_map: PlaceMap, model: Path | None, embeddings: GivenEmbeddings | None = None
-    ) -> Describer:
+    def describer(self, place_map: OpenMap, model: Path | None, embeddings: GivenEmbeddings | None = None) -> Describer:
         """Opens the model of a map, or the one at ``model``.
 
         Raises:

@@ -14,15 +14,15 @@ from vpr_aesvc.cli.options import (
     Embeddings,
     InputPath,
     Json,
-    MapPath,
+    MapAddress,
     ModelOption,
     Rate,
     RuntimeFlags,
     at_least,
 )
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.fleet import open_map
 from vpr_aesvc.frame_source import FrameSource
-from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.replay.recognize import described, recognized
@@ -68,7 +68,7 @@ class RecognitionFlags:
 
 
 def query_command(
-    map: MapPath,
+    map: MapAddress,
     input: InputPath,
     /,
     *,
@@ -101,7 +101,7 @@ def query_command(
     settings = recognition.settings(source, size, top)
     if settings is not None and shortlist is not None:
         raise VprError("recognition compares with every place: leave out --shortlist")
-    with PlaceMap.open(map) as place_map:
+    with open_map(map) as place_map:
         describer = runtime.describer(place_map, model, source.embeddings)
         place_map.check_size(size)
         summary = QuerySummary(source, place_map, top)

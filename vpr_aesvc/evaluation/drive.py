@@ -22,7 +22,7 @@ from vpr_aesvc.recognition.run import RunFollower
 if TYPE_CHECKING:
     from vpr_aesvc.describer import Describer
     from vpr_aesvc.frame_source import FrameSource
-    from vpr_aesvc.placemap import PlaceMap
+    from vpr_aesvc.placemap.interface import OpenMap
     from vpr_aesvc.placemap.where import Where
     from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -39,7 +39,7 @@ class Variant:
     sequence: bool = False
     geometry: bool = False
 
-    def open_recognizer(self, place_map: PlaceMap, describer: Describer, settings: RecognizerSettings) -> Recognizer:
+    def open_recognizer(self, place_map: OpenMap, describer: Describer, settings: RecognizerSettings) -> Recognizer:
         """A recognizer with these settings, but with the sequence and geometry of this variant."""
         parts = {"sequence": self.sequence, "geometry": self.geometry}
         return Recognizer(place_map, describer, settings.model_copy(update=parts))
@@ -147,7 +147,7 @@ class Drive:
         return np.asarray(np.cumsum(np.where(steps < 0, 0.0, steps)))
 
 
-def check_same_frame(recording: FrameSource, place_map: PlaceMap, any_distance: bool = False) -> None:
+def check_same_frame(recording: FrameSource, place_map: OpenMap, any_distance: bool = False) -> None:
     """Checks the poses before anything is decoded.
 
     Args:
@@ -184,7 +184,7 @@ def check_poses(recording: FrameSource) -> None:
 
 def drive_in_map(
     frames: Iterable[Frame],
-    place_map: PlaceMap,
+    place_map: OpenMap,
     describer: Describer,
     settings: RecognizerSettings,
     intrinsics: Intrinsics | None = None,
@@ -208,7 +208,7 @@ def drive_in_map(
 
 def drive_loops(
     keyframes: Iterable[Frame],
-    place_map: PlaceMap,
+    place_map: OpenMap,
     describer: Describer,
     settings: RecognizerSettings,
     intrinsics: Intrinsics | None = None,
@@ -232,7 +232,7 @@ def drive_loops(
     return drive
 
 
-def positions_of(place_map: PlaceMap) -> Floats:
+def positions_of(place_map: OpenMap) -> Floats:
     """float64 [n, 3], in the order the places were added; NaN without a pose."""
     with place_map.arrays() as arrays:
         return arrays.positions[arrays.alive].copy()
@@ -240,7 +240,7 @@ def positions_of(place_map: PlaceMap) -> Floats:
 
 def _recognized(
     frames: Iterable[Frame],
-    place_map: PlaceMap,
+    place_map: OpenMap,
     describer: Describer,
     settings: RecognizerSettings,
     drive: Drive,
@@ -282,7 +282,7 @@ def _driven(drive: Drive, stamp: float, xyz: Floats) -> float:
     return step + before.driven
 
 
-def _nearest(place_map: PlaceMap, where: Where | None, xyz: Floats) -> float:
+def _nearest(place_map: OpenMap, where: Where | None, xyz: Floats) -> float:
     """Meters to the nearest place that the search may return; infinite where there is none."""
     with place_map.arrays() as arrays:
         mask = None if where is None else where.mask(arrays, {})

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,6 +31,29 @@ def camera_of_text(text: str) -> Camera:
         return Intrinsics(**value), size
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         raise VprError(f"not a camera: {error}") from error
+
+
+def camera_text(camera: Camera) -> str:
+    """The text of ``camera_of_text``. Raises VprError for an image without pixels."""
+    intrinsics, size = camera
+    expect(intrinsics, Intrinsics, "intrinsics (vpr_aesvc.Intrinsics)")
+    width, height = map(int, size)
+    if min(width, height) <= 0:
+        raise VprError(f"the images of a camera must have pixels, found {width} x {height}; nothing was changed")
+    return json.dumps({**asdict(intrinsics), "width": width, "height": height}, default=float)
+
+
+def require_same(path: Path | str, cameras: CamerasByName, known: CamerasByName, traverses: Iterable[str]) -> None:
+    """Raises VprError if there is no such traverse, or if it has another camera."""
+    for (traverse, name), camera in cameras.items():
+        if traverse not in traverses:
+            raise VprError(f"{path}: has no traverse {traverse!r}; it has {', '.join(traverses) or 'none'}")
+        old = known.get((traverse, name), camera)
+        if old != camera:
+            raise VprError(
+                f"{path}: traverse {traverse!r} has another camera already ({old[0]}, of {old[1][0]} x {old[1][1]} pixels); "
+                "nothing was changed, replace=True (--replace) replaces it"
+            )
 
 
 class Cameras:
@@ -66,13 +89,8 @@ class Cameras:
 
     def write(self, traverse: int, name: str, camera: Camera) -> None:
         """Only within a transaction."""
-        intrinsics, size = camera
-        expect(intrinsics, Intrinsics, "intrinsics (vpr_aesvc.Intrinsics)")
-        width, height = map(int, size)
-        if min(width, height) <= 0:
-            raise VprError(f"the images of a camera must have pixels, found {width} x {height}; nothing was changed")
+        value = camera_text(camera)
         self.invalidate()
         self._db.execute(CAMERAS)
-        value = json.dumps({**asdict(intrinsics), "width": width, "height": height}, default=float)
         row = (traverse, name, value, row_checksum(traverse, name, value))
         self._db.execute("INSERT OR REPLACE INTO cameras VALUES (?, ?, ?, ?)", row)

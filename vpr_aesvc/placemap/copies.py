@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import os_errors_named
 from vpr_aesvc.placemap.database import new_file
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Place, Progress
 
@@ -120,7 +121,7 @@ def merge(
     return {old: new for old, new in names.items() if old != new}
 
 
-def require_near(one: PlaceMap, other: PlaceMap, name: Path) -> None:
+def require_near(one: OpenMap, other: PlaceMap, name: Path) -> None:
     """Raises VprError if the places of two maps are so far apart that their poses must be in different frames.
 
     Args:
@@ -140,7 +141,7 @@ def require_near(one: PlaceMap, other: PlaceMap, name: Path) -> None:
         )
 
 
-def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
+def add_map(place_map: OpenMap, other: PlaceMap) -> int:
     """Adds all places of another map of the same model in one transaction: either all are on disk when this returns, or none.
     Returns their number.
 
@@ -158,13 +159,13 @@ def add_map(place_map: PlaceMap, other: PlaceMap) -> int:
     return len(frames)
 
 
-def twins(place_map: PlaceMap, other: PlaceMap) -> int:
+def twins(place_map: OpenMap, other: PlaceMap) -> int:
     """How many places of another map have the descriptor of a place of this one, as the same image has."""
     known = {row.tobytes() for row in place_map.descriptors()[1]}
     return sum(row.tobytes() in known for row in other.descriptors()[1])
 
 
-def _patches(source: PlaceMap, target: PlaceMap, ids: Iterable[int]) -> Iterable[bytes | None] | None:
+def _patches(source: PlaceMap, target: OpenMap, ids: Iterable[int]) -> Iterable[bytes | None] | None:
     """The patches of places of one map for another; None if they cannot be compared with those of the other."""
     if source.patch_projection is None or source.patch_projection != target.patch_projection:
         return None

@@ -22,7 +22,7 @@ class Description:
     """The metadata of a map, parsed.
 
     Attributes:
-        path: the map file.
+        path: the map file, or the address of a fleet's map without its password.
         dim: the full descriptor size.
         sizes: the prefix sizes that search may use, ascending; the last is ``dim``.
         model_fingerprint: of the model that made the map. model_family: of all models that may be used with the map.
@@ -33,7 +33,9 @@ class Description:
         VprError: the metadata is damaged.
     """
 
-    def __init__(self, path: Path, metadata: Mapping[str, str]) -> None:
+    path: Path | str
+
+    def __init__(self, path: Path | str, metadata: Mapping[str, str]) -> None:
         self.path = path
         try:
             self.dim = int(metadata["dim"])

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from vpr_aesvc.placemap.cameras import Camera
-from vpr_aesvc.placemap.database import wal_of
-from vpr_aesvc.placemap.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.placemap.traverses import Traverse
 
 _DESCRIPTION = ("dim", "sizes", "model_fingerprint", "model_family", "model_precision", "created")
@@ -24,7 +23,7 @@ class TraverseInfo:
 
 @dataclass(frozen=True)
 class MapInfo:
-    """``size_bytes``: of the file and its WAL; ``memory_bytes``: of the search arrays; ``bounds``: (x min, y min, x max, y max), meters;
+    """``size_bytes``: on disk; ``memory_bytes``: of the search arrays; ``bounds``: (x min, y min, x max, y max), meters;
     ``with_patches``: places that have patches; ``patch_bytes``: of all patches."""
 
     path: str
@@ -45,7 +44,7 @@ class MapInfo:
     patch_bytes: int
 
 
-def map_info(place_map: PlaceMap) -> MapInfo:
+def map_info(place_map: OpenMap) -> MapInfo:
     """Counts, bounds and origin of a map. Reads all descriptors and raises VprError if the map is damaged."""
     traverses, cameras = place_map.traverses(), place_map.cameras()
     with_patches, patch_bytes = place_map.patch_sizes()
@@ -56,7 +55,6 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         odometers = {traverse.id: arrays.odometer(traverse.id) for traverse in traverses.values()}
         memory = arrays.nbytes
     bounds = (*positions[:, :2].min(0).tolist(), *positions[:, :2].max(0).tolist()) if len(positions) else None
-    wal = wal_of(place_map.path)
     return MapInfo(
         path=str(place_map.path),
         places=len(place_map),
@@ -73,7 +71,7 @@ def map_info(place_map: PlaceMap) -> MapInfo:
         bounds=bounds,
         model_path=str(place_map.model_path),
         **{name: getattr(place_map, name) for name in _DESCRIPTION},
-        size_bytes=place_map.path.stat().st_size + (wal.stat().st_size if wal.exists() else 0),
+        size_bytes=place_map.size_bytes,
         memory_bytes=memory,
         with_patches=with_patches,
         patch_bytes=patch_bytes,

@@ -9,28 +9,25 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.images import decode_image
 from vpr_aesvc.placemap import database, place_table
-from vpr_aesvc.placemap.cameras import Camera, Cameras, CamerasByName
+from vpr_aesvc.placemap.cameras import Cameras, CamerasByName, require_same
 from vpr_aesvc.placemap.checksums import matches, read_tally, row_checksum
-from vpr_aesvc.placemap.description import Description, map_id, read_metadata, utc_now, write_metadata
+from vpr_aesvc.placemap.description import map_id, read_metadata, utc_now, write_metadata
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 from vpr_aesvc.placemap.traverses import Traverse, Traverses
-from vpr_aesvc.types import Intrinsics, Place
-
-if TYPE_CHECKING:
-    from typing import Self
+from vpr_aesvc.types import Place
 
 _PAGES = 1024  # copied at once; other processes can write between two steps
 
 
-class MapFile(Description):
+class MapFile(OpenMap):
     """Places, thumbnails, traverses, cameras and learned parameters of a map. A context manager that closes the file.
 
     Every method raises VprError if the map is damaged or closed, and one that writes also if the disk refuses.
@@ -38,6 +35,8 @@ class MapFile(Description):
     Attributes:
         id: differs between maps, also between a map and its copy by ``backup``.
     """
+
+    path: Path
 
     def __init__(self, path: Path, db: sqlite3.Connection) -> None:
         metadata = read_metadata(path, db)
@@ -55,6 +54,12 @@ class MapFile(Description):
         """The metadata as stored."""
         return read_metadata(self.path, self._db)
 
+    @property
+    def size_bytes(self) -> int:
+        """Of the file and its WAL."""
+        wal = database.wal_of(self.path)
+        return self.path.stat().st_size + (wal.stat().st_size if wal.exists() else 0)
+
     def __len__(self) -> int:
         with self._lock, vpr_errors(self.path):
             return read_tally(self._db)[0]
@@ -69,11 +74,6 @@ class MapFile(Description):
         """All places' ids int64 [n] and descriptors float16 [n, d_max], in the order they were added."""
         with self.snapshot():
             return place_table.select_descriptors(self.path, self._db, self.dim)
-
-    def thumbnail(self, place: int) -> NDArray[np.uint8] | None:
-        """The place's thumbnail, RGB uint8 [h, w, 3] with at most 65,536 pixels, or None if none was stored."""
-        jpeg = self.thumbnail_jpeg(place)
-        return None if jpeg is None else decode_image(jpeg, f"{self.path}, thumbnail of place {place}")
 
     def thumbnail_jpeg(self, place: int) -> bytes | None:
         """The place's thumbnail as stored."""
@@ -96,9 +96,13 @@ class MapFile(Description):
 
     def store_patches_with(self, projection: str) -> None:
         """Sets ``patch_projection`` of a new map, before its first place is added."""
-        with self._writing():
-            write_metadata(self._db, {**self.meta, "patches": projection})
+        self.store_metadata("patches", projection)
         self.patch_projection = projection
+
+    def store_metadata(self, key: str, value: str) -> None:
+        """Adds to the metadata, or replaces it."""
+        with self._writing():
+            write_metadata(self._db, {**self.meta, key: value})
 
     def traverses(self) -> dict[str, Traverse]:
         """All traverses by name, in the order they were started."""
@@ -127,42 +131,12 @@ class MapFile(Description):
         with self._lock, vpr_errors(self.path):
             return dict(self._cameras.all(self._traverses.ids()))
 
-    def camera_of(self, place: Place) -> Camera | None:
-        """Intrinsics of the camera that saw a place, and (width, height) of the images they are of; None if unknown."""
-        with self._lock, vpr_errors(self.path):
-            cameras = self._cameras.all(self._traverses.ids())
-        named = cameras.get((place.traverse, place.extra.get("camera", "")))
-        return cameras.get((place.traverse, "")) if named is None else named
-
-    def set_camera(
-        self, traverse: str, intrinsics: Intrinsics, size: tuple[int, int], camera: str = "", replace: bool = False
-    ) -> None:
-        """Stores the camera of a traverse.
-
-        Args:
-            size: (width, height) of the images that the intrinsics are of.
-            camera: its name, as in ``extra["camera"]`` of the places; empty if there is only one.
-
-        Raises:
-            VprError: no such traverse, or it has another camera and ``replace`` is not set. Nothing was changed.
-        """
-        self.set_cameras({(traverse, camera): (intrinsics, size)}, replace)
-
     def set_cameras(self, cameras: CamerasByName, replace: bool = False) -> None:
         """Stores all of the cameras, by the names of traverse and camera, or none. Arguments and errors as for ``set_camera``."""
         with self._writing():
             traverses = self._traverses.ids()
-            known = self._cameras.all(traverses)
+            require_same(self.path, cameras, {} if replace else self._cameras.all(traverses), traverses)
             for (traverse, name), camera in cameras.items():
-                if traverse not in traverses:
-                    names = ", ".join(traverses) or "none"
-                    raise VprError(f"{self.path}: has no traverse {traverse!r}; it has {names}")
-                old = known.get((traverse, name), camera)
-                if old != camera and not replace:
-                    raise VprError(
-                        f"{self.path}: traverse {traverse!r} has another camera already ({old[0]}, of {old[1][0]} x {old[1][1]} pixels); "
-                        "nothing was changed, replace=True (--replace) replaces it"
-                    )
                 self._cameras.write(traverses[traverse], name, camera)
 
     def learned_parameters(self, name: str) -> Any:
@@ -227,12 +201,6 @@ class MapFile(Description):
             finally:
                 if overwritten:
                     aside.rename(self.path)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     @contextmanager
     def _writing(self) -> Iterator[place_table.TallyChange]:

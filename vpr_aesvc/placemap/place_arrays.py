@@ -1,7 +1,7 @@
 """A map's places in memory, for search: arrays and the FAISS index, read from the file and kept up to date with it."""
 
 import sqlite3
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.placemap.checksums import read_tally
 from vpr_aesvc.placemap.database import snapshot
 from vpr_aesvc.placemap.index import PlaceIndex
-from vpr_aesvc.placemap.place_table import select_batches
+from vpr_aesvc.placemap.place_table import Batch, select_batches
 from vpr_aesvc.placemap.sqlite_errors import damage_error, vpr_errors
 
 
@@ -105,7 +105,8 @@ class PlaceArrays:
                 if self._version is None or self._version[1] != revision:
                     self._clear()
                 # A reader holds no lock between calls: the tally says whether the rows read before are still valid.
-                self._read_new(db)
+                last_id = int(self.ids[-1]) if len(self) else -1
+                self._append(select_batches(self.path, db, self._dim, last_id))
                 alive = len(self) - self.removed
                 if (places, checksums) != (alive, self._checksums):
                     raise damage_error(self.path, f"it has {alive} places, {places} were written")
@@ -131,9 +132,8 @@ class PlaceArrays:
         if self._version is not None:
             self._version = (self._version[0], self._version[1] + 1)
 
-    def _read_new(self, db: sqlite3.Connection) -> None:
-        last_id = int(self.ids[-1]) if len(self) else -1
-        for keys, descriptors, checksums in select_batches(self.path, db, self._dim, last_id):
+    def _append(self, batches: Iterable[Batch]) -> None:
+        for keys, descriptors, checksums in batches:
             self.index.add(descriptors)
             poses = keys["numbers"][:, 1:]
             new = {

@@ -68,12 +68,17 @@ def row_of(place: int, frame: Frame, traverse: int, descriptor: bytes, thumbnail
     Raises:
         VprError: the stamp is not finite, or the orientation is not a unit quaternion.
     """
-    numbers = _numbers_of(frame)
-    label, path = encodable(frame.label), None if frame.path is None else encodable(str(frame.path.resolve()))
-    extra = dict(frame.extra) if frame.index is None else {**frame.extra, "index": f"{frame.index:.15g}"}
-    text = (label, path, json.dumps(extra), thumbnail)
+    numbers = numbers_of(frame)
+    text = (*words_of(frame), thumbnail)
     checksum = place_checksum(place, traverse, numbers, descriptor)
     return PlaceRow(place, traverse, *numbers, descriptor, checksum, *text, row_checksum(place, *text))  # type: ignore[arg-type, call-arg]
+
+
+def words_of(frame: Frame) -> tuple[str, str | None, str]:
+    """Label, path and ``extra`` (a JSON object) as stored."""
+    extra = dict(frame.extra) if frame.index is None else {**frame.extra, "index": f"{frame.index:.15g}"}
+    path = None if frame.path is None else encodable(str(frame.path.resolve()))
+    return encodable(frame.label), path, json.dumps(extra)
 
 
 def pose_numbers(pose: Pose) -> tuple[float, ...]:
@@ -90,7 +95,8 @@ def encodable(text: str) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode()
 
 
-def _numbers_of(frame: Frame) -> tuple[float | None, ...]:
+def numbers_of(frame: Frame) -> tuple[float | None, ...]:
+    """Stamp and pose as stored, 8 numbers. Raises VprError for a stamp that is not finite, or as ``pose_numbers``."""
     if frame.stamp is not None and not math.isfinite(frame.stamp):
         raise VprError(
             f"{frame.label}: a stamp must be a finite number of seconds, found {frame.stamp}; nothing was added"

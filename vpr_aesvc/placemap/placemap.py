@@ -17,15 +17,13 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
-from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap import database, place_table
 from vpr_aesvc.placemap.description import metadata_of
+from vpr_aesvc.placemap.interface import DEFAULT_TRAVERSE
 from vpr_aesvc.placemap.map_file import MapFile
 from vpr_aesvc.placemap.place_arrays import PlaceArrays
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Match, Pose
-
-DEFAULT_TRAVERSE = "traverse-1"
 
 
 class PlaceMap(MapFile):
@@ -70,41 +68,6 @@ class PlaceMap(MapFile):
             if describer is not None:
                 place_map.require(describer)
         return place_map
-
-    def add(
-        self,
-        frames: Iterable[Frame],
-        descriptors: NDArray[np.float32],
-        images: Iterable[NDArray[np.uint8] | None] | None = None,
-        traverse: str = DEFAULT_TRAVERSE,
-        patches: Iterable[bytes | None] | None = None,
-    ) -> list[int]:
-        """Adds places in one transaction: either all are on disk when this returns, or none.
-
-        Args:
-            frames: n frames; ``sequence`` of a frame, if set, names its traverse.
-            descriptors: float32 [n, d_max], unit norm.
-            images: n RGB images for the thumbnails, or None.
-            traverse: the traverse of frames without ``sequence``.
-            patches: n results of ``PatchProjection.encode``, or None.
-
-        Returns:
-            the ids of the new places.
-
-        Raises:
-            VprError: shapes do not agree, a number is not finite, or the disk refuses.
-        """
-        frames, descriptors = list(frames), np.asarray(descriptors)
-        for frame in frames:
-            expect(frame, Frame, "frames (vpr_aesvc.Frame)")
-        place_table.check_descriptors(descriptors, len(frames), self.dim)
-        pictures = [None] * len(frames) if images is None else list(images)
-        if len(pictures) != len(frames):
-            raise VprError(
-                f"expected an image or None for each of {len(frames)} frames, found {len(pictures)}; nothing was added"
-            )
-        jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
-        return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse, patches=patches)
 
     def add_stored(
         self,
@@ -182,11 +145,8 @@ class PlaceMap(MapFile):
         Raises:
             VprError: an unknown size or traverse, a descriptor of another length, or a damaged map.
         """
-        queries = self._queries(descriptors)
+        queries = self.check_queries(descriptors, k)
         size = self.check_size(size)
-        expect(k, (int, np.integer), "an integer k")
-        if k < 1:
-            raise VprError(f"k must be at least 1, found {k}")
         with self.snapshot():
             arrays = self._load()
             if len(arrays) == arrays.removed:
@@ -202,22 +162,6 @@ class PlaceMap(MapFile):
             for one_query in zip(similarities, rows, strict=True)
         ]
         return matches[0] if np.ndim(descriptors) == 1 else matches
-
-    def _queries(self, descriptors: NDArray[np.float32]) -> NDArray[np.float32]:
-        try:
-            queries = np.atleast_2d(np.asarray(descriptors, np.float32))
-        except (TypeError, ValueError) as error:
-            raise VprError(
-                f"expected descriptors, float32 [d_max] or [q, d_max], found {type(descriptors).__name__}"
-            ) from error
-        if queries.ndim != 2 or queries.shape[1] != self.dim:
-            raise VprError(
-                f"{self.path}: expected descriptors of {self.dim} numbers, the query has {queries.shape[-1]}; "
-                "describe the image with the map's model"
-            )
-        if not np.isfinite(queries).all():
-            raise VprError("the descriptor of the query has numbers that are not finite")
-        return queries
 
     @contextmanager
     def arrays(self) -> Iterator[PlaceArrays]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, write_file
-from vpr_aesvc.placemap.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.trajectory import BODY_AXES, Stamped
 from vpr_aesvc.types import Place, Pose
 
@@ -34,7 +34,7 @@ def write_tum(places: Iterable[Place], path: Path) -> int:
     return len(poses)
 
 
-def set_poses_from_trajectory(place_map: PlaceMap, trajectory: list[Stamped], max_gap: float) -> tuple[int, int]:
+def set_poses_from_trajectory(place_map: OpenMap, trajectory: list[Stamped], max_gap: float) -> tuple[int, int]:
     """Gives each place the pose of the nearest stamp, for example from the trajectory of a SLAM back end.
 
     Args:

@@ -24,7 +24,7 @@ _OPERATIONAL = {
 }
 
 
-def damage_error(path: Path, problem: object) -> VprError:
+def damage_error(path: Path | str, problem: object) -> VprError:
     """The error for a map that was changed outside this library."""
     return VprError(
         f"{path}: the map is damaged ({problem}); `vpr map check` lists the damage, `vpr map salvage` saves the intact places"

@@ -74,7 +74,7 @@ class Where:
         if self.recent_places:
             excluded.append(arrays.last(self.recent_places))
         for name in self.without_traverses:
-            excluded.append(arrays.traverses == _traverse_id(name, traverses))
+            excluded.append(arrays.traverses == traverse_id(name, traverses))
         if self.pose is not None and (self.beyond is not None or self.within is not None):
             x, y = arrays.positions[:, 0] - self.pose.x, arrays.positions[:, 1] - self.pose.y
             squared = x * x + y * y
@@ -91,14 +91,15 @@ class Where:
         if not len(alive):
             return np.zeros(len(arrays), bool)
         last_traverse = int(arrays.traverses[alive[-1]])
-        traverse = last_traverse if self.traverse is None else _traverse_id(self.traverse, traverses)
+        traverse = last_traverse if self.traverse is None else traverse_id(self.traverse, traverses)
         traveled, last_position = arrays.odometer(traverse)
         if self.pose is not None and last_position is not None:
             traveled += float(np.hypot(self.pose.x - last_position[0], self.pose.y - last_position[1]))
         return (arrays.traverses == traverse) & (arrays.traveled > traveled - float(meters))
 
 
-def _traverse_id(name: str, traverses: dict[str, int]) -> int:
+def traverse_id(name: str, traverses: dict[str, int]) -> int:
+    """Raises VprError if the map has no traverse of that name."""
     if name not in traverses:
         some = ", ".join(list(traverses)[:10]) or "none"
         raise VprError(f"the map has no traverse {name!r}; it has {some}{' ...' if len(traverses) > 10 else ''}")

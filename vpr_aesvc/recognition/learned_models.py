@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.learning import Parameters, Step, learn_matches, learn_similarities
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.match_model import MatchModel
@@ -65,7 +66,7 @@ class LearnedModels:
         message: an event, such as why a model could not be learned again or stored, which is no reason to stop; else None.
     """
 
-    def __init__(self, place_map: PlaceMap, size: int) -> None:
+    def __init__(self, place_map: OpenMap, size: int) -> None:
         self.size = size
         self.null: NullModel
         self.likelihood = DEFAULT_LIKELIHOOD
@@ -209,7 +210,7 @@ class LearnedModels:
             self.message = f"the models learned from the map could not be stored in it: {error}"
 
 
-def learn_map(place_map: PlaceMap, progress: Progress | None = None) -> None:
+def learn_map(place_map: OpenMap, progress: Progress | None = None) -> None:
     """Learns what recognition needs and the map lacks, for descriptors of full size, and stores it: 25 seconds for 10,000 places.
 
     Args:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.match_model import MatchModel
@@ -35,7 +35,7 @@ def learn_similarities(snapshot: MapSnapshot, step: Step) -> Parameters:
 
 
 def learn_matches(
-    snapshot: MapSnapshot, place_map: PlaceMap, likelihood: SimilarityLikelihood, step: Step
+    snapshot: MapSnapshot, place_map: OpenMap, likelihood: SimilarityLikelihood, step: Step
 ) -> Parameters:
     """Match model."""
     keypoints = StoredKeypoints(place_map)  # not the recognizer's, which another thread may be using

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.index import FUNNEL_FROM
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.projections.artifact import prefix
 from vpr_aesvc.recognition.pose_covariance import pose_steps
@@ -39,7 +39,7 @@ class MapSnapshot:
         neighborhoods, track: the places prepared for similarity and for the sequence.
     """
 
-    def __init__(self, place_map: PlaceMap, size: int) -> None:
+    def __init__(self, place_map: OpenMap, size: int) -> None:
         self._map = place_map
         self._size = size
         self._clear()

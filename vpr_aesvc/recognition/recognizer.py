@@ -9,7 +9,7 @@ import numpy as np
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import image_of, thumbnail
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.decision import Decision, decide
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
 from vpr_aesvc.recognition.geometry.metric_pose import MetricPose, pose_in_map, solve_metric_pose
@@ -53,14 +53,14 @@ class Recognizer:
 
     def __init__(
         self,
-        place_map: PlaceMap,
+        place_map: OpenMap,
         describer: Describer | None,
         settings: RecognizerSettings | None = None,
         intrinsics: Intrinsics | None = None,
         learn_in_background: bool = False,
         learned: LearnedModels | None = None,
     ) -> None:
-        expect(place_map, PlaceMap, "an open map: PlaceMap.open(PATH)")
+        expect(place_map, OpenMap, "an open map: PlaceMap.open(PATH)")
         if describer is not None:
             expect(describer, Describer, "a model: Describer.open(PATH)")
             place_map.require(describer)

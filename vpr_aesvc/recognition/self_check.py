@@ -8,6 +8,7 @@ import numpy as np
 
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import copy_places
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.learned_models import read_model
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.match_model import MatchModel
@@ -48,7 +49,7 @@ class Promise:
         ]
 
 
-def measure_promise(place_map: PlaceMap) -> Promise:
+def measure_promise(place_map: OpenMap) -> Promise:
     """Measures a map, and stores the result in it: about four seconds for 10,000 places.
 
     Raises:
@@ -64,7 +65,7 @@ def measure_promise(place_map: PlaceMap) -> Promise:
     return promise
 
 
-def stored_promise(place_map: PlaceMap) -> list[str]:
+def stored_promise(place_map: OpenMap) -> list[str]:
     """The lines of the stored result. Measures nothing."""
     stored = place_map.learned_parameters(_NAME)
     if not isinstance(stored, dict):
@@ -79,7 +80,7 @@ def stored_promise(place_map: PlaceMap) -> list[str]:
 
 
 def recognize_places(
-    place_map: PlaceMap, source: PlaceMap, ids: Sequence[int] | Rows
+    place_map: OpenMap, source: PlaceMap, ids: Sequence[int] | Rows
 ) -> Iterator[tuple[Place, Recognition]]:
     """Recognizes places of another map in this one, each as a single frame, with its stored descriptor and picture.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import as_rgb, thumbnail
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.types import Image, Rows
 
 Kind = Literal["sift", "orb"]
@@ -109,7 +109,7 @@ class StoredKeypoints:
         ids: int64 [n], the place of each row; replaced as the map grows.
     """
 
-    def __init__(self, place_map: PlaceMap) -> None:
+    def __init__(self, place_map: OpenMap) -> None:
         self.ids: Rows = np.empty(0, np.int64)
         self._map = place_map
         self._of_place = lru_cache(maxsize=_CACHED)(self._detect)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.projections.artifact import Array, unit
 from vpr_aesvc.projections.data import TrainingData, evenly_spaced
 from vpr_aesvc.projections.linear import whitening
@@ -47,7 +47,7 @@ class PatchProjection:
         return cls(grid, linear, (white.mean @ linear).astype(_STORED).astype(np.float32))
 
     @classmethod
-    def of(cls, place_map: PlaceMap) -> PatchProjection | None:
+    def of(cls, place_map: OpenMap) -> PatchProjection | None:
         """That of a map; None if the map stores no patches.
 
         Raises:

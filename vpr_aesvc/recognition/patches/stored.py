@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.projections.artifact import Array
 from vpr_aesvc.recognition.patches.matching import PatchMatch, match_patches
 from vpr_aesvc.recognition.patches.projection import PatchProjection
@@ -23,14 +23,14 @@ class StoredPatches:
         ids: int64 [n], the place of each row; replaced as the map grows.
     """
 
-    def __init__(self, place_map: PlaceMap, projection: PatchProjection) -> None:
+    def __init__(self, place_map: OpenMap, projection: PatchProjection) -> None:
         self.ids: Rows = np.empty(0, np.int64)
         self.projection = projection
         self._map = place_map
         self._of_place = lru_cache(maxsize=_CACHED)(self._read)
 
     @classmethod
-    def of(cls, place_map: PlaceMap, describer: Describer | None) -> StoredPatches | None:
+    def of(cls, place_map: OpenMap, describer: Describer | None) -> StoredPatches | None:
         """None if the map or the model has no patches. Else ``describer`` keeps the patches of what it describes from now on."""
         projection = PatchProjection.of(place_map)
         if projection is None or describer is None or describer.patch_grid is None:

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.index import SHORTLIST
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.projections.artifact import Array, prefix
 from vpr_aesvc.recognition.row_sets import position_of
@@ -30,7 +30,7 @@ class StoredDescriptors:
         size: number of components.
     """
 
-    def __init__(self, place_map: PlaceMap, at: Rows, size: int) -> None:
+    def __init__(self, place_map: OpenMap, at: Rows, size: int) -> None:
         self._map = place_map
         self.at = at
         self.size = size

@@ -1,0 +1,104 @@
+"""A server that is killed under four writers, and readers beside writers: no acknowledged place is lost, missed or found twice."""
+
+import multiprocessing
+import signal
+import time
+from collections import Counter
+
+import numpy as np
+
+from tests.fleet.maps import new_fleet_map, new_url
+from tests.placemap.places import META, drive, new_map, unit_rows
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.fleet import open_fleet_map
+from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.types import Frame
+
+WRITERS, KILLS = 4, 3
+_CONTEXT = multiprocessing.get_context("spawn")
+
+
+def _write(url, writer, stop, acknowledged):
+    """Adds two places at a time until it is told to stop; goes on when the server is back."""
+    rows, count = unit_rows(2, seed=writer), 0
+    with open_fleet_map(url) as fleet:
+        while not stop.is_set():
+            labels = [f"{writer}/{count}", f"{writer}/{count + 1}"]
+            try:
+                fleet.add([Frame(label, sequence=f"w{writer}") for label in labels], rows)
+            except VprError as error:
+                assert "cannot be reached" in str(error), error
+                time.sleep(0.05)
+            else:
+                acknowledged.put(labels)
+            count += 2
+    acknowledged.put(None)
+
+
+def test_no_acknowledged_place_is_lost_when_the_server_is_killed(postgres):
+    url = new_url(postgres)
+    new_fleet_map(url).close()
+    stop, acknowledged = _CONTEXT.Event(), _CONTEXT.Queue()
+    writers = [_CONTEXT.Process(target=_write, args=(url, at, stop, acknowledged)) for at in range(WRITERS)]
+    [one.start() for one in writers]
+    known, seconds, ended = [], [], 0
+    try:
+        while len({labels[0].split("/")[0] for labels in known}) < WRITERS:  # all are at work
+            known.append(acknowledged.get(timeout=60))
+        for _ in range(KILLS):
+            time.sleep(1)
+            postgres.stop(signal.SIGKILL)
+            killed = time.monotonic()
+            postgres.start()
+            with open_fleet_map(url) as fleet:
+                assert len(fleet) >= 0
+            seconds.append(time.monotonic() - killed)
+    finally:
+        stop.set()
+        while ended < WRITERS:
+            labels = acknowledged.get(timeout=60)
+            ended, known = (ended + 1, known) if labels is None else (ended, [*known, labels])
+        [one.join(60) for one in writers]
+    with open_fleet_map(url) as fleet:
+        stored = Counter(place.label for place in fleet.places().values())
+        assert len(fleet) == stored.total()  # the count of the log and the places agree
+    lost = [label for labels in known for label in labels if label not in stored]
+    assert len(known) > 20 and not lost and set(stored.values()) == {1}
+    halves = Counter(label.split("/")[0] + "/" + str(int(label.split("/")[1]) // 2) for label in stored)
+    assert set(halves.values()) == {2}  # a transaction is there whole or not at all
+    assert max(seconds) < 15, seconds
+
+
+def _push(url, path, robot, batches, begin):
+    from vpr_aesvc.fleet.push import fleet_map_for, push
+
+    begin.wait()
+    with PlaceMap.open(path) as mine, fleet_map_for(url, mine) as fleet:
+        for at in range(batches):
+            mine.add(drive(7, f"drive-{at}"), unit_rows(7, seed=at))
+            push(mine, fleet, robot, "map")
+
+
+def test_two_robots_push_while_a_third_pulls(postgres, tmp_path):
+    from vpr_aesvc.fleet.pull import pull
+
+    url, batches = new_url(postgres), 60
+    paths = [tmp_path / "r1.vprmap", tmp_path / "r2.vprmap"]
+    [new_map(path).close() for path in paths]
+    new_fleet_map(url).close()
+    begin = _CONTEXT.Event()
+    robots = [_CONTEXT.Process(target=_push, args=(url, path, path.stem, batches, begin)) for path in paths]
+    [one.start() for one in robots]
+    begin.set()
+    added = pulls = 0
+    with open_fleet_map(url) as fleet, PlaceMap.create_like(tmp_path / "here.vprmap", META) as here:
+        while any(one.is_alive() for one in robots):
+            added += pull(fleet, here).added
+            pulls += 1
+        [one.join() for one in robots]
+        added += pull(fleet, here).added
+        assert all(one.exitcode == 0 for one in robots) and pulls > 10
+        found = Counter(place.extra["fleet_id"] for place in here.places().values())
+        assert added == len(here) == len(fleet) == 2 * 7 * batches and set(found.values()) == {1}
+        with fleet.arrays() as arrays:
+            assert np.array_equal(arrays.ids, sorted(fleet.places()))

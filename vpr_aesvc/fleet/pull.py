@@ -1,0 +1,178 @@
+"""The fleet's map, or a part of it, to a robot's: a ``.vprmap`` that answers offline as the fleet does. Done again, it brings what changed since."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.fleet import places as rows
+from vpr_aesvc.fleet.arrays import horizon_of
+from vpr_aesvc.fleet.connection import Db
+from vpr_aesvc.fleet.fleet_map import FleetMap
+from vpr_aesvc.fleet.push import FLEET_ID, Changed, send_cameras
+from vpr_aesvc.fleet.search import near
+from vpr_aesvc.placemap.placemap import PlaceMap
+from vpr_aesvc.types import Frame, Pose, Progress
+
+_STATE = "fleet"  # key of the map's metadata
+_SINCE = "map = %(map)s AND xid >= %(since)s::text::xid8"
+
+
+class Area(NamedTuple):
+    """Places within some meters of a point."""
+
+    x: float
+    y: float
+    within: float
+
+
+class _Traverse(NamedTuple):
+    """A row of ``vpr.traverses``."""
+
+    id: int
+    robot: str
+    source: str
+    name: str
+    started: float | None
+    notes: str | None
+
+
+def pull(fleet: FleetMap, place_map: PlaceMap, area: Area | None = None, progress: Progress | None = None) -> Changed:
+    """Brings a robot's map up to date with the fleet's, but for the robot's own places. All are in one frame.
+
+    Args:
+        area: only the places in it; those that were pulled before stay.
+        progress: called with (places done, places that the map lacked).
+
+    Raises:
+        VprError: the map is of another model, the frame is ambiguous, the disk or the server refuses. What was pulled until then stays.
+    """
+    if area is not None and not (all(map(math.isfinite, area)) and area.within > 0):
+        raise VprError(f"an area needs a point and a distance above 0, found {tuple(area)}")
+    if place_map.model_family != fleet.model_family:
+        raise VprError(
+            f"{place_map.path}: was made with model {place_map.model_family}, {fleet.path} with {fleet.model_family}; pull into a new map"
+        )
+    local = {one.extra[FLEET_ID]: (one.id, one.pose) for one in place_map.places().values() if FLEET_ID in one.extra}
+    scope = [str(fleet.path), fleet.id, area and list(area)]
+    stored = json.loads(place_map.meta.get(_STATE, "{}"))
+    columns = ", ".join(_Traverse._fields)
+    with fleet.connection.transaction(reading=True) as db:
+        horizon = horizon_of(db)
+        since = int(stored["horizon"]) if stored.get("scope") == scope else 0
+        since = since if since <= horizon else 0  # a database that was restored elsewhere counts from the start
+        query = f"SELECT {columns} FROM vpr.traverses WHERE map = %s AND source <> %s"
+        traverses = {row[0]: _Traverse(*row) for row in db.execute(query, [fleet.map_id, place_map.id])}
+        uids = {
+            number: _uid(fleet, traverses[traverse], place)
+            for number, traverse, place in _changed(db, fleet, area, since, list(traverses))
+        }
+        removed = [
+            local[uid][0]
+            for traverse, place in db.execute(
+                f"SELECT p.traverse, p.local FROM vpr.tombstones t JOIN vpr.places p ON p.map = %(map)s AND p.id = t.place WHERE t.{_SINCE}",
+                {"map": fleet.map_id, "since": str(since)},
+            )
+            if traverse in traverses and (uid := _uid(fleet, traverses[traverse], place)) in local
+        ]
+        query = (
+            "SELECT p.traverse, p.local, r.x, r.y, r.z, r.qx, r.qy, r.qz, r.qw FROM vpr.poses r "
+            f"JOIN vpr.places p ON p.map = %(map)s AND p.id = r.place WHERE r.{_SINCE} AND {rows.LATEST}"
+        )
+        moved: dict[int, Pose] = {}
+        for traverse, place, *numbers in db.execute(query, {"map": fleet.map_id, "since": str(since)}):
+            known = local.get(_uid(fleet, traverses[traverse], place)) if traverse in traverses else None
+            if known is not None and known[1] != Pose(*numbers):
+                moved[known[0]] = Pose(*numbers)
+    new = {number: uid for number, uid in uids.items() if uid not in local}
+    _add(fleet, place_map, new, traverses, progress)
+    there = place_map.traverses()
+    names = {one.name: _local_name(fleet, one) for one in traverses.values()}
+    send_cameras(fleet, place_map, {name: local for name, local in names.items() if local in there})
+    place_map.set_poses(moved)
+    count = place_map.remove(removed)
+    place_map.store_metadata(_STATE, json.dumps({"scope": scope, "horizon": str(horizon)}))
+    return Changed(len(new), count, len(moved))
+
+
+def _uid(fleet: FleetMap, traverse: _Traverse, local: int) -> str:
+    """A place that was added to the fleet's map directly has no robot."""
+    return str(rows.place_uid("" if traverse.source == fleet.id else traverse.robot, traverse.source, local))
+
+
+def _local_name(fleet: FleetMap, traverse: _Traverse) -> str:
+    """Its name in the robot's map. Those of robots are ROBOT/NAME, so they differ from the robot's own."""
+    return f"{fleet.connection.address.map}/{traverse.name}" if traverse.source == fleet.id else traverse.name
+
+
+def _changed(
+    db: Db, fleet: FleetMap, area: Area | None, since: int, traverses: list[int]
+) -> list[tuple[int, int, int]]:
+    """Id, traverse and id in its map of the places in the frame and the area that were added, or got other poses, since."""
+    scope = fleet.scope(db, needs_frame=True)
+    values: dict[str, Any] = {"map": fleet.map_id, "since": str(since)}
+    values["traverses"] = sorted(set(traverses) & set(scope.in_frame))
+    if area is None:
+        parts = [f"vpr.places p WHERE p.map = {fleet.map_id}"]
+    else:
+        first, revised = near(scope, Pose(area.x, area.y), area.within, values)
+        parts = [f"{first} AND NOT EXISTS (SELECT FROM vpr.poses r WHERE r.place = p.id)", revised]
+    if since:
+        query = f"SELECT first, last FROM vpr.changes WHERE count > 0 AND {_SINCE} ORDER BY first"
+        values |= {"firsts": [], "lasts": []}
+        for first, last in db.execute(query, values).fetchall():  # ranges that do not overlap
+            values["firsts"].append(max([first, *(one + 1 for one in values["lasts"][-1:])]))
+            values["lasts"].append(max([last, *values["lasts"][-1:]]))
+        recent = (
+            "SELECT q.id FROM unnest(%(firsts)s::bigint[], %(lasts)s::bigint[]) AS f (first, last) JOIN vpr.places q "
+            f"ON q.map = %(map)s AND q.id BETWEEN f.first AND f.last UNION SELECT place FROM vpr.poses WHERE {_SINCE}"
+        )
+        parts = [f"{part} AND p.id IN ({recent})" for part in parts]
+    return [
+        row
+        for part in parts
+        for row in db.cursor(binary=True).execute(
+            f"SELECT p.id, p.traverse, p.local FROM {part} AND p.traverse = ANY(%(traverses)s) AND {rows.ALIVE}", values
+        )
+    ]
+
+
+def _add(
+    fleet: FleetMap,
+    place_map: PlaceMap,
+    uids: dict[int, str],
+    traverses: dict[int, _Traverse],
+    progress: Progress | None,
+) -> None:
+    """Adds the places of the ids, by ascending id."""
+    has_patches = fleet.patch_projection is not None and fleet.patch_projection == place_map.patch_projection
+    names: dict[int, str] = {}
+    ids = sorted(uids)
+    for start in range(0, len(ids), rows.BATCH):
+        part = ids[start : start + rows.BATCH]
+        with fleet.connection.transaction(reading=True) as db:
+            found = rows.select_places(db, fleet.map_id, part)
+            jpegs = rows.select_blobs(db, "thumbnails", part)
+            patches = rows.select_blobs(db, "patches", part) if has_patches else {}
+        frames: list[Frame] = []
+        for one in found:
+            traverse = traverses[one.traverse]
+            if traverse.id not in names:
+                names[traverse.id] = _local_name(fleet, traverse)
+                robot = traverse.robot or None
+                place_map.start_traverse(names[traverse.id], traverse.started, robot, traverse.notes)
+            place = one.place(names[traverse.id])
+            path = None if place.path is None else Path(place.path)
+            extra = {**place.extra, FLEET_ID: uids[one.id]}
+            frames.append(Frame(place.label, path, None, place.stamp, place.pose, place.traverse, extra=extra))
+        if found:  # else all were removed meanwhile
+            numbers = [one.id for one in found]
+            descriptors = np.stack([one.descriptor for one in found])
+            place_map.add_stored(frames, descriptors, map(jpegs.get, numbers), patches=map(patches.get, numbers))
+        if progress:
+            progress(start + len(part), len(ids))
