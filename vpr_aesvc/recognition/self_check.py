@@ -102,7 +102,7 @@ def recognize_places(
         yield place, recognizer.decide_match(image, similarities, belief, intrinsics)
 
 
-def stored_view(place_map: PlaceMap, place: Place) -> tuple[Image | None, Intrinsics | None]:
+def stored_view(place_map: OpenMap, place: Place) -> tuple[Image | None, Intrinsics | None]:
     """The stored picture of a place, RGB uint8 [H, W, 3], and the intrinsics of its camera in pixels of the picture; None where unknown."""
     image, camera = place_map.thumbnail(place.id), place_map.camera_of(place)
     if image is None or camera is None:

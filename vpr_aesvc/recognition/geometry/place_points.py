@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
 from vpr_aesvc.recognition.geometry.triangulation import JITTER, NO_NEIGHBOR, PlacePoints, View, no_points, triangulate
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
@@ -23,7 +23,7 @@ _MAX_TURN = np.radians(60)
 class StoredPoints:
     """Points of the places of a map, by row of the map snapshot."""
 
-    def __init__(self, place_map: PlaceMap, snapshot: MapSnapshot, keypoints: StoredKeypoints) -> None:
+    def __init__(self, place_map: OpenMap, snapshot: MapSnapshot, keypoints: StoredKeypoints) -> None:
         self._map, self._snapshot, self._keypoints = place_map, snapshot, keypoints
         self._of_rows = lru_cache(maxsize=_CACHED)(self._triangulate)
 
