@@ -19,7 +19,22 @@ from vpr_aesvc.runtime import wait_passively
 
 wait_passively()
 try:
-    from vpr_aesvc.cli import bag, bench, data, demo, doctor, eval, export, fleet, map, model, query, replay, train
+    from vpr_aesvc.cli import (
+        bag,
+        bench,
+        data,
+        demo,
+        doctor,
+        eval,
+        export,
+        fleet,
+        map,
+        model,
+        pairs,
+        query,
+        replay,
+        train,
+    )
     from vpr_aesvc.cli.console import err, out
 except KeyboardInterrupt:  # most of the first second is spent on imports
     sys.exit(130)
@@ -53,6 +68,7 @@ app.command(fleet.app)
 app.command(query.query_command, name="query")
 app.command(replay.replay_command, name="replay")
 app.command(eval.eval_command, name="eval")
+app.command(pairs.pairs_command, name="pairs")
 app.command(export.export_command, name="export")
 app.command(bench.bench_command, name="bench")
 app.command(data.app)

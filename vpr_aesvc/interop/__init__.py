@@ -1,0 +1,1 @@
+"""Bridges to other tools. COLMAP models and RTAB-Map databases are inputs: see ``vpr_aesvc.recordings``."""
