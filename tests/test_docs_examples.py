@@ -35,6 +35,7 @@ GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/embedded.md": ("model", "building.vprmap", "annex.vprmap", "damaged.vprmap"),
     "docs/evaluate_a_drive.md": ("model", "office.vprmap"),
     "docs/index.md": ("demo",),
+    "docs/interop.md": ("building.vprmap",),
     "docs/pose_graph.md": ("model", "office.vprmap", "second_office.vprmap"),
     "docs/recognition.md": ("model", "building.vprmap"),
     "docs/search.md": ("model", "building.vprmap"),

@@ -70,7 +70,7 @@ def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
     poses = [pose for _, pose in stamped]
     axes = "with body axes, as its first line says"
     if not text.startswith(BODY_AXES):
-        poses, axes = _with_body_axes(poses, optical)
+        poses, axes = with_body_axes(poses, optical)
     return Trajectory("TUM", poses, [stamp for stamp, _ in stamped], f"trajectory {path.name}: TUM, {axes}{how}")
 
 
@@ -158,8 +158,8 @@ def _read_kitti(path: Path, lines: list[_Line]) -> list[Pose]:
     return poses
 
 
-def _with_body_axes(poses: list[Pose], optical: bool) -> tuple[list[Pose], str]:
-    """The poses with body axes, and the axes they had, in words."""
+def with_body_axes(poses: list[Pose], optical: bool) -> tuple[list[Pose], str]:
+    """The poses with body axes, and the axes they had, in words. ``optical``: they are known to be optical."""
     if not optical and not _moves_along_z(poses):
         return poses, "of the camera or the robot, taken to look along x"
     to_body = inverse(OPTICAL)
