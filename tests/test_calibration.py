@@ -93,6 +93,9 @@ WRONG = {
         ROS[: ROS.index("distortion_coefficients")].encode(),
         "found no `data` in distortion_coefficients",
     ),
+    "nested": (b"camera_matrix: " + b"[" * 4000, "expected a camera calibration"),
+    "an empty number": (ROS.replace("640", "!!float ''").encode(), "expected a camera calibration"),
+    "a number of 400 digits": (ROS.replace("640", "9" * 400).encode(), "expected a camera calibration|another aspect"),
     "words": (ROS.replace("553.73", "wide").encode(), "could not convert string to float: 'wide'"),
     "not finite": (ROS.replace("553.73", ".nan").encode(), "intrinsics must be finite"),
     "a lens of another model": (

@@ -88,7 +88,7 @@ def _read_yaml(text: str) -> tuple[Intrinsics, tuple[int, int] | None, str]:
         lens = [float(one) for one in _data(content, "distortion_coefficients")]
         model = "fisheye" if content.get("fisheye_model") else str(content.get("distortion_model") or "")
         size = [int(content.get(f"image_{side}") or 0) for side in ("width", "height")]
-    except (YAMLError, TypeError, KeyError, AttributeError) as error:
+    except (YAMLError, TypeError, LookupError, AttributeError, RecursionError, OverflowError) as error:
         raise ValueError(f"{' '.join(str(error).split())[:160]}") from error
     intrinsics = named_intrinsics((matrix[0], matrix[4], matrix[2], matrix[5]), model, lens)
     return intrinsics, (size[0], size[1]) if min(size) > 0 else None, ""

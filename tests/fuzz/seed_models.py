@@ -16,7 +16,7 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.projections.artifact import Projection, unit
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.robot_model import Original, RobotManifest, save_robot_model
-from vpr_aesvc.types import Frame, Pose
+from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 DIM = 8
 
@@ -153,6 +153,7 @@ def place_map(folder: Path) -> None:
             for n in range(4)
         ]
         made.add(frames, rows(4), [image(0), None, image(2), None])
+        made.set_camera("monday", Intrinsics(80.0, 80.0, 31.5, 23.5, "plumb_bob", (-0.1, 0.01, 0.0, 0.0)), (64, 48))
         made.store_learned_parameters("kept", {"a": [1, 2.5]})
 
 
