@@ -1,9 +1,9 @@
 """Robots come and go: what they push and pull, again and after interruptions."""
 
+import importlib
 import threading
 
 import numpy as np
-import psycopg
 import pytest
 
 from tests.fleet.maps import new_fleet_map, new_url
@@ -14,8 +14,9 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Intrinsics, Pose
 
-fleet_push = pytest.importorskip("vpr_aesvc.fleet.push", reason="psycopg is absent", exc_type=ImportError)
-fleet_pull = pytest.importorskip("vpr_aesvc.fleet.pull", reason="psycopg is absent", exc_type=ImportError)
+pytest.importorskip("psycopg")
+fleet_push = importlib.import_module("vpr_aesvc.fleet.push")
+fleet_pull = importlib.import_module("vpr_aesvc.fleet.pull")
 push, pull, Area = fleet_push.push, fleet_pull.pull, fleet_pull.Area
 
 
@@ -281,6 +282,8 @@ def test_meters_compare_within_one_frame_only(url, tmp_path):
 
 
 def test_a_role_that_may_only_read(postgres, url, tmp_path):
+    import psycopg
+
     new_fleet_map(url, drive(5), unit_rows(5)).close()
     with psycopg.connect(postgres.url, autocommit=True) as db:
         db.execute("DROP ROLE IF EXISTS reader")

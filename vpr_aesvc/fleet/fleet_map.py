@@ -25,7 +25,7 @@ from vpr_aesvc.placemap.place_row import numbers_of, pose_numbers, words_of
 from vpr_aesvc.placemap.place_table import DESCRIPTOR
 from vpr_aesvc.placemap.traverses import Traverse
 from vpr_aesvc.placemap.where import Where
-from vpr_aesvc.types import Frame, Match, Place, Pose
+from vpr_aesvc.types import Frame, Place, Pose
 
 DEFAULT_FRAME = "map"
 
@@ -102,9 +102,9 @@ class FleetMap(OpenMap):
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
         with self.connection.transaction(reading=True) as db:
             wanted = rows.select_ids(db, self.map_id).tolist() if ids is None else sorted({int(place) for place in ids})
-            name = self._namer(scope := self.scope(db))
-            stored = rows.select_places(db, self.map_id, wanted, descriptors=False)
-        found = {one.id: one.place(name[one.traverse], one.traverse in scope.in_frame) for one in stored}
+            traverses, frame = self._traverses_by_id(db), self.scope(db).frame
+            stored = [row for part in rows.select_rows(db, self.map_id, wanted, descriptors=False) for row in part]
+        found = {row[0]: rows.place_of(row, traverses[row[1]][0], traverses[row[1]][1] == frame) for row in stored}
         if len(found) != len(wanted):
             raise VprError(f"{self.path}: has no place {next(place for place in wanted if place not in found)}")
         return found
@@ -164,7 +164,12 @@ class FleetMap(OpenMap):
     def set_cameras(self, cameras: CamerasByName, replace: bool = False) -> None:
         query = "UPDATE vpr.traverses SET cameras = cameras || jsonb_build_object(%s::text, %s::jsonb) WHERE map = %s AND name = %s"
         with self.connection.transaction() as db:
-            require_same(self.path, cameras, {} if replace else self.cameras(), self.scope(db).traverses)
+            require_same(
+                self.path,
+                cameras,
+                {} if replace else self.cameras(),
+                [one[0] for one in self._traverses_by_id(db).values()],
+            )
             for (traverse, name), camera in cameras.items():
                 db.execute(query, [name, camera_text(camera), self.map_id, traverse])
 
@@ -221,7 +226,7 @@ class FleetMap(OpenMap):
         """As of ``PlaceMap``; the old poses stay in the database. ``robot``: who revises them."""
         numbers = {int(place): pose_numbers(pose) for place, pose in poses.items()}
         with self.connection.transaction() as db:
-            known = {one.id for one in rows.select_places(db, self.map_id, sorted(numbers), descriptors=False)}
+            known = rows.existing(db, self.map_id, list(numbers))
             missing = next((place for place in numbers if place not in known), None)
             if missing is not None:
                 raise VprError(f"the map has no place {missing}; no pose was changed")
@@ -242,14 +247,9 @@ class FleetMap(OpenMap):
     ) -> list[Any]:
         """As of ``PlaceMap``, always exact: ``exact`` and ``shortlist`` change nothing."""
         queries, chosen = self.check_queries(descriptors, k), self.check_size(size)
-        with self.connection.transaction(reading=True) as db:
+        with self.connection.statements() as db:
             scope = self.scope(db, needs_frame=where is not None and where.pose is not None)
-            found = [nearest(db, scope, query, int(k), chosen, where) for query in queries]
-        name = self._namer(scope)
-        matches = [
-            [Match(one.place(name[one.traverse], one.traverse in scope.in_frame), near) for one, near in each]
-            for each in found
-        ]
+            matches = [nearest(db, scope, query, int(k), chosen, where) for query in queries]
         return matches[0] if np.ndim(descriptors) == 1 else matches
 
     @contextmanager
@@ -258,34 +258,37 @@ class FleetMap(OpenMap):
         with self.connection.lock:
             with self.connection.transaction(reading=True) as db:
                 self._arrays = self._arrays or FleetArrays(Path(self.connection.address.map), self.dim)
-                self._arrays.update(db, self.map_id, self.scope(db).in_frame)
+                frame = self.scope(db).frame
+                in_frame = [number for number, one in self._traverses_by_id(db).items() if one[1] == frame]
+                self._arrays.update(db, self.map_id, in_frame)
             yield self._arrays
 
     def close(self) -> None:
         self.connection.close()
 
     def scope(self, db: Db, needs_frame: bool = False) -> Scope:
-        """The traverses, and which of them are in the frame of the address, or in the only frame of the map. Raises VprError if there are several
-        and one is needed."""
-        found = db.execute(
-            "SELECT id, name, frame FROM vpr.traverses WHERE map = %s ORDER BY id", [self.map_id]
-        ).fetchall()
-        frames = sorted({row[2] for row in found})
+        """With the frame of the address, or the only one of the map. Raises VprError if there are several and one is needed."""
+        frames, revised, removed = db.execute(
+            "SELECT array(SELECT DISTINCT frame FROM vpr.traverses WHERE map = %(map)s ORDER BY frame), "
+            "EXISTS (SELECT FROM vpr.poses WHERE map = %(map)s), EXISTS (SELECT FROM vpr.tombstones WHERE map = %(map)s)",
+            {"map": self.map_id},
+        ).fetchone()
         frame = self.connection.address.frame or (frames[0] if len(frames) == 1 else None)
         if needs_frame and frame is None and frames:
             raise VprError(
                 f"{self.path}: has poses in the frames {', '.join(frames)}, which cannot be compared; add &frame={frames[0]} to the address"
             )
-        in_frame = [row[0] for row in found if row[2] == frame]
-        return Scope(self.map_id, self.dim, {row[1]: row[0] for row in found}, in_frame)
+        return Scope(self.map_id, self.dim, frame, frames not in ([], [frame]), revised, removed)
 
     def all(self, query: str, *values: object) -> list[Any]:
         """All rows of a query."""
         with self.connection.transaction(reading=True) as db:
             return db.cursor(binary=True).execute(query, values).fetchall()  # type: ignore[no-any-return]
 
-    def _namer(self, scope: Scope) -> dict[int, str]:
-        return {number: name for name, number in scope.traverses.items()}
+    def _traverses_by_id(self, db: Db) -> dict[int, tuple[str, str]]:
+        """Names and frames."""
+        found = db.execute("SELECT id, name, frame FROM vpr.traverses WHERE map = %s ORDER BY id", [self.map_id])
+        return {row[0]: row[1:] for row in found}
 
     def _traverse_ids(self, db: Db, names: Iterable[str]) -> dict[str, int]:
         """Ids by name; starts the traverses that do not exist, as the map's own."""
@@ -294,17 +297,17 @@ class FleetMap(OpenMap):
             "INSERT INTO vpr.traverses (map, robot, source, local, name, frame) VALUES (%s, '', %s, %s, %s, %s) "
             "ON CONFLICT (map, name) DO NOTHING"
         )
-        known = self.scope(db).traverses
+        known = {one[0] for one in self._traverses_by_id(db).values()}
         for name in [one for one in dict.fromkeys(names) if one not in known]:
             db.execute(query, [self.map_id, self.id, name, name, frame])
-        return self.scope(db).traverses
+        return {one[0]: number for number, one in self._traverses_by_id(db).items()}
 
     def _forget_learned(self, db: Db) -> None:
         db.execute("DELETE FROM vpr.learned WHERE map = %s", [self.map_id])  # fitted to the places as they were
 
     def _blob(self, table: str, place: int) -> bytes | None:
         with self.connection.transaction(reading=True) as db:
-            if not rows.select_places(db, self.map_id, [place], descriptors=False):
+            if not rows.existing(db, self.map_id, [place]):
                 raise VprError(f"{self.path}: has no place {place}")
             return rows.select_blobs(db, table, [place]).get(place)
 

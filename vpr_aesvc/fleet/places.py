@@ -22,6 +22,8 @@ LATEST = "NOT EXISTS (SELECT FROM vpr.poses later WHERE later.place = r.place AN
 _POSE = ("x", "y", "z", "qx", "qy", "qz", "qw")
 NUMBERS = ", ".join(["p.stamp", *(f"coalesce(r.{one}, p.{one})" for one in _POSE)])
 REVISED = "LEFT JOIN LATERAL (SELECT * FROM vpr.poses r WHERE r.place = p.id ORDER BY revision DESC LIMIT 1) r ON true"
+UNREVISED = "NOT EXISTS (SELECT FROM vpr.poses r WHERE r.place = p.id)"
+NOT_REVISED = f"CROSS JOIN (SELECT NULL::bigint AS place, {', '.join(f'NULL::float8 AS {one}' for one in _POSE)}) r"
 HALVES = "halfvec_send(p.descriptor)"
 _COLUMNS = f"id, stamp, {', '.join(_POSE)}, map, traverse, local, descriptor, label, path, extra"
 _TYPES = ["int8", *["float8"] * 8, "int4", "int4", "int4", "halfvec", "text", "text", "text"]
@@ -42,12 +44,6 @@ class StoredPlace(NamedTuple):
     descriptor: NDArray[np.float16]
     jpeg: bytes | None = None
     patches: bytes | None = None
-
-    def place(self, traverse: str, in_frame: bool = True) -> Place:
-        """Without its pose if that is in another frame."""
-        label, path, extra = self.words
-        pose = None if self.numbers[1] is None or not in_frame else Pose(*self.numbers[1:])  # type: ignore[arg-type]
-        return Place(self.id, label, traverse, path or None, self.numbers[0], pose, json.loads(extra))
 
 
 def place_uid(robot: str, source: str, local: int) -> uuid.UUID:
@@ -118,6 +114,12 @@ def select_ids(db: Db, map_id: int) -> NDArray[np.int64]:
     return np.array([row[0] for row in rows], np.int64)
 
 
+def existing(db: Db, map_id: int, ids: Sequence[int]) -> set[int]:
+    """Those of the ids whose places are there."""
+    query = f"SELECT p.id FROM vpr.places p WHERE p.map = {map_id} AND p.id = ANY(%s) AND {ALIVE}"
+    return {row[0] for row in db.execute(query, [list(ids)])}
+
+
 def select_rows(
     db: Db, map_id: int, ids: Sequence[int] | NDArray[np.int64], descriptors: bool = True
 ) -> Iterator[list[Any]]:
@@ -131,21 +133,15 @@ def select_rows(
         yield db.cursor(binary=True).execute(query, [[int(one) for one in ids[start : start + BATCH]]]).fetchall()
 
 
-def place_of(row: tuple[Any, ...]) -> StoredPlace:
-    """Of a row of ``select_rows``."""
-    return StoredPlace(row[0], row[1], row[2], row[7:], (row[3], row[4], row[5]), half_of(row[6]))
+def place_of(row: Sequence[Any], traverse: str, in_frame: bool = True) -> Place:
+    """Of a row of ``select_rows``, without its pose if that is in another frame."""
+    pose = None if row[8] is None or not in_frame else Pose(*row[8:])
+    return Place(row[0], row[3], traverse, row[4] or None, row[7], pose, json.loads(row[5]))
 
 
-def half_of(sent: bytes | None) -> NDArray[np.float16]:
-    """A descriptor in PostgreSQL's binary form, after its length; empty for None."""
-    return np.frombuffer(sent or b"\0" * 4, ">f2", offset=4).astype(DESCRIPTOR)
-
-
-def select_places(
-    db: Db, map_id: int, ids: Sequence[int] | NDArray[np.int64], descriptors: bool = True
-) -> list[StoredPlace]:
-    """As ``select_rows``. ``descriptors``: else they are empty."""
-    return [place_of(row) for rows in select_rows(db, map_id, ids, descriptors) for row in rows]
+def half_of(sent: bytes) -> NDArray[np.float16]:
+    """A descriptor in PostgreSQL's binary form, after its length."""
+    return np.frombuffer(sent, ">f2", offset=4).astype(DESCRIPTOR)
 
 
 def select_batches(

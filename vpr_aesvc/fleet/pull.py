@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from pathlib import Path
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +16,7 @@ from vpr_aesvc.fleet.connection import Db
 from vpr_aesvc.fleet.fleet_map import FleetMap
 from vpr_aesvc.fleet.push import FLEET_ID, Changed, send_cameras
 from vpr_aesvc.fleet.search import near
+from vpr_aesvc.placemap.copies import frame_of
 from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.types import Frame, Pose, Progress
 
@@ -38,6 +39,7 @@ class _Traverse(NamedTuple):
     robot: str
     source: str
     name: str
+    frame: str
     started: float | None
     notes: str | None
 
@@ -70,7 +72,7 @@ def pull(fleet: FleetMap, place_map: PlaceMap, area: Area | None = None, progres
         traverses = {row[0]: _Traverse(*row) for row in db.execute(query, [fleet.map_id, place_map.id])}
         uids = {
             number: _uid(fleet, traverses[traverse], place)
-            for number, traverse, place in _changed(db, fleet, area, since, list(traverses))
+            for number, traverse, place in _changed(db, fleet, area, since, traverses)
         }
         removed = [
             local[uid][0]
@@ -111,17 +113,17 @@ def _local_name(fleet: FleetMap, traverse: _Traverse) -> str:
 
 
 def _changed(
-    db: Db, fleet: FleetMap, area: Area | None, since: int, traverses: list[int]
+    db: Db, fleet: FleetMap, area: Area | None, since: int, traverses: dict[int, _Traverse]
 ) -> list[tuple[int, int, int]]:
     """Id, traverse and id in its map of the places in the frame and the area that were added, or got other poses, since."""
     scope = fleet.scope(db, needs_frame=True)
     values: dict[str, Any] = {"map": fleet.map_id, "since": str(since)}
-    values["traverses"] = sorted(set(traverses) & set(scope.in_frame))
+    values["traverses"] = [one.id for one in traverses.values() if one.frame == scope.frame]
     if area is None:
         parts = [f"vpr.places p WHERE p.map = {fleet.map_id}"]
     else:
-        first, revised = near(scope, Pose(area.x, area.y), area.within, values)
-        parts = [f"{first} AND NOT EXISTS (SELECT FROM vpr.poses r WHERE r.place = p.id)", revised]
+        parts = near(scope, Pose(area.x, area.y), area.within, values)
+        parts[0] += f" AND {rows.UNREVISED}"
     if since:
         query = f"SELECT first, last FROM vpr.changes WHERE count > 0 AND {_SINCE} ORDER BY first"
         values |= {"firsts": [], "lasts": []}
@@ -156,23 +158,20 @@ def _add(
     for start in range(0, len(ids), rows.BATCH):
         part = ids[start : start + rows.BATCH]
         with fleet.connection.transaction(reading=True) as db:
-            found = rows.select_places(db, fleet.map_id, part)
+            (found,) = rows.select_rows(db, fleet.map_id, part)
             jpegs = rows.select_blobs(db, "thumbnails", part)
             patches = rows.select_blobs(db, "patches", part) if has_patches else {}
         frames: list[Frame] = []
-        for one in found:
-            traverse = traverses[one.traverse]
-            if traverse.id not in names:
+        for row in found:
+            if row[1] not in names:
+                traverse = traverses[row[1]]
                 names[traverse.id] = _local_name(fleet, traverse)
-                robot = traverse.robot or None
-                place_map.start_traverse(names[traverse.id], traverse.started, robot, traverse.notes)
-            place = one.place(names[traverse.id])
-            path = None if place.path is None else Path(place.path)
-            extra = {**place.extra, FLEET_ID: uids[one.id]}
-            frames.append(Frame(place.label, path, None, place.stamp, place.pose, place.traverse, extra=extra))
+                place_map.start_traverse(names[traverse.id], traverse.started, traverse.robot or None, traverse.notes)
+            frame = frame_of(rows.place_of(row, names[row[1]]))
+            frames.append(replace(frame, extra={**frame.extra, FLEET_ID: uids[row[0]]}))
         if found:  # else all were removed meanwhile
-            numbers = [one.id for one in found]
-            descriptors = np.stack([one.descriptor for one in found])
-            place_map.add_stored(frames, descriptors, map(jpegs.get, numbers), patches=map(patches.get, numbers))
+            numbers = [row[0] for row in found]
+            halves = np.stack([rows.half_of(row[6]) for row in found])
+            place_map.add_stored(frames, halves, map(jpegs.get, numbers), patches=map(patches.get, numbers))
         if progress:
             progress(start + len(part), len(ids))

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from vpr_aesvc.fleet.connection import Db
-from vpr_aesvc.fleet.places import ALIVE, HALVES, LATEST, NUMBERS, REVISED, StoredPlace, place_of
+from vpr_aesvc.fleet.places import ALIVE, HALVES, LATEST, NOT_REVISED, NUMBERS, REVISED, UNREVISED, half_of, place_of
 from vpr_aesvc.placemap.where import Where, traverse_id
 from vpr_aesvc.projections.artifact import Array, prefix
-from vpr_aesvc.types import Pose
+from vpr_aesvc.types import Match, Pose
 
 _SPARE = (
     8  # results beyond k: the query is rounded to half precision there, which can swap neighbors at the end of the list
@@ -33,68 +33,88 @@ class Scope:
     """What a search is in.
 
     Attributes:
-        map: id. dim: of the descriptors. traverses: ids by name.
-        in_frame: ids of those whose poses are in the frame of the query.
+        map: id. dim: of the descriptors. frame: of the query's pose; None if it is not known.
+        has_others: whether the map has poses in other frames, too. has_revised: poses that were revised. has_removed: removed places.
     """
 
     map: int
     dim: int
-    traverses: dict[str, int]
-    in_frame: list[int]
+    frame: str | None
+    has_others: bool
+    has_revised: bool
+    has_removed: bool
+
+    @property
+    def alive(self) -> str:
+        """SQL for the places ``p`` that were not removed."""
+        return ALIVE if self.has_removed else "true"
+
+    @property
+    def in_frame(self) -> str:
+        """SQL for the places ``p`` whose poses are in the frame."""
+        own = f"SELECT id FROM vpr.traverses WHERE map = {self.map} AND frame = %(frame)s"
+        return f"p.traverse IN ({own})" if self.has_others else "true"
 
 
-def nearest(
-    db: Db, scope: Scope, query: Array, k: int, size: int, where: Where | None
-) -> list[tuple[StoredPlace, float]]:
-    """The ``k`` most similar places of a query, float32 [d_max], and their cosines, most similar first."""
+def nearest(db: Db, scope: Scope, query: Array, k: int, size: int, where: Where | None) -> list[Match]:
+    """The ``k`` most similar places of a query, float32 [d_max], most similar first."""
     conditions, values = _conditions(db, scope, where)
     # For descriptors of unit norm the inner product, which pgvector computes without norms, ranks as the cosine.
     distance = "p.descriptor <#> %(query)s::halfvec"
     if size < scope.dim:  # a prefix of zeros has no cosine
         distance = f"coalesce(nullif(subvector(p.descriptor, 1, {size})::halfvec <=> %(query)s::halfvec, 'NaN'), 1)"
-    values["query"] = f"[{','.join(map(str, query[:size]))}]"
-    sources, spare = [f"vpr.places p WHERE p.map = {scope.map}"], ["tombstones"]
+    unit_query = prefix(query[None], size)[0]
+    values["query"] = str(np.round(unit_query, 7).tolist())
+    sources = [f"vpr.places p WHERE p.map = {scope.map}"]
     if where is not None and where.within is not None and where.pose is not None:
-        sources, spare = near(scope, where.pose, where.within, values), ["tombstones", "poses"]
-    # Removed places and outdated poses are few: they are left out of the best ones, not of all.
+        sources = near(scope, where.pose, where.within, values)
     parts = [
         " AND ".join([f"SELECT p.id, {distance} AS distance, {at} AS revised FROM {source}", *conditions])
         for at, source in enumerate(sources)
     ]
+    # Removed places and outdated poses are few: they are left out of the best ones, not of all.
+    spare = ["tombstones"] * scope.has_removed + ["poses"] * (len(sources) > 1)
     limit = " + ".join(
         [str(k + _SPARE), *(f"(SELECT count(*) FROM vpr.{one} WHERE map = {scope.map})" for one in spare)]
     )
+    revised = REVISED if scope.has_revised else NOT_REVISED
     rows = db.cursor(binary=True).execute(
-        f"SELECT p.id, p.traverse, p.local, p.label, p.path, p.extra, {HALVES}, {NUMBERS} FROM "
+        f"SELECT p.id, t.name, t.frame, p.label, p.path, p.extra, {HALVES}, {NUMBERS} FROM "
         f"(SELECT * FROM ({' UNION ALL '.join(parts)}) f ORDER BY distance LIMIT {limit}) f "
-        f"JOIN vpr.places p ON p.map = {scope.map} AND p.id = f.id {REVISED} "
-        f"WHERE {ALIVE} AND (f.revised = 1 OR r.place IS NULL OR {len(sources)} = 1) ORDER BY f.distance LIMIT {k + _SPARE}",
+        f"JOIN vpr.places p ON p.map = {scope.map} AND p.id = f.id JOIN vpr.traverses t ON t.id = p.traverse {revised} "
+        f"WHERE {scope.alive} AND (f.revised = 1 OR r.place IS NULL OR {len(sources)} = 1) ORDER BY f.distance LIMIT {k + _SPARE}",
         values,
     )
-    places = sorted(map(place_of, rows), key=lambda place: place.id)
-    if not places:
+    found = sorted(rows.fetchall())  # equal ones in the order of adding
+    if not found:
         return []
-    cosines = prefix(np.stack([place.descriptor for place in places]), size) @ prefix(query[None], size)[0]
-    return [(places[at], float(cosines[at])) for at in np.argsort(-cosines, kind="stable")[:k]]
+    cosines = prefix(np.stack([half_of(row[6]) for row in found]), size) @ unit_query
+    return [
+        Match(place_of(found[at], found[at][1], found[at][2] == scope.frame), float(cosines[at]))
+        for at in np.argsort(-cosines, kind="stable")[:k]
+    ]
 
 
 def near(scope: Scope, pose: Pose, within: float, values: dict[str, Any], name: str = "") -> list[str]:
-    """FROM and WHERE of the places ``p`` within some meters: by their first poses, some of which may have been revised; and by revised poses.
+    """FROM and WHERE of the places ``p`` within some meters: by their first poses, some of which may have been revised; and by revised poses, if
+    there are any.
 
     Args:
         values: gets the parameters. name: tells them from those of another call.
     """
-    values |= {f"x{name}": float(pose.x), f"y{name}": float(pose.y), f"within{name}": float(within)}
-    condition = _NEAR
-    if len(scope.in_frame) < len(scope.traverses):
-        condition += " AND p.traverse = ANY(%(frame)s)"
-        values[f"frame{name}"] = scope.in_frame
-    condition = condition.replace(")s", f"{name})s")
-    return [
-        f"vpr.places p WHERE p.map = {scope.map} AND {condition.format('p')}",
+    values |= {
+        f"x{name}": float(pose.x),
+        f"y{name}": float(pose.y),
+        f"within{name}": float(within),
+        "frame": scope.frame,
+    }
+    condition = _NEAR.replace(")s", f"{name})s")
+    first = f"vpr.places p WHERE p.map = {scope.map} AND {condition.format('p')} AND {scope.in_frame}"
+    revised = (
         f"vpr.poses r JOIN vpr.places p ON p.map = {scope.map} AND p.id = r.place "
-        f"WHERE r.map = {scope.map} AND {LATEST} AND {condition.format('r')}",
-    ]
+        f"WHERE r.map = {scope.map} AND {LATEST} AND {condition.format('r')} AND {scope.in_frame}"
+    )
+    return [first, revised] if scope.has_revised else [first]
 
 
 def _conditions(db: Db, scope: Scope, where: Where | None) -> tuple[list[str], dict[str, Any]]:
@@ -112,42 +132,45 @@ def _conditions(db: Db, scope: Scope, where: Where | None) -> tuple[list[str], d
         )
         conditions.append(f"p.id < (SELECT min(id) FROM ({last}) last)")
         values["places"] = int(where.recent_places)
+    names: dict[str, int] = {}
+    if where.without_traverses or where.traverse is not None:
+        names = dict(
+            db.execute("SELECT name, id FROM vpr.traverses WHERE map = %s ORDER BY id", [scope.map]).fetchall()
+        )
     if where.without_traverses:
         conditions.append("p.traverse <> ALL(%(without)s)")
-        values["without"] = [traverse_id(name, scope.traverses) for name in where.without_traverses]
+        values["without"] = [traverse_id(name, names) for name in where.without_traverses]
     if where.beyond is not None and where.pose is not None:
-        first, revised = (one.replace("<= %(w", "< %(w") for one in near(scope, where.pose, where.beyond, values, "_b"))
-        outdated = "EXISTS (SELECT FROM vpr.poses r WHERE r.place = p.id)"
-        conditions.append(
-            f"p.id NOT IN (SELECT p.id FROM {first} AND NOT {outdated} UNION ALL SELECT p.id FROM {revised})"
-        )
+        inside = [one.replace("<= %(w", "< %(w") for one in near(scope, where.pose, where.beyond, values, "_b")]
+        inside[0] += f" AND {UNREVISED}"
+        conditions.append(f"p.id NOT IN ({' UNION ALL '.join(f'SELECT p.id FROM {one}' for one in inside)})")
     if where.recent_meters is not None:
         conditions.append("p.id <> ALL(%(recent)s)")
-        values["recent"] = _recently_driven(db, scope, where, where.recent_meters)
+        traverse = None if where.traverse is None else traverse_id(where.traverse, names)
+        values["recent"] = _recently_driven(db, scope, traverse, where.pose, where.recent_meters)
     return conditions, values
 
 
-def _recently_driven(db: Db, scope: Scope, where: Where, meters: float) -> list[int]:
-    """Ids of the places of the traverse that were passed last, from its end backwards."""
-    if where.traverse is not None:
-        traverse: int | None = traverse_id(where.traverse, scope.traverses)
-    else:
+def _recently_driven(db: Db, scope: Scope, traverse: int | None, pose: Pose | None, meters: float) -> list[int]:
+    """Ids of the places of a traverse that were passed last, from its end backwards. By default of the place added last."""
+    if traverse is None:
         query = f"SELECT p.traverse FROM vpr.places p WHERE p.map = {scope.map} AND {ALIVE} ORDER BY p.id DESC LIMIT 1"
         traverse = (db.execute(query).fetchone() or (None,))[0]
-    last, back = 2**62, 0.0
+    values: dict[str, Any] = {"traverse": traverse, "last": 2**62, "frame": scope.frame}
+    back, here = 0.0, None if pose is None else np.array([pose.x, pose.y])
     ids: list[int] = []
-    here = None if where.pose is None else np.array([where.pose.x, where.pose.y])
     query = (
-        f"SELECT p.id, {NUMBERS} FROM vpr.places p {REVISED} WHERE p.map = {scope.map} AND p.traverse = %s AND p.id <= %s AND p.id BETWEEN "
-        "(SELECT min(first) FROM vpr.changes WHERE traverse = %s) AND (SELECT max(last) FROM vpr.changes WHERE traverse = %s) "
-        f"AND coalesce(r.x, p.x) IS NOT NULL AND {ALIVE} ORDER BY p.id DESC LIMIT {_RECENT}"
+        f"SELECT p.id, {NUMBERS} FROM vpr.places p {REVISED} WHERE p.map = {scope.map} AND p.traverse = %(traverse)s AND p.id <= %(last)s "
+        "AND p.id BETWEEN (SELECT min(first) FROM vpr.changes WHERE traverse = %(traverse)s) "
+        "AND (SELECT max(last) FROM vpr.changes WHERE traverse = %(traverse)s) "
+        f"AND coalesce(r.x, p.x) IS NOT NULL AND {ALIVE} AND {scope.in_frame} ORDER BY p.id DESC LIMIT {_RECENT}"
     )
-    while traverse in scope.in_frame and (rows := db.execute(query, [traverse, last, traverse, traverse]).fetchall()):
+    while rows := db.execute(query, values).fetchall():
         for place, _, x, y, *_ in rows:
             back += 0.0 if here is None else float(np.hypot(x - here[0], y - here[1]))
             if back >= meters:
                 return ids
             ids.append(place)
             here = np.array([x, y])
-        last = rows[-1][0] - 1
+        values["last"] = rows[-1][0] - 1
     return ids
