@@ -3,16 +3,20 @@
     python benchmarks/fleet.py [--places 200000] [--pull-within 2000] [--json FILE]
 
 The places are drawn as `search.py` draws them (256 numbers, no image). They lie 3 m apart along the streets of a grid of 100 m, which makes 6,600 a
-square kilometer, and each street is a traverse. As those of a recording they have a label, a stamp and a pose, and no path. The queries are other visits to random places; the pose is that of the place. `ms` is the median of
-100 searches by one client on this machine, `top-1` the part of them whose first place is that of exact search in the .vprmap of the same
-places (of a .vprmap with a pose: by the same search). Push and pull are those of `vpr fleet push` and `vpr fleet pull`, with reading and writing the
-.vprmap. PostgreSQL has its default settings, with fsync.
+square kilometer, and each street is a traverse. As those of a recording they have a label, a stamp and a pose, and no path. The queries are other
+visits to random places, and the pose is that of the place. Server and client are on this machine, with one client; PostgreSQL has its default
+settings, with fsync, and the places were analyzed.
+
+`ms` is the median of 100 searches. `cpu` is the processor time of a search, of this process and of its process in the server, which other work on the machine
+hardly changes. `top-1` is the part of the searches whose first place is that of exact search with the same conditions in a .vprmap of the same places.
+Push and pull are those of `vpr fleet push` and `vpr fleet pull`, with reading and writing the .vprmap; their `cpu` is that of both processes, too.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -52,14 +56,36 @@ def street_frames(count: int) -> list[Frame]:
     return frames
 
 
-def timed(searches: list[Any]) -> tuple[float, list[Any]]:
-    """Median milliseconds, and the results."""
-    results, seconds = [], []
+def processor_seconds(pid: int | None) -> float:
+    """Of this process, and of a process of the server."""
+    seconds = time.process_time()
+    if pid is not None:
+        words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+        seconds += (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def pid_of(fleet: Any) -> int:
+    """The process of the server that answers a fleet's map."""
+    with fleet.connection.statements() as db:
+        return int(db.execute("SELECT pg_backend_pid()").fetchone()[0])
+
+
+def timed(searches: list[Any], pid: int | None = None) -> tuple[dict[str, float], list[Any]]:
+    """Median milliseconds, mean milliseconds of the processor, and the results."""
+    results, seconds, before = [], [], processor_seconds(pid)
     for search in searches:
         began = time.perf_counter()
         results.append(search())
         seconds.append(time.perf_counter() - began)
-    return 1000 * float(np.median(seconds)), results
+    cpu = (processor_seconds(pid) - before) / len(searches)
+    return {"ms": round(1000 * float(np.median(seconds)), 3), "cpu": round(1000 * cpu, 3)}, results
+
+
+def rate(count: int, began: float, before: float, pid: int) -> dict[str, int]:
+    """Places a second, and places a second of the processor."""
+    cpu = processor_seconds(pid) - before
+    return {"a second": round(count / (time.perf_counter() - began)), "a second of cpu": round(count / cpu)}
 
 
 def main() -> None:
@@ -82,24 +108,25 @@ def main() -> None:
             for start in range(0, options.places, _BATCH):
                 part = slice(start, start + _BATCH)
                 local.add_stored(frames[part], places[part], [None] * len(frames[part]))
-            figures["vprmap_insert_per_s"] = options.places / (time.perf_counter() - began)
+            figures["vprmap, added a second"] = round(options.places / (time.perf_counter() - began))
             with fleet_map_for(url, local) as fleet:
-                began = time.perf_counter()
-                added = push(local, fleet, "r1", "map").added
-                figures["push_per_s"] = added / (time.perf_counter() - began)
-                began = time.perf_counter()
-                figures["pushed_again"] = push(local, fleet, "r1", "map").added
-                figures["push_again_s"] = time.perf_counter() - began
+                pid = pid_of(fleet)
+                began, before = time.perf_counter(), processor_seconds(pid)
+                figures["push"] = rate(push(local, fleet, "r1", "map").added, began, before, pid)
+                began, before = time.perf_counter(), processor_seconds(pid)
+                figures["pushed again"] = push(local, fleet, "r1", "map").added
+                figures["push again"] = rate(options.places, began, before, pid)
             with open_fleet_map(url) as fleet:
-                figures["bytes_a_place"] = fleet.size_bytes / len(fleet)
+                figures["bytes a place"] = fleet.size_bytes / len(fleet)
                 with fleet.connection.transaction() as db:
                     db.execute("ANALYZE vpr.places")
                 middle = frames[options.places // 2].pose
                 assert middle is not None
                 with PlaceMap.create_like(Path(folder) / "here.vprmap", fleet.meta) as here:
-                    began = time.perf_counter()
+                    pid = pid_of(fleet)
+                    began, before = time.perf_counter(), processor_seconds(pid)
                     pulled = pull(fleet, here, Area(middle.x, middle.y, options.pull_within)).added
-                    figures |= {"pulled": pulled, "pull_per_s": pulled / (time.perf_counter() - began)}
+                    figures |= {"pulled": pulled, "pull": rate(pulled, began, before, pid)}
                 local.search(queries[:2], 1, exact=False)
                 wheres = {
                     "50 m": [Where(pose=frames[at].pose, within=50) for at in chosen],
@@ -109,11 +136,11 @@ def main() -> None:
                 for name, conditions in wheres.items():
                     asked = list(zip(queries, conditions, strict=True))
                     _, exact = timed([lambda q=q, w=w: local.search(q, 1, where=w, exact=True) for q, w in asked])
-                    for home, one in (("vprmap", local), ("fleet", fleet)):
+                    for home, one, pid in (("vprmap", local, None), ("fleet", fleet, pid_of(fleet))):
                         one.search(queries[0], 1, where=conditions[0])
-                        ms, found = timed([lambda q=q, w=w, m=one: m.search(q, 1, where=w) for q, w in asked])
+                        times, found = timed([lambda q=q, w=w, m=one: m.search(q, 1, where=w) for q, w in asked], pid)
                         same = [a[0].place.label == b[0].place.label for a, b in zip(exact, found, strict=True)]
-                        figures[f"{home} {name}"] = {"ms": ms, "top-1": float(np.mean(same))}
+                        figures[f"{home} {name}"] = {**times, "top-1": float(np.mean(same))}
     for name, value in figures.items():
         print(f"{name:<22} {value}")
     if options.json:
