@@ -1,4 +1,4 @@
-"""Tokyo 24/7: every method at every size.
+"""Tokyo 24/7: every method at every size; by time of day; cutouts alone and collapsed by panorama.
 
     python benchmarks/tokyo247.py DATA -o OUT [--backbone facebook/dino-vitb16]
 

@@ -92,7 +92,7 @@ def test_tokyo_with_its_real_coordinates(tmp_path):
     assert (positives(asked, database, frames.tolerance).counts > 0).all()
     of = {}
     for frame in database:
-        of.setdefault(frame.label.rpartition("_")[0], []).append((frame.pose.x, frame.pose.y))
+        of.setdefault(frame.extra["panorama"], []).append((frame.pose.x, frame.pose.y))
     assert len(of) == 6_332 and all(len(places) == 12 and len(set(places)) == 1 for places in of.values())
     assert all(canonical_name(frame.label) == Path(frame.label).name for frame in database[:500])
 
@@ -152,8 +152,10 @@ def test_tokyo_in_both_layouts(tmp_path):
             place = f"@{cut(east + number)}@{cut(north)}@54@S@035.65375@0139.69540"
             image(renamed / "images/test/database" / f"{place}@{panorama}@{tile:02d}@@@@@@@.jpg")
     queries = ["00397.jpg", "00398.jpg", "00399.jpg"]
-    for name in queries:
+    for name, time in zip(queries, "DSN", strict=True):
         image(published / "247query_subset_v2" / name)
+        row = f"{name},35.653757,139.695402,0,0,{time}\n"
+        (published / "247query_subset_v2" / name).with_suffix(".csv").write_text(row)
         place = f"@{cut(east)}@{cut(north)}@54@S@035.65375@0139.69540"
         image(renamed / "images/test/queries" / f"{place}@{name}@@@@@@@@.jpg")
     utm = np.array([[east, north]] * 12 + [[east + 1, north]] * 12)
@@ -162,8 +164,17 @@ def test_tokyo_in_both_layouts(tmp_path):
     first, second = open_dataset("tokyo247", published), open_dataset("tokyo247", renamed)
     assert [frame.label for frame in first.frames] == [frame.label for frame in second.frames]
     assert all(frame.path.is_file() for frame in first.frames)
-    labels = [f"database/{panorama}_{tile:02d}" for panorama in sorted(panoramas) for tile in range(12)]
-    assert [frame.label for frame in first.split("database").frames] == labels
+    for frames in (first, second):
+        database = frames.split("database").frames
+        assert [frame.extra["panorama"] for frame in database] == sorted(panoramas * 12)
+    assert [frame.extra["time"] for frame in first.split("query").frames] == ["day", "sunset", "night"]
+    assert not any("time" in frame.extra for frame in second.frames)
+    notes = [check_dataset("tokyo247", root).notes for root in (published, renamed)]
+    assert notes[0] == ["queries by day: 1, night: 1, sunset: 1"]
+    assert len(notes[1]) == 1 and "unknown: 3; the .csv files of the published folder" in notes[1][0]
+    shutil.copytree(published / "247query_subset_v2", renamed / "247query_subset_v2")
+    with_times = open_dataset("tokyo247", renamed).split("query").frames
+    assert [frame.extra["time"] for frame in with_times] == ["day", "sunset", "night"]
 
 
 # What is wrong is said

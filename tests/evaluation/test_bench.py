@@ -17,6 +17,7 @@ import pytest
 from tests.command import VPR, refused, vpr
 from tests.datasets.pitts_shaped import make_pitts_shaped
 from vpr_aesvc.backbones import open_backbone
+from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.evaluation.bench import bench
 from vpr_aesvc.evaluation.evaluate import RetrievalTask, evaluate
 from vpr_aesvc.evaluation.methods import NAMES, fit_methods
@@ -146,6 +147,29 @@ def test_every_method_at_every_size_on_a_small_set(drawn):
             assert set(method.by_size) == {8, 16}
     best = {one.method: one.recall[5] for one in run.evaluation.results if one.size in (16, 1056)}
     assert all(value > 0.5 for value in best.values()), best  # 12 queries, 25 m: nothing fell apart
+
+
+def test_times_of_day_and_panoramas(both_layouts):
+    """Tokyo's two protocols and three times of day, on frames that say so."""
+    frames = open_dataset("pitts30k", both_layouts[0])
+    times = ("day", "sunset", "night")
+    told = tuple(
+        replace(
+            f, extra={"panorama": f"{f.pose.x:.2f} {f.pose.y:.2f}"} if f.split == "database" else {"time": times[i % 3]}
+        )
+        for i, f in enumerate(frames.frames)
+    )
+    told_so = replace(frames, frames=told, has_times_and_panoramas=True)
+    run = bench(told_so, "t", open_backbone("hog"), ("raw",))
+    plain = bench(replace(frames, frames=told), "t", open_backbone("hog"), ("raw",))
+    assert not plain.evaluation.groups  # columns of a user's own that have these names mean nothing
+    groups = {group.group: group for group in run.evaluation.groups}
+    assert set(groups) == {*times, "panoramas"}
+    whole = run.evaluation.results[0].recall
+    parts = [groups[name] for name in times]
+    assert sum(part.queries for part in parts) == 60
+    assert sum(part.queries * part.recall[1] for part in parts) == pytest.approx(60 * whole[1])
+    assert groups["panoramas"].recall[1] == whole[1] and groups["panoramas"].recall[5] >= whole[5]
 
 
 def test_an_image_is_no_answer_for_itself(drawn):

@@ -3,7 +3,7 @@ import pytest
 
 from tests.conftest import DATA
 from vpr_aesvc.datasets.positives import Positives
-from vpr_aesvc.evaluation.metrics import mean_average_precision, precision_recall, recall, recall_interval
+from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
 
 PUBLISHED = {"netvlad": 0.679, "densevlad": 0.728, "hog": 0.499, "cohog": 0.494}  # R@1 on SPED, VPR-Bench
 
@@ -88,3 +88,10 @@ def test_the_interval_is_the_bootstraps():
     low, high = recall_interval(110 / 265, 265)
     assert (low, high) == pytest.approx(np.quantile(drawn, [0.025, 0.975]), abs=0.004)
     assert np.isnan(recall_interval(float("nan"), 0)).all()
+
+
+def test_cutouts_of_one_panorama_collapse():
+    group = np.array([0, 0, 1, 1, 2])
+    ranked = np.array([[1, 0, 3, 2, 4], [4, -1, -1, -1, -1]])
+    assert collapse(ranked, group, 3).tolist() == [[1, 3, 4], [4, -1, -1]]
+    assert collapse(ranked, group, 2).tolist() == [[1, 3], [4, -1]]

@@ -127,6 +127,8 @@ def test_the_stand_ins_have_the_layouts_of_the_real_sets(clips_folder, tmp_path)
         assert len(database) == 48 and len(queries) == (48 if name == "sop" else 16), name
         right = positives(queries, database, frames.tolerance)
         assert right is not None and (right.counts > 0).all(), name
+    times = {frame.extra["time"] for frame in open_set("tokyo247", sets["tokyo247"]).split("query").frames}
+    assert times == {"day", "sunset", "night"}
 
 
 def test_a_run_has_what_the_panels_need(clips_folder, tmp_path, monkeypatch) -> None:

@@ -1,4 +1,4 @@
-"""The report of a benchmark: intervals, costs, and every figure as a file."""
+"""The report of a benchmark: intervals, costs, groups, and every figure as a file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.report import render, save_figures
-from vpr_aesvc.evaluation.results import MethodResult, PrecisionRecall, Report
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, PrecisionRecall, Report
 
 pytest.importorskip("matplotlib")
 pytest.importorskip("jinja2")
@@ -57,6 +57,12 @@ def _report() -> Report:
         results=results,
         predictions=[],
         notes=[("seed", "0")],
+        groups=[
+            GroupResult("raw", 768, "day", 105, {1: 0.8, 5: 0.9}),
+            GroupResult("raw", 768, "night", 104, {1: 0.31, 5: 0.5}),
+            GroupResult("AE-SVC", 128, "night", 104, {1: 0.234, 5: 0.4}),
+            GroupResult("AE-SVC", 256, "night", 104, {1: 0.456, 5: 0.5}),
+        ],
     )
 
 
@@ -132,6 +138,15 @@ def test_results_with_intervals(page: str) -> None:
 
 def test_costs(page: str) -> None:
     assert "1536 bytes per place, 2.6 ms per search" in page and "32 bytes per place, 0.053 ms per search" in page
+
+
+def test_groups(page: str) -> None:
+    groups = _rows(page, "By group of queries")
+    assert groups == {
+        "raw, 768 numbers": ["0.800", "0.900", "0.310", "0.500"],
+        "AE-SVC, 256 numbers": ["·", "·", "0.456", "0.500"],
+    }
+    assert "105 queries" in page and "<strong>0.456</strong>" in page
 
 
 def test_same_report_same_bytes(page: str, figures: Path, tmp_path: Path) -> None:

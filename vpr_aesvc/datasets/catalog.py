@@ -8,7 +8,7 @@ from vpr_aesvc.datasets.dbstruct import read_dbstruct
 from vpr_aesvc.datasets.folder import read_folder
 from vpr_aesvc.datasets.frames_csv import read_frames_csv
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.netvlad_layouts import in_two_layouts
+from vpr_aesvc.datasets.netvlad_layouts import in_two_layouts, with_times_and_panoramas
 from vpr_aesvc.datasets.split_folders import read_pairs, read_utm_folders, split_folders
 from vpr_aesvc.errors import VprError
 
@@ -114,6 +114,11 @@ def with_splits(path: Path) -> FrameSet | None:
     return read_dbstruct(structs[0]) if found is None and len(structs) == 1 else found
 
 
+def _tokyo(root: Path) -> FrameSet | None:
+    frames = _read_tokyo(root)
+    return None if frames is None else with_times_and_panoramas(frames, root if root.is_dir() else root.parent)
+
+
 def _found(path: Path) -> str:
     if path.is_file():
         return f"a {path.suffix or 'suffixless'} file"
@@ -122,6 +127,7 @@ def _found(path: Path) -> str:
 
 
 _PITTS, _TOKYO = (10_000, 6_816), (75_984, 315)
+_read_tokyo = in_two_layouts("Tokyo 24/7", "tokyo247*.mat", _TOKYO)
 _RENAMED = "images/test/database and images/test/queries (as VPR-datasets-downloader makes them)"
 _REQUEST = """\
 1. Ask the author of NetVLAD for the images by e-mail; the address is in https://github.com/Relja/netvlad/issues/42.
@@ -161,7 +167,7 @@ FOLDER/datasets/pitts30k_test.mat      names and positions""",
 FOLDER/03814/ to 03829/                database
 FOLDER/247query_subset_v2/             queries
 FOLDER/datasets/tokyo247.mat           names and positions""",
-            in_two_layouts("Tokyo 24/7", "tokyo247*.mat", _TOKYO),
+            _tokyo,
         ),
     )
 }

@@ -1,5 +1,6 @@
 """Check that a data set is complete, before hours of computing: counts, files, right answers."""
 
+from collections import Counter
 from pathlib import Path
 
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
@@ -44,6 +45,12 @@ def check_dataset(name_or_path: str, data: Path | None = None) -> tuple[FrameSet
         # In a published set each query has a right answer; the user's own drive may leave the map.
         where = problems if benchmark else notes
         where[f"{len(without)} of {len(queries)} queries have no right answer in the database"] = without
+    if frames.has_times_and_panoramas:
+        times = Counter(frame.extra.get("time", "unknown") for frame in queries)
+        line = "queries by " + ", ".join(f"{time}: {count}" for time, count in sorted(times.items()))
+        if times["unknown"]:
+            line += "; the .csv files of the published folder 247query_subset_v2 tell it: put it into the root"
+        notes[line] = []
     return frames, problems, notes
 
 

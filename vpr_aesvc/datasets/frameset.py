@@ -20,6 +20,8 @@ class FrameSet:
     Attributes:
         path: the folder or file that the user named.
         kind: which reader read it, for people.
+        has_times_and_panoramas: whether ``extra`` of queries holds a ``time`` of day and that of database frames the ``panorama`` they
+            were cut from, as in Tokyo 24/7; a user's own columns of these names mean nothing here.
         stated: when a database frame is a right answer, if the set says so itself.
         embeddings: of the frames, if they were computed elsewhere; they take the backbone's place.
     """
@@ -28,6 +30,7 @@ class FrameSet:
     kind: str
     frames: tuple[Frame, ...]
     stated: Tolerance | None = None
+    has_times_and_panoramas: bool = False
     embeddings: GivenEmbeddings | None = field(default=None, repr=False, compare=False)
     intrinsics: Intrinsics | None = None
     image_size: tuple[int, int] | None = None

@@ -4,7 +4,7 @@ images, so that a run on either gives the same results; another set is refused.
 The published sets name an image ``000/000829_pitch1_yaw1.jpg``; VPR-datasets-downloader renames it to
 ``@0584825.96@4476945.61@17@T@040.43600@-080.00000@000829@00@@@@@@pitch1_yaw1@.jpg``. Both become ``database/000829_pitch1_yaw1``.
 Coordinates stay as they are in each layout: the names round them to centimeters. On Pitts30k and Tokyo 24/7 this changes no right answer
-within 25 m (a test computes it from the published coordinates).
+within 25 m (a test computes it from the published coordinates). Tokyo 24/7 also has the time of day of a query and the panorama of a database image.
 """
 
 import re
@@ -19,6 +19,9 @@ from vpr_aesvc.datasets.positions import utm_pose
 from vpr_aesvc.datasets.split_folders import name_field, read_utm_folders, utm_folders
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.types import Frame
+
+_TIMES = {"D": "day", "S": "sunset", "N": "night"}
+_TABLES = ("", "247query_subset_v2", "247query_subset_v2/247query_subset_v2", "raw_data/tokyo247/247query_subset_v2")
 
 
 def refuse_another_set(frames: FrameSet, title: str, counts: tuple[int, int]) -> None:
@@ -103,3 +106,35 @@ def cutout(name: str) -> tuple[str, int] | None:
     found = re.fullmatch(r"(.+)_012_(\d+)", Path(name).stem)
     # The published tool takes the first 22 characters: the length of a panorama's id.
     return (found[1][:22], int(found[2]) // 30) if found else None
+
+
+def with_times_and_panoramas(frames: FrameSet, root: Path) -> FrameSet:
+    """``extra["panorama"]`` of each database frame, ``extra["time"]`` (day, sunset, night) of each query.
+
+    Labels must be ``canonical``. Only the sixth field of the ``.csv`` published with each query has the time;
+    VPR-datasets-downloader does not keep it. Without the ``.csv`` there is no ``time``.
+    """
+    described = tuple(_described(frame, root) for frame in frames.frames)
+    return replace(frames, frames=described, has_times_and_panoramas=True)
+
+
+def _described(frame: Frame, root: Path) -> Frame:
+    name = Path(frame.label).name
+    if frame.split == "database":
+        panorama, _, tile = name.rpartition("_")
+        known = {"panorama": panorama} if panorama and tile.isdigit() else {}
+    else:
+        time = _time(name, frame.path, root)
+        known = {"time": time} if time else {}
+    return replace(frame, extra={**frame.extra, **known})
+
+
+def _time(name: str, image: Path | None, root: Path) -> str | None:
+    beside = [image.with_suffix(".csv")] if image else []
+    for table in (*beside, *(root / folder / f"{name}.csv" for folder in _TABLES)):
+        try:
+            fields = table.read_text(encoding="utf-8", errors="replace").split("\n", 1)[0].split(",")
+        except OSError:
+            continue
+        return _TIMES.get(fields[5].strip().upper()) if len(fields) > 5 else None
+    return None

@@ -129,8 +129,18 @@ def _retrieval_task(
             f"{dataset.path}: no query has a right place in the database ({tolerance}); check that both have poses in one frame, "
             "or the same sequences or categories"
         )
-    codes = image_codes([*queries.frames, *database.frames])
-    return RetrievalTask(database.embeddings, queries.embeddings, right, codes)
+    times, panoramas = [], []
+    if dataset.has_times_and_panoramas:
+        times = [frame.extra.get("time", "") for frame in queries.frames]
+        panoramas = [frame.extra.get("panorama", "") for frame in database.frames]
+    return RetrievalTask(
+        database.embeddings,
+        queries.embeddings,
+        right,
+        image_codes([*queries.frames, *database.frames]),
+        times=times if all(times) else [],
+        panoramas=np.unique(panoramas, return_inverse=True)[1] if panoramas and all(panoramas) else None,
+    )
 
 
 def _sizes(sizes: Sequence[int] | None, data: TrainingData) -> tuple[tuple[int, ...], list[int]]:

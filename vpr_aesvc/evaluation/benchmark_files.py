@@ -7,7 +7,7 @@ from typing import Any
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
-from vpr_aesvc.evaluation.results import MethodResult, to_json
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, to_json
 from vpr_aesvc.files import new_folder, write_file
 from vpr_aesvc.text import csv_text
 
@@ -40,12 +40,12 @@ def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
         "dataset": dataset,
         "title": run.title,
         "protocol": run.protocol,
-        "results": [_method_json(one) for one in run.evaluation.results],
+        "results": [_method_json(one, run.evaluation.groups) for one in run.evaluation.results],
     }
     return dict(to_json(content))
 
 
-def _method_json(one: MethodResult) -> dict[str, Any]:
+def _method_json(one: MethodResult, groups: list[GroupResult]) -> dict[str, Any]:
     return {
         "method": one.method,
         "size": one.size,
@@ -53,6 +53,11 @@ def _method_json(one: MethodResult) -> dict[str, Any]:
         "recall_interval_95": one.interval,
         **{f"map_at_{k}": value for k, value in one.map_at.items()},
         **_common_columns(one),
+        "groups": [
+            {"group": group.group, "queries": group.queries, "recall": group.recall}
+            for group in groups
+            if (group.method, group.size) == (one.method, one.size)
+        ],
     }
 
 

@@ -34,6 +34,7 @@ def benchmark_report(run: BenchmarkRun) -> Report:
         results=results,
         predictions=predictions,
         notes=protocol_notes(run.protocol),
+        groups=run.evaluation.groups,
     )
 
 

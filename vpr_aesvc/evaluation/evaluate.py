@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.positives import Positives
 from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
-from vpr_aesvc.evaluation.metrics import mean_average_precision, precision_recall, recall, recall_interval
-from vpr_aesvc.evaluation.results import MethodResult
+from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
 from vpr_aesvc.runtime import median_ms
 from vpr_aesvc.types import StageProgress
@@ -28,12 +28,16 @@ class RetrievalTask:
         database, queries: embeddings [n, D], [q, D].
         positives: the right database rows of each query.
         image_ids: int64 [q + n], one number per image file, queries first. A database row with the query's own id is not an answer.
+        times: time of day of each query where the data set gives it, else empty.
+        panoramas: int64 [n], the panorama that each database image was cut from, where the data set gives it.
     """
 
     database: NDArray[np.floating]
     queries: NDArray[np.floating]
     positives: Positives
     image_ids: NDArray[np.int64]
+    times: list[str] = field(default_factory=list)
+    panoramas: NDArray[np.int64] | None = None
 
     @property
     def own_images(self) -> int:
@@ -56,6 +60,7 @@ class EvaluationResult:
     """All scores of a run. ``best`` is by (method, size), ``search_ms`` by size: it is the same for all methods."""
 
     results: list[MethodResult] = field(default_factory=list)
+    groups: list[GroupResult] = field(default_factory=list)
     best: dict[tuple[str, int], BestMatches] = field(default_factory=dict)
     search_ms: dict[int, float] = field(default_factory=dict)
 
@@ -93,8 +98,8 @@ def _evaluate_size(
     queries: NDArray[np.floating],
     evaluation: EvaluationResult,
 ) -> None:
-    found = index.search(queries, max(KS) + task.own_images, size)
-    similarities, ranked = _without_own_image(*found, task.image_ids)
+    depth = max(KS) * (1 if task.panoramas is None else int(np.bincount(task.panoramas).max()))
+    similarities, ranked = _without_own_image(*index.search(queries, depth + task.own_images, size), task.image_ids)
     if size not in evaluation.search_ms:
         evaluation.search_ms[size] = _search_ms(index, queries, size)
     ks = [k for k in KS if k <= ranked.shape[1]]
@@ -113,7 +118,21 @@ def _evaluate_size(
             seconds=method.seconds,
         )
     )
+    evaluation.groups += _group_results(task, method.name, size, ranked, ks)
     index.forget(size)
+
+
+def _group_results(
+    task: RetrievalTask, method: str, size: int, ranked: NDArray[np.int64], ks: list[int]
+) -> Iterator[GroupResult]:
+    """Recall for each time of day, and with the cutouts of one panorama collapsed."""
+    for time_of_day in dict.fromkeys(task.times):
+        rows = np.flatnonzero(np.array(task.times) == time_of_day)
+        group = recall(ranked[rows], task.positives.of_queries(rows), ks)
+        yield GroupResult(method, size, time_of_day, group.queries, group.at)
+    if task.panoramas is not None:
+        group = recall(collapse(ranked, task.panoramas, max(ks)), task.positives, ks)
+        yield GroupResult(method, size, "panoramas", group.queries, group.at)
 
 
 def _without_own_image(

@@ -71,3 +71,22 @@ def precision_recall(similarities: NDArray[np.floating], correct: NDArray[np.boo
     full = recalls[precision == 1.0].max(initial=0.0)
     area = float(average_precision_score(correct, similarities))
     return PrecisionRecall(precision[::-1], recalls[::-1], area, float(full))
+
+
+def collapse(ranked: Ranked, group: NDArray[np.integer], k: int) -> NDArray[np.int64]:
+    """Keeps only the best row of each group. Tokyo 24/7 has twelve cutouts per panorama; one of them counts.
+
+    Args:
+        ranked: int [q, depth], best first, deep enough to hold k groups.
+        group: int [n], the group of each database row.
+
+    Returns:
+        int [q, k]; -1 where there are fewer groups.
+    """
+    kept = np.full((len(ranked), k), -1, np.int64)
+    for query, rows in enumerate(ranked):
+        rows = rows[rows >= 0]
+        _, first = np.unique(group[rows], return_index=True)
+        best = rows[np.sort(first)][:k]
+        kept[query, : len(best)] = best
+    return kept

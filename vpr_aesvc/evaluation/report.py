@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import require_installed
 from vpr_aesvc.evaluation.results import Prediction, Report
-from vpr_aesvc.evaluation.tables import results_table
+from vpr_aesvc.evaluation.tables import report_tables
 from vpr_aesvc.files import os_errors_named, write_file
 from vpr_aesvc.images import as_rgb, encode_jpeg, thumbnail
 
@@ -75,7 +75,7 @@ def render(report: Report) -> str:
         "report.html",
         report=report,
         summary=report.summary,
-        tables=[results_table(report.results)] if report.results else [],
+        tables=report_tables(report),
         drawings=drawings(report),
         cards=[_card(prediction) for prediction in report.predictions],
         right=sum(prediction.right for prediction in report.predictions),

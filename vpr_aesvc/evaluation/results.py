@@ -66,6 +66,17 @@ MAP4 = Measure("mAP@4", "mAP at 4", "map", 4, is_map=True)
 
 
 @dataclass(frozen=True)
+class GroupResult:
+    """Recall over a group of queries, such as those taken at night, or under another protocol ("panoramas")."""
+
+    method: str
+    size: int
+    group: str
+    queries: int
+    recall: dict[int, float]
+
+
+@dataclass(frozen=True)
 class Prediction:
     """One query and its best match."""
 
@@ -88,6 +99,7 @@ class Report:
     results: list[MethodResult]
     predictions: list[Prediction]
     notes: list[tuple[str, str]]  # how the report was made: name and value
+    groups: list[GroupResult] = field(default_factory=list)
 
 
 def to_json(value: Any) -> Any:

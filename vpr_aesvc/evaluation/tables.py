@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-from vpr_aesvc.evaluation.results import MAP4, R1, R5, Measure, MethodResult
+from vpr_aesvc.evaluation.results import MAP4, R1, R5, GroupResult, Measure, MethodResult, Report
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,16 @@ class Table:
         return [list(columns) for _, columns in groupby(self.columns, lambda column: column.group)]
 
 
-def results_table(results: Sequence[MethodResult]) -> Table:
+def report_tables(report: Report) -> list[Table]:
+    """The tables that the report has data for."""
+    tables = [
+        _results_table(report.results) if report.results else None,
+        _groups_table(report.groups) if report.groups else None,
+    ]
+    return [table for table in tables if table is not None]
+
+
+def _results_table(results: Sequence[MethodResult]) -> Table:
     """Methods by sizes: recall at 1 and 5, and mAP at 4 where any method has it."""
     methods, sizes, by_key = _by_method_and_size(results)
     measures = [R1, R5, *([MAP4] if any(map(MAP4.value, results)) else [])]
@@ -71,6 +80,27 @@ def _accuracy_cell(result: MethodResult | None, measure: Measure) -> Cell:
         return Cell()
     ends = measure.interval(result) if measure is R1 else None
     return Cell(number_text(measure.value(result)), small=f"{ends[0]:.2f}–{ends[1]:.2f}" if ends else "")
+
+
+def _groups_table(results: Sequence[GroupResult]) -> Table:
+    """Methods by groups of queries, each method at its largest size."""
+    largest: dict[str, int] = {}
+    for result in results:
+        largest[result.method] = max(result.size, largest.get(result.method, 0))
+    groups = [result for result in results if result.size == largest[result.method]]
+    rows = list(dict.fromkeys((result.method, result.size) for result in groups))
+    by_key = {(result.method, result.size, result.group): result for result in groups}
+    ks = [k for k in (1, 5) if any(k in result.recall for result in groups)]
+    columns = []
+    for name in dict.fromkeys(result.group for result in groups):
+        counts = {result.queries for result in groups if result.group == name}
+        queries = f"{counts.pop()} queries" if len(counts) == 1 else ""
+        for k in ks:
+            of_group = [by_key.get((*row, name)) for row in rows]
+            cells = [Cell(number_text(result.recall.get(k)) if result else "") for result in of_group]
+            columns.append(Column(f"R@{k}", _mark_best(cells), name, queries))
+    note = "Recall over a part of the queries, or under another protocol, each method at its largest size. The best of each column is bold."
+    return Table("By group of queries", [note], "method", [f"{name}, {size} numbers" for name, size in rows], columns)
 
 
 def _by_method_and_size(
