@@ -20,7 +20,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.forward_backward import smooth
 from benchmarks.seqslam import SPEEDS, seqslam
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.given import read_embeddings
@@ -31,6 +30,7 @@ from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.linear import whitening
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter, SequenceSettings
+from vpr_aesvc.recognition.sequence.forward_backward import smooth
 from vpr_aesvc.recognition.sequence.likelihood import learn_similarity_likelihood
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 from vpr_aesvc.types import Frame, Odometry

@@ -151,15 +151,16 @@ def test_options_that_do_not_fit_a_video_or_a_bag_are_refused(tmp_path):
         open_input(tmp_path / "drive.mp4", InputOptions(image_topic="/camera"))
     with pytest.raises(VprError, match="--trajectory is for a folder of images or a video; this is a ROS bag"):
         open_input(tmp_path / "drive.bag", InputOptions(trajectory=tmp_path / "t.txt"))
-    with pytest.raises(VprError, match="--shortlist is for a set of images, not a recording"):
-        open_input(tmp_path / "drive.bag", None, {"shortlist": 50})
+    for name, value in (("smooth", True), ("shortlist", 50)):
+        with pytest.raises(VprError, match=f"--{name} is for a set of images, not a recording"):
+            open_input(tmp_path / "drive.bag", None, {name: value})
     with pytest.raises(VprError, match="--embeddings is for a set of images, not a recording"):
         open_input(tmp_path / "drive.bag", InputOptions(embeddings=tmp_path / "e.npy"))
 
 
 def test_options_that_were_not_given_are_not_refused(tmp_path):
     image(tmp_path / "x.png")
-    assert len(open_input(tmp_path, InputOptions(), {"rate": None, "shortlist": None})) == 1
+    assert len(open_input(tmp_path, InputOptions(), {"rate": None, "smooth": False})) == 1
 
 
 def test_embeddings_with_names_are_an_input(tmp_path):

@@ -18,7 +18,7 @@ _PUBLIC = {
     "Recognition": "recognition.result",
     "Recognizer": "recognition.recognizer",
     "RecognizerSettings": "recognition.settings",
-    "RunFollower": "recognition.run",
+    **dict.fromkeys(("RunFollower", "recognize_run"), "recognition.run"),
     "VprError": "errors",
     "Where": "placemap.where",
     "build_map": "mapping",
@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from vpr_aesvc.recognition.recognizer import Recognizer as Recognizer
     from vpr_aesvc.recognition.result import Recognition as Recognition
     from vpr_aesvc.recognition.run import RunFollower as RunFollower
+    from vpr_aesvc.recognition.run import recognize_run as recognize_run
     from vpr_aesvc.recognition.settings import RecognizerSettings as RecognizerSettings
     from vpr_aesvc.training import train as train
     from vpr_aesvc.types import Frame as Frame

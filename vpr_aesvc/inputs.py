@@ -29,7 +29,7 @@ _FITS: dict[str, tuple[set[str], str]] = {
         ("pose_gap", "keep_good", "rate", "keyframe_meters", "keyframe_degrees", "keyframe_seconds"),
         (_RECORDING, f"a recording ({RECORDING_HELP})"),
     ),
-    **dict.fromkeys(("embeddings", "shortlist"), (_IMAGES, "a set of images, not a recording")),
+    **dict.fromkeys(("embeddings", "shortlist", "smooth"), (_IMAGES, "a set of images, not a recording")),
 }
 
 

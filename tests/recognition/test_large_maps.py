@@ -10,7 +10,7 @@ from vpr_aesvc import PlaceMap, Pose, Recognizer
 from vpr_aesvc.recognition import map_snapshot
 from vpr_aesvc.recognition.learning import learn_matches
 from vpr_aesvc.recognition.match_model import MatchModel
-from vpr_aesvc.recognition.run import RunFollower
+from vpr_aesvc.recognition.run import RunFollower, recognize_run
 from vpr_aesvc.recognition.sequence.likelihood import DEFAULT_LIKELIHOOD
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity import sampled
@@ -130,6 +130,18 @@ def test_a_sample_stands_for_the_places_that_a_frame_is_not_compared_with(descri
             assert belief.places.sum() + others + belief.lost == pytest.approx(1)
             right.append(is_right(recognizer.decide_match(None, similarities, belief), frame))
     assert np.mean(right) >= 0.9
+
+
+def test_a_run_as_a_whole_is_compared_with_all_places(described, lap, monkeypatch):
+    _, frames, descriptors = described
+    path, first = lap
+
+    def answers():
+        with PlaceMap.open(path) as place_map:
+            recognizer = Recognizer(place_map, None, QUICK)
+            return recognize_run(recognizer, [posed(frame) for frame in frames[first:]], descriptors[first:])
+
+    assert_equal_answers(*both_ways(monkeypatch, answers))
 
 
 def test_a_map_grows_over_the_limit_and_loses_places(described, tmp_path, monkeypatch):

@@ -25,7 +25,7 @@ from vpr_aesvc.fleet import open_map
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.replay.recognize import described, recognized
+from vpr_aesvc.replay.recognize import described, recognized, smoothed
 
 _RATE = RecognizerSettings().false_positive_rate
 
@@ -45,6 +45,9 @@ class RecognitionFlags:
         bool | None,
         Parameter(help="Verify the candidates by matching key points; default for a recording or a run with poses."),
     ] = None
+    smooth: Annotated[
+        bool, Parameter(negative="", help="Use later frames too (forward-backward), offline. Implies --sequence.")
+    ] = False
     false_positive_rate: Annotated[
         float | None,
         Parameter(
@@ -56,14 +59,16 @@ class RecognitionFlags:
         """What a ``Recognizer`` needs; None if plain search is enough.
 
         Raises:
-            VprError: a number is out of range.
+            VprError: options contradict each other, or a number is out of range.
         """
-        if not (source.is_run or self.sequence or self.geometry or self.false_positive_rate is not None):
+        if self.smooth and self.sequence is False:
+            raise VprError("--smooth follows a sequence: leave out --no-sequence")
+        if not (source.is_run or self.sequence or self.smooth or self.geometry or self.false_positive_rate is not None):
             return None
         sequence = source.is_run if self.sequence is None else self.sequence
         geometry = source.is_run if self.geometry is None else self.geometry
         return recognizer_settings(
-            self.false_positive_rate, size=size, candidates=top, sequence=sequence, geometry=geometry
+            self.false_positive_rate, size=size, candidates=top, sequence=sequence or self.smooth, geometry=geometry
         )
 
 
@@ -97,7 +102,7 @@ def query_command(
 
     Example:  vpr query office.vprmap another_drive/ --json
     """
-    source = reading.open(input, embeddings, rate=rate, shortlist=shortlist).split("query")
+    source = reading.open(input, embeddings, rate=rate, shortlist=shortlist, smooth=recognition.smooth).split("query")
     settings = recognition.settings(source, size, top)
     if settings is not None and shortlist is not None:
         raise VprError("recognition compares with every place: leave out --shortlist")
@@ -115,9 +120,13 @@ def query_command(
             else:
                 recognizer = Recognizer(place_map, describer, settings, intrinsics=source.intrinsics)
                 recognizer.prepare(progress=partial(progress, "learning the map"))
+                is_smoothed = recognition.smooth
+                results = (
+                    smoothed(source, recognizer, show) if is_smoothed else recognized(source, recognizer, rate, show)
+                )
                 answers = (
                     Answer(frame, [candidate.match for candidate in result.candidates], result)
-                    for frame, result in recognized(source, recognizer, rate, show)
+                    for frame, result in results
                 )
             for answer in answers:
                 answer = answer._replace(frame=replace(answer.frame, image=None, decode=None))

@@ -161,7 +161,7 @@ class Recognizer:
         belief: Belief,
         intrinsics: Intrinsics | None = None,
     ) -> Recognition:
-        """The stages after the sequence.
+        """The stages after the sequence. ``recognize_run`` calls it with smoothed beliefs.
 
         Args:
             image: RGB uint8 [H, W, 3]; needed for geometry.

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +11,7 @@ from vpr_aesvc.describer import Describer
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
-from vpr_aesvc.recognition.run import RunFollower
+from vpr_aesvc.recognition.run import RunFollower, motion_between, recognize_run
 from vpr_aesvc.recordings.decoded import UNREADABLE, counted, decoded, thinned
 from vpr_aesvc.types import Frame, Progress
 
@@ -61,3 +62,19 @@ def recognized(
             yield frame, run.recognize(frame, descriptor, source.intrinsics)
         else:
             yield frame, recognizer.recognize(frame, descriptor=descriptor, intrinsics=source.intrinsics)
+
+
+def smoothed(
+    source: FrameSource, recognizer: Recognizer, progress: Progress | None = None
+) -> Iterator[tuple[Frame, Recognition]]:
+    """Like ``recognized``, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
+    frames: list[Frame] = []
+    descriptors = []
+    for frame, descriptor in described(source, recognizer.describer, None, progress):
+        frames.append(replace(frame, image=None))
+        descriptors.append(descriptor)
+    starts = [at for at, frame in enumerate(frames) if at == 0 or frame.sequence != frames[at - 1].sequence]
+    for start, end in pairwise([*starts, len(frames)]):
+        run = frames[start:end]
+        odometry = [None, *(motion_between(*pair) for pair in pairwise(run))] if source.is_run else None
+        yield from zip(run, recognize_run(recognizer, run, np.stack(descriptors[start:end]), odometry), strict=True)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.forward_backward import smooth
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter, SequenceSettings, best_place
+from vpr_aesvc.recognition.sequence.forward_backward import smooth
 from vpr_aesvc.recognition.sequence.likelihood import (
     DEFAULT_LIKELIHOOD,
     SimilarityLikelihood,

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from benchmarks.forward_backward import smooth
 from benchmarks.seqslam import seqslam
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.datasets.positives import positives
@@ -12,6 +11,7 @@ from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.linear import whitening
 from vpr_aesvc.recognition.sequence.bayes_filter import SequenceFilter
+from vpr_aesvc.recognition.sequence.forward_backward import smooth
 from vpr_aesvc.recognition.sequence.likelihood import learn_similarity_likelihood
 from vpr_aesvc.recognition.sequence.place_track import PlaceTrack
 

@@ -1,7 +1,4 @@
-"""The forward-backward algorithm over a whole run: the belief of each frame given the frames before and after it.
-
-Not a program: `recognition_sequence.py` shows what later frames would add to the filter.
-"""
+"""The forward-backward algorithm over a whole run: the belief of each frame given the frames before and after it."""
 
 from collections.abc import Sequence
 
