@@ -169,7 +169,7 @@ def test_tokyo_in_both_layouts(tmp_path):
         assert [frame.extra["panorama"] for frame in database] == sorted(panoramas * 12)
     assert [frame.extra["time"] for frame in first.split("query").frames] == ["day", "sunset", "night"]
     assert not any("time" in frame.extra for frame in second.frames)
-    notes = [check_dataset("tokyo247", root).notes for root in (published, renamed)]
+    notes = [list(check_dataset("tokyo247", root)[2]) for root in (published, renamed)]
     assert notes[0] == ["queries by day: 1, night: 1, sunset: 1"]
     assert len(notes[1]) == 1 and "unknown: 3; the .csv files of the published folder" in notes[1][0]
     shutil.copytree(published / "247query_subset_v2", renamed / "247query_subset_v2")

@@ -81,6 +81,12 @@ class Positives:
         right[np.repeat(np.arange(len(self)), self.counts), self.rows] = True
         return right
 
+    def of_queries(self, chosen: NDArray[np.integer]) -> Positives:
+        """Only these queries, in this order."""
+        parts = [self[int(query)] for query in chosen]
+        offsets = np.concatenate([[0], np.cumsum([len(part) for part in parts])]).astype(np.int64)
+        return Positives(np.concatenate([np.empty(0, np.int64), *parts]), offsets)
+
 
 def positives(
     queries: Sequence[Frame], database: Sequence[Frame], tolerance: Tolerance | None = None
