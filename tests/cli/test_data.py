@@ -33,14 +33,6 @@ def pairs(tmp_path):
     return tmp_path
 
 
-def test_the_list_names_every_set():
-    done = vpr("list")
-    assert done.returncode == 0, done.stderr
-    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    assert {"pitts30k", "tokyo247"} <= set(lines)
-    assert all(words in lines["pitts30k"] for words in ("10,000", "6,816"))
-
-
 def test_a_whole_set(pairs):
     done = vpr("check", pairs)
     assert done.returncode == 0, done.stderr

@@ -24,7 +24,9 @@ def bench_command(
     /,
     *,
     output: Output,
-    data: Annotated[Path | None, Parameter(help="Folder of a named set; see `vpr data show SET`.")] = None,
+    data: Annotated[
+        Path | None, Parameter(help="Folder of a named set; docs/benchmark.md tells how to get it.")
+    ] = None,
     backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
     embeddings: Embeddings = None,
     methods: Annotated[str, Parameter(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),

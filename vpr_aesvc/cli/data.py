@@ -1,56 +1,20 @@
-"""``vpr data``: list, show, check, frames."""
+"""``vpr data``: check, frames."""
 
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
-from rich.table import Column, Table
 
 from vpr_aesvc.cli.console import out
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.datasets.catalog import BENCHMARKS
 
-app = App(name="data", help="Benchmark data sets: list the known ones, tell how to get one, check that it is complete.")
+app = App(name="data", help="Benchmark data sets: check that one is complete, list its frames.")
 _SHOWN = 10
-
-
-@app.command(name="list")
-def list_command() -> None:
-    """List the known sets.
-
-    Example:  vpr data list
-    """
-    from vpr_aesvc.datasets.catalog import BENCHMARKS
-
-    counts = (Column(name, justify="right", no_wrap=True) for name in ("database", "queries"))
-    table = Table(Column("set", no_wrap=True), "title", *counts, box=None, pad_edge=False)
-    for one in BENCHMARKS.values():
-        table.add_row(one.name, one.title, f"{one.database:,}", f"{one.queries:,}")
-    out.print(table)
-    out.print("next: vpr data show SET tells how to get it, step by step")
-
-
-@app.command(name="show")
-def show_command(set: Annotated[str, Parameter(help="A set of `vpr data list`.")], /) -> None:
-    """Tell how a set is obtained, step by step, and the folder that results.
-
-    Example:  vpr data show pitts30k
-    """
-    from vpr_aesvc.datasets.catalog import BENCHMARKS
-
-    if set not in BENCHMARKS:
-        raise VprError(f"{set}: no such set; the sets are {', '.join(BENCHMARKS)}")
-    one = BENCHMARKS[set]
-    out.print(f"{one.title}: {one.database:,} database images, {one.queries:,} queries")
-    lines = [one.url, one.obtaining, *(f"or {layout}" for layout in one.layouts[1:])]
-    out.print(*lines, sep="\n", soft_wrap=True)
-    out.print(
-        f"next: vpr data check {set} --data FOLDER\nthen: vpr bench {set} --data FOLDER --backbone encoder/ -o results/"
-    )
 
 
 @app.command(name="check")
 def check_command(
-    set: Annotated[str, Parameter(help="A set of `vpr data list`, or the path of your own data.")],
+    set: Annotated[str, Parameter(help=f"{', '.join(BENCHMARKS)}, or the path of your own data.")],
     /,
     *,
     data: Annotated[Path | None, Parameter(help="Root folder of a named set.")] = None,
@@ -77,7 +41,7 @@ def check_command(
 
 @app.command(name="frames")
 def frames_command(
-    set: Annotated[str, Parameter(help="A set of `vpr data list`, or the path of your own data.")],
+    set: Annotated[str, Parameter(help=f"{', '.join(BENCHMARKS)}, or the path of your own data.")],
     /,
     *,
     data: Annotated[Path | None, Parameter(help="Root folder of a named set.")] = None,

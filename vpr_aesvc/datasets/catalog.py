@@ -21,7 +21,6 @@ class Benchmark:
         database, queries: number of images.
         url: its description.
         layouts: the files and folders that are looked for below the root, one entry for each layout.
-        obtaining: the steps to get it, and the folder that results, FOLDER, which ``--data`` takes.
         read: opens it below a root; None if no layout is there.
     """
 
@@ -31,7 +30,6 @@ class Benchmark:
     queries: int
     url: str
     layouts: tuple[str, ...]
-    obtaining: str
     read: Callable[[Path], FrameSet | None]
 
     def open(self, root: Path) -> FrameSet:
@@ -49,7 +47,7 @@ class Benchmark:
     @property
     def how(self) -> str:
         """The expected files and the description, for messages."""
-        return f"{self.title} needs {'; or '.join(self.layouts)}. It is described at {self.url}"
+        return f"{self.title} needs {'; or '.join(self.layouts)}. docs/benchmark.md tells how to get it, {self.url} describes it"
 
 
 def open_dataset(name_or_path: str, data: Path | None = None) -> FrameSet:
@@ -129,11 +127,6 @@ def _found(path: Path) -> str:
 _PITTS, _TOKYO = (10_000, 6_816), (75_984, 315)
 _read_tokyo = in_two_layouts("Tokyo 24/7", "tokyo247*.mat", _TOKYO)
 _RENAMED = "images/test/database and images/test/queries (as VPR-datasets-downloader makes them)"
-_REQUEST = """\
-1. Ask the author of NetVLAD for the images by e-mail; the address is in https://github.com/Relja/netvlad/issues/42.
-   The pages at titech.ac.jp, to which papers refer, are not maintained any more.
-2. Unpack into FOLDER the lists of images, which become FOLDER/datasets:
-   https://www.di.ens.fr/willow/research/netvlad/data/netvlad_v100_datasets.tar.gz"""
 
 BENCHMARKS: dict[str, Benchmark] = {
     one.name: one
@@ -144,11 +137,6 @@ BENCHMARKS: dict[str, Benchmark] = {
             *_PITTS,
             "https://www.di.ens.fr/willow/research/netvlad/",
             ("datasets/pitts30k_test.mat, the folders 000 to 006 and queries_real (as published)", _RENAMED),
-            f"""{_REQUEST}
-3. Unpack into FOLDER the folders 000 to 006 of Pittsburgh 250k, and queries_real.
-FOLDER/000/ to 006/                    database
-FOLDER/queries_real/                   queries
-FOLDER/datasets/pitts30k_test.mat      names and positions""",
             in_two_layouts("Pitts30k (test)", "pitts30k_test*.mat", _PITTS),
         ),
         Benchmark(
@@ -161,12 +149,6 @@ FOLDER/datasets/pitts30k_test.mat      names and positions""",
                 "247query_subset_v2 (as published)",
                 _RENAMED,
             ),
-            f"""{_REQUEST}
-3. Unpack into FOLDER 03814.tar to 03829.tar, and the queries:
-   https://data.ciirc.cvut.cz/public/projects/2015netVLAD/Tokyo247/queries/247query_subset_v2.zip
-FOLDER/03814/ to 03829/                database
-FOLDER/247query_subset_v2/             queries
-FOLDER/datasets/tokyo247.mat           names and positions""",
             _tokyo,
         ),
     )
