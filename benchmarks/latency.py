@@ -29,7 +29,7 @@ from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
 from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
 from vpr_aesvc.export.graph import fused_graph
-from vpr_aesvc.export.precision import is_convolutional, to_dynamic, to_half, to_static, to_weight_only
+from vpr_aesvc.export.precision import is_convolutional, to_dynamic, to_half, to_weight_only
 from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.runtime import default_threads
 
@@ -78,11 +78,8 @@ def contenders(encoder: str, frame: np.ndarray, threads: int) -> tuple[dict[str,
     def fresh() -> onnx.ModelProto:
         return onnx.load_from_string(fp32)
 
-    if is_convolutional(fresh()):
-        converted = {"int8": to_weight_only(fresh()), "int8 static": to_static(fresh(), [tensor])}
-    else:
-        converted = {"int8": to_dynamic(fresh())}
-    converted["fp16"] = to_half(fresh())
+    in_8_bits = to_weight_only if is_convolutional(fresh()) else to_dynamic
+    converted = {"int8": in_8_bits(fresh()), "fp16": to_half(fresh())}
     network = backbone.tower if isinstance(backbone, HuggingFaceBackbone) else torch_graph(backbone)
     processor, name = _processor(encoder, graph_input)
 

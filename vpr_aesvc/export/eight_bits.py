@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.export.check import Describe, Reference
-from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_static, to_weight_only
+from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_weight_only
 from vpr_aesvc.robot_model import Check
-from vpr_aesvc.runtime import median_ms, open_session
+from vpr_aesvc.runtime import open_session
 from vpr_aesvc.types import StageProgress
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 _QUICK_IMAGES, _QUICK_LIMIT = 50, 0.04  # a first check on 50 images; above 4 % changed matches there is no full check
 _GOOD_COSINE = 0.98  # median to stop the search at: few, very different images are found even with poor descriptors
-_MIN_SPEEDUP = 1.1  # of static quantization over fp32, to be worth its error
-_TIMED_RUNS = 15
 
 
 @dataclass(frozen=True)
@@ -43,7 +41,7 @@ def eight_bits(
     """The first attempt that passes its check and is close to the original, else the last attempt.
 
     Transformers: dynamic quantization of all matrix products, then of all but the 1, 2, 4, ... with the largest error. Convolutional
-    networks: static quantization if it passes the check and is faster on this machine, else weight-only quantization.
+    networks: weight-only quantization.
 
     Args:
         fused: makes a new float32 graph; the quantization tools modify their input.
@@ -52,7 +50,9 @@ def eight_bits(
         run: bytes of a graph -> function that describes images.
     """
     if is_convolutional(fused()):
-        return _convolutional(fused, tensors, reference, run)
+        graph = to_weight_only(fused()).SerializeToString()
+        how = "weights only; computation stays in fp32, which is as fast for this network"
+        return Attempt(graph, how, None if reference is None else reference.check(run(graph)))
     names = quantizable(fused())
     if reference is None:
         return Attempt(to_dynamic(fused()).SerializeToString(), f"dynamic, {len(names)} matrix products", None)
@@ -73,29 +73,6 @@ def eight_bits(
     if progress:
         progress("choosing layers", len(counts), len(counts))
     return Attempt(graph, how, check)
-
-
-def _convolutional(
-    fused: Callable[[], onnx.ModelProto],
-    tensors: Sequence[NDArray[np.float32]],
-    reference: Reference | None,
-    run: Callable[[bytes], Describe],
-) -> Attempt:
-    if reference is not None:
-        static = to_static(fused(), tensors).SerializeToString()
-        if _milliseconds(fused().SerializeToString(), tensors[0]) > _MIN_SPEEDUP * _milliseconds(static, tensors[0]):
-            check = reference.check(run(static))
-            if check.passed:
-                return Attempt(static, f"static, {len(quantizable(fused()))} convolutions", check)
-    graph = to_weight_only(fused()).SerializeToString()
-    how = "weights only; computation stays in fp32, which is as fast for this network"
-    return Attempt(graph, how, None if reference is None else reference.check(run(graph)))
-
-
-def _milliseconds(graph: bytes, tensor: NDArray[np.float32]) -> float:
-    session = open_session(graph, "the graph")
-    name = session.get_inputs()[0].name
-    return median_ms(lambda _: session.run(None, {name: tensor}), _TIMED_RUNS)
 
 
 def _by_quantization_error(
