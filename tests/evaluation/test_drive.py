@@ -66,10 +66,10 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     assert both["first_fix"] == {"seconds": 0.0, "meters": 0.0, "right": True}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         ["drive.json", "report.html"]
-        + [f"{name}.{kind}" for name in ("trajectory", "timeline", "precision_recall") for kind in ("png", "svg")]
+        + [f"{name}.{kind}" for name in ("trajectory", "precision_recall") for kind in ("png", "svg")]
     )
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<svg") == 3 and "<script" not in page and "src=" not in page and "url(http" not in page
+    assert page.count("<svg") == 2 and "<script" not in page and "src=" not in page and "url(http" not in page
     assert "44 of them lie within 1 m of a place of the map" in page and f"{both['recall']['1']:.3f}" in done.stdout
     picture = read_image(tmp_path / "out" / "trajectory.png").astype(int)
     green = (np.abs(picture - (21, 127, 61)).sum(2) < 30).sum()

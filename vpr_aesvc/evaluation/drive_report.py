@@ -25,7 +25,7 @@ class DriveReport:
 
 
 def write_drive(report: DriveReport, folder: Path) -> list[str]:
-    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``timeline``, ``precision_recall`` and, with metric poses, ``pose_errors`` as
+    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``precision_recall`` and, with metric poses, ``pose_errors`` as
     PNG and SVG, or nothing.
 
     Returns:
@@ -35,14 +35,13 @@ def write_drive(report: DriveReport, folder: Path) -> list[str]:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
     check_installed()
-    from vpr_aesvc.evaluation.figures.drive import pose_error_drawing, time_drawing, trajectory_drawing
+    from vpr_aesvc.evaluation.figures.drive import pose_error_drawing, trajectory_drawing
     from vpr_aesvc.evaluation.figures.precision_recall import drive_curve_drawing
 
     drive, measures = report.drive, report.measures
     poses = measures.variants[BOTH].poses
     figures = [
-        trajectory_drawing(drive, BOTH, measures.threshold),
-        time_drawing(drive, BOTH, measures.threshold),
+        trajectory_drawing(drive, measures.threshold),
         drive_curve_drawing(measures),
         None if poses is None else pose_error_drawing(poses),
     ]
