@@ -59,7 +59,7 @@ def trajectory_drawing(drive: Drive, threshold: float) -> Drawing:
     artists, labels = zip(*handles, strict=True)
     place: dict[str, Any] = {"loc": "outside upper center", "ncols": 3, "columnspacing": 1.6, "handletextpad": 0.5}
     for handle in figure.legend(artists, labels, **place).legend_handles:
-        if hasattr(handle, "set_sizes"):
+        if handle is not None and hasattr(handle, "set_sizes"):
             handle.set_sizes([36])  # large enough to be seen
     caption = (
         f"Seen from above, with sequence and geometry. Each frame is a dot with a line to its best match: green where the match was accepted and lies within "
