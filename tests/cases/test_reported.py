@@ -131,8 +131,8 @@ def test_one_name_without_utm(drawn_model, tmp_path):
 
 def test_photos_with_gps(drawn_model, tmp_path):
     said, places = built(drawn_model, case("photos-with-gps"), tmp_path / "map")
-    assert "GPS of the photos (EXIF), in UTM zone 31 north, meters; headings: unknown" in said
-    assert np.diff([place.pose.y for place in places]) == pytest.approx([11.116] * 5, abs=0.01)
+    assert len(places) == 6 and "the photos hold GPS positions (EXIF); to use them" in said
+    assert "exiftool -csv" in said and "frames.csv" in said
 
 
 def test_goal_beside_tf(drawn_model, tmp_path):

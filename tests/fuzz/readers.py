@@ -99,7 +99,7 @@ READERS = [
         {None: _THREE, "utm names": [3, 3, 0], "splits": [3, 3, 0]},
         20,
     ),
-    Reader("exif", {"gps": seeds.photos_with_gps}, read_source, [3, 3, 0], 20),
+    Reader("exif", {"gps": seeds.photos_with_gps}, read_source, _THREE, 20),
     Reader(
         "frames.csv",
         {"meters": seeds.frames_csv, "degrees": seeds.geographic_csv},

@@ -1,6 +1,6 @@
 """``frames.csv``: one row a frame.
 
-Required columns: ``path`` (relative to the file) and ``split`` (``database`` or ``query``). Optional: ``easting`` with ``northing`` (meters), or
+Required: ``path`` (relative to the file). Optional columns: ``split`` (``database`` or ``query``), ``easting`` with ``northing`` (meters), or
 ``latitude`` with ``longitude`` (degrees) and ``altitude`` (meters), which are projected to UTM; ``heading`` (radians, counter-clockwise from east),
 ``sequence`` with ``index``, ``stamp`` (seconds; since 1970 also in smaller units), ``category`` (frames of one category are right answers if nothing
 else tells). Other columns are kept in ``Frame.extra``. Commas, semicolons or tabs separate the fields.
@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from vpr_aesvc.datasets.exif_gps import Fix, hold_gps
+from vpr_aesvc.datasets.exif_gps import GPS_NOTE, hold_gps
 from vpr_aesvc.datasets.frameset import FrameSet
-from vpr_aesvc.datasets.positions import check_meters, located_by
+from vpr_aesvc.datasets.positions import Fix, check_meters, located_by
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.stamps import UNITS, to_seconds, unit_since_1970
 from vpr_aesvc.text import csv_text, read_text
@@ -31,6 +31,7 @@ _LONGITUDES = ("longitude", "lon", "lng", "gps_lon", "gps_longitude")
 _POSITION = re.compile(
     r"[xyz]|(pos|position|pose|p|t|utm|gps)_?([xyz]|lat|lon|lng|east|north).*|(lat|lon|east|north)\w*"
 )
+_EXIFTOOL = {"sourcefile": "path", "gpslatitude": "latitude", "gpslongitude": "longitude", "gpsaltitude": "altitude"}
 _KNOWN = {"path", "split", "easting", "northing", "heading", "sequence", "index", "stamp", "category"}
 
 
@@ -47,7 +48,7 @@ def read_frames_csv(table: Path) -> FrameSet:
         reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator)
         reader.fieldnames = _known_names(reader.fieldnames or [])
         columns = set(reader.fieldnames)
-        needed = ("path", "split", *(("easting", "northing") if columns & {"easting", "northing"} else ()))
+        needed = ("path", *(("easting", "northing") if columns & {"easting", "northing"} else ()))
         missing = [name for name in needed if name not in columns]
         if missing:
             found = " ".join(", ".join(sorted(columns)).split()) or "none"
@@ -77,17 +78,15 @@ def read_frames_csv(table: Path) -> FrameSet:
                 f"no poses: the columns {', '.join(unused)} are not used; name positions easting and northing (meters), or latitude and longitude"
             )
         if hold_gps([frame.path for frame in frames if frame.path is not None]):
-            notes.append(
-                "no poses: the photos hold GPS positions (EXIF); to use them, write the columns latitude and longitude"
-            )
+            notes.append(GPS_NOTE)
         return images
-    return located_by(images, [_fix(row, latitude, longitude, where) for where, row in rows], "latitude and longitude")
+    return located_by(images, [_fix(row, latitude, longitude, where) for where, row in rows])
 
 
 def _known_names(names: Sequence[str]) -> list[str]:
     """The header, with the names of this file's columns in lower case and without spaces around them."""
     known = {*_KNOWN, *_LATITUDES, *_LONGITUDES, "altitude", "utm_zone"}
-    plain = [(name or "").strip().lower() for name in names]
+    plain = [_EXIFTOOL.get(name, name) for name in ((name or "").strip().lower() for name in names)]
     return [new if new in known and plain.count(new) == 1 else name for name, new in zip(names, plain, strict=True)]
 
 
@@ -105,7 +104,7 @@ def _number(row: _Row, name: str, where: str) -> float | None:
 def _frame(row: _Row, table: Path, where: str) -> Frame:
     if None in row or not row["path"]:
         raise VprError(f"{where}: {'more fields than columns' if None in row else 'path is empty'}")
-    if row["split"] not in _SPLITS:
+    if row.get("split", _SPLITS[0]) not in _SPLITS:
         raise VprError(f"{where}: split must be {' or '.join(_SPLITS)}, found {row['split']!r}")
     east, north, heading = (_number(row, name, where) for name in ("easting", "northing", "heading"))
     if heading is not None and abs(heading) > _TURN:
@@ -125,7 +124,7 @@ def _frame(row: _Row, table: Path, where: str) -> Frame:
         sequence=row.get("sequence") or None,
         index=_number(row, "index", where),
         category=row.get("category") or None,
-        split=row["split"],
+        split=row.get("split"),
         extra={name: value or "" for name, value in row.items() if name not in _KNOWN},
     )
 

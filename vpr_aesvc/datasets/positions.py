@@ -1,19 +1,28 @@
-"""Where the images of a folder were taken: by UTM in their names, else by the GPS of the photos. All in one frame, in meters."""
+"""Where images were taken: by UTM in their names, or by latitude and longitude. All in one frame, in meters."""
 
 from collections.abc import Sequence
-from dataclasses import replace
-from importlib.util import find_spec
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from vpr_aesvc.datasets.exif_gps import Fix, hold_gps, read_fix
+from vpr_aesvc.datasets.exif_gps import GPS_NOTE, hold_gps
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.geography import UtmZone, look_like_degrees, may_be_degrees, zone_of
 from vpr_aesvc.types import Pose
 
 _EARTH = 2.1e7  # meters; half around it, and more than any UTM northing
+
+
+@dataclass(frozen=True)
+class Fix:
+    """Degrees; meters above sea level; degrees clockwise from north."""
+
+    latitude: float
+    longitude: float
+    altitude: float | None = None
+    direction: float | None = None
 
 
 def utm_pose(name: str) -> Pose | None:
@@ -28,7 +37,7 @@ def utm_pose(name: str) -> Pose | None:
 
 
 def located(images: FrameSet) -> FrameSet:
-    """The set with the poses that names or photos tell. An image that does not tell loses only its own pose, and is counted.
+    """The set with the poses that names tell. An image that does not tell loses only its own pose, and is counted.
 
     Raises:
         VprError: the names hold degrees.
@@ -40,21 +49,16 @@ def located(images: FrameSet) -> FrameSet:
         check_meters(images.path, "the names of images", positions, images.notes)
         named = replace(images, kind=f"UTM {images.kind}")
         return _with_poses(named, _in_one_zone(images.path, names, poses, images.notes))
-    paths = [frame.path for frame in images.frames if frame.path is not None]
-    if not hold_gps(paths):
-        return images
-    if find_spec("PIL") is None:
-        images.notes.append("no poses: the photos hold GPS positions (EXIF); pip install pillow to use them")
-        return images
-    return located_by(images, [read_fix(path) for path in paths], "GPS of the photos (EXIF)")
+    if hold_gps([frame.path for frame in images.frames if frame.path is not None]):
+        images.notes.append(GPS_NOTE)
+    return images
 
 
-def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> FrameSet:
+def located_by(images: FrameSet, found: Sequence[Fix | str]) -> FrameSet:
     """The set with poses, all in the UTM zone of the first; headings only if all have one.
 
     Args:
         found: for each frame, where it was taken or why that is not known.
-        what: tells it, for the note.
     """
     fixes = [fix for fix in found if isinstance(fix, Fix)]
     if not fixes:
@@ -66,9 +70,8 @@ def located_by(images: FrameSet, found: Sequence[Fix | str], what: str) -> Frame
     headings, words = np.zeros(len(fixes)), "unknown"
     if len(directions) == len(fixes):
         headings = np.pi / 2 - np.radians(directions) + convergence
-        is_magnetic = any(fix.is_magnetic for fix in fixes)
-        words = "of the camera" + (", from magnetic north without declination" if is_magnetic else "")
-    images.notes.append(f"poses: {what}, in {zone}, meters; headings: {words}")
+        words = "of the camera"
+    images.notes.append(f"poses: latitude and longitude, in {zone}, meters; headings: {words}")
     if far:
         images.notes.append(_far_note(far, zone))
     if len(fixes) > 2 and len({(fix.latitude, fix.longitude) for fix in fixes}) == 1:

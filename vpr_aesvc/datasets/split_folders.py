@@ -8,7 +8,6 @@ as ``query/0001.jpg`` and ``ref/0001.jpg`` (Nordland, SPED, Gardens Point and ot
 from dataclasses import replace
 from pathlib import Path
 
-from vpr_aesvc.datasets.exif_gps import hold_gps
 from vpr_aesvc.datasets.folder import list_folder
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positions import located, utm_pose
@@ -48,15 +47,10 @@ def read_split_folders(root: Path, database: Path, queries: Path) -> FrameSet:
     return located(replace(images, frames=tuple(frames)))
 
 
-def tells_positions(folder: Path) -> bool:
-    """Whether names hold UTM, or photos GPS."""
-    return any(utm_pose(path.name) for path in folder.rglob("@*")) or hold_gps(list(folder.rglob("*")))
-
-
 def utm_folders(root: Path) -> tuple[Path, Path] | None:
     """The database folder and the query folder of the test split below ``root``; None if they or the coordinates are missing."""
     folders = split_folders(root)
-    return folders if folders is not None and tells_positions(folders[0]) else None
+    return folders if folders is not None and any(utm_pose(path.name) for path in folders[0].rglob("@*")) else None
 
 
 def read_utm_folders(root: Path) -> FrameSet | None:
@@ -77,18 +71,6 @@ def name_field(name: str, field: int) -> str:
     return fields[field] if len(fields) > field else ""
 
 
-def _pair_folders(root: Path) -> tuple[Path, Path] | None:
-    """The reference folder and the query folder below ``root``; None if they are missing, or tell positions and the names are not equal."""
-    folders = split_folders(root)
-    if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")):
-        return None
-    queries = list(folders[1].rglob("*"))
-    if not hold_gps(queries):
-        return folders
-    reference = {path.stem for path in folders[0].rglob("*")}
-    return folders if all(path.stem in reference for path in queries) else None
-
-
 def read_pairs(root: Path) -> FrameSet | None:
     """None where there are no such folders, or they tell positions. Reference frames, then query frames, in one ``sequence``. ``index`` is the position of the reference image in natural order.
 
@@ -98,8 +80,8 @@ def read_pairs(root: Path) -> FrameSet | None:
     Raises:
         VprError: a folder has no image, two reference images have the same name, or a query has no partner.
     """
-    folders = _pair_folders(root)
-    if folders is None:
+    folders = split_folders(root)
+    if folders is None or any(utm_pose(path.name) for path in folders[1].rglob("@*")):
         return None
     reference, queries = (list_folder(folder).frames for folder in folders)
     position: dict[str, int] = {}
@@ -110,7 +92,9 @@ def read_pairs(root: Path) -> FrameSet | None:
     alone = [frame.label for frame in queries if _stem(frame) not in position]
     if alone:
         more = f" and {len(alone) - 1} more" if len(alone) > 1 else ""
-        raise VprError(f"{folders[1]}: {alone[0]}{more} has no image of the same name in {folders[0]}")
+        raise VprError(
+            f"{folders[1]}: {alone[0]}{more} has no image of the same name in {folders[0]}; where names differ, a frames.csv tells the positions"
+        )
     made = tuple(
         Frame(
             label=f"{folder.name}/{frame.label}",
