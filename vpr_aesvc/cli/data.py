@@ -27,7 +27,8 @@ def check_command(
 
     frames, problems, notes = check_dataset(set, data)
     counts = ", ".join(f"{len(frames.split(split))} {split} images" for split in ("database", "query"))
-    out.print(f"{frames.path}\n  read as {frames.kind}: {counts}; right answer: {frames.tolerance or 'nothing says'}")
+    out.print(f"{frames.path}\n  read as {frames.kind}", soft_wrap=True)
+    out.print(f"  {counts}; right answer: {frames.tolerance or 'nothing says'}", soft_wrap=True)
     for kind, findings in (("note", notes), ("wrong", problems)):
         for words, names in findings.items():
             out.print(f"  {kind}: {words}", style="red" if kind == "wrong" else None, soft_wrap=True)
