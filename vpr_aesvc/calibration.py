@@ -51,11 +51,8 @@ def read_calibration(
 def named_intrinsics(
     numbers: tuple[float, float, float, float], model: str, coefficients: Sequence[float]
 ) -> Intrinsics:
-    """Intrinsics (fx, fy, cx, cy) with the distortion as ROS and OpenCV name it; without a name, the number of coefficients decides.
-
-    Raises:
-        VprError: as ``Intrinsics``.
-    """
+    """Intrinsics (fx, fy, cx, cy) with the distortion as ROS and OpenCV name it; without a name, the number of coefficients
+    decides. Raises VprError: as ``Intrinsics``."""
     if model in ("equidistant", "fisheye"):
         return Intrinsics(*numbers, "equidistant", tuple(coefficients))
     if not any(coefficients):

@@ -94,11 +94,7 @@ class Describer:
 
     @property
     def trained(self) -> Manifest:
-        """The manifest of a trained model.
-
-        Raises:
-            VprError: this is a robot model, which has no record of the training.
-        """
+        """The manifest of a trained model. Raises VprError: this is a robot model, which has no record of the training."""
         if isinstance(self.manifest, RobotManifest):
             raise VprError(f"{self.path}: is a robot model; the training record is in the original's model.json")
         return self.manifest
@@ -134,11 +130,8 @@ class Describer:
         reader.require_one()
 
     def describe(self, image: Image) -> NDArray[np.float32]:
-        """One RGB uint8 image [H, W, 3] (gray and alpha accepted) -> descriptor float32 [d_max], unit norm.
-
-        Raises:
-            VprError: not an image array.
-        """
+        """One RGB uint8 image [H, W, 3] (gray and alpha accepted) -> descriptor float32 [d_max], unit norm. Raises
+        VprError: not an image array."""
         return self.describe_batch([image])[0]  # type: ignore[no-any-return]
 
     def describe_batch(self, images: Sequence[Image]) -> NDArray[np.float32]:
@@ -151,12 +144,9 @@ class Describer:
         return self._projected(embeddings)
 
     def patches(self, image: Image) -> NDArray[np.float32]:
-        """The patches float32 [h * w, c] of an RGB uint8 image, row by row of ``patch_grid``. With ``keep_patches``, an image of the last
-        ``describe`` or ``describe_batch`` is not computed again.
-
-        Raises:
-            VprError: the model gives no patches.
-        """
+        """The patches float32 [h * w, c] of an RGB uint8 image, row by row of ``patch_grid``. With ``keep_patches``, an
+        image of the last ``describe`` or ``describe_batch`` is not computed again. Raises VprError: the model gives no
+        patches."""
         for kept, patches in zip(*self._kept, strict=True):
             if kept is image:
                 return patches  # type: ignore[no-any-return]

@@ -120,11 +120,7 @@ class EmbeddingCache:
         return np.array([known.get(key, -1) for key in keys], np.int64)
 
     def append(self, keys: Sequence[bytes], embeddings: NDArray[np.float32]) -> None:
-        """Adds rows. They are on disk when this returns.
-
-        Raises:
-            VprError: the write fails; earlier rows stay valid.
-        """
+        """Adds rows. They are on disk when this returns. Raises VprError: the write fails; earlier rows stay valid."""
         data = unit(embeddings).astype(_HALF)
         try:
             with self._db:  # commits, or rolls back

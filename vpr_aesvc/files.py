@@ -16,11 +16,8 @@ from vpr_aesvc.errors import VprError
 
 
 def check_free(path: Path, what: str) -> None:
-    """Checks an output path before a long run.
-
-    Raises:
-        VprError: the path exists, or its folder does not exist or cannot be written.
-    """
+    """Checks an output path before a long run. Raises VprError: the path exists, or its folder does not exist or cannot be
+    written."""
     with os_errors_named(path, what):
         if path.exists() or path.is_symlink():
             raise VprError(f"{path}: exists already; choose another name for the {what} or remove it first")
@@ -32,11 +29,8 @@ def check_free(path: Path, what: str) -> None:
 
 @contextmanager
 def new_folder(path: Path, what: str) -> Iterator[Path]:
-    """A temporary folder, renamed to ``path`` when the block succeeds and removed when it fails.
-
-    Raises:
-        VprError: a write fails.
-    """
+    """A temporary folder, renamed to ``path`` when the block succeeds and removed when it fails. Raises VprError: a write
+    fails."""
     with os_errors_named(path, what):
         partial = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.absolute().parent))
         try:
@@ -48,11 +42,7 @@ def new_folder(path: Path, what: str) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes, what: str) -> None:
-    """Writes or replaces a file. After a failure the previous content is unchanged.
-
-    Raises:
-        VprError: a write fails.
-    """
+    """Writes or replaces a file. After a failure the previous content is unchanged. Raises VprError: a write fails."""
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with os_errors_named(path, what):

@@ -82,10 +82,7 @@ class FrameSource(Protocol):
     def __len__(self) -> int: ...
 
     def __iter__(self) -> Iterator[Frame]:
-        """
-        Raises:
-            VprError: the input is damaged and was opened without ``keep_good``.
-        """
+        """Raises VprError: the input is damaged and was opened without ``keep_good``."""
         ...
 
     def split(self, name: str) -> FrameSource:

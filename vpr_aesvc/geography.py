@@ -26,12 +26,9 @@ class UtmZone(NamedTuple):
         return f"UTM zone {self.number} {'north' if self.is_north else 'south'}"
 
     def project(self, latitude: ArrayLike, longitude: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Degrees [n] -> east and north float64 [n, 2] in meters, and the convergence [n] in radians: the direction of grid north,
-        clockwise from true north.
-
-        Raises:
-            VprError: a position lies beyond 84 degrees north or 80 south, where UTM ends.
-        """
+        """Degrees [n] -> east and north float64 [n, 2] in meters, and the convergence [n] in radians: the direction of grid
+        north, clockwise from true north. Raises VprError: a position lies beyond 84 degrees north or 80 south, where UTM
+        ends."""
         import utm
 
         degrees = np.asarray(latitude, np.float64), np.asarray(longitude, np.float64)

@@ -116,11 +116,8 @@ def resize(image: Image, height: int, width: int, interpolation: str = "cubic") 
 def as_rgb(image: Image, color: Literal["rgb", "bgr"] = "rgb") -> Image:
     """Converts gray [H, W] or [H, W, 1], color [H, W, 3] or color with alpha [H, W, 4] to RGB uint8 [H, W, 3].
 
-    ``color`` is the channel order of the array; OpenCV functions return ``bgr``.
-
-    Raises:
-        VprError: not uint8, empty, or not 1, 3 or 4 channels.
-    """
+    ``color`` is the channel order of the array; OpenCV functions return ``bgr``. Raises VprError: not uint8, empty, or not
+    1, 3 or 4 channels."""
     image = np.asarray(image)
     if image.dtype != np.uint8:
         raise VprError(f"an image array must be uint8 (0 to 255), found {image.dtype}; convert it first")
@@ -135,11 +132,8 @@ def as_rgb(image: Image, color: Literal["rgb", "bgr"] = "rgb") -> Image:
 
 
 def read_image(path: Path | str) -> Image:
-    """Decodes a file to RGB uint8 [H, W, 3]; the EXIF orientation is applied, and more than 8 bits become 8 (``deep_images``).
-
-    Raises:
-        VprError: the file is missing, truncated, too large, or not an image that can be decoded.
-    """
+    """Decodes a file to RGB uint8 [H, W, 3]; the EXIF orientation is applied, and more than 8 bits become 8
+    (``deep_images``). Raises VprError: the file is missing, truncated, too large, or not an image that can be decoded."""
     return decode_image(_file_bytes(Path(path)), str(path))
 
 
@@ -161,11 +155,8 @@ def _file_bytes(path: Path) -> bytes:
 
 
 def image_of(frame: Frame) -> Image:
-    """The image of a frame, RGB uint8 [H, W, 3], decoded or read if needed.
-
-    Raises:
-        VprError: the image cannot be read, or the frame has none.
-    """
+    """The image of a frame, RGB uint8 [H, W, 3], decoded or read if needed. Raises VprError: the image cannot be read, or
+    the frame has none."""
     if frame.image is not None:
         return as_rgb(frame.image)
     if frame.decode is not None:

@@ -109,13 +109,8 @@ def database_frames(
     progress: StageProgress | None = None,
 ) -> Sequence[Frame]:
     """The frames to train on, each with an image file: the database frames of a set, or the keyframes of a recording.
-
-    Args:
-        folder: where the keyframes of a recording are written as JPEG.
-
-    Raises:
-        VprError: a recording is damaged or has no usable keyframe, a set has no database frames, or the disk refuses.
-    """
+    ``folder``: where the keyframes of a recording are written as JPEG. Raises VprError: a recording is damaged or has no
+    usable keyframe, a set has no database frames, or the disk refuses."""
     refuse_path(source)
     if isinstance(source, Sequence):
         return source

@@ -84,11 +84,7 @@ def model_fingerprint(backbone: str, projection: Projection) -> str:
 
 
 def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
-    """Writes the folder atomically.
-
-    Raises:
-        VprError: the path exists or cannot be written.
-    """
+    """Writes the folder atomically. Raises VprError: the path exists or cannot be written."""
     check_free(path, "model")
     manifest = manifest.model_copy(update={"checksum": manifest.expected_checksum()})
     with new_folder(path, "model") as folder:
@@ -97,11 +93,8 @@ def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
 
 
 def read_manifest(path: Path) -> dict[str, object]:
-    """The JSON object in ``model.json``, not yet validated.
-
-    Raises:
-        VprError: not a model folder, or the file cannot be read.
-    """
+    """The JSON object in ``model.json``, not yet validated. Raises VprError: not a model folder, or the file cannot be
+    read."""
     manifest_path = path / MANIFEST
     if not manifest_path.is_file():
         raise VprError(f"{path}: not a model folder (no {MANIFEST}); make one with `vpr train INPUT -o {path.name}`")
@@ -128,11 +121,7 @@ def validated(kind: type[Content], path: Path, content: dict[str, object], newes
 
 
 def load_model(path: Path) -> tuple[Manifest, Projection]:
-    """Reads and checks the folder.
-
-    Raises:
-        VprError: not a model folder, a newer format, or damaged.
-    """
+    """Reads and checks the folder. Raises VprError: not a model folder, a newer format, or damaged."""
     manifest = validated(Manifest, path, read_manifest(path), FORMAT_VERSION)
     projection = Projection.load(path / _WEIGHTS)
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:

@@ -55,14 +55,9 @@ def column_names(line: str) -> list[str]:
 
 
 def find_columns(names: Sequence[str], where: str) -> PoseColumns | None:
-    """Where the columns are; None if the names do not tell a stamp, a position and a quaternion.
-
-    Args:
-        where: file and line, for messages.
-
-    Raises:
-        VprError: two columns could be the same, or positions are in another unit than meters or are latitude and longitude.
-    """
+    """Where the columns are; None if the names do not tell a stamp, a position and a quaternion. ``where``: file and line,
+    for messages. Raises VprError: two columns could be the same, or positions are in another unit than meters or are
+    latitude and longitude."""
     found: dict[str, list[tuple[int, str | None]]] = {}
     for at, name in enumerate(names):
         role, unit = _role(name)

@@ -112,11 +112,7 @@ class RobotModel:
 
 
 def save_robot_model(path: Path, manifest: RobotManifest, graph: bytes) -> None:
-    """Writes the folder atomically.
-
-    Raises:
-        VprError: the path exists or cannot be written.
-    """
+    """Writes the folder atomically. Raises VprError: the path exists or cannot be written."""
     check_free(path, "robot model")
     with new_folder(path, "robot model") as folder:
         (folder / GRAPH).write_bytes(graph)
@@ -129,14 +125,8 @@ def is_robot_model(content: dict[str, object]) -> bool:
 
 
 def load_robot_model(path: Path, content: dict[str, object]) -> tuple[RobotManifest, bytes]:
-    """Verifies a robot model.
-
-    Returns:
-        the manifest and the bytes of its graph.
-
-    Raises:
-        VprError: a newer format, or a damaged file.
-    """
+    """Verifies a robot model. Returns the manifest and the bytes of its graph. Raises VprError: a newer format, or a
+    damaged file."""
     manifest = validated(RobotManifest, path, content, VERSION)
     if manifest.checksum != manifest.expected_checksum():
         raise VprError(

@@ -13,11 +13,8 @@ _JUMP = 100.0  # between neighbors in size: larger than time makes, smaller than
 
 
 def unit_since_1970(stamps: Sequence[str], where: str) -> str | None:
-    """The unit in which all these numbers count from 1970; None if they count from another time, such as the start of a run.
-
-    Raises:
-        VprError: they have several units.
-    """
+    """The unit in which all these numbers count from 1970; None if they count from another time, such as the start of a
+    run. Raises VprError: they have several units."""
     sizes = np.array([abs(float(stamp)) for stamp in stamps])
     sizes = np.sort(sizes[sizes > 0])
     if not len(sizes):

@@ -12,11 +12,7 @@ _DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+([eE][+-]?\d+)?")
 
 
 def read_text(path: Path) -> str:
-    """A file in UTF-8, or in UTF-16 if it has the mark for that.
-
-    Raises:
-        VprError: it cannot be read, or is no such text.
-    """
+    """A file in UTF-8, or in UTF-16 if it has the mark for that. Raises VprError: it cannot be read, or is no such text."""
     try:
         data = path.read_bytes()
         return data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")

@@ -83,11 +83,8 @@ def heading(pose: Pose) -> float:
 
 
 def normalized_pose(x: float, y: float, z: float, qx: float, qy: float, qz: float, qw: float) -> Pose:
-    """A pose from the numbers of a message or file; the quaternion is scaled to unit length.
-
-    Raises:
-        ValueError: a number is not finite, or the quaternion's length differs from 1 by more than 0.1, as an unset one's does.
-    """
+    """A pose from the numbers of a message or file; the quaternion is scaled to unit length. Raises ValueError: a number is
+    not finite, or the quaternion's length differs from 1 by more than 0.1, as an unset one's does."""
     length = math.sqrt(qx * qx + qy * qy + qz * qz + qw * qw)
     if not 0.9 < length < 1.1:  # also False for NaN
         raise ValueError(f"an orientation must be a unit quaternion, found ({qx:g}, {qy:g}, {qz:g}, {qw:g})")

@@ -26,12 +26,9 @@ FARTHEST = 1e9  # meters: no robot was there, and squares of larger numbers soon
 
 @dataclass(frozen=True)
 class Pose:
-    """Where the camera was: position in meters and orientation as a unit quaternion, both in the map frame
-    (right-handed, z up; x is east and y is north where the input is georeferenced).
-
-    Raises:
-        ValueError: a number is NaN or infinite, or farther than a million kilometers.
-    """
+    """Where the camera was: position in meters and orientation as a unit quaternion, both in the map frame (right-handed, z
+    up; x is east and y is north where the input is georeferenced). Raises ValueError: a number is NaN or infinite, or
+    farther than a million kilometers."""
 
     x: float
     y: float

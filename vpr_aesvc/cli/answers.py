@@ -29,11 +29,8 @@ class Answer(NamedTuple):
 
 
 def print_json_line(answer: Answer, is_run: bool) -> None:
-    """One JSON object on standard output.
-
-    Args:
-        is_run: adds what only a run has: stamp, the pose of the best match, and the state of the sequence filter.
-    """
+    """One JSON object on standard output. ``is_run``: adds what only a run has: stamp, the pose of the best match, and the
+    state of the sequence filter."""
     frame, matches, result = answer
     line: dict[str, Any] = {"query": frame.label, "matches": [_match_json(match) for match in matches]}
     if result is not None:

@@ -75,6 +75,5 @@ def images_command(
     say_source(source)
     rejected = stats.tried - stats.taken
     out.print(
-        f"{output}: {len(frames)} images of {stats.frames}; {rejected} more were tried and rejected",
-        soft_wrap=True,
+        f"{output}: {len(frames)} images of {stats.frames}; {rejected} more were tried and rejected", soft_wrap=True
     )

@@ -21,9 +21,7 @@ _METHODS = ("raw", "pca", "aesvc", "rotation")
 
 
 def demo_command(
-    *,
-    output: Output = Path("demo"),
-    seed: Annotated[int, Parameter(help="Another seed draws another street.")] = 0,
+    *, output: Output = Path("demo"), seed: Annotated[int, Parameter(help="Another seed draws another street.")] = 0
 ) -> None:
     """Draw a street, drive it twice, train on the first drive, recognize the second, and write a report.
 

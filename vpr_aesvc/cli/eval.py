@@ -9,16 +9,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from vpr_aesvc.cli.console import err, out, progress_bars, say_source
-from vpr_aesvc.cli.options import (
-    CameraFlags,
-    InputPath,
-    KeyframeFlags,
-    LoopFlags,
-    Output,
-    Rate,
-    RuntimeFlags,
-    at_least,
-)
+from vpr_aesvc.cli.options import CameraFlags, InputPath, KeyframeFlags, LoopFlags, Output, Rate, RuntimeFlags, at_least
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
@@ -164,8 +155,7 @@ def eval_command(
             "before; --recent-meters leaves out more."
         )
     out.print(
-        f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}",
-        soft_wrap=True,
+        f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}", soft_wrap=True
     )
 
 

@@ -67,20 +67,13 @@ class InputFlags(BagFlags):
         Path | None, Parameter(help="Poses in TUM or KITTI format, for a folder of images or a video.")
     ] = None
     pose_gap: Annotated[
-        float,
-        Parameter(help="Interpolate between two poses at most this many seconds apart.", validator=at_least(0)),
+        float, Parameter(help="Interpolate between two poses at most this many seconds apart.", validator=at_least(0))
     ] = InputOptions.pose_gap
     keep_good: Annotated[bool, Parameter(negative="", help="Use a damaged recording up to the damage.")] = False
 
     def open(self, path: Path, embeddings: Path | None = None, **command_options: object) -> FrameSource:
-        """Opens the input and refuses the options that do not fit it.
-
-        Args:
-            command_options: further options that were given, by name.
-
-        Raises:
-            VprError: see ``vpr_aesvc.open_input``.
-        """
+        """Opens the input and refuses the options that do not fit it. ``command_options``: further options that were given,
+        by name. Raises VprError: see ``vpr_aesvc.open_input``."""
         own = {field.name: getattr(self, field.name) for field in fields(self)}
         return open_input(path, InputOptions(**own, embeddings=embeddings), command_options)
 
@@ -138,11 +131,8 @@ class RuntimeFlags:
     threads: Annotated[int | None, Parameter(help=THREADS_HELP, validator=at_least(1))] = None
 
     def describer(self, place_map: OpenMap, model: Path | None, embeddings: GivenEmbeddings | None = None) -> Describer:
-        """Opens the model of a map, or the one at ``model``.
-
-        Raises:
-            VprError: the model is no longer where the map says, or is not the map's.
-        """
+        """Opens the model of a map, or the one at ``model``. Raises VprError: the model is no longer where the map says, or
+        is not the map's."""
         if model is None and not place_map.model_path.is_dir():
             raise VprError(
                 f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL"

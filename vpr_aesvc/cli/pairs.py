@@ -32,8 +32,7 @@ def pairs_command(
         int, Parameter(help="Pair each image with so many of the most similar places.", validator=at_least(1))
     ] = 20,
     window: Annotated[
-        int,
-        Parameter(help="Also pair each image with so many that follow it in the input.", validator=at_least(0)),
+        int, Parameter(help="Also pair each image with so many that follow it in the input.", validator=at_least(0))
     ] = 0,
     within: Annotated[
         float | None, Parameter(help="Only places at most so many meters from the image.", validator=at_least(0))

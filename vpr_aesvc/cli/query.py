@@ -56,11 +56,8 @@ class RecognitionFlags:
     ] = None
 
     def settings(self, source: FrameSource, size: int | None, top: int) -> RecognizerSettings | None:
-        """What a ``Recognizer`` needs; None if plain search is enough.
-
-        Raises:
-            VprError: options contradict each other, or a number is out of range.
-        """
+        """What a ``Recognizer`` needs; None if plain search is enough. Raises VprError: options contradict each other, or a
+        number is out of range."""
         if self.smooth and self.sequence is False:
             raise VprError("--smooth follows a sequence: leave out --no-sequence")
         if not (source.is_run or self.sequence or self.smooth or self.geometry or self.false_positive_rate is not None):
@@ -143,11 +140,8 @@ def query_command(
 
 
 def recognizer_settings(rate: float | None, **others: Any) -> RecognizerSettings:
-    """The settings with a false-positive rate, or with the default one, and other fields.
-
-    Raises:
-        VprError: a number is out of range; the message names the option.
-    """
+    """The settings with a false-positive rate, or with the default one, and other fields. Raises VprError: a number is out
+    of range; the message names the option."""
     try:
         return RecognizerSettings(false_positive_rate=_RATE if rate is None else rate, **others)
     except ValidationError as error:

@@ -77,11 +77,7 @@ def describe_model(manifest: Manifest) -> None:
 
 
 def parse_sizes(text: str) -> list[int] | None:
-    """``16,32,64`` as numbers; None for an empty text.
-
-    Raises:
-        VprError: not numbers of at least 1 with commas between.
-    """
+    """``16,32,64`` as numbers; None for an empty text. Raises VprError: not numbers of at least 1 with commas between."""
     if not text:
         return None
     try:

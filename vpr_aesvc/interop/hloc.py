@@ -67,14 +67,8 @@ def find_pairs(
     place_map: PlaceMap, queries: Iterable[tuple[Frame, NDArray[np.float32]]], settings: PairSettings
 ) -> Pairs:
     """Pairs each image with its most similar places. An image is not paired with itself, and a pair is listed once.
-
-    Args:
-        queries: frames with descriptors float32 [d_max], of the map's model.
-
-    Raises:
-        VprError: a condition needs the pose or the stamp of a frame that has none, a name has a space, or an image is outside of
-            ``settings.images``.
-    """
+    ``queries``: frames with descriptors float32 [d_max], of the map's model. Raises VprError: a condition needs the pose or
+    the stamp of a frame that has none, a name has a space, or an image is outside of ``settings.images``."""
     places = place_map.places()
     names = {place.id: _name(place, settings.images) for place in places.values()}
     found, seen, frames = Pairs(), set[frozenset[str]](), list[str]()

@@ -27,12 +27,8 @@ def temporary_folder_beside(path: Path) -> tempfile.TemporaryDirectory[str]:
 
 
 def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) -> None:
-    """Copies a map while other processes read and write it: the copy has all places acknowledged when it began. Every row of the
-    copy is read and checked.
-
-    Raises:
-        VprError: the map is damaged, the output exists, or the disk refuses.
-    """
+    """Copies a map while other processes read and write it: the copy has all places acknowledged when it began. Every row
+    of the copy is read and checked. Raises VprError: the map is damaged, the output exists, or the disk refuses."""
 
     def report(_status: int, left: int, pages: int) -> None:
         if progress:
@@ -57,15 +53,9 @@ def copy_places(
     change: Callable[[Frame], Frame] = lambda frame: frame,
     progress: Progress | None = None,
 ) -> None:
-    """Adds places of one map to another, with their traverses, cameras, thumbnails and unchanged descriptors, and with their
-    patches if both maps have the same projection of patches.
-
-    Args:
-        change: applied to each place's frame; ``sequence`` of its result names the traverse.
-
-    Raises:
-        VprError: the source is damaged, or the disk refuses.
-    """
+    """Adds places of one map to another, with their traverses, cameras, thumbnails and unchanged descriptors, and with
+    their patches if both maps have the same projection of patches. ``change``: applied to each place's frame; ``sequence``
+    of its result names the traverse. Raises VprError: the source is damaged, or the disk refuses."""
     all_ids, descriptors = source.descriptors()
     rows = np.searchsorted(all_ids, np.asarray(ids, np.int64))
     traverses, cameras = source.traverses(), source.cameras()
@@ -94,17 +84,9 @@ def merge(
     align: Callable[[Frame], Frame] = lambda frame: frame,
     progress: Progress | None = None,
 ) -> dict[str, str]:
-    """Writes a new map with the places of two maps.
-
-    Args:
-        align: transforms a frame of the second map to the map frame of the first.
-
-    Returns:
-        new names by old, for the traverses of the second map whose names the first map has too.
-
-    Raises:
-        VprError: the maps are of different models, one is damaged, the output exists, or the disk refuses.
-    """
+    """Writes a new map with the places of two maps. ``align``: transforms a frame of the second map to the map frame of the
+    first. Returns new names by old, for the traverses of the second map whose names the first map has too. Raises VprError:
+    the maps are of different models, one is damaged, the output exists, or the disk refuses."""
     if first.model_family != second.model_family:
         raise VprError(
             f"{second.path}: was made with model {second.model_fingerprint}, {first.path} with {first.model_fingerprint}; "
@@ -122,11 +104,8 @@ def merge(
 
 
 def require_near(one: OpenMap, other: PlaceMap, name: Path) -> None:
-    """Raises VprError if the places of two maps are so far apart that their poses must be in different frames.
-
-    Args:
-        name: what the second map was made of, for the message.
-    """
+    """Raises VprError if the places of two maps are so far apart that their poses must be in different frames. ``name``:
+    what the second map was made of, for the message."""
     xy, other_xy = (
         np.array([(place.pose.x, place.pose.y) for place in of.places().values() if place.pose is not None])
         for of in (one, other)
@@ -142,12 +121,8 @@ def require_near(one: OpenMap, other: PlaceMap, name: Path) -> None:
 
 
 def add_map(place_map: OpenMap, other: PlaceMap) -> int:
-    """Adds all places of another map of the same model in one transaction: either all are on disk when this returns, or none.
-    Returns their number.
-
-    Raises:
-        VprError: a traverse of that name exists, a map is damaged, or the disk refuses.
-    """
+    """Adds all places of another map of the same model in one transaction: either all are on disk when this returns, or
+    none. Returns their number. Raises VprError: a traverse of that name exists, a map is damaged, or the disk refuses."""
     traverses = other.traverses()
     ids, descriptors = other.descriptors()
     frames = [frame_of(place) for place in other.places().values()]

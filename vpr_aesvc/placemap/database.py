@@ -39,11 +39,8 @@ def create(path: Path, metadata: Mapping[str, str]) -> sqlite3.Connection:
 
 @contextmanager
 def new_file(output: Path) -> Iterator[Path]:
-    """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not. Never replaces a file.
-
-    Raises:
-        VprError: the output exists, or the disk refuses.
-    """
+    """A path beside ``output`` for a new file, renamed to ``output`` if the block succeeds, deleted if not. Never replaces
+    a file. Raises VprError: the output exists, or the disk refuses."""
     check_free(output, "map")
     partial = output.with_name(f".{output.name}.{os.getpid()}.partial")
     try:
@@ -63,11 +60,8 @@ def new_file(output: Path) -> Iterator[Path]:
 
 
 def open_existing(path: Path) -> sqlite3.Connection:
-    """Opens a map. A file or a folder that cannot be written, or a full disk, makes the connection read-only.
-
-    Raises:
-        VprError: missing, not a map, damaged, or of another schema version.
-    """
+    """Opens a map. A file or a folder that cannot be written, or a full disk, makes the connection read-only. Raises
+    VprError: missing, not a map, damaged, or of another schema version."""
     if not path.is_file():
         raise VprError(f"{path}: no such map; make one with `vpr map build INPUT -m MODEL -o {path.name}`")
     _check_header(path)
@@ -93,10 +87,7 @@ def open_existing(path: Path) -> sqlite3.Connection:
 
 def open_immutable(path: Path) -> sqlite3.Connection:
     """Opens a map read-only as it is in its file, without the WAL. It leaves WAL and locks of other connections alone.
-
-    Raises:
-        VprError: as ``open_existing``.
-    """
+    Raises VprError: as ``open_existing``."""
     with vpr_errors(path):
         db = _open_checked(path, "&immutable=1")
         with closed_on_error(db):

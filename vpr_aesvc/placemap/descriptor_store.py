@@ -82,11 +82,8 @@ class DescriptorStore:
 
 
 class SizedIndex:
-    """Exact cosine search over prefixes of descriptors, in single precision.
-
-    Args:
-        descriptors: [n, d_max]; rows added later are searched too.
-    """
+    """Exact cosine search over prefixes of descriptors, in single precision. ``descriptors``: [n, d_max]; rows added later
+    are searched too."""
 
     def __init__(self, descriptors: NDArray[np.floating] | DescriptorStore) -> None:
         self._descriptors = descriptors

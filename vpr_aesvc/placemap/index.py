@@ -19,11 +19,7 @@ _SPARE = 8  # results beyond k: stored norms deviate by up to 4e-5, which can sw
 
 
 class PlaceIndex:
-    """Rows 0 to n - 1 in the order of adding.
-
-    Args:
-        dim: length of the descriptors and of the queries.
-    """
+    """Rows 0 to n - 1 in the order of adding. ``dim``: length of the descriptors and of the queries."""
 
     def __init__(self, dim: int) -> None:
         self.dim = dim
@@ -40,11 +36,7 @@ class PlaceIndex:
         return self._store.nbytes + self._exact.nbytes + sum(funnel.nbytes for funnel in self._funnels.values())
 
     def add(self, descriptors: NDArray[np.floating]) -> None:
-        """Adds rows, in amortized constant time per row.
-
-        Args:
-            descriptors: float16 or float32 [n, dim], unit norm.
-        """
+        """Adds rows, in amortized constant time per row. ``descriptors``: float16 or float32 [n, dim], unit norm."""
         self._check_shape(descriptors)
         self._store.add(descriptors)
 

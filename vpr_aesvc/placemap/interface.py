@@ -28,11 +28,8 @@ DEFAULT_TRAVERSE = "traverse-1"
 
 
 class OpenMap(Description, ABC):
-    """An open map, a context manager that closes it. ``PlaceMap`` describes the methods; all raise VprError if the file or the server refuses.
-
-    Attributes:
-        id: differs between maps. size_bytes: on disk.
-    """
+    """An open map, a context manager that closes it. ``PlaceMap`` describes the methods; all raise VprError if the file or
+    the server refuses. ``id`` differs between maps; ``size_bytes`` is on disk."""
 
     id: str
 

@@ -30,11 +30,8 @@ _PAGES = 1024  # copied at once; other processes can write between two steps
 class MapFile(OpenMap):
     """Places, thumbnails, traverses, cameras and learned parameters of a map. A context manager that closes the file.
 
-    Every method raises VprError if the map is damaged or closed, and one that writes also if the disk refuses.
-
-    Attributes:
-        id: differs between maps, also between a map and its copy by ``backup``.
-    """
+    Every method raises VprError if the map is damaged or closed, and one that writes also if the disk refuses. ``id``:
+    differs between maps, also between a map and its copy by ``backup``."""
 
     path: Path
 

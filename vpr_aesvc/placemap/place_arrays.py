@@ -92,10 +92,7 @@ class PlaceArrays:
 
     def refresh(self, db: sqlite3.Connection, added: bool = False) -> None:
         """Reads the changes of the file, in microseconds if there are none. Raises VprError if the file is damaged.
-
-        Args:
-            added: this connection has added places since the last call.
-        """
+        ``added``: this connection has added places since the last call."""
         with vpr_errors(self.path):
             version = db.execute("PRAGMA data_version").fetchone()[0]
             if self._version is not None and self._version[0] == version and not added:

@@ -36,11 +36,7 @@ Batch = tuple[NDArray[Any], NDArray[np.float16], int]
 def select_places(
     path: Path, db: sqlite3.Connection, traverses: Mapping[str, int], ids: Sequence[int] | None = None
 ) -> dict[int, Place]:
-    """Places by id, all of them by default, in the order they were added.
-
-    Args:
-        traverses: ids by name.
-    """
+    """Places by id, all of them by default, in the order they were added. ``traverses``: ids by name."""
     names = {traverse: name for name, traverse in traverses.items()}
     if ids is None:
         rows = db.execute(f"SELECT {COLUMNS} FROM places ORDER BY id")
@@ -109,12 +105,8 @@ def select_descriptors(path: Path, db: sqlite3.Connection, dim: int) -> tuple[ND
 
 
 def select_batches(path: Path, db: sqlite3.Connection, dim: int, after: int = -1) -> Iterator[Batch]:
-    """Places with ids above ``after``, by id, some thousand at a time.
-
-    Yields:
-        keys [n] with the fields ``id``, ``traverse`` and ``numbers`` [8] (stamp and pose, NaN where unknown); descriptors
-        float16 [n, d_max]; the sum of all their checksums.
-    """
+    """Places with ids above ``after``, by id, some thousand at a time. Yields keys [n] with the fields ``id``, ``traverse``
+    and ``numbers`` [8] (stamp and pose, NaN where unknown); descriptors float16 [n, d_max]; the sum of all their checksums."""
     rows = db.execute(_SELECT_BATCH, (after,))
     while batch := rows.fetchmany(_BATCH):
         keys = np.empty(len(batch), _KEY)
@@ -169,11 +161,8 @@ def write_transaction(db: sqlite3.Connection) -> Iterator[TallyChange]:
 
 
 def check_descriptors(descriptors: NDArray[np.floating], count: int, dim: int) -> None:
-    """Refuses descriptors that a map cannot store.
-
-    Raises:
-        VprError: not of shape [count, dim], not finite, or neither of unit norm nor zero (a blank image may give zero).
-    """
+    """Refuses descriptors that a map cannot store. Raises VprError: not of shape [count, dim], not finite, or neither of
+    unit norm nor zero (a blank image may give zero)."""
     if descriptors.shape != (count, dim):
         raise VprError(f"expected descriptors of shape ({count}, {dim}), found {descriptors.shape}; nothing was added")
     norms = np.linalg.norm(descriptors.astype(np.float32), axis=1)

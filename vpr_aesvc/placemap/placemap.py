@@ -78,11 +78,8 @@ class PlaceMap(MapFile):
         new: Iterable[str] = (),
         patches: Iterable[bytes | None] | None = None,
     ) -> list[int]:
-        """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails.
-
-        Args:
-            new: traverses that the map must not have yet, also not by another process.
-        """
+        """As ``add``, with the stored content of another map: descriptors float16 [n, d_max] and JPEG thumbnails. ``new``:
+        traverses that the map must not have yet, also not by another process."""
         with self._writing() as change:
             self._traverses.require_new(new)
             traverse_ids = self._traverses.ids_of(frame.sequence or traverse for frame in frames)

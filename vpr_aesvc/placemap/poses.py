@@ -16,11 +16,8 @@ from vpr_aesvc.types import Place, Pose
 
 
 def write_tum(places: Iterable[Place], path: Path) -> int:
-    """Writes the places that have a stamp and a pose, by ascending stamp; returns their number.
-
-    Raises:
-        VprError: no place has both, the path exists, or the disk refuses.
-    """
+    """Writes the places that have a stamp and a pose, by ascending stamp; returns their number. Raises VprError: no place
+    has both, the path exists, or the disk refuses."""
     check_free(path, "trajectory")
     poses = sorted(
         ((place.stamp, place.pose) for place in places if place.stamp is not None and place.pose is not None),

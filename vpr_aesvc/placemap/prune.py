@@ -101,11 +101,7 @@ def prune(
 
 
 class _Pruner:
-    """Prunes at a given level, and measures the loss.
-
-    Attributes:
-        near: of each row, the rows of the places near it, ascending.
-    """
+    """Prunes at a given level, and measures the loss. ``near``: of each row, the rows of the places near it, ascending."""
 
     def __init__(self, places: list[Place], ids: Rows, descriptors: NDArray[np.float16], radius: float | None) -> None:
         self.ids = ids

@@ -42,11 +42,8 @@ class CheckReport:
 
 
 def check_map(path: Path, progress: Progress | None = None) -> CheckReport:
-    """Reads the whole map and lists its damage. Changes nothing.
-
-    Raises:
-        VprError: no such file, not a map, or of another schema version.
-    """
+    """Reads the whole map and lists its damage. Changes nothing. Raises VprError: no such file, not a map, or of another
+    schema version."""
     report = CheckReport()
     with closing(database.open_existing(path)) as db:
         try:
@@ -159,14 +156,9 @@ class Salvaged:
 
 
 def salvage(path: Path, output: Path, describer: Describer | None = None, progress: Progress | None = None) -> Salvaged:
-    """Copies every place that matches its checksums to a new map.
-
-    Args:
-        describer: the map's model, needed if the map's description is damaged.
-
-    Raises:
-        VprError: no place is intact, the description is damaged and no model was given, or the output cannot be written.
-    """
+    """Copies every place that matches its checksums to a new map. ``describer``: the map's model, needed if the map's
+    description is damaged. Raises VprError: no place is intact, the description is damaged and no model was given, or the
+    output cannot be written."""
     result = Salvaged()
     with closing(database.open_existing(path)) as db, new_file(output) as partial:
         with _create_output(path, db, partial, describer) as saved:

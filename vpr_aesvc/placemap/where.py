@@ -58,14 +58,8 @@ class Where:
                 raise VprError(f"{name} needs the frame's pose; set pose")
 
     def mask(self, arrays: PlaceArrays, traverses: dict[str, int]) -> Mask | None:
-        """bool [n], True for places that may be returned; None if all may.
-
-        Args:
-            traverses: ids by name.
-
-        Raises:
-            VprError: the map has no traverse of that name.
-        """
+        """bool [n], True for places that may be returned; None if all may. ``traverses``: ids by name. Raises VprError: the
+        map has no traverse of that name."""
         excluded: list[Mask] = []
         if self.recent_seconds is not None and self.stamp is not None:
             excluded.append(np.abs(arrays.stamps - self.stamp) < self.recent_seconds)  # False for NaN, no stamp

@@ -82,10 +82,7 @@ class _BagTopics:
 
 
 def _write_messages(
-    topics: _BagTopics,
-    results: Iterable[tuple[Frame, Recognition]],
-    place_map: PlaceMap,
-    images: bool,
+    topics: _BagTopics, results: Iterable[tuple[Frame, Recognition]], place_map: PlaceMap, images: bool
 ) -> ReplayCounts:
     counts = ReplayCounts()
     for frame, recognition in results:
@@ -182,9 +179,7 @@ def _pose(pose: Pose) -> Any:
 def _header(stamp: float, frame_id: str) -> Any:
     sec, nanosec = divmod(nanoseconds(stamp), 1_000_000_000)
     return _make(
-        "std_msgs/msg/Header",
-        stamp=_make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec),
-        frame_id=frame_id,
+        "std_msgs/msg/Header", stamp=_make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec), frame_id=frame_id
     )
 
 
