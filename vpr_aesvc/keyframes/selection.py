@@ -134,14 +134,9 @@ def write_keyframes(
     stats: SelectionStats | None = None,
     progress: Progress | None = None,
 ) -> list[Frame]:
-    """Writes the keyframes into an existing folder, as ``000001.jpg`` and so on.
-
-    Returns:
-        frames in the order recorded, labeled with the file names; their sequence is the name of the recording.
-
-    Raises:
-        VprError: the recording is damaged, has no keyframe, or a file cannot be written.
-    """
+    """Writes the keyframes into an existing folder, as ``000001.jpg`` and so on. Returns frames in the order recorded,
+    labeled with the file names; their sequence is the name of the recording. Raises VprError: the recording is damaged, has
+    no keyframe, or a file cannot be written."""
     frames: list[Frame] = []
     name = name_of(recording.path)
     for number, frame in enumerate(keyframes(recording, settings, stats, progress), 1):
@@ -157,10 +152,7 @@ def write_keyframes(
 
 
 def write_table(frames: Iterable[Frame], path: Path) -> None:
-    """Writes ``frames.csv`` for frames of ``write_keyframes``. Of a pose it holds x, y and the heading.
-
-    Raises:
-        VprError: the file cannot be written.
-    """
+    """Writes ``frames.csv`` for frames of ``write_keyframes``. Of a pose it holds x, y and the heading. Raises VprError:
+    the file cannot be written."""
     rows = [replace(frame, path=None, split="database") for frame in frames]  # the labels are paths beside the table
     write_file(path, frames_as_csv(rows).encode(), "table")

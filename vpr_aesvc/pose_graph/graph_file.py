@@ -47,13 +47,10 @@ def write_g2o(
 
 
 def write_pairs(path: Path, driven: DrivenPlaces, closures: Iterable[LoopClosure]) -> int:
-    """``stamp_from stamp_to x y z qx qy qz qw``: seconds, and the newer camera in the frame of the older, as in TUM's format. Returns their number.
+    """``stamp_from stamp_to x y z qx qy qz qw``: seconds, and the newer camera in the frame of the older, as in TUM's
+    format. Returns their number.
 
-    Closures of places without a stamp are left out.
-
-    Raises:
-        VprError: the file cannot be written.
-    """
+    Closures of places without a stamp are left out. Raises VprError: the file cannot be written."""
     lines = ["# body axes: stamp_from stamp_to x y z qx qy qz qw"]
     for closure in closures:
         stamps = driven.stamps[driven.rows([(closure.from_place, closure.to_place)])[0]]

@@ -22,15 +22,10 @@ def align_maps(
     progress: Progress,
     moved: Callable[[Pose], Pose] = lambda pose: pose,
 ) -> tuple[Alignment, bool]:
-    """The transform from the second map's frame into the first's, and whether it is from metric poses. Without them a match tells that a place of
-    the second map is near one of the first.
-
-    Args:
-        moved: applied to the poses of the second map before.
-
-    Raises:
-        VprError: the maps are of different models, they share too few places, or the matches do not determine the transform.
-    """
+    """The transform from the second map's frame into the first's, and whether it is from metric poses. Without them a match
+    tells that a place of the second map is near one of the first. ``moved``: applied to the poses of the second map before.
+    Raises VprError: the maps are of different models, they share too few places, or the matches do not determine the
+    transform."""
     if one.model_family != other.model_family:
         raise VprError(
             f"{other.path}: was made with another model than {one.path}; build one of them again with the other's model"

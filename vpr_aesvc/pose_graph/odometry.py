@@ -60,12 +60,10 @@ class DrivenPlaces:
         return order[:-1][together], order[1:][together]
 
     def variances(self, first: Rows, second: Rows, drift: float) -> Floats:
-        """float64 [k, 6], of the odometry from the rows ``first`` [k] to ``second`` [k] of one traverse: x, y, z in meters and rotations in radians.
-
-        Args:
-            drift: standard deviation of the position as part of the distance. That of the rotation is the same part of the angle turned, and
-                as many radians in fifty meters, which move the end of the way, too.
-        """
+        """float64 [k, 6], of the odometry from the rows ``first`` [k] to ``second`` [k] of one traverse: x, y, z in meters
+        and rotations in radians. ``drift``: standard deviation of the position as part of the distance. That of the
+        rotation is the same part of the angle turned, and as many radians in fifty meters, which move the end of the way,
+        too."""
         meters = np.abs(self.meters[second] - self.meters[first])
         cosines = (np.einsum("kij,kij->k", self.poses[first, :3, :3], self.poses[second, :3, :3]) - 1) / 2
         radians = drift * (np.arccos(np.clip(cosines, -1, 1)) + _HEADING * meters) + _MIN_RADIANS
