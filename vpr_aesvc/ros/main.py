@@ -8,12 +8,14 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from types import FrameType
 
 from vpr_aesvc.runtime import wait_passively
 
-_THREADS = 2  # services; parameters and transitions
+_THREADS = 3  # services; parameters and transitions; a goal
 _SWITCH_INTERVAL = 0.0005  # seconds
+_LAST_SPINS = 5
 _POLL = 0.2  # seconds between checks for a signal
 
 
@@ -88,6 +90,10 @@ def _run(args: Sequence[str] | None) -> int:
                 node.get_logger().error(f"internal error: {traceback.format_exc()}", throttle_duration_sec=5.0)
                 time.sleep(_POLL)
     finally:
+        if node.interrupt("the node is stopping"):
+            with suppress(Exception):
+                for _ in range(_LAST_SPINS):  # they send the result of the goal: its client would wait forever
+                    executor.spin_once(timeout_sec=_POLL)
         node.release()
         if (pool := getattr(executor, "_executor", None)) is not None:
             pool.shutdown()  # else Jazzy's executor destroys entities that its threads still use

@@ -5,11 +5,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from geometry_msgs.msg import PoseStamped
+import numpy as np
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped
 from nav_msgs.msg import Odometry
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.time import Time
 from tf2_msgs.msg import TFMessage
 from tf2_ros import Buffer, TransformException
@@ -21,7 +22,7 @@ from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
 from vpr_aesvc.ros.tf_frames import missing_transform
 from vpr_aesvc.transforms import IDENTITY, as_body, compose, is_optical, normalized_pose
-from vpr_aesvc.types import Pose
+from vpr_aesvc.types import Floats, Pose
 
 _QUEUE_DEPTH, _TF_DEPTH = 50, 100  # these messages are frequent and small
 # Seconds.
@@ -64,6 +65,10 @@ class Motion:
             sensors.subscribe(kind, topic, callback, qos)
         elif settings.pose_source == "tf":
             health.inputs.expect_transform(self._tf, settings.odom_frame, settings.base_frame)
+        self._covariance: Floats | None = None  # of the other localization
+        if settings.mode == "localization" and not settings.publish_tf:
+            kind, qos = PoseWithCovarianceStamped, qos_profile_sensor_data
+            sensors.subscribe(kind, "amcl_pose", self._set_covariance, qos)
 
     def forget(self) -> None:
         """Drops all poses, after a jump of the clock. tf2 would ignore transforms that are older than those it has."""
@@ -109,9 +114,15 @@ class Motion:
         """Whether static transforms may still be on their way."""
         return time.monotonic() - self._started < _MOUNT_WAIT
 
-    def localized(self) -> Pose | None:
-        """Latest pose of ``base_frame`` in ``map_frame`` by TF, from another localization; None if there is none."""
-        return self._look_up(self._settings.map_frame, self._settings.base_frame, Time())
+    def localized(self) -> tuple[Pose | None, Floats | None]:
+        """Of another localization: latest pose of ``base_frame`` in ``map_frame`` by TF, and its covariance, float64 [6, 6], from topic
+        ``amcl_pose``; None if there is none."""
+        return self._look_up(self._settings.map_frame, self._settings.base_frame, Time()), self._covariance
+
+    def _set_covariance(self, message: PoseWithCovarianceStamped) -> None:
+        values = np.array(message.pose.covariance).reshape(6, 6)
+        is_valid = np.isfinite(values).all() and (np.diag(values) >= 0).all() and values.any()
+        self._covariance = values if is_valid else None
 
     def _report_missing_mount(self, frame_id: str) -> None:
         """In log and diagnostics, looked up at most every few seconds."""

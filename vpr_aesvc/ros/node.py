@@ -19,6 +19,7 @@ from vpr_aesvc.ros import bond, parameter_updates, parameters, transition_guard
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.frame_worker import process_frame, process_rig_frame
 from vpr_aesvc.ros.map_watch import MapWatch
+from vpr_aesvc.ros.relocalize import RelocalizeServer
 from vpr_aesvc.ros.services import Services
 from vpr_aesvc.ros.session import Session
 
@@ -28,7 +29,7 @@ _BACKWARD_JUMP = 1.0  # seconds; a larger jump back of the clock resets motion a
 class VprNode(LifecycleNode):
     """See docs/ros.md for topics, services and parameters.
 
-    Threads: the executor's threads answer service calls. Of the ``Session``, the sensor thread receives messages, and the worker thread
+    Threads: the executor's threads answer service calls; a goal of ~/relocalize takes one of them until it ends. Of the ``Session``, the sensor thread receives messages, and the worker thread
     decodes, describes and recognizes.
     """
 
@@ -50,6 +51,7 @@ class VprNode(LifecycleNode):
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         period = float(self.get_parameter("diagnostics_period").value or 1.0)
         clock = Clock(clock_type=ClockType.STEADY_TIME)  # diagnostics must also come while nobody publishes /clock
+        self._relocalize = RelocalizeServer(self, lambda: self._session if self._state == "active" else None)
         self._timer = self.create_timer(period, self._publish_diagnostics, clock=clock)
         jump = Duration(seconds=-_BACKWARD_JUMP)
         threshold = JumpThreshold(min_forward=None, min_backward=jump, on_clock_change=False)
@@ -129,7 +131,12 @@ class VprNode(LifecycleNode):
         self._session.activate()
         self._bond = bond.form(self)
 
+    def interrupt(self, reason: str) -> bool:
+        """Aborts the goal that is running, and waits until the robot was told to stop. Returns whether there was one."""
+        return self._relocalize.interrupt(reason)
+
     def _deactivate(self) -> None:
+        self.interrupt("the node was deactivated")
         if self._session is not None:
             self._session.deactivate()
         if self._bond is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
-from std_srvs.srv import Trigger
+from std_srvs.srv import Empty, Trigger
 from vpr_aesvc_msgs.srv import AddPlace, GetMapInfo, LoadMap, QueryPlace, SaveMap
 
 from vpr_aesvc.errors import VprError
@@ -40,6 +40,9 @@ class Services:
             session.node.create_service(kind, f"~/{name}", self._in_worker(handler), callback_group=group)
             for name, (kind, handler) in handlers.items()
         ]
+        name = "~/reinitialize_global_localization"  # as AMCL's: Nav2 has a behavior-tree node that calls it
+        service = session.node.create_service(Empty, name, self._reinitialize, callback_group=group)
+        self._services.append(service)
 
     def close(self) -> None:
         for service in self._services:
@@ -117,6 +120,11 @@ class Services:
     def _relocalize(self, request: Any, response: Any) -> None:
         self._session.engine.reset("a new localization was requested by a service call")
         response.message = self._session.localization.request()
+
+    def _reinitialize(self, request: Any, response: Any) -> Any:
+        answer = self._in_worker(self._relocalize)(Trigger.Request(), Trigger.Response())
+        self._session.node.get_logger().info(answer.message)
+        return response
 
 
 def _image_of(request: Any) -> Any:

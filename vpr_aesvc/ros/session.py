@@ -108,7 +108,7 @@ class Session:
         self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
         previous.close()
         self.map_path = path
-        self.localization.reset()
+        self.localization.reset("the map was replaced")
         return self.engine.map
 
     def reopen_map(self) -> PlaceMap:
@@ -126,7 +126,7 @@ class Session:
         previous.close()
         self.engine = self._engine_for(PlaceMap.open(self.map_path, describer), describer)
         trial.close()
-        self.localization.reset()
+        self.localization.reset("the map was replaced")
         return self.engine.map
 
     def reset(self, reason: str) -> None:
@@ -135,7 +135,7 @@ class Session:
             self.motion.forget()
         self.worker.forget()
         self.worker.submit(lambda: self.engine.reset(reason))
-        self.worker.submit(self.localization.reset)
+        self.worker.submit(partial(self.localization.reset, reason))
 
     def _prepare(self, describer: Describer) -> None:
         """Warms up the model, reads the map and learns from it, in the worker thread: ``configure`` waits only shortly for it."""

@@ -72,12 +72,21 @@ class NodeSettings(BaseModel):
     )
     publish_initialpose: bool = Field(
         default=False,
-        description="Publish the pose on topic initialpose, for AMCL or slam_toolbox: once when sure, again only after the robot was lost or "
-        "on ~/relocalize. Mode localization",
+        description="Publish the pose on topic initialpose, for AMCL or slam_toolbox: once when sure, again only when sure matches contradict "
+        "the localization for a while, or on ~/relocalize. Mode localization",
     )
     publish_tf: bool = Field(
         default=False,
         description="Publish the transform from map_frame to the odometry's frame on TF (REP 105). Mode localization; not beside AMCL",
+    )
+    turn_speed: float = Field(
+        default=0.3,
+        gt=0,
+        le=2,
+        description="Radians per second at which a goal of ~/relocalize that allows it turns the robot",
+    )
+    enable_stamped_cmd_vel: bool = Field(
+        default=False, description="Turn by geometry_msgs/TwistStamped in place of Twist, as the parameter of Nav2"
     )
     pose_wait: float = Field(
         default=0.0,
