@@ -47,5 +47,8 @@ def generate_launch_description() -> LaunchDescription:
         ),  # launch writes a list as a tuple
         slam_toolbox,
     ]
-    node = IncludeLaunchDescription(PythonLaunchDescriptionSource(str(LAUNCH / "nav2_relocalize.launch.py")))
+    node = IncludeLaunchDescription(
+        PythonLaunchDescriptionSource(str(LAUNCH / "nav2_relocalize.launch.py")),
+        launch_arguments={"amcl_pose_topic": "pose"}.items(),
+    )
     return LaunchDescription([*declared, GroupAction(group), node])
