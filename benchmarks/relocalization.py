@@ -1,6 +1,6 @@
 """A kidnapped robot: how soon, and how exactly, a search finds its pose in the map, and that it finds none outside.
 
-    python benchmarks/relocalization.py DATA [--starts 50] [--json FILE]
+    python benchmarks/relocalization.py DATA [--starts 50] [--work FOLDER] [--json FILE]
 
 DATA has kitti_clip, corridor_loop, ie_tower and models/mobilenet_v3_small. Each run is a fresh start: `Engine` and `PoseSearch`, as in the ROS
 node's action ~/relocalize, without ROS. The odometry is that of the data, in a frame of its own.
@@ -37,6 +37,7 @@ from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Engine, IncomingFrame
 from vpr_aesvc.onboard.pose_search import PoseSearch
 from vpr_aesvc.onboard.relocalization import Sighting
+from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.transforms import OPTICAL, compose, distance, inverse, pose_of_rotation
 from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
@@ -69,9 +70,13 @@ class Found:
 def ground(folder: Path, name: str, places: Sequence[Frame], backbone: str, intrinsics: Intrinsics | None) -> Ground:
     """A model trained on the places, and their map."""
     model, path = folder / f"{name}_model", folder / f"{name}.vprmap"
-    train(places, open_backbone(backbone), model)
+    if not path.exists():
+        train(places, open_backbone(backbone), model)
+        build_map(places, Describer.open(model), folder / "draft.vprmap")
+        with PlaceMap.open(folder / "draft.vprmap") as place_map:
+            learn_map(place_map)
+        (folder / "draft.vprmap").rename(path)
     describer = Describer.open(model)
-    build_map(places, describer, path)
     place_map = PlaceMap.open(path, describer)
     engine = Engine(place_map, describer, "localization", RecognizerSettings(), KeyframeSettings(), "")
     engine.prepare()
@@ -169,13 +174,16 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--starts", type=int, default=50)
     parser.add_argument("--robots", type=int, default=ROBOTS)
+    parser.add_argument("--work", type=Path, help="keeps models and maps for the next run")
     parser.add_argument("--only", default="", help="inside or outside")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     backbone, rng = str(options.data / "models" / "mobilenet_v3_small"), np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary)
-        street = open_input(draw_route(folder / "street", places=240, queries=400).parent)
+        folder = options.work or Path(temporary)
+        if not (folder / "street").exists():
+            draw_route(folder / "street", places=240, queries=400)
+        street = open_input(folder / "street")
         city = ground(folder, "street", street.split("database").frames, backbone, STREET)
         rows: dict[str, list[Found]] = {}
         if options.only != "outside":

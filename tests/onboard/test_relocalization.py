@@ -31,12 +31,12 @@ class Robot:
         self.relocalization = Relocalization()
         self.now = 100.0
 
-    def see(self, *sightings, lost=0.0, localized=None, covariance=None):
+    def see(self, *sightings, lost=0.0, probability=0.9, localized=None, covariance=None):
         """The events of the next frames."""
         found = []
         for one in sightings:
             self.now += PERIOD
-            found.append(self.relocalization.update(one, lost, self.now, localized, covariance))
+            found.append(self.relocalization.update(one, lost, probability, self.now, localized, covariance))
         return found
 
     @property
@@ -115,6 +115,19 @@ def test_a_robot_that_was_lost_and_is_where_its_localization_says_gets_no_new_fi
     robot.see(*map(sighting, range(5)))
     robot.see(*[None] * 9, lost=0.9)
     assert robot.see(*map(sighting, range(14, 18))) == ["agrees"] * 4 and robot.state == "sure"
+
+
+def test_a_robot_that_is_nowhere_for_ten_seconds_is_lost(robot):
+    robot.see(*map(sighting, range(5)))
+    robot.see(*[None] * 200, probability=0.2)
+    assert robot.state == "unsure", "40 s of matches that are refused"
+    robot.see(*[None] * 49, probability=0.01)
+    assert robot.state == "unsure"
+    robot.see(None, None, None, probability=0.01)
+    assert robot.state == "lost"
+    robot.see(None, probability=0.2)
+    assert robot.state == "lost", "until a sure match"
+    assert robot.see(sighting(9)) == ["agrees"] and robot.state == "sure"
 
 
 def test_a_carried_robot_gets_one_new_fix_after_a_while(robot):

@@ -31,8 +31,9 @@ from tests.ros import world
 from tests.ros.patience import wait_for
 from tests.ros.processes import Process, running_node
 from tests.ros.robot import Robot, wait_for_subscription
-from vpr_aesvc import Describer, build_map, open_input, read_image
+from vpr_aesvc import Describer, PlaceMap, build_map, open_input, read_image
 from vpr_aesvc.demo import draw_route
+from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.transforms import IDENTITY, OPTICAL, compose, distance, pose_from_euler
 from vpr_aesvc.types import Pose
@@ -100,6 +101,8 @@ def street():
     inputs = open_input(draw_route(world.folder() / "street", places=100, queries=160).parent)
     path = world.folder() / "street.vprmap"
     build_map(inputs.split("database").frames, Describer.open(world.model()), path)
+    with PlaceMap.open(path) as place_map:
+        learn_map(place_map)
     return path, [(read_image(frame.path), frame.pose) for frame in inputs.split("query").frames]
 
 

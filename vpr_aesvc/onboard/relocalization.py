@@ -21,6 +21,7 @@ _WINDOW = 5  # recognitions
 _AGREEING = 3  # matches of the window that must agree, with the newest
 _LOST_FRAMES = 5  # recognitions in a row that find the robot outside the map
 _LOST = 0.5  # probability
+_NOWHERE = 0.05, 10.0  # the best match is less probable than this for so many seconds
 _SIGMAS = 3.0
 _WIDEST = 10.0, np.radians(60)  # meters and radians that three standard deviations may allow
 # Meters and radians that two poses may differ beyond their covariances.
@@ -97,7 +98,7 @@ class Agreement:
 
 class Relocalization:
     """Decides which sighting is a fix: the first sure one, the first sure one after a request, and a sure one that contradicts the robot's
-    localization for two seconds, or at once if the robot was found outside the map five times in a row before.
+    localization for two seconds, or at once if the robot was lost before: found outside the map five times in a row, or nowhere for ten seconds.
 
     The localization is that of another node once it has agreed with a sighting after the last fix, else the own estimate.
 
@@ -115,6 +116,7 @@ class Relocalization:
         self._followed = False  # whether the other localization has taken over the last fix
         self._agreement = Agreement()
         self._lost_frames = 0
+        self._nowhere: float | None = None  # since when no match is probable
         self._variances = np.zeros(2)  # of the estimate: m^2 and rad^2
         self._last_odometry: Pose | None = None
         self._confirmed: float | None = None  # when a sighting last agreed with the localization
@@ -131,6 +133,7 @@ class Relocalization:
         self,
         sighting: Sighting | None,
         lost: float,
+        probability: float,
         now: float,
         localized: Pose | None = None,
         covariance: Floats | None = None,
@@ -139,7 +142,7 @@ class Relocalization:
 
         Args:
             sighting: None if no match was accepted, or it has no pose.
-            lost: probability that the robot is outside the map.
+            lost: probability that the robot is outside the map. probability: that the best match is right, accepted or not.
             now: seconds of a steady clock.
             localized: pose of the base in the map by another localization, such as AMCL; by default that of the own estimate.
             covariance: float64 [6, 6] of ``localized``; None if it is not known.
@@ -148,7 +151,12 @@ class Relocalization:
             ``fix``: the pose may be set to ``fix``. ``agrees``: the sighting agrees with the localization, which may be refined by it.
         """
         self._lost_frames = self._lost_frames + 1 if sighting is None and lost >= _LOST else 0
-        self._lost |= self._lost_frames >= _LOST_FRAMES
+        if sighting is not None or probability >= _NOWHERE[0]:
+            self._nowhere = None
+        elif self._nowhere is None:
+            self._nowhere = now
+        is_nowhere = self._nowhere is not None and now - self._nowhere >= _NOWHERE[1]
+        self._lost |= is_nowhere or self._lost_frames >= _LOST_FRAMES
         sure = self._agreement.add(sighting)
         if sighting is None:
             return "none"
@@ -186,7 +194,7 @@ class Relocalization:
     def state(self, now: float) -> tuple[State, str]:
         """Whether the robot's pose is known, and the reason in words. ``now``: seconds of the clock of ``update``."""
         if self._lost:
-            return "lost", "found outside the map several times in a row"
+            return "lost", "the images are not of the map"
         if self._contradicted is not None:
             return "unsure", f"matches contradict the localization since {now - self._contradicted:.1f} s"
         if self._confirmed is None or self._due:

@@ -112,7 +112,9 @@ class Localization:
             self._pose.publish(self._message(sighting, header))
         # With publish_tf the transform in TF is this node's own.
         localized = motion.localized() if self._status is not None and self._broadcaster is None else (None, None)
-        event = self._relocalization.update(sighting, recognition.lost, time.monotonic(), *localized)
+        event = self._relocalization.update(
+            sighting, recognition.lost, recognition.probability, time.monotonic(), *localized
+        )
         self._due |= event == "fix"
         best = self._relocalization.fix if event == "fix" else sighting
         initial = self._due and event != "none" and best is not None

@@ -120,8 +120,8 @@ class RelocalizeServer:
             if self._interruption or search.stopped or self._active() is not session:
                 return self._interruption or search.stopped or "the node was deactivated"
             if now - started >= limit:
-                missing = session.health.inputs.missing() if not search.frames else []
-                return f"not sure after {limit:g} s: {missing[0] if missing else search.reason}"
+                missing = [] if search.frames else map(str, session.health.inputs.missing())
+                return f"not sure after {limit:g} s: {' | '.join(missing) or search.reason}"
             if request.max_frames and search.frames >= request.max_frames:
                 return f"not sure after {search.frames} images: {search.reason}"
             if turn is not None and search.advice and now - last <= _STALE:
