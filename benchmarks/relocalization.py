@@ -5,7 +5,7 @@
 DATA has kitti_clip, corridor_loop, ie_tower and models/mobilenet_v3_small. Each run is a fresh start: `Engine` and `PoseSearch`, as in the ROS
 node's action ~/relocalize, without ROS. The odometry is that of the data, in a frame of its own.
 
-Inside: a search of at most 20 frames. The drawn street in the evening, random starts, in its map of the morning (240 places, exact poses);
+Inside: a search of at most 20 frames. The drawn street in the evening, random starts, in its map of the morning (160 places, exact poses);
 KITTI, every start, in maps of each second and each fourth image. An error is the distance to the true position. A robot that drives moves on by
 one frame; a robot that stands sees one picture again and again, with the noise of a sensor.
 
@@ -34,28 +34,19 @@ from vpr_aesvc import Describer, PlaceMap, build_map, open_backbone, open_input,
 from vpr_aesvc.demo import draw_route
 from vpr_aesvc.images import image_of
 from vpr_aesvc.keyframes.gate import KeyframeSettings
-from vpr_aesvc.onboard.engine import Engine, IncomingFrame
+from vpr_aesvc.onboard.engine import Calibration, Engine, IncomingFrame
 from vpr_aesvc.onboard.pose_search import PoseSearch
 from vpr_aesvc.onboard.relocalization import Sighting
 from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.transforms import OPTICAL, compose, distance, inverse, pose_of_rotation
+from vpr_aesvc.transforms import OPTICAL, compose, distance, heading, inverse, pose_from_euler, pose_of_rotation
 from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 INSIDE, OUTSIDE, ROBOTS = 20, 200, 20  # frames of a search, frames outside, robots outside
 STEP = 0.6  # meters between frames without a pose
 ODOMETRY = Pose.planar(-30.0, 12.0, 1.0)  # of the map in the odometry frame
-KITTI = Intrinsics(707.0912, 707.0912, 601.8873, 183.1104)
-STREET = Intrinsics(208.515, 208.515, 159.5, 119.5)
-
-
-@dataclass(frozen=True)
-class Ground:
-    """A map, and the drives through it."""
-
-    name: str
-    engine: Engine
-    intrinsics: Intrinsics | None
+KITTI = Intrinsics(707.0912, 707.0912, 601.8873, 183.1104), (1241, 376)
+STREET = Intrinsics(208.515, 208.515, 159.75, 119.75), (320, 240)
 
 
 @dataclass
@@ -67,33 +58,36 @@ class Found:
     error: float | None
 
 
-def ground(folder: Path, name: str, places: Sequence[Frame], backbone: str, intrinsics: Intrinsics | None) -> Ground:
+def ground(folder: Path, name: str, places: Sequence[Frame], backbone: str, camera: Calibration | None) -> Engine:
     """A model trained on the places, and their map."""
     model, path = folder / f"{name}_model", folder / f"{name}.vprmap"
-    if not path.exists():
+    if not model.exists():
         train(places, open_backbone(backbone), model)
+    if not path.exists():
         build_map(places, Describer.open(model), folder / "draft.vprmap")
         with PlaceMap.open(folder / "draft.vprmap") as place_map:
             learn_map(place_map)
         (folder / "draft.vprmap").rename(path)
     describer = Describer.open(model)
     place_map = PlaceMap.open(path, describer)
+    for traverse in place_map.traverses() if camera else ():
+        place_map.set_camera(traverse, *camera, replace=True)
     engine = Engine(place_map, describer, "localization", RecognizerSettings(), KeyframeSettings(), "")
     engine.prepare()
-    return Ground(name, engine, intrinsics)
+    return engine
 
 
-def search(place: Ground, frames: Sequence[Frame], most: int, intrinsics: Intrinsics | None) -> Found:
+def search(engine: Engine, frames: Sequence[Frame], most: int, camera: Calibration | None) -> Found:
     """One robot, from a fresh start. Its camera is its base."""
     found = PoseSearch()
-    place.engine.reset("kidnapped")
+    engine.reset("kidnapped")
     frame = frames[0]
     for frame in islice(frames, most):
         odometry = None if frame.pose is None else compose(ODOMETRY, frame.pose)
         incoming = IncomingFrame(
-            "", replace(frame, pose=None), partial(image_of, frame), lambda pose=odometry: pose, intrinsics
+            "", replace(frame, pose=None), partial(image_of, frame), lambda pose=odometry: pose, camera
         )
-        recognition = place.engine.process(incoming).recognition
+        recognition = engine.process(incoming).recognition
         sighting = None
         if recognition.accepted and recognition.pose is not None:
             sighting = Sighting(recognition.pose, recognition.covariance, odometry, recognition.metric is not None)
@@ -122,6 +116,16 @@ def walked(frames: Sequence[Frame], start: int) -> list[Frame]:
     """200 frames from ``start`` on, round and round; those without a pose are STEP apart on a straight line."""
     chosen = islice((frames[at % len(frames)] for at in count(start)), OUTSIDE)
     return [replace(frame, pose=Pose(STEP * at, 0.0), stamp=0.5 * at) for at, frame in enumerate(chosen)]
+
+
+def posed(frames: Sequence[Frame]) -> list[Frame]:
+    """Frames of the drawn street with the camera's height and pitch."""
+    return [
+        replace(
+            one, pose=pose_from_euler(one.pose.x, one.pose.y, 1.2, 0.0, -float(one.extra["pitch"]), heading(one.pose))
+        )
+        for one in frames
+    ]
 
 
 def kitti(folder: Path) -> list[Frame]:
@@ -182,12 +186,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         folder = options.work or Path(temporary)
         if not (folder / "street").exists():
-            draw_route(folder / "street", places=240, queries=400)
-        street = open_input(folder / "street")
-        city = ground(folder, "street", street.split("database").frames, backbone, STREET)
+            draw_route(folder / "street", places=160, queries=270)
+        street = posed(open_input(folder / "street").frames)
+        morning, evening = ([one for one in street if one.split == split] for split in ("database", "query"))
+        city = ground(folder, "street", morning, backbone, STREET)
         rows: dict[str, list[Found]] = {}
         if options.only != "outside":
-            evening = street.split("query").frames
             starts = rng.integers(0, len(evening) - INSIDE, options.starts)
             rows["street, drives"] = [search(city, evening[at:], INSIDE, STREET) for at in starts]
             rows["street, stands"] = [search(city, standing(evening[at], at), INSIDE, STREET) for at in starts]
@@ -196,7 +200,7 @@ def main() -> None:
             for each in (2, 4):
                 place = ground(folder, f"kitti_{each}", images[::each], backbone, KITTI)
                 others = [frame for at, frame in enumerate(images) if at % each]
-                rows[f"KITTI, each {each}nd/th image"] = [
+                rows[f"KITTI, map of every {each}. image"] = [
                     search(place, others[at:], INSIDE, KITTI) for at in range(len(others) - 5)
                 ]
             inside_table(rows)

@@ -117,8 +117,9 @@ class Localization:
         )
         self._due |= event == "fix"
         best = self._relocalization.fix if event == "fix" else sighting
-        initial = self._due and event != "none" and best is not None
-        initial = initial and self._publish_initial_pose(self._message(best, header), recognition.why)
+        initial = False
+        if self._due and event != "none" and best is not None:
+            initial = self._publish_initial_pose(self._message(best, header), recognition.why)
         if sighting is not None:
             self._health.counts["poses published"] += 1
             self._health.counts["initial poses published"] += initial
