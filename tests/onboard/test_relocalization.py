@@ -121,10 +121,11 @@ def test_a_robot_that_is_nowhere_for_ten_seconds_is_lost(robot):
     robot.see(*map(sighting, range(5)))
     robot.see(*[None] * 200, probability=0.2)
     assert robot.state == "unsure", "40 s of matches that are refused"
-    robot.see(*[None] * 49, probability=0.01)
+    robot.see(*[None] * 40, probability=0.01)
     assert robot.state == "unsure"
-    robot.see(None, None, None, probability=0.01)
-    assert robot.state == "lost"
+    robot.see(None, probability=0.6)
+    robot.see(*[None] * 15, probability=0.01)
+    assert robot.state == "lost", "one of fifty looks like a place"
     robot.see(None, probability=0.2)
     assert robot.state == "lost", "until a sure match"
     assert robot.see(sighting(9)) == ["agrees"] and robot.state == "sure"

@@ -26,6 +26,7 @@ from vpr_aesvc_msgs.action import Relocalize
 from vpr_aesvc_msgs.msg import LocalizationStatus
 from vpr_aesvc_msgs.srv import LoadMap
 
+from tests.conftest import DATA
 from tests.pages import ROOT, blocks
 from tests.ros import world
 from tests.ros.patience import wait_for
@@ -123,15 +124,15 @@ def node(robot):
 
 
 @contextlib.contextmanager
-def images_at(robot, images, pose=IDENTITY, rate=10.0):
-    """The camera of a robot that stands at a pose sends images, round and round."""
+def images_at(robot, images, step=0.0, rate=10.0):
+    """The camera of a robot that stands, or drives ``step`` meters a frame, sends images, round and round."""
     ending = threading.Event()
 
     def send():
-        for image in islice((images[at % len(images)] for at in count()), None):
+        for number in count():
             if ending.wait(1 / rate):
                 return
-            robot.show(image, pose)
+            robot.show(images[number % len(images)], Pose(step * number, 0.0))
 
     thread = threading.Thread(target=send)
     thread.start()
@@ -319,8 +320,9 @@ def test_the_state_for_a_safety_layer(robot, node, corridor):
     since, at = told[-1].since, len(told)
     wait_for(lambda: len(told) >= at + 2, what="the next messages")
     assert all(one.since == since and one.header.frame_id == "map" and one.why for one in told[at:])
-    with images_at(robot, noise()):
-        wait_for(lambda: told[-1].state == LocalizationStatus.LOST, what="a lost state")
+    elsewhere = [read_image(path) for path in sorted((DATA / "ie_tower" / "floor9").glob("*.jpg"))[:100]]
+    with images_at(robot, elsewhere or noise(100), step=0.3):
+        wait_for(lambda: told[-1].state == LocalizationStatus.LOST, what=lambda: f"a lost state, not {told[-1].why}")
     assert robot.change_state("deactivate")
     late = []
     robot.node.create_subscription(LocalizationStatus, "/vpr_node/localization_ok", late.append, latched)

@@ -21,7 +21,8 @@ _WINDOW = 5  # recognitions
 _AGREEING = 3  # matches of the window that must agree, with the newest
 _LOST_FRAMES = 5  # recognitions in a row that find the robot outside the map
 _LOST = 0.5  # probability
-_NOWHERE = 0.05, 10.0  # the best match is less probable than this for so many seconds
+_NOWHERE = 0.05  # probability of the best match below which a frame shows no place of the map
+_NOWHERE_SECONDS, _NOWHERE_SHARE = 10.0, 0.9  # of the frames of so many seconds
 _SIGMAS = 3.0
 _WIDEST = 10.0, np.radians(60)  # meters and radians that three standard deviations may allow
 # Meters and radians that two poses may differ beyond their covariances.
@@ -98,7 +99,7 @@ class Agreement:
 
 class Relocalization:
     """Decides which sighting is a fix: the first sure one, the first sure one after a request, and a sure one that contradicts the robot's
-    localization for two seconds, or at once if the robot was lost before: found outside the map five times in a row, or nowhere for ten seconds.
+    localization for two seconds, or at once if the robot was lost before: found outside the map five times in a row, or nowhere in it for ten seconds.
 
     The localization is that of another node once it has agreed with a sighting after the last fix, else the own estimate.
 
@@ -116,7 +117,9 @@ class Relocalization:
         self._followed = False  # whether the other localization has taken over the last fix
         self._agreement = Agreement()
         self._lost_frames = 0
-        self._nowhere: float | None = None  # since when no match is probable
+        self._nowhere: deque[tuple[float, bool]] = (
+            deque()
+        )  # since the last sighting: time, and whether no match was probable
         self._variances = np.zeros(2)  # of the estimate: m^2 and rad^2
         self._last_odometry: Pose | None = None
         self._confirmed: float | None = None  # when a sighting last agreed with the localization
@@ -151,12 +154,7 @@ class Relocalization:
             ``fix``: the pose may be set to ``fix``. ``agrees``: the sighting agrees with the localization, which may be refined by it.
         """
         self._lost_frames = self._lost_frames + 1 if sighting is None and lost >= _LOST else 0
-        if sighting is not None or probability >= _NOWHERE[0]:
-            self._nowhere = None
-        elif self._nowhere is None:
-            self._nowhere = now
-        is_nowhere = self._nowhere is not None and now - self._nowhere >= _NOWHERE[1]
-        self._lost |= is_nowhere or self._lost_frames >= _LOST_FRAMES
+        self._lost |= self._lost_frames >= _LOST_FRAMES or self._is_nowhere(sighting, probability, now)
         sure = self._agreement.add(sighting)
         if sighting is None:
             return "none"
@@ -204,6 +202,19 @@ class Relocalization:
         if now - self._confirmed > _CONFIRMED:
             return "unsure", f"no match confirms the pose since {now - self._confirmed:.0f} s"
         return "sure", "matches agree with each other and with the localization"
+
+    def _is_nowhere(self, sighting: Sighting | None, probability: float, now: float) -> bool:
+        """Whether nearly no frame of the last seconds showed a place of the map."""
+        looks = self._nowhere
+        if sighting is not None:
+            looks.clear()
+            return False
+        looks.append((now, probability < _NOWHERE))
+        lasts = now - looks[0][0] >= _NOWHERE_SECONDS
+        is_nowhere = lasts and sum(one for _, one in looks) >= _NOWHERE_SHARE * len(looks)
+        while now - looks[0][0] >= _NOWHERE_SECONDS:
+            looks.popleft()
+        return is_nowhere
 
     def _own_pose(self, sighting: Sighting) -> Pose | None:
         if sighting.odometry is None or self.odometry_in_map is None:
