@@ -133,6 +133,21 @@ def test_the_same_map_pushed_by_two_processes_at_once(url, tmp_path, monkeypatch
         assert len(fleet) == 401 and len(fleet.places()) == 401
 
 
+def test_two_robots_that_make_the_map_at_once(url, tmp_path):
+    results = []
+
+    def go(robot):
+        with new_map(tmp_path / f"{robot}.vprmap", drive(20), unit_rows(20)) as mine:
+            results.append(push_map(mine, url, robot))
+
+    threads = [threading.Thread(target=go, args=(f"r{at}",)) for at in range(4)]
+    [one.start() for one in threads]
+    [one.join() for one in threads]
+    assert results == [(20, 0, 0)] * 4
+    with open_fleet_map(url) as fleet:
+        assert len(fleet.places()) == 80
+
+
 def test_a_pulled_map_answers_offline_as_the_fleet_does(url, tmp_path):
     with new_map(tmp_path / "r1.vprmap", drive(200), unit_rows(200)) as mine:
         push_map(mine, url)

@@ -48,10 +48,14 @@ def fleet_map_for(url: str, place_map: PlaceMap) -> FleetMap:
     """
     connection = FleetConnection(FleetAddress.parse(url))
     connection.migrate()
+    try:
+        if not connection.families():
+            return FleetMap.create(url, place_map.meta)
+    except VprError:
+        if not connection.families():  # else another robot has made it at this moment
+            raise
     families = connection.families()
     connection.close()
-    if not families:
-        return FleetMap.create(url, place_map.meta)
     if place_map.model_family not in families:
         raise VprError(
             f"{connection.address.text}: holds places of model {', '.join(families)}, {place_map.path} was made with "

@@ -184,6 +184,7 @@ class VprNode(LifecycleNode):
                 session.worker.submit(self._map_watch.check)
                 error = error or self._map_watch.error
             self._health.learning = engine.learned.progress
+            self._health.fleet = session.fleet
             if self._state == "active":
                 session.worker.submit(partial(session.publishers.draw_places, engine.map))
             dropped = dict(session.worker.dropped)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from functools import partial
@@ -13,6 +14,7 @@ from rclpy.lifecycle import LifecycleNode
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.onboard.engine import Engine
+from vpr_aesvc.onboard.fleet_push import FleetPush
 from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
 from vpr_aesvc.onboard.rig_frames import RIG, RigFrames
 from vpr_aesvc.placemap import PlaceMap
@@ -57,6 +59,7 @@ class Session:
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
         self.engine = self._engine_for(open_map(settings, describer), describer, prepare=False)
+        self.fleet = self._push_to_fleet()
         self.publishers = Publishers(node, settings)
         self.localization = Localization(node, settings, health)
         self.worker: LatestFrameWorker[Any] = LatestFrameWorker(partial(process, self))
@@ -89,6 +92,8 @@ class Session:
     def close(self) -> None:
         """Stops the worker, then closes publishers and map. Call ``deactivate`` first."""
         self.worker.stop()
+        if self.fleet is not None:
+            self.fleet.close()
         self.publishers.close()
         self.localization.close()
         self.engine.close()
@@ -108,6 +113,9 @@ class Session:
         self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
         previous.close()
         self.map_path = path
+        if self.fleet is not None:
+            self.fleet.close()
+            self.fleet = self._push_to_fleet()
         self.localization.reset("the map was replaced")
         return self.engine.map
 
@@ -170,6 +178,15 @@ class Session:
         except BaseException:
             place_map.close()
             raise
+
+    def _push_to_fleet(self) -> FleetPush | None:
+        """Mode ``localization`` adds no places."""
+        settings = self.settings
+        if not settings.fleet_url or settings.mode == "localization":
+            return None
+        robot = settings.fleet_robot or socket.gethostname()
+        frame = settings.fleet_frame or f"{robot}/{settings.map_frame}"
+        return FleetPush(self.map_path, settings.fleet_url, robot, frame)
 
     def _on_image(self, image: ReceivedImage) -> None:
         self.latest_image = image

@@ -99,6 +99,16 @@ class NodeSettings(BaseModel):
     )
 
     traverse: str = Field(default="", description="Name of the traverse; by default the time of its first place")
+    fleet_url: str = Field(
+        default="",
+        description="Address of the fleet's map, postgresql://HOST/DATABASE?map=NAME; modes mapping and slam push new places to it in the "
+        "background. The password is best in ~/.pgpass",
+    )
+    fleet_robot: str = Field(default="", description="Name of this robot in the fleet; by default the host's name")
+    fleet_frame: str = Field(
+        default="",
+        description="Name of the frame of the map's poses in the fleet; by default a frame of this robot alone",
+    )
     publish_descriptors: bool = Field(default=False, description="Publish the descriptor of each image on ~/descriptor")
     diagnostics_period: float = Field(default=1.0, gt=0, description="Seconds between messages on /diagnostics")
 
