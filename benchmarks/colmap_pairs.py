@@ -20,11 +20,13 @@ from vpr_aesvc import PlaceMap, build_map, open_backbone, open_input, train
 from vpr_aesvc.interop.hloc import PairSettings, find_pairs
 from vpr_aesvc.replay.recognize import described
 
+_KEY_POINTS = 2000  # of an image
+
 
 def reconstruct(
     features: Path, images: Path, pairs: list[tuple[str, str]], work: Path
 ) -> tuple[float, float, pycolmap.Reconstruction]:
-    """Seconds of matching and of mapping, and the largest reconstruction."""
+    """Seconds of matching and of mapping, and the largest reconstruction, which is empty where none can be begun."""
     work.mkdir()
     database, listed = work / "database.db", work / "pairs.txt"
     shutil.copy(features, database)
@@ -36,8 +38,14 @@ def reconstruct(
     )
     matched = time.perf_counter()
     options = pycolmap.IncrementalPipelineOptions(num_threads=1, random_seed=0)
+    options.mapper.init_max_forward_motion = 1.0  # a car drives forward
+    options.mapper.init_min_tri_angle = 4.0
     models = pycolmap.incremental_mapping(database, images, work, options)
-    return matched - start, time.perf_counter() - matched, max(models.values(), key=lambda one: one.num_reg_images())
+    return (
+        matched - start,
+        time.perf_counter() - matched,
+        max([pycolmap.Reconstruction(), *models.values()], key=lambda one: one.num_reg_images()),
+    )
 
 
 def main() -> None:
@@ -56,6 +64,7 @@ def main() -> None:
         print(f"model and map: {time.perf_counter() - start:.1f} s")
         start = time.perf_counter()
         extraction = pycolmap.FeatureExtractionOptions(use_gpu=False, num_threads=1)
+        extraction.sift.max_num_features = _KEY_POINTS
         pycolmap.extract_features(
             work / "features.db", given.images, camera_mode=pycolmap.CameraMode.SINGLE, extraction_options=extraction
         )

@@ -28,6 +28,12 @@ def export_command(
             help="Images (the rows with split `database`), a bag or a video, to calibrate with and to check the export on."
         ),
     ] = None,
+    target: Annotated[
+        Literal["cpu", "portable"],
+        Parameter(
+            help="portable: standard ONNX operators only, for OpenVINO, TensorRT and accelerators; cpu: fastest in ONNX Runtime."
+        ),
+    ] = "cpu",
     force: Annotated[bool, Parameter(negative="", help="Write the export even if the check fails.")] = False,
 ) -> None:
     """Turn a trained model into one ONNX graph for the robot, which needs no torch.
@@ -43,7 +49,7 @@ def export_command(
     with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:
         source = None if calibrate is None else open_input(calibrate)
         frames = None if source is None else database_frames(source, Path(folder), progress=progress)
-        manifest = export_model(model, output, precision, frames, force, progress)
+        manifest = export_model(model, output, precision, frames, force, progress, target == "portable")
     if source is not None:
         say_source(source)
     _say(manifest)

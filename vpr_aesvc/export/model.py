@@ -15,6 +15,7 @@ from vpr_aesvc.export.check import MAX_CHANGED, MIN_COSINE, Describe, Reference
 from vpr_aesvc.export.eight_bits import Attempt, eight_bits
 from vpr_aesvc.export.graph import fused_graph
 from vpr_aesvc.export.patches import add_patches
+from vpr_aesvc.export.portable import standard_operators
 from vpr_aesvc.export.precision import to_half
 from vpr_aesvc.extraction import Reader
 from vpr_aesvc.files import check_free
@@ -34,6 +35,7 @@ def export_model(
     frames: Sequence[Frame] | None = None,
     force: bool = False,
     progress: StageProgress | None = None,
+    portable: bool = False,
 ) -> RobotManifest:
     """Writes the robot model ``output``: one graph from normalized image to descriptor, and to patches if its encoder
     has some. It needs no torch.
@@ -45,6 +47,8 @@ def export_model(
             images the export is not checked, and maps of the original refuse it.
         force: write the export even if the check fails; maps of the original then refuse it.
         progress: called with (stage, done, total).
+        portable: use standard operators of opset 17 alone, for OpenVINO, TensorRT and the compilers of accelerators. By default attention
+            is one node of ONNX Runtime, which is faster there. Not with int8.
 
     Returns:
         the content of ``model.json``, with the result of the check in ``check``.
@@ -55,13 +59,17 @@ def export_model(
     model, output = Path(model), Path(output)
     check_free(output, "robot model")
     require_installed("exporting", "onnx")
+    if portable and precision == "int8":
+        raise VprError(
+            "int8 in standard operators finds other places (median cosine below .5); a portable export is fp32 or fp16"
+        )
     describer = Describer.open(model)
     _check_has_graph(model, describer)
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)
     images, labels = _read_images(frames)
     fused, graph_input, graph_output = fused_graph(describer.backbone, describer.projection)
     patches = add_patches(fused, graph_output.name, graph_input)
-    fp32 = fused.SerializeToString()
+    fp32 = (standard_operators(fused, graph_output.name, graph_input) if portable else fused).SerializeToString()
 
     def run(graph: bytes) -> Graph:
         return Graph(graph, output / GRAPH, PreprocessFile(input=graph_input, output=graph_output))
@@ -70,7 +78,7 @@ def export_model(
     tensors = [run(fp32).tensor(image)[None] for image in images[calibration]]
     del images[calibration], labels[calibration]
     reference = Reference.of(_with_progress(describer, len(images), progress), images, labels) if images else None
-    attempt = _convert(precision, fp32, tensors, reference, run, progress)
+    attempt = _convert(precision, fp32, tensors, reference, run, progress, portable)
     if attempt.check is not None and not attempt.check.passed and not force:
         raise VprError(
             f"{output}: not written, as {attempt.check.top1_changed:.1%} of {attempt.check.views} views find a clearly worse place than "
@@ -142,6 +150,7 @@ def _convert(
     reference: Reference | None,
     run: Callable[[bytes], Graph],
     progress: StageProgress | None,
+    portable: bool,
 ) -> Attempt:
     import onnx
 
@@ -150,4 +159,5 @@ def _convert(
     graph, how = fp32, "as trained"
     if precision == "fp16":
         graph, how = to_half(onnx.load_from_string(fp32)).SerializeToString(), "the projection stays in fp32"
+    how += "; standard operators" if portable else ""
     return Attempt(graph, how, None if reference is None else reference.check(run(graph)))

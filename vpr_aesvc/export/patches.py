@@ -67,7 +67,7 @@ def add_patches(model: onnx.ModelProto, embedding: str, image: GraphInput) -> Gr
 def _features(model: onnx.ModelProto, embedding: str, image: GraphInput) -> _Features | None:
     """Name and shape of the tensor, its grid of patches, and the number of tokens before them."""
     last: _Features | None = None
-    for name, shape in _shapes(model, embedding, image):
+    for name, shape in shapes(model, embedding, image):
         grid, prefix = _grid(shape, image.size) or (None, 0)
         if grid is None:
             continue
@@ -77,7 +77,7 @@ def _features(model: onnx.ModelProto, embedding: str, image: GraphInput) -> _Fea
     return last
 
 
-def _shapes(model: onnx.ModelProto, embedding: str, image: GraphInput) -> Iterator[tuple[str, tuple[int, ...]]]:
+def shapes(model: onnx.ModelProto, embedding: str, image: GraphInput) -> Iterator[tuple[str, tuple[int, ...]]]:
     """The tensors that the embedding is made of, last first: names and shapes."""
     import onnx
 
