@@ -33,7 +33,7 @@ class Seen:
     part: int
 
 
-def _closed_street(sides: tuple[float, float], radius: float = 17.0) -> Street:
+def _closed_street(sides: tuple[float, float], radius: float) -> Street:
     """A rectangle with round corners, counter-clockwise."""
     knots, headings = [0.0], [0.0]
     for corner in range(4):
@@ -45,9 +45,9 @@ def _closed_street(sides: tuple[float, float], radius: float = 17.0) -> Street:
     return Street(along, x, y, np.interp(along, knots, headings))
 
 
-def drawn_laps(spacing: float = 1.75, evening: bool = False, seed: int = 0) -> list[Seen]:
-    """Two laps of a circuit of some 150 m; the second on another line (0.6 m further left) with other parked cars, in the evening if so asked."""
-    street, rng = _closed_street((8.0, 14.0)), np.random.default_rng([seed, 1])
+def drawn_laps(spacing: float = 2.0, evening: bool = False, seed: int = 0) -> list[Seen]:
+    """Two laps of a circuit of 118 m; the second on another line (0.6 m further left) with other parked cars, in the evening if so asked."""
+    street, rng = _closed_street((4.0, 8.0), 15.0), np.random.default_rng([seed, 1])
     fixed, seen = Fixed(street, rng), []
     for lap in (1, 2):
         rng = np.random.default_rng([seed, 2, lap])

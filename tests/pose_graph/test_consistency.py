@@ -46,6 +46,14 @@ def closure(truth, older, newer, rng, error=None):
     return LoopClosure(older + 1, newer + 1, float(older), "", 0.9, pose, np.diag(SIGMAS**2), metric=True)
 
 
+def test_a_closure_that_contradicts_the_odometry_is_marked_also_where_it_is_alone():
+    truth, rng = circle(), np.random.default_rng(0)
+    far = closure(truth, 10, 25, rng, relative_pose(truth[25], truth[10]))  # 15 places on: it looks alike
+    same = driven(drifted(truth))
+    assert find_conflicts([far], same, 0.02) == ["contradicts the odometry between its places"]
+    assert find_conflicts([closure(truth, 10, 90, rng)], same, 0.02) == [""]
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_wrong_closures_are_marked_and_right_ones_are_kept(seed):
     truth, rng = circle(), np.random.default_rng(seed)
@@ -74,8 +82,9 @@ def test_a_drift_that_is_larger_than_stated_marks_closures_that_are_far_apart():
     truth, rng = circle(), np.random.default_rng(1)
     closures = [closure(truth, at, at + LAP, rng) for at in range(0, LAP, 4)]
     poses = drifted(truth, 0.15, 3)
-    assert sum(map(bool, find_conflicts(closures, driven(poses), 0.001))) > 5
-    assert not any(find_conflicts(closures, driven(poses), 0.3))
+    two = np.repeat([0, 1], LAP)
+    assert sum(map(bool, find_conflicts(closures, driven(poses, two), 0.001))) > 5
+    assert not any(find_conflicts(closures, driven(poses, two), 0.3))
 
 
 def test_the_covariance_of_an_edge_is_that_of_errors_that_follow_it():

@@ -46,7 +46,8 @@ def loops_command(
 ) -> None:
     """Find the loop closures of a map, for a SLAM back end such as GTSAM or g2o.
 
-    Each place is recognized among the places that were mapped before it. Closures that contradict each other are left out of the graph.
+    Each place is recognized among the places that were mapped before it. Closures that contradict the odometry or each other are left
+    out of the graph.
 
     Example:  vpr map loops office.vprmap -o office.g2o
     """
@@ -79,7 +80,7 @@ def loops_command(
     metric = sum(closure.metric for closure in kept)
     out.print(
         f"{output}: {len(kept)} loop closures of {len(driven.ids)} places, {metric} of them with a measured translation; {len(marked)} more "
-        "contradict them and were left out",
+        "contradict the odometry or others and were left out",
         soft_wrap=True,
     )
     if metric < len(kept):

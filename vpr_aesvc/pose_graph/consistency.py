@@ -1,7 +1,8 @@
-"""Loop closures that contradict each other: pairwise consistency maximization (Mangelson et al., ICRA 2018).
+"""Loop closures that contradict the odometry or each other: pairwise consistency maximization (Mangelson et al., ICRA 2018).
 
-Two closures between the same two traverses form a cycle with the odometry between their ends. They are consistent if the cycle closes within
-the covariances. The largest set of closures that are all consistent with each other is kept.
+A closure within a traverse forms a cycle with the odometry between its places, and two closures between the same two traverses form one with
+the odometry between their ends. A cycle must close within the covariances. The largest set of closures that are all consistent with each other
+is kept.
 """
 
 from collections import defaultdict
@@ -32,7 +33,10 @@ def find_conflicts(closures: Sequence[LoopClosure], driven: DrivenPlaces, drift:
     groups = defaultdict(list)
     ends = driven.rows([(one.from_place, one.to_place) for one in closures])
     for at, (older, newer) in enumerate(driven.traverses[ends].tolist()):
-        groups[older, newer].append(at)
+        if older == newer and not _fits_odometry(closures[at], ends[at], driven, drift):
+            reasons[at] = "contradicts the odometry between its places"
+        else:
+            groups[older, newer].append(at)
     for members in groups.values():
         consistent = _consistent_pairs([closures[at] for at in members], ends[members], driven, drift)
         kept = _largest_clique(consistent)
@@ -47,6 +51,14 @@ def body_covariance(closure: LoopClosure) -> Floats:
     """float64 [6, 6], along and about the axes of the camera at the *newer* place: of an error that follows the relative pose."""
     turn = np.kron(np.eye(2), rotation_matrix(closure.relative_pose).T)
     return np.asarray(turn @ closure.covariance @ turn.T)
+
+
+def _fits_odometry(closure: LoopClosure, ends: Rows, driven: DrivenPlaces, drift: float) -> bool:
+    older, newer = driven.poses[ends]
+    cycle = inverses(older @ matrix_of(closure.relative_pose)) @ newer
+    transport = _adjoint(cycle)
+    odometry = transport * driven.variances(ends[:1], ends[1:], drift) @ transport.T
+    return bool(_closes(cycle[None], (body_covariance(closure) + odometry)[None])[0])
 
 
 def _consistent_pairs(closures: Sequence[LoopClosure], ends: Rows, driven: DrivenPlaces, drift: float) -> Flags:
@@ -68,9 +80,7 @@ def _consistent_pairs(closures: Sequence[LoopClosure], ends: Rows, driven: Drive
         for path, transport in ((ends[:, 0], there), (ends[:, 1], home)):
             odometry = driven.variances(path[first], path[others], drift)
             total += (transport * odometry[:, None]) @ np.swapaxes(transport, 1, 2)
-        errors = _logarithm(cycle)
-        squared = np.einsum("ki,ki->k", errors, np.linalg.solve(total, errors[..., None])[..., 0])
-        consistent[row, others] = consistent[others, row] = squared <= _CHI_SQUARE
+        consistent[row, others] = consistent[others, row] = _closes(cycle, total)
     return consistent
 
 
@@ -97,6 +107,9 @@ def _adjoint(poses: Floats) -> Floats:
     return result
 
 
-def _logarithm(poses: Floats) -> Floats:
-    """float64 [k, 6]: translations and rotation vectors of poses [k, 4, 4]."""
-    return np.array([[*pose[:3, 3], *cv2.Rodrigues(pose[:3, :3])[0].ravel()] for pose in poses])
+def _closes(cycles: Floats, covariances: Floats) -> Flags:
+    """bool [k]: which poses [k, 4, 4] are the identity within their covariances [k, 6, 6]."""
+    errors = np.array([[*pose[:3, 3], *cv2.Rodrigues(pose[:3, :3])[0].ravel()] for pose in cycles])
+    return np.asarray(
+        np.einsum("ki,ki->k", errors, np.linalg.solve(covariances, errors[..., None])[..., 0]) <= _CHI_SQUARE
+    )
