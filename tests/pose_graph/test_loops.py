@@ -60,7 +60,11 @@ def closed_on_board(path, model, seen, camera, recent_meters=15.0):
         engine = Engine(place_map, model, "slam", settings, KeyframeSettings(), "drive")
         for at, one in enumerate(seen):
             image, pose = partial(np.asarray, one.image), partial(replace, one.pose)
-            found.append(engine.process(IncomingFrame("", Frame(str(at), stamp=one.stamp), image, pose, camera)))
+            found.append(
+                engine.process(
+                    IncomingFrame("", Frame(str(at), stamp=one.stamp), image, pose, (camera, one.image.shape[1::-1]))
+                )
+            )
             for thread in threading.enumerate():  # on a robot, learning ends before the next frame
                 if thread.name.startswith("vpr_aesvc learning"):
                     thread.join()
@@ -155,7 +159,7 @@ def test_without_intrinsics_closures_are_coarse_and_said_to_be(car, model, tmp_p
     assert len(pairs) >= 10 and f": {len(pairs)} loop closures of 51 places" in done.stdout
     for older, newer, *numbers in pairs:
         one, other = (int(np.abs(stamps - stamp).argmin()) for stamp in (older, newer))
-        assert one < other and distance(car[one].pose, car[other].pose) < 6
+        assert one < other and distance(car[one].pose, car[other].pose) < 8  # a nearer place may be too recent
         assert numbers[:3] == [0, 0, 0]
 
 
