@@ -45,15 +45,19 @@ def _closed_street(sides: tuple[float, float], radius: float) -> Street:
     return Street(along, x, y, np.interp(along, knots, headings))
 
 
-def drawn_laps(spacing: float = 2.0, evening: bool = False, seed: int = 0) -> list[Seen]:
-    """Two laps of a circuit of 118 m; the second on another line (0.6 m further left) with other parked cars, in the evening if so asked."""
+def drawn_laps(spacing: float = 2.4, evening: bool = False, seed: int = 0, meters: float = math.inf) -> list[Seen]:
+    """Two laps of a circuit of 118 m; the second on another line (0.6 m further left) with other parked cars, in the evening if so asked.
+
+    Args:
+        meters: of each lap, at most.
+    """
     street, rng = _closed_street((4.0, 8.0), 15.0), np.random.default_rng([seed, 1])
     fixed, seen = Fixed(street, rng), []
     for lap in (1, 2):
         rng = np.random.default_rng([seed, 2, lap])
         light = EVENING if evening and lap == 2 else MORNING
         world = light_up(fixed, Traffic(street, rng, 0.34), light)
-        along = np.arange(0 if lap == 1 else spacing / 2, street.length, spacing)
+        along = np.arange(0 if lap == 1 else spacing / 2, min(street.length, meters), spacing)
         knots = np.arange(-9.0, street.length + 18, 9.0)
         sway, yaw, pitch = (np.interp(along, knots, rng.normal(0, 1, len(knots))) for _ in range(3))
         offset = (-0.9 if lap == 1 else -0.3) + 0.2 * sway
