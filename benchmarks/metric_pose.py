@@ -25,9 +25,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from drawn_street.render import HEIGHT, WIDTH
 from vpr_aesvc import Describer, PlaceMap, build_map, open_backbone, open_input, train
 from vpr_aesvc import images as stored_images
+from vpr_aesvc.demo.render import HEIGHT, WIDTH
 from vpr_aesvc.images import read_image
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Candidate, Recognition
@@ -53,7 +53,7 @@ def clip(folder: Path) -> tuple[list[Frame], Intrinsics]:
 
 
 def street(folder: Path, seed: int) -> tuple[list[Frame], list[Frame], Intrinsics]:
-    from drawn_street import draw_route
+    from vpr_aesvc.demo import draw_route
 
     frames = open_input(draw_route(folder / "route", seed=seed)).frames
     posed = [

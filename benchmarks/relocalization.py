@@ -29,9 +29,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from drawn_street import draw_route
 from tests.recordings.corridor import SMEARED, corridor_frames
 from vpr_aesvc import Describer, PlaceMap, build_map, open_backbone, open_input, train
+from vpr_aesvc.demo import draw_route
 from vpr_aesvc.images import image_of
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Calibration, Engine, IncomingFrame

@@ -89,7 +89,7 @@ def clips_folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="session")
 def other_streets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """``toy``, or a drawn street that is not the one of ``drawn``. 22 images."""
-    from drawn_street import draw_route
+    from vpr_aesvc.demo import draw_route
 
     if has_data("toy"):
         return _folder("toy")
@@ -116,7 +116,7 @@ def transformer(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small synthetic route: the input that is there on every machine. 40 database and 12 query images."""
-    from drawn_street import draw_route
+    from vpr_aesvc.demo import draw_route
 
     return draw_route(tmp_path_factory.mktemp("drawn") / "route", places=40, queries=12).parent
 

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
-from drawn_street import COLUMNS, SPACING, draw_route
-from drawn_street.render import Camera, Surface, Texture, World, render
-from drawn_street.scene import Fixed
-from drawn_street.street import HALF_WIDTH, Street
+from vpr_aesvc.demo import COLUMNS, SPACING, draw_route
+from vpr_aesvc.demo.render import Camera, Surface, Texture, World, render
+from vpr_aesvc.demo.scene import Fixed
+from vpr_aesvc.demo.street import HALF_WIDTH, Street
 
 PLACES, QUERIES = 24, 8
 

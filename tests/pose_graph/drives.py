@@ -10,11 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drawn_street.light import EVENING, MORNING
-from drawn_street.render import HEIGHT, WIDTH, Camera, render
-from drawn_street.scene import Fixed, Traffic, light_up
-from drawn_street.street import Street
 from vpr_aesvc import Intrinsics, Pose, read_image
+from vpr_aesvc.demo.light import EVENING, MORNING
+from vpr_aesvc.demo.render import HEIGHT, WIDTH, Camera, render
+from vpr_aesvc.demo.scene import Fixed, Traffic, light_up
+from vpr_aesvc.demo.street import Street
 from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.transforms import compose, distance, pose_from_euler, relative_pose
 

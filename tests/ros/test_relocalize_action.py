@@ -26,7 +26,6 @@ from vpr_aesvc_msgs.action import Relocalize
 from vpr_aesvc_msgs.msg import LocalizationStatus
 from vpr_aesvc_msgs.srv import LoadMap
 
-from drawn_street import draw_route
 from tests.conftest import DATA
 from tests.pages import ROOT, blocks
 from tests.ros import world
@@ -34,6 +33,7 @@ from tests.ros.patience import wait_for
 from tests.ros.processes import Process, running_node
 from tests.ros.robot import Robot, wait_for_subscription
 from vpr_aesvc import Describer, PlaceMap, build_map, open_input, read_image
+from vpr_aesvc.demo import draw_route
 from vpr_aesvc.recognition.learned_models import learn_map
 from vpr_aesvc.ros.convert import pose_of, seconds
 from vpr_aesvc.transforms import IDENTITY, OPTICAL, compose, distance, pose_from_euler

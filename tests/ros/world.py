@@ -29,7 +29,7 @@ def loop() -> Path:
     """``corridor_loop``, or a drawn loop where it is absent."""
     if has_data("corridor_loop"):
         return DATA / "corridor_loop"
-    from drawn_street import draw_route
+    from vpr_aesvc.demo import draw_route
 
     return write_loop(draw_route(folder() / "route", places=40, queries=1).parent, folder() / "loop")
 

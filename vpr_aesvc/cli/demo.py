@@ -45,11 +45,11 @@ def demo_command(
 
 
 def _run(folder: Path, seed: int, progress: StageProgress) -> tuple[Describer, Table, list[str]]:
-    from drawn_street import draw_route
     from vpr_aesvc.backbones import open_backbone
     from vpr_aesvc.cli.bench import results_table
     from vpr_aesvc.datasets import open_images
     from vpr_aesvc.datasets.positives import Tolerance
+    from vpr_aesvc.demo import draw_route
     from vpr_aesvc.evaluation.bench import bench
     from vpr_aesvc.evaluation.benchmark_report import benchmark_report
     from vpr_aesvc.evaluation.report import write_report

@@ -7,10 +7,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drawn_street.light import EVENING, MORNING, Light
-from drawn_street.render import Camera, render
-from drawn_street.scene import Fixed, Traffic, light_up
-from drawn_street.street import Street
+from vpr_aesvc.demo.light import EVENING, MORNING, Light
+from vpr_aesvc.demo.render import Camera, render
+from vpr_aesvc.demo.scene import Fixed, Traffic, light_up
+from vpr_aesvc.demo.street import Street
 from vpr_aesvc.files import new_folder
 from vpr_aesvc.types import Progress
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from drawn_street.facades import Color, cloud_noise
-from drawn_street.render import SKY_RISE
+from vpr_aesvc.demo.facades import Color, cloud_noise
+from vpr_aesvc.demo.render import SKY_RISE
 
 
 @dataclass(frozen=True)

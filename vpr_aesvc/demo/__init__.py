@@ -7,6 +7,6 @@ A street has few house designs, so different places look alike: the raw embeddin
 Houses, cars and ground are textured planes, drawn with OpenCV and seen by one pinhole camera with a depth buffer.
 """
 
-from drawn_street.route import COLUMNS, SPACING, draw_route
+from vpr_aesvc.demo.route import COLUMNS, SPACING, draw_route
 
 __all__ = ["COLUMNS", "SPACING", "draw_route"]

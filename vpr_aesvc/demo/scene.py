@@ -3,10 +3,10 @@
 import cv2
 import numpy as np
 
-from drawn_street.facades import COLORS, STYLES, Color, Front, Style, cloud_noise, paint_wall, pick
-from drawn_street.light import Light, paint_sky
-from drawn_street.render import Surface, Texture, World
-from drawn_street.street import HALF_WIDTH, LEFT, RIGHT, ROAD_HALF_WIDTH, Street
+from vpr_aesvc.demo.facades import COLORS, STYLES, Color, Front, Style, cloud_noise, paint_wall, pick
+from vpr_aesvc.demo.light import Light, paint_sky
+from vpr_aesvc.demo.render import Surface, Texture, World
+from vpr_aesvc.demo.street import HALF_WIDTH, LEFT, RIGHT, ROAD_HALF_WIDTH, Street
 
 UP = np.array([0.0, 0.0, 1.0])
 _DEPTH = 9.0  # of a house, meters
