@@ -39,7 +39,7 @@ def open_input(
     """Opens whatever a user has. No image is decoded, but the first one with a calibration file.
 
     - one image; a folder of images, also with ``@utm_east@utm_north@...`` names, or with folders of database and query images;
-    - a ``frames.csv``, or a folder that holds one; a NetVLAD ``dbStruct`` file; a folder with a COLMAP model;
+    - a ``frames.csv``, or a folder that holds one; a NetVLAD ``dbStruct`` file; a folder with a COLMAP model; a database of RTAB-Map;
     - a ROS 1 or ROS 2 bag: a folder, or a ``.bag``, ``.mcap`` or ``.db3`` file;
     - a folder of images with ``options.trajectory`` (TUM or KITTI); a video file, with or without one;
     - embeddings with image names (``.npz`` or ``.h5``), without the images.

@@ -12,7 +12,7 @@ __all__ = ["FrameSet", "open_images"]
 
 def open_images(path: Path | str) -> FrameSet:
     """Frames of whatever ``path`` is: a ``frames.csv`` or a folder that holds one; a folder with folders of database and query
-    images; a ``dbStruct`` file; a COLMAP model; a folder of ``@utm_east@utm_north@...`` names; any folder of images (searched recursively, natural
+    images; a ``dbStruct`` file; a COLMAP model; a database of RTAB-Map; a folder of ``@utm_east@utm_north@...`` names; any folder of images (searched recursively, natural
     order); one image file. At most a few images are decoded here.
 
     Raises:
@@ -27,10 +27,13 @@ def _open(path: Path) -> FrameSet:
     from vpr_aesvc.datasets.catalog import with_splits
     from vpr_aesvc.datasets.colmap import is_colmap, read_colmap
     from vpr_aesvc.datasets.folder import read_folder
+    from vpr_aesvc.datasets.rtabmap import read_rtabmap
     from vpr_aesvc.datasets.split_folders import read_split_folders, split_folders
 
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected a folder of images or a frames.csv")
+    if path.is_file() and path.suffix.lower() == ".db":
+        return read_rtabmap(path)
     if is_colmap(path):
         return read_colmap(path)
     if path.is_dir() and not (path / "frames.csv").is_file():
