@@ -46,28 +46,31 @@ def read_rtabmap(path: Path) -> FrameSet:
         frames = []
         for node, session, stamp, odometry, calibration in nodes:
             pose = _pose(odometry) if optimized is None else optimized.get(node)
-            (_, _, mount), *others = cameras[calibration] or [(None, None, IDENTITY)]
+            found = cameras[calibration]
             frames.append(
                 Frame(
                     str(node),
                     stamp=float(stamp) if stamp else None,
-                    pose=pose and compose(pose, mount),
+                    pose=compose(pose, found[0][2]) if pose and found else pose,
                     sequence=f"session-{session}",
-                    decode=partial(_image, path, node, 1 + len(others)),
+                    decode=partial(_image, path, node, max(1, len(found))),
                 )
             )
     except (sqlite3.Error, struct.error, zlib.error, ValueError, IndexError, TypeError, RecursionError) as error:
         raise VprError(f"{path}: is damaged or no database of RTAB-Map ({error})") from error
     kind = "odometry, as the database holds no optimized ones" if optimized is None else "RTAB-Map's optimization"
     notes = [f"poses: of {kind}"]
-    first = {tuple(found[0][:2]) for found in cameras.values() if found}
+    first = {(found[0][0], found[0][1]) for found in cameras.values() if found}
+    shared = first.pop() if len(first) == 1 else None
     if any(len(found) > 1 for found in cameras.values()):
         notes.append("the robot has several cameras; the first is used")
     if without := sum(frame.pose is None for frame in frames):
         notes.append(f"{without} of {len(frames)} images have no pose: their nodes are not in the optimized graph")
-    intrinsics, size = first.pop() if len(first) == 1 else (None, None)
-    notes.append(f"intrinsics: {intrinsics}" if intrinsics else "intrinsics: none that all images share")
-    return FrameSet(path, "RTAB-Map database", tuple(frames), intrinsics=intrinsics, image_size=size, notes=notes)
+    notes.append(f"intrinsics: {shared[0]}" if shared else "intrinsics: none that all images share")
+    size = shared[1] if shared and all(shared[1]) else None  # old stereo pairs do not say it
+    return FrameSet(
+        path, "RTAB-Map database", tuple(frames), intrinsics=shared and shared[0], image_size=size, notes=notes
+    )
 
 
 def _open(path: Path) -> sqlite3.Connection:
