@@ -29,6 +29,7 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "vpr data check pitts30k",
     "vpr doctor",
     "vpr model fetch",
+    "vpr view",
 )
 GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/benchmark.md": (),
@@ -38,6 +39,7 @@ GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/interop.md": ("building.vprmap",),
     "docs/pose_graph.md": ("model", "office.vprmap", "second_office.vprmap"),
     "docs/recognition.md": ("model", "building.vprmap"),
+    "docs/view.md": ("model", "office.vprmap"),
     "docs/search.md": ("model", "building.vprmap"),
 }
 INPUTS = ("my_building", "new_images", "new.jpg", "drive", "another_drive", "encoder")

@@ -34,6 +34,7 @@ try:
         query,
         replay,
         train,
+        view,
     )
     from vpr_aesvc.cli.console import err, out
 except KeyboardInterrupt:  # most of the first second is spent on imports
@@ -59,13 +60,14 @@ app = App(
     help="Visual place recognition: has the robot's camera been here before, and where is that?\n\n"
     "Three steps: [bold]vpr train[/] fits a model to images of the place, without labels; [bold]vpr map build[/] makes a map of them; "
     "[bold]vpr query[/] finds new images in the map.\n\n"
-    "[bold]vpr demo[/] shows all of it, offline. [bold]vpr bench[/] compares methods and descriptor sizes on a benchmark or on your data.",
+    "[bold]vpr view[/] shows map and matches in a browser. [bold]vpr demo[/] shows all of it, offline. [bold]vpr bench[/] compares methods and descriptor sizes on a benchmark or on your data.",
 )
 app.register_install_completion_command()
 app.command(train.train_command, name="train")
 app.command(map.app)
 app.command(fleet.app)
 app.command(query.query_command, name="query")
+app.command(view.view_command, name="view")
 app.command(replay.replay_command, name="replay")
 app.command(eval.eval_command, name="eval")
 app.command(pairs.pairs_command, name="pairs")

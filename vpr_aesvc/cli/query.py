@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Group, Parameter
 from pydantic import ValidationError
 
 from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
-from vpr_aesvc.cli.console import progress_bars, say_source
+from vpr_aesvc.cli.console import err, progress_bars, say_source
 from vpr_aesvc.cli.options import (
     CameraFlags,
     Embeddings,
@@ -21,11 +22,13 @@ from vpr_aesvc.cli.options import (
     at_least,
 )
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.files import check_free, write_file
 from vpr_aesvc.fleet import open_map
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.replay.recognize import described, recognized, smoothed
+from vpr_aesvc.replay.recognize import described, followed, smoothed
+from vpr_aesvc.view.recognized_run import RecognizedRun
 
 _RATE = RecognizerSettings().false_positive_rate
 
@@ -55,15 +58,18 @@ class RecognitionFlags:
         ),
     ] = None
 
-    def settings(self, source: FrameSource, size: int | None, top: int) -> RecognizerSettings | None:
-        """What a ``Recognizer`` needs; None if plain search is enough. Raises VprError: options contradict each other, or a
-        number is out of range."""
+    def settings(
+        self, source: FrameSource, size: int | None, top: int, decide: bool = False
+    ) -> RecognizerSettings | None:
+        """What a ``Recognizer`` needs; None if plain search is enough. With ``decide`` it is not: a set of images is then verified by key points, if
+        nothing else is asked for. Raises VprError: options contradict each other, or a number is out of range."""
         if self.smooth and self.sequence is False:
             raise VprError("--smooth follows a sequence: leave out --no-sequence")
-        if not (source.is_run or self.sequence or self.smooth or self.geometry or self.false_positive_rate is not None):
+        asked = source.is_run or self.sequence or self.smooth or self.geometry or self.false_positive_rate is not None
+        if not (asked or decide):
             return None
         sequence = source.is_run if self.sequence is None else self.sequence
-        geometry = source.is_run if self.geometry is None else self.geometry
+        geometry = source.is_run or not asked if self.geometry is None else self.geometry
         return recognizer_settings(
             self.false_positive_rate, size=size, candidates=top, sequence=sequence or self.smooth, geometry=geometry
         )
@@ -88,6 +94,12 @@ def query_command(
     rate: Rate = None,
     embeddings: Embeddings = None,
     as_json: Json = False,
+    output: Annotated[
+        Path | None,
+        Parameter(
+            name=("--output", "-o"), help="Also write the page of `vpr view` with these answers, as one HTML file."
+        ),
+    ] = None,
     recognition: RecognitionFlags = RecognitionFlags(),
     reading: CameraFlags = CameraFlags(),
     runtime: RuntimeFlags = RuntimeFlags(),
@@ -99,14 +111,17 @@ def query_command(
 
     Example:  vpr query office.vprmap another_drive/ --json
     """
+    if output is not None:
+        check_free(output, "page")
     source = reading.open(input, embeddings, rate=rate, shortlist=shortlist, smooth=recognition.smooth).split("query")
-    settings = recognition.settings(source, size, top)
+    settings = recognition.settings(source, size, top, decide=output is not None)
     if settings is not None and shortlist is not None:
         raise VprError("recognition compares with every place: leave out --shortlist")
     with open_map(map) as place_map:
         describer = runtime.describer(place_map, model, source.embeddings)
         place_map.check_size(size)
         summary = QuerySummary(source, place_map, top)
+        run: RecognizedRun | None = None
         with progress_bars() as progress:
             show = partial(progress, "recognizing" if settings else "searching")
             if settings is None:
@@ -119,17 +134,25 @@ def query_command(
                 recognizer.prepare(progress=partial(progress, "learning the map"))
                 is_smoothed = recognition.smooth
                 results = (
-                    smoothed(source, recognizer, show) if is_smoothed else recognized(source, recognizer, rate, show)
+                    smoothed(source, recognizer, show) if is_smoothed else followed(source, recognizer, rate, show)
                 )
+                if output is not None:
+                    run = RecognizedRun(Path(input).resolve().name, recognizer)
+                    results = run.collected(results)
                 answers = (
                     Answer(frame, [candidate.match for candidate in result.candidates], result)
-                    for frame, result in results
+                    for frame, _, result in results
                 )
             for answer in answers:
                 answer = answer._replace(frame=replace(answer.frame, image=None, decode=None))
                 if as_json:
                     print_json_line(answer, source.is_run)
                 summary.add(answer)
+        if output is not None and run is not None:
+            from vpr_aesvc.view.report import report_page
+
+            write_file(output, report_page(place_map, run), "page")
+            err.print(f"look at {output} in a browser", soft_wrap=True)
     if not as_json:
         summary.print_table()
     say_source(source)

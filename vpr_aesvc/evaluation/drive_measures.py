@@ -107,8 +107,7 @@ def measure_drive(drive: Drive, threshold: float | None = None) -> DriveMeasures
     """
     distances = counted_distances(drive)
     if threshold is None:
-        fitting = [distance for distance in distances if distance <= _extent(drive) / _EXTENT_PER_THRESHOLD]
-        threshold = max(fitting, default=distances[0])
+        threshold = default_threshold(drive.column("position"), distances)
     distances = tuple(sorted({*distances, threshold}))
     nearest = drive.column("nearest")
     recognizable = {distance: int((nearest <= distance).sum()) for distance in distances}
@@ -199,6 +198,8 @@ def _elapsed(drive: Drive, times: Floats, first: int, last: int) -> Elapsed:
     return Elapsed(float(times[last] - times[first]), drive.frames[last].driven - drive.frames[first].driven)
 
 
-def _extent(drive: Drive) -> float:
-    """Diagonal of the bounding box of the run in x and y, meters."""
-    return float(np.linalg.norm(np.ptp(drive.column("position")[:, :2], axis=0)))
+def default_threshold(positions: Floats, distances: tuple[float, ...] = DISTANCES) -> float:
+    """Meters within which a match is right: the largest of the distances that is at most 1/20 of the extent (the diagonal in x and y) of a run with
+    these positions [n, 3], else the smallest."""
+    extent = float(np.linalg.norm(np.ptp(positions[:, :2], axis=0)))
+    return max((one for one in distances if one <= extent / _EXTENT_PER_THRESHOLD), default=distances[0])

@@ -200,6 +200,7 @@ class Recognizer:
             covariance=covariance,
             metric=metric if isinstance(metric, MetricPose) else None,
             metric_refusal=metric if isinstance(metric, str) else "",
+            posterior=found.posterior,
             lost=belief.lost,
             message=message,
         )

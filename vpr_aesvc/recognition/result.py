@@ -42,6 +42,7 @@ class Recognition:
         covariance: float64 [6, 6] of ``pose``: x, y, z in meters and rotations about the map's x, y, z axes in radians; None without pose.
         metric: the measured pose of the camera relative to the best match; None if it could not be measured.
         metric_refusal: why there is no metric pose; empty if there is one, or it was not asked for.
+        posterior: probability that the sequence gives to the places near ``best``, before geometry.
         lost: probability that the robot is not in the map, or at an excluded place, before geometry.
         message: another event, such as the reason for a new sequence; else None.
     """
@@ -57,5 +58,6 @@ class Recognition:
     covariance: Floats | None = field(default=None, repr=False, compare=False)
     metric: MetricPose | None = field(default=None, compare=False)
     metric_refusal: str = ""
+    posterior: float = 0.0
     lost: float = 1.0
     message: str | None = None

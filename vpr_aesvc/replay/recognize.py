@@ -47,7 +47,14 @@ def described(
 def recognized(
     source: FrameSource, recognizer: Recognizer, rate: float | None = None, progress: Progress | None = None
 ) -> Iterator[tuple[Frame, Recognition]]:
-    """Each query frame with its image, and the recognition of it, as a robot would get it. Two calls give the same answers.
+    """Each query frame with its image, and the recognition of it, as a robot would get it. Arguments and errors as for ``described``."""
+    return ((frame, result) for frame, _, result in followed(source, recognizer, rate, progress))
+
+
+def followed(
+    source: FrameSource, recognizer: Recognizer, rate: float | None = None, progress: Progress | None = None
+) -> Iterator[tuple[Frame, NDArray[np.float32], Recognition]]:
+    """As ``recognized``, with the descriptor of each frame, float32 [d_max]. Two calls give the same answers.
 
     If the source is a run, the poses of its frames give the motion between them. The sequence filter starts anew at another
     ``sequence``. Arguments and errors as for ``described``.
@@ -59,15 +66,15 @@ def recognized(
             run.reset()
         previous = replace(frame, image=None)
         if source.is_run:
-            yield frame, run.recognize(frame, descriptor, source.intrinsics)
+            yield frame, descriptor, run.recognize(frame, descriptor, source.intrinsics)
         else:
-            yield frame, recognizer.recognize(frame, descriptor=descriptor, intrinsics=source.intrinsics)
+            yield frame, descriptor, recognizer.recognize(frame, descriptor=descriptor, intrinsics=source.intrinsics)
 
 
 def smoothed(
     source: FrameSource, recognizer: Recognizer, progress: Progress | None = None
-) -> Iterator[tuple[Frame, Recognition]]:
-    """Like ``recognized``, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
+) -> Iterator[tuple[Frame, NDArray[np.float32], Recognition]]:
+    """Like ``followed``, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
     frames: list[Frame] = []
     descriptors = []
     for frame, descriptor in described(source, recognizer.describer, None, progress):
@@ -77,4 +84,5 @@ def smoothed(
     for start, end in pairwise([*starts, len(frames)]):
         run = frames[start:end]
         odometry = [None, *(motion_between(*pair) for pair in pairwise(run))] if source.is_run else None
-        yield from zip(run, recognize_run(recognizer, run, np.stack(descriptors[start:end]), odometry), strict=True)
+        rows = np.stack(descriptors[start:end])
+        yield from zip(run, rows, recognize_run(recognizer, run, rows, odometry), strict=True)

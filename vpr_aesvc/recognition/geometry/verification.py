@@ -48,6 +48,7 @@ class Geometry:
             distance is unknown. None also if the camera only turned, or did not move.
         pairs: int64 [matches, 2], the matched key points of the query and of the candidate.
         why: the reason in words.
+        points: float32 [inliers, 4]: x and y of each inlier in the query, then in the candidate, in parts of the longest side of each image.
 
     Camera frames are optical frames: x to the right, y down, z forward. A point at ``p`` in the query's frame is at
     ``rotation @ p + s * direction`` in the candidate's, with an unknown ``s > 0``.
@@ -61,6 +62,7 @@ class Geometry:
     direction: Points | None = field(default=None, repr=False)
     pairs: Rows = field(default_factory=lambda: np.empty((0, 2), np.int64), repr=False)
     why: str = ""
+    points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32), repr=False)
 
 
 def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None = None) -> Geometry:
@@ -84,6 +86,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
             rotation=np.eye(3) if intrinsics is not None else None,
             pairs=np.repeat(np.arange(keypoints)[:, None], 2, axis=1),
             why="the same image: all key points are equal",
+            points=np.tile(_parts(query.xy, query), 2),
         )
     pairs = match_keypoints(query, candidate)
     query_xy, candidate_xy = query.xy[pairs[:, 0]].astype(np.float64), candidate.xy[pairs[:, 1]].astype(np.float64)
@@ -97,8 +100,9 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     model: Model = "homography" if is_plane else "fundamental"
     inside, inliers = (homography, counts[0]) if is_plane else (fundamental, counts[1])
     why = f"{inliers} of {len(pairs)} matches fit a {'homography' if is_plane else 'fundamental matrix'}"
+    agreeing = np.hstack([_parts(query_xy[inside], query), _parts(candidate_xy[inside], candidate)])
     if intrinsics is None:
-        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why)
+        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why, points=agreeing)
     bearings = np.hstack(
         [
             intrinsics.bearings(query_xy[inside], 1.0),
@@ -108,7 +112,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     bearings = bearings[np.isfinite(bearings).all(axis=1)]  # those of which the distortion could be undone
     if len(bearings) < _MIN_HOMOGRAPHY:
         why += "; the lens distortion cannot be undone, the intrinsics do not fit"
-        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why)
+        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why, points=agreeing)
     pose = relative_pose(
         query=bearings[:, :2],
         candidate=bearings[:, 2:],
@@ -124,6 +128,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
         direction=pose.direction,
         pairs=pairs,
         why=why + pose.why,
+        points=agreeing,
     )
 
 
@@ -207,6 +212,11 @@ def _squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> 
 
 def _same_image(one: Keypoints, other: Keypoints) -> bool:
     return len(one) > 0 and np.array_equal(one.xy, other.xy) and np.array_equal(one.descriptors, other.descriptors)
+
+
+def _parts(xy: NDArray[np.floating], keypoints: Keypoints) -> NDArray[np.float32]:
+    """Pixels [m, 2] of the full image -> parts of its longest side."""
+    return np.asarray((xy + 0.5) / keypoints.longest_side, np.float32)
 
 
 def _working_scale(xy: Points, keypoints: Keypoints) -> Points:

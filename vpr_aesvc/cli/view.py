@@ -1,0 +1,69 @@
+"""``vpr view``: look at a map, at runs in it, and at each answer."""
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter, validators
+
+from vpr_aesvc.cli.console import out, progress_bars, say_source
+from vpr_aesvc.cli.options import CameraFlags, MapAddress, ModelOption, Rate, RuntimeFlags
+from vpr_aesvc.cli.query import RecognitionFlags
+from vpr_aesvc.errors import require_installed
+from vpr_aesvc.fleet import open_map
+from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.replay.recognize import followed, smoothed
+
+_TOP = 5  # candidates of a frame
+
+
+def view_command(
+    map: MapAddress,
+    /,
+    *runs: Annotated[Path, Parameter(help="Runs to recognize in the map, each any input of `vpr query`.")],
+    model: ModelOption = None,
+    rate: Rate = None,
+    host: Annotated[
+        str, Parameter(help="Address to listen on. On others than 127.0.0.1 the page asks for a token.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, Parameter(help="Port; 0 for any free one.", validator=validators.Number(gte=0, lte=65535))
+    ] = 8600,
+    recognition: RecognitionFlags = RecognitionFlags(),
+    reading: CameraFlags = CameraFlags(),
+    runtime: RuntimeFlags = RuntimeFlags(),
+) -> None:
+    """Look at a map in the browser, and at runs that are recognized in it.
+
+    Each frame is recognized as by `vpr query`; images without stamps and poses are verified by key points, too. The page shows each match on the map,
+    both pictures with the key points that agree, and why it was accepted or refused. It works offline, and changes nothing.
+
+    Example:  vpr view office.vprmap another_drive/
+    """
+    from vpr_aesvc.view.recognized_run import RecognizedRun
+    from vpr_aesvc.view.server import application, serve
+
+    require_installed("vpr view", "starlette", "uvicorn")
+    sources = [reading.open(run, rate=rate, smooth=recognition.smooth).split("query") for run in runs]
+    with open_map(map) as place_map:
+        shown: list[RecognizedRun] = []
+        describer = runtime.describer(place_map, model) if sources else None
+        for path, source in zip(runs, sources, strict=True):
+            settings = recognition.settings(source, None, _TOP, decide=True)
+            recognizer = Recognizer(place_map, describer, settings, intrinsics=source.intrinsics)
+            shown.append(RecognizedRun(path.resolve().name, recognizer))
+            with progress_bars() as progress:
+                recognizer.prepare(progress=partial(progress, "learning the map"))
+                show = partial(progress, f"recognizing {path.name}")
+                is_smoothed = recognition.smooth
+                results = (
+                    smoothed(source, recognizer, show) if is_smoothed else followed(source, recognizer, rate, show)
+                )
+                for answer in results:
+                    shown[-1].add(*answer)
+            say_source(source)
+        serve(lambda token: application(place_map, shown, token), host, port, partial(_say, map))
+
+
+def _say(map: str, address: str) -> None:
+    out.print(f"{map}: look at {address} in a browser; Ctrl-C ends it", soft_wrap=True)

@@ -1,0 +1,141 @@
+"""A run as it is recognized: what the page needs of each frame."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from tempfile import TemporaryFile
+from typing import Any
+
+import numpy as np
+
+from vpr_aesvc.errors import VprError
+from vpr_aesvc.images import encode_jpeg, image_of, thumbnail
+from vpr_aesvc.recognition.recognizer import Recognizer
+from vpr_aesvc.recognition.result import Candidate, Recognition
+from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.types import Descriptor, Frame
+from vpr_aesvc.view.places import DrawnPlaces, rounded
+
+_PAIRS = 150  # key points drawn for a candidate
+Answer = tuple[Frame, Descriptor, Recognition]
+
+
+class Blobs:
+    """A list of bytes, such as pictures, in an unnamed file: a long run has many."""
+
+    def __init__(self) -> None:
+        self._file = TemporaryFile()  # noqa: SIM115
+        self._ends = [0]
+
+    def append(self, data: bytes) -> None:
+        self._file.seek(self._ends[-1])
+        self._file.write(data)
+        self._ends.append(self._ends[-1] + len(data))
+
+    def __getitem__(self, at: int) -> bytes:
+        start, end = self._ends[at], self._ends[at + 1]  # IndexError, as of a list
+        self._file.seek(start)
+        return self._file.read(end - start)
+
+
+class RecognizedRun:
+    """Collects the answers of a run, in constant memory but for a few numbers a frame.
+
+    Args:
+        recognizer: that recognizes it, whose map may not change.
+
+    Attributes:
+        details, pictures: of each frame, as JSON and as JPEG.
+    """
+
+    def __init__(self, name: str, recognizer: Recognizer) -> None:
+        self.name = name
+        self.details, self.pictures, self._descriptors = Blobs(), Blobs(), Blobs()
+        self._recognizer = recognizer
+        self._frames: list[Frame] = []
+        self._answers: list[tuple[int, bool, float]] = []  # place, accepted, probability
+
+    def __len__(self) -> int:
+        return len(self._frames)
+
+    def add(self, frame: Frame, descriptor: Descriptor, result: Recognition) -> None:
+        """Images that cannot be read, as of embeddings without images, are not shown."""
+        best, picture = -1 if result.best is None else result.best.place.id, b""
+        self._frames.append(replace(frame, image=None, decode=None, extra={}))
+        self._answers.append((best, result.accepted, result.probability))
+        self.details.append(json.dumps(_details(frame, result, self._recognizer.settings)).encode())
+        with suppress(VprError):
+            picture = encode_jpeg(thumbnail(image_of(frame)))
+        self.pictures.append(picture)
+        self._descriptors.append(np.asarray(descriptor, np.float32).tobytes())
+
+    def collected(self, answers: Iterable[Answer]) -> Iterator[Answer]:
+        """The answers, each added on its way."""
+        for answer in answers:
+            self.add(*answer)
+            yield answer
+
+    def similarities(self, at: int) -> bytes:
+        """Cosines of a frame and all places, float32 [n], in the order of the map. Raises IndexError."""
+        stored = np.frombuffer(self._descriptors[at], np.float32)
+        return self._recognizer.snapshot.all_similarities(stored).astype("<f4").tobytes()
+
+    def content(self, drawn: DrawnPlaces) -> dict[str, Any]:
+        """The columns of all frames, for the page."""
+        content: dict[str, Any] = {"name": self.name, "truth": "", "frames": len(self)}
+        if not len(self):
+            return content
+        from vpr_aesvc.view.truth import find_truth
+
+        row_of = {place.id: row for row, place in enumerate(drawn.places)}
+        best = np.array([row_of.get(place, -1) for place, *_ in self._answers], np.int64)
+        accepted = np.array([one[1] for one in self._answers], np.bool_)
+        truth = find_truth(drawn, self._frames, best, accepted)
+        wrong = accepted & (truth.right == 0)
+        return content | {
+            "truth": truth.words,
+            "label": [frame.label for frame in self._frames],
+            "stamp": [frame.stamp for frame in self._frames],
+            "x": rounded(truth.xy[:, 0]),
+            "y": rounded(truth.xy[:, 1]),
+            "best": best.tolist(),
+            "verdict": np.where(wrong, "wrong", np.where(accepted, "accepted", "refused")).tolist(),
+            "right": rounded(truth.right),
+            "error": rounded(truth.error),
+            "probability": [round(one[2], 4) for one in self._answers],
+        }
+
+
+def _details(frame: Frame, result: Recognition, settings: RecognizerSettings) -> dict[str, Any]:
+    return {
+        "label": frame.label,
+        "stamp": frame.stamp,
+        "accepted": result.accepted,
+        "why": result.why,
+        "message": result.message,
+        "probability": round(result.probability, 4),
+        "rate": round(result.false_positive_rate, 6),
+        "requested": settings.false_positive_rate,
+        "sequence": settings.sequence,
+        "posterior": round(result.posterior, 4),
+        "lost": round(result.lost, 4),
+        "candidates": [_candidate(one) for one in result.candidates],
+    }
+
+
+def _candidate(candidate: Candidate) -> dict[str, Any]:
+    place, geometry = candidate.match.place, candidate.geometry
+    content: dict[str, Any] = {
+        "id": place.id,
+        "label": place.label,
+        "traverse": place.traverse,
+        "similarity": round(candidate.match.similarity, 4),
+        "posterior": round(candidate.posterior, 4),
+    }
+    if geometry is not None:  # thousandths of the longest side of each picture
+        points = np.rint(1000 * geometry.points[:_PAIRS]).astype(int).ravel().tolist()
+        content |= {"inliers": geometry.inliers, "matches": geometry.matches, "why": geometry.why, "points": points}
+    return content
