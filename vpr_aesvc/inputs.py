@@ -15,6 +15,7 @@ from vpr_aesvc.images import image_of
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import SelectionStats, write_keyframes
 from vpr_aesvc.recordings.bags.files import is_bag, stray_bags
+from vpr_aesvc.recordings.layouts import Layout, find_layout, read_sensor
 from vpr_aesvc.types import Frame, StageProgress
 
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
@@ -41,7 +42,7 @@ def open_input(
     - one image; a folder of images, also with ``@utm_east@utm_north@...`` names, or with folders of database and query images;
     - a ``frames.csv``, or a folder that holds one; a NetVLAD ``dbStruct`` file; a folder with a COLMAP model; a database of RTAB-Map;
     - a ROS 1 or ROS 2 bag: a folder, or a ``.bag``, ``.mcap`` or ``.db3`` file;
-    - a folder of images with ``options.trajectory`` (TUM or KITTI); a video file, with or without one;
+    - a sequence of EuRoC, TUM RGB-D or KITTI odometry as it unpacks; a folder of images with ``options.trajectory`` (TUM or KITTI); a video file, with or without one;
     - embeddings with image names (``.npz`` or ``.h5``), without the images.
 
     Args:
@@ -57,9 +58,12 @@ def open_input(
     path, options = Path(path).expanduser(), options or InputOptions()
     if not path.exists():
         raise VprError(f"{path}: no such file or folder; expected images, a frames.csv, or {RECORDING_HELP}")
+    layout = None if options.trajectory or not path.is_dir() else find_layout(path)
+    if layout is not None:
+        options = replace(options, trajectory=Path(layout.trajectory))
     kind = _kind(path, options)
     _refuse_unfit(path, kind, options, command_options or {})
-    source = _opened(path, kind, options)
+    source = _opened(path, kind, options, layout)
     if options.camera is not None and kind != "bag":  # which has read it already
         _calibrate(source, options.camera)
     elif kind == "trajectory" and (found := _kitti_calibration(source, options)):
@@ -70,7 +74,7 @@ def open_input(
     return source
 
 
-def _opened(path: Path, kind: str, options: InputOptions) -> FrameSource:
+def _opened(path: Path, kind: str, options: InputOptions, layout: Layout | None) -> FrameSource:
     if kind == "bag":
         from vpr_aesvc.recordings.bags.recording import BagRecording
 
@@ -82,7 +86,15 @@ def _opened(path: Path, kind: str, options: InputOptions) -> FrameSource:
     if kind == "trajectory":
         from vpr_aesvc.recordings.image_folder import ImageFolderRecording
 
-        recording = ImageFolderRecording(path, options)
+        sensor = layout and layout.sensor and read_sensor(Path(layout.sensor))
+        recording = ImageFolderRecording(
+            Path(layout.images) if layout else path, options, sensor[0] if sensor else None
+        )
+        recording.path = path.absolute() if layout else path  # by which its traverse is named
+        if layout:
+            recording.notes.insert(0, f"layout: {layout.name}")
+        if sensor:
+            recording.intrinsics, recording.image_size = sensor[1:]
         recording.notes += stray_bags(path)
         return recording
     if path.is_file() and path.suffix.lower() in EMBEDDING_SUFFIXES:

@@ -51,11 +51,12 @@ class Trajectory:
     note: str
 
 
-def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
+def read_trajectory(path: Path, optical: bool = False, mount: Pose | None = None) -> Trajectory:
     """Reads a file; its header, or the number of columns of its first line, decides the format.
 
     Args:
         optical: the axes of a TUM file are known to be optical.
+        mount: of the camera, with body axes, on the body that a TUM file is of. Then no axes are judged.
 
     Raises:
         VprError: no such file, another format, or a bad line; the message names the line and what was found.
@@ -69,7 +70,9 @@ def read_trajectory(path: Path, optical: bool = False) -> Trajectory:
     stamped, how = _read_stamped(path, header, lines)
     poses = [pose for _, pose in stamped]
     axes = "with body axes, as its first line says"
-    if not text.startswith(BODY_AXES):
+    if mount is not None:
+        poses, axes = [compose(pose, mount) for pose in poses], "of the body, on which the camera's mount is known"
+    elif not text.startswith(BODY_AXES):
         poses, axes = with_body_axes(poses, optical)
     return Trajectory("TUM", poses, [stamp for stamp, _ in stamped], f"trajectory {path.name}: TUM, {axes}{how}")
 

@@ -38,20 +38,21 @@ _PARTS = re.compile(r"(?:.*\D)?(\d{10})[-_](\d{9})")  # seconds and nanoseconds:
 class ImageFolderRecording(Recording):
     """A folder of images with a trajectory. Labels are the images' paths in the folder.
 
+    ``mount``: of the camera on the body that a trajectory in TUM format is of; None if it is of the camera.
     A trajectory in TUM format belongs to the images by its stamps, one in KITTI format by its order.
 
     Raises:
         VprError: no images, no trajectory, one that does not belong to them, or no way to tell when they were taken.
     """
 
-    def __init__(self, path: Path, options: InputOptions) -> None:
+    def __init__(self, path: Path, options: InputOptions, mount: Pose | None = None) -> None:
         if options.trajectory is None:
             raise VprError(f"{path}: a folder of images is a run only with --trajectory FILE")
         super().__init__(path, options, "folder of images")
         self._left_out = SkipCounts()
         listing = path / _LISTING
         listed = _read_listing(listing) if listing.is_file() else None
-        trajectory = read_trajectory(options.trajectory, optical=listed is not None)
+        trajectory = read_trajectory(options.trajectory, listed is not None, mount)
         self.notes = [trajectory.note]
         if listed is not None:
             for before, (stamp, file) in pairwise(listed):
