@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from tests.fleet.maps import new_fleet_map, new_url
+from tests.pages import ROOT, blocks
 from tests.placemap.places import META, drive, new_map, unit_rows
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.fleet import open_fleet_map
@@ -296,28 +297,35 @@ def test_meters_compare_within_one_frame_only(url, tmp_path):
     assert pull_map(f"{url}&frame=utm32", tmp_path / "there.vprmap") == (10, 0, 0)
 
 
-def test_a_role_that_may_only_read(postgres, url, tmp_path):
+def test_the_roles_of_the_documentation(postgres, url, tmp_path):
+    """A reader asks, recognizes and pulls; a robot pushes, too."""
     import psycopg
 
-    new_fleet_map(url, drive(5), unit_rows(5)).close()
+    (grants,) = [block.text for block in blocks(ROOT / "docs" / "fleet.md") if block.language == "sql"]
+    mine = new_map(tmp_path / "r1.vprmap", drive(5), unit_rows(5))
+    push_map(mine, url)
     with psycopg.connect(postgres.url, autocommit=True) as db:
-        db.execute("DROP ROLE IF EXISTS reader")
-        db.execute("CREATE ROLE reader LOGIN")
-        db.execute("GRANT USAGE ON SCHEMA vpr TO reader")
-        db.execute("GRANT SELECT ON ALL TABLES IN SCHEMA vpr TO reader")
-    reading = url.replace("postgres@", "reader@")
-    with open_fleet_map(reading) as fleet:
-        assert len(fleet.search(unit_rows(1)[0], 9, where=Where(pose=Pose(0, 0), within=1))) == 3
-        with fleet.arrays() as arrays:
-            assert len(arrays) == 5
-        for change in (
-            lambda: fleet.add(drive(1), unit_rows(1)),
-            lambda: fleet.remove([1]),
-            lambda: fleet.store_learned_parameters("null", 1),
-        ):
-            with pytest.raises(VprError, match=r"this role may not do that .*; nothing was changed"):
-                change()
-    assert pull_map(reading, tmp_path / "here.vprmap") == (5, 0, 0)
-    with psycopg.connect(postgres.url, autocommit=True) as db:
-        db.execute("DROP OWNED BY reader")
-        db.execute("DROP ROLE reader")
+        db.execute(grants)
+    try:
+        mine.add(drive(2, "tuesday"), unit_rows(2, seed=1))
+        mine.remove([1])
+        mine.set_poses({2: Pose(9, 9)})
+        mine.set_camera("monday", Intrinsics(500.0, 501.0, 320.0, 240.0), (640, 480))
+        assert push_map(mine, url.replace("postgres@", "robot@")) == (2, 1, 1)
+        reading = url.replace("postgres@", "reader@")
+        with open_fleet_map(reading) as fleet:
+            assert len(fleet.search(unit_rows(1)[0], 9, where=Where(pose=Pose(1, 0), within=0.6))) == 3
+            with fleet.arrays() as arrays:
+                assert len(arrays) == 6
+            for change in (
+                lambda: fleet.add(drive(1), unit_rows(1)),
+                lambda: fleet.remove([1]),
+                lambda: fleet.store_learned_parameters("null", 1),
+            ):
+                with pytest.raises(VprError, match=r"this role may not do that .*; nothing was changed"):
+                    change()
+        assert pull_map(reading, tmp_path / "here.vprmap") == (6, 0, 0)
+    finally:
+        mine.close()
+        with psycopg.connect(postgres.url, autocommit=True) as db:
+            db.execute("DROP OWNED BY robot; DROP OWNED BY reader; DROP ROLE robot; DROP ROLE reader")

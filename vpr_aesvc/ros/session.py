@@ -59,7 +59,11 @@ class Session:
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
         self.engine = self._engine_for(open_map(settings, describer), describer, prepare=False)
-        self.fleet = self._push_to_fleet()
+        try:
+            self.fleet = self._push_to_fleet()
+        except BaseException:
+            self.engine.close()
+            raise
         self.publishers = Publishers(node, settings)
         self.localization = Localization(node, settings, health)
         self.worker: LatestFrameWorker[Any] = LatestFrameWorker(partial(process, self))
