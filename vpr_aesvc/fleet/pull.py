@@ -60,46 +60,47 @@ def pull(fleet: FleetMap, place_map: PlaceMap, area: Area | None = None, progres
         raise VprError(
             f"{place_map.path}: was made with model {place_map.model_family}, {fleet.path} with {fleet.model_family}; pull into a new map"
         )
-    local = {one.extra[FLEET_ID]: (one.id, one.pose) for one in place_map.places().values() if FLEET_ID in one.extra}
     scope = [str(fleet.path), fleet.id, area and list(area)]
     stored = json.loads(place_map.meta.get(_STATE, "{}"))
-    columns = ", ".join(_Traverse._fields)
     with fleet.connection.transaction(reading=True) as db:
         horizon = horizon_of(db)
         since = int(stored["horizon"]) if stored.get("scope") == scope else 0
         since = since if since <= horizon else 0  # a database that was restored elsewhere counts from the start
-        query = f"SELECT {columns} FROM vpr.traverses WHERE map = %s AND source <> %s"
+        query = f"SELECT {', '.join(_Traverse._fields)} FROM vpr.traverses WHERE map = %s AND source <> %s"
         traverses = {row[0]: _Traverse(*row) for row in db.execute(query, [fleet.map_id, place_map.id])}
         uids = {
             number: _uid(fleet, traverses[traverse], place)
             for number, traverse, place in _changed(db, fleet, area, since, traverses)
         }
-        removed = [
-            local[uid][0]
-            for traverse, place in db.execute(
-                f"SELECT p.traverse, p.local FROM vpr.tombstones t JOIN vpr.places p ON p.map = %(map)s AND p.id = t.place WHERE t.{_SINCE}",
-                {"map": fleet.map_id, "since": str(since)},
-            )
-            if traverse in traverses and (uid := _uid(fleet, traverses[traverse], place)) in local
-        ]
+        values = {"map": fleet.map_id, "since": str(since)}
+        query = (
+            "SELECT p.traverse, p.local FROM vpr.tombstones t JOIN vpr.places p ON p.map = %(map)s AND p.id = t.place "
+            f"WHERE t.{_SINCE}"
+        )
+        gone = [_uid(fleet, traverses[row[0]], row[1]) for row in db.execute(query, values) if row[0] in traverses]
         query = (
             "SELECT p.traverse, p.local, r.x, r.y, r.z, r.qx, r.qy, r.qz, r.qw FROM vpr.poses r "
             f"JOIN vpr.places p ON p.map = %(map)s AND p.id = r.place WHERE r.{_SINCE} AND {rows.LATEST}"
         )
-        moved: dict[int, Pose] = {}
-        for traverse, place, *numbers in db.execute(query, {"map": fleet.map_id, "since": str(since)}):
-            known = local.get(_uid(fleet, traverses[traverse], place)) if traverse in traverses else None
-            if known is not None and known[1] != Pose(*numbers):
-                moved[known[0]] = Pose(*numbers)
+        revised = {
+            _uid(fleet, traverses[row[0]], row[1]): Pose(*row[2:])
+            for row in db.execute(query, values)
+            if row[0] in traverses
+        }
+    local: dict[str, tuple[int, Pose | None]] = {}
+    if uids or gone or revised:
+        places = place_map.places().values()
+        local = {one.extra[FLEET_ID]: (one.id, one.pose) for one in places if FLEET_ID in one.extra}
     new = {number: uid for number, uid in uids.items() if uid not in local}
     _add(fleet, place_map, new, traverses, progress)
     there = place_map.traverses()
     names = {one.name: _local_name(fleet, one) for one in traverses.values()}
-    send_cameras(fleet, place_map, {name: local for name, local in names.items() if local in there})
+    send_cameras(fleet, place_map, {name: own for name, own in names.items() if own in there})
+    moved = {local[uid][0]: pose for uid, pose in revised.items() if uid in local and local[uid][1] != pose}
     place_map.set_poses(moved)
-    count = place_map.remove(removed)
+    removed = place_map.remove(local[uid][0] for uid in gone if uid in local)
     place_map.store_metadata(_STATE, json.dumps({"scope": scope, "horizon": str(horizon)}))
-    return Changed(len(new), count, len(moved))
+    return Changed(len(new), removed, len(moved))
 
 
 def _uid(fleet: FleetMap, traverse: _Traverse, local: int) -> str:
