@@ -21,7 +21,7 @@ _MIN_INLIERS = 15
 _RANSAC_PIXELS = 4.0  # these and the others in standard deviations of a key point
 _SEARCH = 5.0
 _LEAST_PIXELS, _LEAST_SPREAD = 0.15, 0.25
-_ROUNDS = 10
+_ROUNDS = 6
 _FITS = 9.21  # squared error in standard deviations that 99 of 100 right matches stay below
 _MAX_SIGMA = 0.2  # standard deviation of the position, as part of the distance to the nearest neighbor
 _MAX_TURN = np.radians(75.0)
@@ -66,13 +66,14 @@ def solve_metric_pose(query: Keypoints, intrinsics: Intrinsics, pairs: Rows, pla
     pose = _begin(bearings[matched[:, 0]], place.points[matched[:, 1]], place.noise[matched[:, 1]], sigma)
     if pose is None:
         return f"the {len(matched)} matched points of known depth do not fit one pose"
-    pose = _refine(pose, bearings, place, matched, sigma)[:2]
+    pose = _refine(pose, bearings, place, matched, sigma, 3)[:2]
     expected = project(place.points, *pose)[0]
-    allowed = np.linalg.norm(bearings[:, None] - expected, axis=2) < _SEARCH * sigma
+    apart = (bearings**2).sum(1)[:, None] + (expected**2).sum(1) - 2 * bearings @ expected.T  # squared
+    allowed = apart < (_SEARCH * sigma) ** 2
     matched = match_keypoints(query, place.seen_keypoints, allowed)
     if len(matched) < _MIN_INLIERS:
         return f"only {len(matched)} points of the place are seen, fewer than {_MIN_INLIERS}"
-    found = _refine(pose, bearings, place, matched, sigma)
+    found = _refine(pose, bearings, place, matched, sigma, _ROUNDS)
     inliers = int(found.fits.sum())
     if inliers < _MIN_INLIERS:
         return f"{inliers} of {len(matched)} points fit one pose, fewer than {_MIN_INLIERS}"
@@ -115,7 +116,7 @@ def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> _Po
             bearings[known],
             np.eye(3),
             None,
-            iterationsCount=300,
+            iterationsCount=100,
             reprojectionError=_RANSAC_PIXELS * pixel,
             confidence=0.999,
             flags=cv2.SOLVEPNP_SQPNP,
@@ -137,21 +138,21 @@ class _Fit(NamedTuple):
     covariance: Floats
 
 
-def _refine(pose: _Pose, bearings: Points, place: PlacePoints, pairs: Rows, sigma: float) -> _Fit:
+def _refine(pose: _Pose, bearings: Points, place: PlacePoints, pairs: Rows, sigma: float, rounds: int) -> _Fit:
     """Gauss-Newton, first with Cauchy's weights, then on the points that fit. The points move within their noise: derivatives at where they were
     triangulated would take that noise for depth, and so for parallax."""
     rotation, position = pose
     observed, known = bearings[pairs[:, 0]], place.points[pairs[:, 1]]
     points = known
     noise, modes = place.noise[pairs[:, 1]], place.modes[pairs[:, 1]]
-    for step in range(_ROUNDS):
+    for step in range(rounds):
         seen, by_point, by_pose = project(points, rotation, position)
         error = observed - seen - np.einsum("kai,ki->ka", by_point, known - points)
         gain = noise @ by_point.transpose(0, 2, 1)
-        info = np.linalg.inv(by_point @ gain + sigma**2 * np.eye(2))
+        info = _inverted(by_point @ gain + sigma**2 * np.eye(2))
         squared = np.einsum("ka,kab,kb->k", error, info, error)
         fits = squared < _FITS
-        weighted = info * (fits if step >= _ROUNDS // 2 else 1 / (1 + squared / _FITS))[:, None, None]
+        weighted = info * (fits if step >= rounds // 2 else 1 / (1 + squared / _FITS))[:, None, None]
         slope = by_pose.transpose(0, 2, 1) @ weighted
         covariance = np.linalg.inv(np.einsum("kia,kaj->ij", slope, by_pose) + 1e-9 * np.eye(6))
         moved = covariance @ np.einsum("kia,ka->i", slope, error)
@@ -161,3 +162,9 @@ def _refine(pose: _Pose, bearings: Points, place: PlacePoints, pairs: Rows, sigm
     shared = covariance @ np.einsum("kia,kab,kbm->im", slope, by_point, modes)
     covariance = spread * covariance + shared @ shared.T
     return _Fit(rotation, position, fits, covariance)
+
+
+def _inverted(matrices: Points) -> Points:
+    """Of symmetric matrices [k, 2, 2]; several times faster than numpy."""
+    (a, b), (_, d) = matrices.transpose(1, 2, 0)
+    return np.stack([np.stack([d, -b], 1), np.stack([-b, a], 1)], 1) / (a * d - b * b)[:, None, None]

@@ -28,7 +28,7 @@ _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
 _MAX_POSE_NOISE = 3.0
 JITTER = 1 / 16  # of the distance of the farthest neighbor: what is nearer was seen standing
-_ROUNDS = 6
+_ROUNDS = 4, 4, 3
 _LEAST_POSE_NOISE = 0.1
 _MODES = 8
 _SIGMA = 0.15, 2.0  # least and largest noise of a key point, pixels of the stored picture
@@ -119,16 +119,17 @@ def project(points: Points, rotation: Points, position: Points) -> tuple[Points,
         bearings [k, 2], and their derivatives by the point [k, 2, 3] and by the camera's pose [k, 2, 6]: position, and rotation about the axes
         of the place.
     """
-    offset = np.column_stack([points[:, :2], np.ones(len(points))]) - points[:, 2:] * position
-    x, y, z = (offset @ rotation).T
-    z = np.maximum(z, 1e-3)  # a point behind the camera lies far outside
-    by_ray = np.zeros((len(points), 2, 3))
-    by_ray[:, 0, 0] = by_ray[:, 1, 1] = 1 / z
-    by_ray[:, 0, 2], by_ray[:, 1, 2] = -x / z**2, -y / z**2
-    by_offset = by_ray @ rotation.T
-    by_point = np.concatenate([by_offset[:, :, :2], -(by_offset @ position)[:, :, None]], axis=2)
-    by_pose = np.concatenate([-by_offset * points[:, 2, None, None], np.cross(by_offset, offset[:, None])], axis=2)
-    return np.column_stack([x / z, y / z]), by_point, by_pose
+    u, v, w = points.T
+    a, b, c = offset = np.stack([u - w * position[0], v - w * position[1], 1 - w * position[2]])
+    x, y, z = rotation.T @ offset
+    near = 1 / np.maximum(z, 1e-3)  # a point behind the camera lies far outside
+    x, y = x * near, y * near
+    by_point, by_pose = np.empty((2, 3, len(points))), np.empty((2, 6, len(points)))
+    for at, bearing in enumerate((x, y)):
+        i, j, k = by_offset = (rotation[:, at, None] - rotation[:, 2, None] * bearing) * near
+        by_point[at, :2], by_point[at, 2] = by_offset[:2], -(position @ by_offset)
+        by_pose[at, :3], by_pose[at, 3:] = -w * by_offset, (j * c - k * b, k * a - i * c, i * b - j * a)
+    return np.column_stack([x, y]), by_point.transpose(2, 0, 1), by_pose.transpose(2, 0, 1)
 
 
 def turned(rotation: Points, vector: Points) -> Points:
@@ -170,13 +171,13 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     bundle = _initial(place, views, [pairs for pairs, why in zip(matches, reasons, strict=True) if not why])
     if len(bundle.rows) < _MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
-    adjusted = _adjust(place, bundle, views, np.ones(2))
+    adjusted = _adjust(place, bundle, views, np.ones(2), _ROUNDS[0])
     guided = _initial(
         place, adjusted.bundle.views, [_guided(place, view, adjusted.sigma) for view in adjusted.bundle.views]
     )
-    adjusted = _adjust(place, guided, views, np.ones(2))
+    adjusted = _adjust(place, guided, views, np.ones(2), _ROUNDS[1])
     if adjusted.pose_noise.max() <= _MAX_POSE_NOISE:
-        adjusted = _adjust(place, adjusted.bundle, views, np.maximum(adjusted.pose_noise, _LEAST_POSE_NOISE))
+        adjusted = _adjust(place, adjusted.bundle, views, np.maximum(adjusted.pose_noise, _LEAST_POSE_NOISE), _ROUNDS[2])
     if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
     if len(adjusted.bundle.rows) < _MIN_POINTS:
@@ -274,7 +275,7 @@ class _Adjusted:
         )
 
 
-def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats) -> _Adjusted:
+def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats, rounds: int) -> _Adjusted:
     """Gauss-Newton on points and neighbors' poses; observations that do not fit are left out.
 
     Args:
@@ -287,7 +288,7 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
     prior_weight = 1 / (np.tile(np.repeat(pose_noise, 3), len(views)) * noise) ** 2
     own = place.bearings[bundle.rows]
     sigma, seen = place.pixel, bundle.seen
-    for step in range(_ROUNDS + 1):
+    for step in range(rounds + 1):
         pull = np.concatenate(
             [
                 [*(one.position - was.position), *_rotation_vector(one.rotation @ was.rotation.T)]
@@ -308,7 +309,7 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
             squared = (error**2).sum(1)
             squares.append(squared)
             weight = (
-                seen[at] / sigma**2 / (1 + squared / (2 * sigma) ** 2 if step < _ROUNDS // 2 else 1)
+                seen[at] / sigma**2 / (1 + squared / (2 * sigma) ** 2 if step < rounds // 2 else 1)
             )  # first Cauchy's
             part = slice(6 * at, 6 * at + 6)
             point_info += np.einsum("k,kai,kaj->kij", weight, by_point, by_point)
@@ -320,7 +321,7 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
         follows = -alone @ cross
         reduced = pose_info + np.einsum("kia,kib->ab", cross, follows)
         poses = np.linalg.inv(reduced)
-        if step == _ROUNDS:
+        if step == rounds:
             break
         moved = poses @ (pose_slope + np.einsum("kia,ki->a", follows, point_slope))
         points += np.einsum("kij,kj->ki", alone, point_slope) + follows @ moved
@@ -329,7 +330,7 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
             for view, part in zip(views, moved.reshape(-1, 6), strict=True)
         ]
         errors = np.stack(squares)
-        seen = bundle.seen & (errors[1:] < (3 * max(sigma, place.pixel / 2)) ** 2) if step >= 2 else seen
+        seen = bundle.seen & (errors[1:] < (3 * max(sigma, place.pixel / 2)) ** 2) if step else seen
         used = seen.any(0)
         freedom = (
             2 * seen.sum() - used.sum() - count
