@@ -166,7 +166,7 @@ class CandidateMatcher:
         self, rows: list[int], belief: Belief, geometries: list[Geometry], patches: list[PatchMatch | None]
     ) -> list[int]:
         """Positions of the candidates, best first: by geometry and patches. If the sequence's place is likely and has geometric support, the places
-        near it come before all others."""
+        near it come before all others, but not before a clear one: in a map of a dozen places a flat belief makes some place likely."""
         if not geometries:
             return list(range(len(rows)))
         order = rerank(geometries)
@@ -178,7 +178,8 @@ class CandidateMatcher:
             ]
             order = sorted(range(len(rows)), key=lambda at: -scores[at])
         likely = self._settings.sequence and belief.row == rows[0] and belief.probability >= _LIKELY
-        if likely and geometric_verdict(geometries[0]) == "supported":
-            near = self._snapshot.track.near(rows[0], self.window)
+        near = self._snapshot.track.near(rows[0], self.window)
+        clear = geometries[order[0]].inliers >= _CLEAR_INLIERS and rows[order[0]] not in near
+        if likely and not clear and geometric_verdict(geometries[0]) == "supported":
             order.sort(key=lambda at: rows[at] not in near)  # stable: the order by geometry stays within both groups
         return order

@@ -17,7 +17,7 @@ from vpr_aesvc.recognition.geometry.verification import match_keypoints
 from vpr_aesvc.transforms import OPTICAL, compose, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Floats, Intrinsics, Points, Pose, Rows
 
-_MIN_INLIERS = 15
+_MIN_BEGIN, _MIN_INLIERS = 7, 15  # points that fit one pose, before and after the others are looked for
 _RANSAC_PIXELS = 4.0  # these and the others in standard deviations of a key point
 _SEARCH = 5.0
 _LEAST_PIXELS, _LEAST_SPREAD = 0.15, 0.25
@@ -107,7 +107,7 @@ def pose_in_map(place: Pose, metric: MetricPose) -> tuple[Pose, Floats]:
 def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> _Pose | None:
     """Rotation and position of the camera, by RANSAC, from the points whose depth is known; None if too few fit."""
     known = points[:, 2] > 3 * np.sqrt(noise[:, 2, 2])
-    if known.sum() < _MIN_INLIERS:
+    if known.sum() < _MIN_BEGIN:
         return None
     rays = np.column_stack([points[:, :2], np.ones(len(points))])[known]
     try:
@@ -123,7 +123,7 @@ def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> _Po
         )
     except cv2.error:  # OpenCV asserts on some degenerate sets of points
         return None
-    if not done or inliers is None or len(inliers) < _MIN_INLIERS or not np.isfinite([vector, shift]).all():
+    if not done or inliers is None or len(inliers) < _MIN_BEGIN or not np.isfinite([vector, shift]).all():
         return None
     rotation = np.asarray(cv2.Rodrigues(vector)[0].T, np.float64)
     return rotation, -rotation @ shift.ravel()
