@@ -25,7 +25,7 @@ _ROUNDS = 6
 _FITS = 9.21  # squared error in standard deviations that 99 of 100 right matches stay below
 _MAX_SIGMA = 0.2  # standard deviation of the position, as part of the distance to the nearest neighbor
 _MAX_TURN = np.radians(75.0)
-_MIN_RELIEF = 2.0  # of points on a plane it is 0.67
+_MIN_RELIEF = 1.3  # of points on a plane it is 0.67, and less than 1.1 by chance
 _Pose = tuple[Points, Points]  # rotation and position of a camera, as in ``View``
 
 
