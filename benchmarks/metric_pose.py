@@ -1,10 +1,10 @@
 """Metric poses: how exact, how honest, how fast, beside the pose of the matched place and two-view geometry.
 
     python benchmarks/metric_pose.py kitti FOLDER [--every 2 4] [-m MODEL] [--pixels 65536]   # image_0, poses.txt, calib.txt (KITTI odometry)
-    python benchmarks/metric_pose.py street [--seeds 0 1]                                     # the drawn street: another drive, in the evening
+    python benchmarks/metric_pose.py street [--seeds 0 1] [--lane 0.9]                        # the drawn street, again in the evening
 
 A map is built of every second and of every fourth image, by what `vpr map build` does, and asked with the others, by what `vpr query` does. Of the
-street the map is the morning's drive and the queries are the evening's; its poses are exact. Nothing is fitted to the queries. Without a model one
+street the map is the morning's drive and the queries are the evening's, by default in the same lane; its poses are exact. Nothing is fitted to the queries. Without a model one
 is trained on the places (histograms of gradients). Solved: the part of the queries with a metric pose. Published: those whose match is accepted, too.
 NEES: normalized estimation error squared of 6 degrees of freedom, the part of the poses within its 95 % band (1.24 to 14.45), and below it.
 Two views: the directions from the two best places (essential matrix), intersected, where both are known. Milliseconds: a frame with and without metric
@@ -52,10 +52,14 @@ def clip(folder: Path) -> tuple[list[Frame], Intrinsics]:
     return frames, Intrinsics(numbers[0], numbers[5], numbers[2], numbers[6])
 
 
-def street(folder: Path, seed: int) -> tuple[list[Frame], list[Frame], Intrinsics]:
-    from vpr_aesvc.demo import draw_route
+def street(folder: Path, seed: int, lane: float | None) -> tuple[list[Frame], list[Frame], Intrinsics]:
+    """``lane``: of the evening's drive, meters to the left of the middle of the road; the morning's is at -0.9."""
+    from vpr_aesvc.demo import route
 
-    frames = open_input(draw_route(folder / "route", seed=seed)).frames
+    if lane is not None:
+        morning, evening = route.TRAVERSES
+        route.TRAVERSES = (morning, replace(evening, lane=lane))
+    frames = open_input(route.draw_route(folder / "route", seed=seed)).frames
     posed = [
         replace(
             one,
@@ -169,6 +173,7 @@ def main() -> None:
     parser.add_argument("folder", nargs="?", type=Path)
     parser.add_argument("--every", nargs="+", type=int, default=[2, 4])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--lane", type=float)
     parser.add_argument("--model", "-m", type=Path)
     parser.add_argument("--pixels", type=int, default=stored_images.THUMBNAIL_PIXELS)
     parser.add_argument("--json", type=Path)
@@ -183,7 +188,7 @@ def main() -> None:
                 last = (len(frames) - 1) // number * number
                 places, queries = frames[::number], [one for at, one in enumerate(frames[:last]) if at % number]
             else:
-                places, queries, camera = street(folder, number)
+                places, queries, camera = street(folder, number, given.lane)
             if given.model is None:
                 model = train(places, open_backbone("hog"), folder / "model")
             else:

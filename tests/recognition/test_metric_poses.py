@@ -1,11 +1,13 @@
 """Metric poses of a car, against surveyed poses: a map of every second image, asked with the others."""
 
+import json
 from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
+from tests.command import vpr
 from vpr_aesvc import PlaceMap, Recognizer, build_map, open_backbone, read_image, train
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.trajectory import read_trajectory
@@ -141,3 +143,41 @@ def test_opposed_views(street, model, clip):
         street, model, [replace(frame, image=np.ascontiguousarray(frame.image[:, ::-1])) for frame in clip]
     ):
         assert one.metric is None
+
+
+def test_the_commands(clip, model, tmp_path):
+    """`vpr query` and `vpr eval` of a folder with a trajectory and a calibration."""
+    for name, frames in (("map", clip[::2]), ("ask", clip[1:20:2])):
+        (tmp_path / name / "image_0").mkdir(parents=True)
+        for frame in frames:
+            (tmp_path / name / "image_0" / frame.label).write_bytes(frame.path.read_bytes())
+        poses = (clip[0].path.parents[1] / "poses.txt").read_text().splitlines()
+        rows = [poses[int(frame.label[:6])] for frame in frames]
+        (tmp_path / name / "poses.txt").write_text("\n".join(rows) + "\n")
+        (tmp_path / name / "times.txt").write_text("".join(f"{frame.stamp - 1e9:.2f}\n" for frame in frames))
+    camera = clip[0].path.parents[1] / "calib.txt"
+
+    def run(command, name, *words):
+        pictures, poses = tmp_path / name / "image_0", tmp_path / name / "poses.txt"
+        done = vpr(*command, *words[:1], pictures, "--trajectory", poses, *words[1:])
+        assert done.returncode == 0, done.stderr
+        return done
+
+    street = tmp_path / "street.vprmap"
+    done = vpr("map", "build", tmp_path / "map" / "image_0", "--trajectory", tmp_path / "map" / "poses.txt", "--camera", camera, "-m", model.path, "-o", street)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    found = run(("query",), "ask", street, "--camera", camera, "--json")
+    lines = [json.loads(line) for line in found.stdout.splitlines()]
+    assert len(lines) == 10 and "accepted matches have a metric pose" in found.stderr
+    for line, frame in zip(lines, clip[1:20:2], strict=True):
+        assert line["metric"]["inliers"] >= 15 and not line["metric_refusal"]
+        assert np.linalg.norm(np.subtract(line["pose"][:3], frame.pose.as_tuple()[:3])) < 0.2
+    without = run(("query",), "ask", street, "--json")
+    assert all(json.loads(line)["metric"] is None for line in without.stdout.splitlines())
+    assert without.stderr.count("the intrinsics of the camera are unknown") == 1  # said once
+    out = tmp_path / "report"
+    done = vpr("eval", tmp_path / "ask" / "image_0", "--trajectory", tmp_path / "ask" / "poses.txt", "--camera", camera, "--map", street, "-o", out)  # fmt: skip
+    assert done.returncode == 0 and "accepted matches have a metric pose" in done.stdout, done.stderr
+    errors = json.loads((out / "drive.json").read_text())["forms"]["with both"]["pose_errors"]
+    assert errors["metric_poses"] >= 5 and errors["meters_median"] < 0.05 and errors["degrees_median"] < 0.1
+    assert errors["place_meters_median"] > 1.0 and (out / "pose_errors.png").is_file()

@@ -36,6 +36,7 @@ class Traverse:
     yaw: float
     pitch: float
     noise: float  # of the sensor, gray levels
+    lane: float = _LANE
 
 
 TRAVERSES = (
@@ -112,7 +113,7 @@ def _drive(street: Street, along: np.ndarray, traverse: Traverse, rng: np.random
     """The cameras at the given distances from the start of the route, measured along the middle of the road."""
     knots = np.arange(along[0] - 9, along[-1] + 27, 9.0)  # deviations of frames farther apart than 9 m are independent
     sway, yaw, pitch = (np.interp(along, knots, rng.normal(0, 1.25, len(knots))) for _ in range(3))
-    offset = _LANE + np.clip(traverse.sway * sway, -1, 1)
+    offset = traverse.lane + np.clip(traverse.sway * sway, -1, 1)
     position = street.point(along + _LEAD_IN, offset, _CAMERA_HEIGHT)
     heading = street.heading_at(along + _LEAD_IN) + traverse.yaw * np.clip(yaw, -2.2, 2.2)
     heading = (heading + np.pi) % (2 * np.pi) - np.pi

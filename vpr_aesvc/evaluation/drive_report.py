@@ -64,6 +64,13 @@ def drive_summary(report: DriveReport) -> list[str]:
     sentences = [
         f"{len(drive)} frames over {drive.frames[-1].driven:.0f} m; {recognizable} of them lie within {threshold:g} m of {place}."
     ]
+    if both.poses is not None:
+        numbers = both.poses.summary()
+        sentences.append(
+            f"{numbers['metric_poses']} accepted matches have a metric pose. It is {numbers['meters_median']:.3f} m and {numbers['degrees_median']:.2f} "
+            f"degrees off (median; 90 %: {numbers['meters_90']:.3f} m, {numbers['degrees_90']:.2f} degrees); their places are "
+            f"{numbers['place_meters_median']:.2f} m off (90 %: {numbers['place_meters_90']:.2f} m)."
+        )
     if not recognizable:
         return [*sentences, "No frame can be recognized, so there is no recall."]
     sentences.append(
@@ -76,13 +83,6 @@ def drive_summary(report: DriveReport) -> list[str]:
         )
     if both.first_fix is None:
         return [*sentences, f"No {'other ' if unjudged else ''}match was accepted."]
-    if both.poses is not None:
-        numbers = both.poses.summary()
-        sentences.append(
-            f"{numbers['metric_poses']} accepted matches have a metric pose. It is {numbers['meters_median']:.2f} m and {numbers['degrees_median']:.2f} "
-            f"degrees off (median; 90 %: {numbers['meters_90']:.2f} m, {numbers['degrees_90']:.2f} degrees); their places are "
-            f"{numbers['place_meters_median']:.2f} m off (90 %: {numbers['place_meters_90']:.2f} m)."
-        )
     wrong = both.accepted - round(both.accepted * both.precision[threshold])
     return [
         *sentences,

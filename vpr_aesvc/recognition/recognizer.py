@@ -95,8 +95,8 @@ class Recognizer:
         return self._describer
 
     def prepare(self, progress: Progress | None = None) -> None:
-        """Reads the map, learns missing or stale models, and detects and triangulates the key points of a small map, so that the next frame does
-        not wait.
+        """Reads the map, learns missing or stale models, and detects the key points of a small map, and with intrinsics triangulates them, so that
+        the next frame does not wait.
 
         Args:
             progress: called with (percent done, 100) while models are learned.
@@ -107,7 +107,7 @@ class Recognizer:
         self._update(background=False, progress=progress)
         if self._matcher.keypoints is not None:
             self._matcher.keypoints.detect_all()
-        if self._points is not None:
+        if self._points is not None and self._intrinsics is not None:
             self._points.triangulate_all()
 
     def update(self) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
-from vpr_aesvc.recognition.geometry.triangulation import JITTER, NO_NEIGHBOR, PlacePoints, View, no_points, triangulate
+from vpr_aesvc.recognition.geometry.triangulation import NO_NEIGHBOR, STILL, PlacePoints, View, no_points, triangulate
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.pose_covariance import pose_differences
 from vpr_aesvc.transforms import OPTICAL, compose, relative_pose, rotation_matrix
@@ -17,6 +17,9 @@ from vpr_aesvc.types import FARTHEST, Floats, Pose
 _CACHED = 512  # places whose points stay in memory, at most 120 kB each
 _WINDOW = 12  # rows along the run on either side, among which neighbors are chosen
 _NEIGHBORS = 2  # on either side, each at least twice as far as the one before
+_JITTER = (
+    1 / 16
+)  # of the farthest distance in the window: what is nearer has no parallax, or is another camera of the robot
 _MAX_TURN = np.radians(60)
 
 
@@ -42,22 +45,24 @@ class StoredPoints:
                 self[row]
 
     def _neighbors(self, row: int) -> list[int]:
-        """Rows along the run: on either side the nearest one, and the next one that is twice as far; also the nearest where the robot stood."""
+        """Rows along the run: on either side the nearest one, and the next one that is twice as far; also one of the same pose, whose picture shows
+        whether the robot stood."""
         first, runs = max(0, row - _WINDOW), self._snapshot.runs
         rows = np.arange(first, min(len(runs), row + _WINDOW + 1))
         rows = rows[runs[rows] == runs[row]]
         steps = pose_differences(self._snapshot.poses[row], self._snapshot.poses[rows])
         distance, turn = np.linalg.norm(steps[:, :3], axis=1), np.linalg.norm(steps[:, 3:], axis=1)
         usable = (turn < _MAX_TURN) & (distance <= FARTHEST)  # False for NaN
-        least = JITTER * distance[usable].max(initial=0.0)
+        farthest = distance[usable].max(initial=0.0)
+        usable &= (distance > _JITTER * farthest) | (distance <= STILL * farthest)
         chosen: list[int] = []
         for side in (np.flatnonzero(rows < row)[::-1], np.flatnonzero(rows > row)):
             farther = side[usable[side]].tolist()
-            count = _NEIGHBORS + bool(farther and distance[farther[0]] <= least)
+            count = _NEIGHBORS + bool(farther and distance[farther[0]] <= STILL * farthest)
             while farther and count:
                 at, count = farther[0], count - 1
                 chosen.append(int(rows[at]))
-                farther = [one for one in farther if distance[one] > max(1.99 * distance[at], least)]
+                farther = [one for one in farther if distance[one] > max(1.99 * distance[at], STILL * farthest)]
         return chosen
 
     def _triangulate(self, row: int, *neighbors: int) -> PlacePoints:

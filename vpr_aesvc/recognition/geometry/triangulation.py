@@ -27,7 +27,7 @@ _MIN_PARALLAX = 2.0  # pixels, median
 _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
 _MAX_POSE_NOISE = 3.0
-JITTER = 1 / 16  # of the distance of the farthest neighbor: what is nearer was seen standing
+STILL = 1e-3  # of the distance of the farthest neighbor: nearer, the map says that the camera stood still
 _ROUNDS = 4, 4, 3
 _LEAST_POSE_NOISE = 0.1
 _MODES = 8
@@ -163,7 +163,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     matches = [
         finite(match_keypoints(place.keypoints, one.keypoints), place.bearings, one.bearings) for one in neighbors
     ]
-    still = JITTER * max((float(np.linalg.norm(one.position)) for one in neighbors), default=0.0)
+    still = STILL * max((float(np.linalg.norm(one.position)) for one in neighbors), default=0.0)
     reasons = [_refusal(place, *pair, still) for pair in zip(neighbors, matches, strict=True)]
     views = [view for view, why in zip(neighbors, reasons, strict=True) if not why]
     if len(views) < max(1, reasons.count(_CONTRADICTION)):
@@ -177,7 +177,9 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     )
     adjusted = _adjust(place, guided, views, np.ones(2), _ROUNDS[1])
     if adjusted.pose_noise.max() <= _MAX_POSE_NOISE:
-        adjusted = _adjust(place, adjusted.bundle, views, np.maximum(adjusted.pose_noise, _LEAST_POSE_NOISE), _ROUNDS[2])
+        adjusted = _adjust(
+            place, adjusted.bundle, views, np.maximum(adjusted.pose_noise, _LEAST_POSE_NOISE), _ROUNDS[2]
+        )
     if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
     if len(adjusted.bundle.rows) < _MIN_POINTS:
