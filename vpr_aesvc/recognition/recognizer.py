@@ -214,7 +214,11 @@ class Recognizer:
         geometry = found.geometries[0]
         if geometric_verdict(geometry) != "supported":
             return f"only {geometry.inliers} key points fit the place"
-        return solve_metric_pose(features.keypoints, features.intrinsics, geometry.pairs, self._points[found.rows[0]])
+        place = self._points[found.rows[0]]
+        try:
+            return solve_metric_pose(features.keypoints, features.intrinsics, geometry.pairs, place)
+        except np.linalg.LinAlgError:
+            return "the matched points do not determine a pose"
 
     def _features(self, image: Image | None, intrinsics: Intrinsics | None) -> FrameFeatures:
         """Key points are detected at the size of the stored pictures, on which the models were learned."""

@@ -154,13 +154,13 @@ def test_points_in_a_corner_and_too_few():
         pose, covariance = pose_in_map(ROAD[PLACE], found)
         assert (np.abs(error_of(pose, query)) < 4 * np.sqrt(np.diag(covariance))).all()
     few = rest.strongest(10)
-    assert "do not fit" in solve_metric_pose(few, CAMERA, match_keypoints(few, place.keypoints), place)
+    assert "fewer than 15" in solve_metric_pose(few, CAMERA, match_keypoints(few, place.keypoints), place)
 
 
 def test_another_place_and_opposed_views():
     place = place_points(scene(9))
     elsewhere = solved(scene(10), place, ROAD[PLACE])  # other points, but the same descriptors: matches of chance
-    assert isinstance(elsewhere, str)
+    assert "do not fit one pose" in elsewhere
     back = compose(ROAD[PLACE], Pose.planar(20.0, 0.0, np.pi))
     assert isinstance(solved(scene(9), place, back), str)
 

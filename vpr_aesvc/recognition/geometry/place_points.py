@@ -74,7 +74,10 @@ class StoredPoints:
         views = [self._view(one, self._snapshot.poses[row]) for one in (row, *neighbors)]
         if views[0] is None:
             return no_points(keypoints, "the map does not know its camera: give it with `vpr map set-camera`")
-        return triangulate(views[0], [view for view in views[1:] if view is not None])
+        try:
+            return triangulate(views[0], [view for view in views[1:] if view is not None])
+        except np.linalg.LinAlgError:
+            return no_points(keypoints, "the points of the place cannot be triangulated: their equations are singular")
 
     def _view(self, row: int, place: Floats) -> View | None:
         """A row's picture; None if its camera is unknown."""

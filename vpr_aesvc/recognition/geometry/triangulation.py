@@ -26,10 +26,11 @@ _MIN_POINTS = 20
 _MIN_PARALLAX = 2.0  # pixels, median
 _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
+_MIN_SHARED = 0.4  # of the matches of a neighbor, those on whose depth most neighbors agree
 _MAX_POSE_NOISE = 3.0
 STILL = 1e-3  # of the distance of the farthest neighbor: nearer, the map says that the camera stood still
 _ROUNDS = 4, 4, 3
-_LEAST_POSE_NOISE = 0.1
+_LEAST_POSE_NOISE = 0.05
 _MODES = 8
 _SIGMA = 0.15, 2.0  # least and largest noise of a key point, pixels of the stored picture
 
@@ -165,10 +166,17 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     ]
     still = STILL * max((float(np.linalg.norm(one.position)) for one in neighbors), default=0.0)
     reasons = [_refusal(place, *pair, still) for pair in zip(neighbors, matches, strict=True)]
-    views = [view for view, why in zip(neighbors, reasons, strict=True) if not why]
-    if len(views) < max(1, reasons.count(_CONTRADICTION)):
-        return no_points(place.keypoints, max(reasons, key=_REASONS.index) if reasons else NO_NEIGHBOR)
-    bundle = _initial(place, views, [pairs for pairs, why in zip(matches, reasons, strict=True) if not why])
+    used = [at for at, why in enumerate(reasons) if not why]
+    if used:  # do they agree on the depths?
+        bundle = _initial(place, [neighbors[at] for at in used], [matches[at] for at in used])
+        for at, seen in zip(used, bundle.seen, strict=True):
+            if seen.sum() < _MIN_SHARED * len(matches[at]):
+                reasons[at] = _CONTRADICTION
+        used = [at for at, why in enumerate(reasons) if not why]
+    if len(used) <= reasons.count(_CONTRADICTION):
+        return no_points(place.keypoints, max(reasons, key=_REASONS.index, default=NO_NEIGHBOR))
+    views = [neighbors[at] for at in used]
+    bundle = _initial(place, views, [matches[at] for at in used])
     if len(bundle.rows) < _MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
     adjusted = _adjust(place, bundle, views, np.ones(2), _ROUNDS[0])
@@ -177,9 +185,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     )
     adjusted = _adjust(place, guided, views, np.ones(2), _ROUNDS[1])
     if adjusted.pose_noise.max() <= _MAX_POSE_NOISE:
-        adjusted = _adjust(
-            place, adjusted.bundle, views, np.maximum(adjusted.pose_noise, _LEAST_POSE_NOISE), _ROUNDS[2]
-        )
+        adjusted = _adjust(place, adjusted.bundle, views, adjusted.pose_noise, _ROUNDS[2])
     if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
     if len(adjusted.bundle.rows) < _MIN_POINTS:
@@ -206,7 +212,9 @@ def _refusal(place: View, view: View, pairs: Rows, still: float) -> str:
     lines = np.cross(view.position, _rays(one[inliers])) @ view.rotation
     offset = np.abs((lines * _rays(other[inliers])).sum(1)) / np.maximum(np.linalg.norm(lines[:, :2], axis=1), 1e-9)
     agrees = (offset < tolerance + 2 * ROTATION_NOISE) & (_inverse_depths(one[inliers], other[inliers], view) > 0)
-    return "" if agrees.mean() >= _MIN_AGREEMENT and np.linalg.norm(view.position) > still else _CONTRADICTION
+    if agrees.mean() >= _MIN_AGREEMENT and np.linalg.norm(view.position) > still:
+        return ""
+    return _CONTRADICTION if inliers.sum() >= 2 * _MIN_MATCHES else _TOO_FEW
 
 
 def _inverse_depths(bearings: Points, observed: Points, view: View) -> Floats:
@@ -266,8 +274,8 @@ class _Adjusted:
     follows: Points
 
     def result(self, place: View, neighbors: list[View]) -> PlacePoints:
-        root = np.linalg.cholesky(self.poses + 1e-18 * np.eye(len(self.poses)))
-        modes = self.follows @ root
+        variances, axes = np.linalg.eigh(self.poses)
+        modes = self.follows @ (axes * np.sqrt(np.maximum(variances, 0)))
         weight = np.einsum("kia,kij,kjb->ab", modes, np.linalg.inv(self.alone), modes)
         modes = modes @ np.linalg.eigh(weight)[1][:, -_MODES:]
         reach = min(float(np.linalg.norm(one.position)) for one in neighbors)
@@ -342,7 +350,7 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
     left = np.diag(poses) * prior_weight  # part of the prior's variance that the pictures leave
     surprise, shows = pull**2 * prior_weight - left * (1 - left), (1 - left) ** 2
     surprise, shows = (one.reshape(-1, 2, 3).sum((0, 2)) for one in (surprise, shows))
-    shown = pose_noise * np.sqrt(np.maximum(surprise, 0) / np.maximum(shows, 0.5))
+    shown = np.maximum(pose_noise * np.sqrt(np.maximum(surprise, 0) / np.maximum(shows, 0.5)), _LEAST_POSE_NOISE)
     in_front = seen.any(0) & (points[:, 2] > -2 * np.sqrt(alone[:, 2, 2]))
     kept = _Bundle(views, bundle.rows, points, bundle.observed, seen).of(in_front)
     return _Adjusted(kept, sigma, shown, poses, alone[in_front], follows[in_front])
