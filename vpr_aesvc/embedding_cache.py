@@ -99,9 +99,8 @@ class EmbeddingCache:
             self._db.execute("DELETE FROM rows WHERE row >= ?", (complete_rows,))
             self._db.execute("COMMIT")
         except (OSError, sqlite3.Error) as error:
-            raise VprError(
-                f"{self.folder}: the embedding cache cannot be opened ({error}); choose another folder with --cache"
-            ) from error
+            problem = f"the embedding cache cannot be opened ({error})"
+            raise VprError(f"{self.folder}: {problem}; choose another folder with --cache") from error
 
     @property
     def _data(self) -> Path:

@@ -2,11 +2,8 @@
 
 from importlib import import_module
 
-_PACKAGES = {
-    "sklearn": "scikit-learn",
-    "scipy.io": "scipy",
-    "psycopg": "'psycopg[binary]'",
-}  # whose names are not those of their modules
+# Packages whose names are not those of their modules.
+_PACKAGES = {"sklearn": "scikit-learn", "scipy.io": "scipy", "psycopg": "'psycopg[binary]'"}
 
 
 class VprError(Exception):

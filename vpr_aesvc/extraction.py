@@ -124,9 +124,8 @@ def _view_keys(frames: Sequence[Frame], views: int, seed: int) -> dict[int, list
     positions: Sequence[int] = range(len(frames)) if views else range(0)
     if len(positions) > _MAX_VIEWED:
         positions = np.linspace(0, len(frames) - 1, _MAX_VIEWED).astype(np.int64).tolist()
-    return {
-        at: [frame_key(frames[at], *view_seed(frames[at].label, seed, k)) for k in range(views)] for at in positions
-    }
+    labels = {at: frames[at].label for at in positions}
+    return {at: [frame_key(frames[at], *view_seed(labels[at], seed, k)) for k in range(views)] for at in positions}
 
 
 def _embed(backbone: Backbone, items: list[tuple[bytes, Image, str]], store: InMemory | EmbeddingCache) -> list[str]:

@@ -32,7 +32,5 @@ def fingerprint(*parts: str | bytes | Path | NDArray[np.generic]) -> str:
 def require_fingerprint(path: Path, found: str, expected: str | None) -> None:
     """Raises VprError if a file or folder has not the expected fingerprint; None expects nothing."""
     if expected not in (None, found):
-        kind = "folder" if path.is_dir() else "file"
-        raise VprError(
-            f"{path}: has fingerprint {found}, expected {expected}; it was changed or damaged; restore the original {kind}"
-        )
+        advice = f"it was changed or damaged; restore the original {'folder' if path.is_dir() else 'file'}"
+        raise VprError(f"{path}: has fingerprint {found}, expected {expected}; {advice}")

@@ -93,9 +93,7 @@ class Preprocess(BaseModel):
 
 
 @lru_cache(maxsize=16)
-def _tables(
-    scale: float, mean: tuple[float, float, float], std: tuple[float, float, float]
-) -> tuple[NDArray[np.float32], ...]:
+def _tables(scale: float, mean: tuple[float, ...], std: tuple[float, ...]) -> tuple[NDArray[np.float32], ...]:
     """Lookup tables of the 256 pixel values for R, G and B: much faster than the arithmetic for each pixel."""
     values = np.arange(256, dtype=np.float32)[:, None]
     gain = np.float32(scale) / np.asarray(std, np.float32)
@@ -146,9 +144,7 @@ def _file_bytes(path: Path) -> bytes:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise VprError(
-                f"{path}: {size / 1e9:.1f} GB, more than the limit of 1 GB for an image; scale it down first"
-            )
+            raise VprError(f"{path}: {size / 1e9:.1f} GB, more than the limit of 1 GB for an image; scale it down")
         return path.read_bytes()
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise VprError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error

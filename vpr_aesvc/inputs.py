@@ -21,6 +21,8 @@ from vpr_aesvc.types import Frame, StageProgress
 RECORDING_HELP = "a bag (ROS 1 or 2), a video, or a folder of images with --trajectory"
 
 # The kinds of input that each option fits, and in words. Options of commands are listed as well, so that one place refuses them all.
+_WORDS = {"bag": "a ROS bag", "video": "a video", "images": "a set of images"}
+_WORDS["trajectory"] = "a folder of images with a trajectory"
 _BAG, _TRAJECTORY, _RECORDING, _IMAGES = {"bag"}, {"video", "trajectory"}, {"bag", "video", "trajectory"}, {"images"}
 _FITS: dict[str, tuple[set[str], str]] = {
     **dict.fromkeys(("image_topic", "pose_topic", "base_frame", "map_frame"), (_BAG, "a ROS bag")),
@@ -164,20 +166,10 @@ def _kind(path: Path, options: InputOptions) -> str:
 
 
 def _refuse_unfit(path: Path, kind: str, options: InputOptions, command_options: Mapping[str, object]) -> None:
-    given = [
-        option.name for option in fields(InputOptions) if getattr(options, option.name) not in (None, option.default)
-    ]
+    given = [one.name for one in fields(options) if getattr(options, one.name) not in (None, one.default)]
     given += [name for name, value in command_options.items() if value is not None and value is not False]
     for name in given:
         kinds, words = _FITS[name]
         if kind not in kinds:
             flag = f"--{name.replace('_', '-')}"
             raise VprError(f"{path}: {flag} is for {words}; this is {_WORDS[kind]}: leave out {flag}")
-
-
-_WORDS = {
-    "bag": "a ROS bag",
-    "video": "a video",
-    "trajectory": "a folder of images with a trajectory",
-    "images": "a set of images",
-}

@@ -51,9 +51,8 @@ def _newton(pixels: Points, matrix: Points, coefficients: Points) -> Points:
             error = pixels - at
             if np.abs(error).max() < _CONVERGED:
                 break
-            (a, b), (c, d) = jacobian.reshape(-1, 2, jacobian.shape[1])[:, :, 3:5].transpose(
-                1, 2, 0
-            )  # by x and y of the translation
+            by_xy = jacobian.reshape(-1, 2, jacobian.shape[1])[:, :, 3:5]  # columns of the translation
+            (a, b), (c, d) = by_xy.transpose(1, 2, 0)
             step = np.column_stack([d * error[:, 0] - b * error[:, 1], a * error[:, 1] - c * error[:, 0]])
             xy = xy + step / (a * d - b * c)[:, None]
     return np.asarray(xy)

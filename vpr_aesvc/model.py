@@ -48,17 +48,11 @@ class Manifest(BaseModel):
     version: int = FORMAT_VERSION
     backbone: BackboneInfo
     method: str
-    sizes: list[int] = Field(
-        min_length=1, description="descriptor sizes it was trained for, ascending; the last is the full size"
-    )
+    sizes: list[int] = Field(min_length=1, description="trained descriptor sizes, ascending; the last is the full size")
     fingerprint: str = Field(description="over the backbone and the weights")
-    neighbor_weight: float = Field(
-        default=0.0, ge=0, le=1, description="weight of the neighbors along the drive in the descriptor of a place"
-    )
+    neighbor_weight: float = Field(default=0.0, ge=0, le=1, description="of a place's neighbors along the drive")
     training: TrainingInfo
-    checksum: str | None = Field(
-        default=None, description="over this file without backbone.spec, which a user may correct"
-    )
+    checksum: str | None = Field(default=None, description="without backbone.spec, which a user may correct")
 
     @property
     def family(self) -> str:
@@ -111,9 +105,7 @@ def validated(kind: type[Content], path: Path, content: dict[str, object], newes
     """The content of ``model.json``. Raises VprError for a format that is newer than this library, or for wrong fields."""
     version = content.get("version")
     if isinstance(version, int) and version > newest:
-        raise VprError(
-            f"{path / MANIFEST}: has format version {version}, this version reads {newest}; update vpr_aesvc"
-        )
+        raise VprError(f"{path / MANIFEST}: has format version {version}, this one reads {newest}; update vpr_aesvc")
     try:
         return kind.model_validate(content)
     except ValidationError as error:
@@ -126,12 +118,11 @@ def load_model(path: Path) -> tuple[Manifest, Projection]:
     projection = Projection.load(path / _WEIGHTS)
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:
         raise VprError(f"{path}: model.json and the weights do not agree on the sizes; copy the model folder again")
+    problem = None
     if model_fingerprint(manifest.backbone.fingerprint, projection) != manifest.fingerprint:
-        raise VprError(
-            f"{path}: the model is damaged or was edited (its fingerprint does not match its weights); copy the folder again"
-        )
-    if manifest.checksum not in (None, manifest.expected_checksum()):  # models of version 0.1 have no checksum
-        raise VprError(
-            f"{path / MANIFEST}: is damaged or was edited (its checksum does not match); copy the folder again"
-        )
+        problem = "its fingerprint does not match its weights"
+    elif manifest.checksum not in (None, manifest.expected_checksum()):  # models of version 0.1 have no checksum
+        problem = f"the checksum of {MANIFEST} does not match"
+    if problem:
+        raise VprError(f"{path}: the model is damaged or was edited ({problem}); copy the folder again")
     return manifest, projection

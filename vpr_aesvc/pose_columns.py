@@ -76,9 +76,8 @@ def find_columns(names: Sequence[str], where: str) -> PoseColumns | None:
         nanoseconds = stamps.pop()[0]
     for columns in (stamps, *(found[role] for role in USUAL[1:])):
         if len(columns) > 1:
-            raise VprError(
-                f"{where}: which column to use? Found {', '.join(names[at] for at, _ in columns)}; leave one of them in the file"
-            )
+            alike = ", ".join(names[at] for at, _ in columns)
+            raise VprError(f"{where}: which column to use? Found {alike}; leave one of them in the file")
     for role in "xyz":
         at, unit = found[role][0]
         if unit is not None and unit not in _METERS:

@@ -33,13 +33,9 @@ class Check(BaseModel):
     cosine_p1: float = Field(description="1st percentile")
     cosine_min: float
     views: int = Field(description="augmented views, searched among the original's descriptors of the images")
-    top1_changed: float = Field(
-        description="fraction of the views whose best match is clearly worse than with the original"
-    )
+    top1_changed: float = Field(description="fraction of the views whose best match is clearly worse")
     top1_other: float = Field(description="fraction of the views with another best match, near ties included")
-    own_found: tuple[float, float] = Field(
-        description="fraction of the views that find their own image: original, export"
-    )
+    own_found: tuple[float, float] = Field(description="views that find their own image: original, export; fractions")
     passed: bool
 
 
@@ -67,9 +63,7 @@ class RobotManifest(BaseModel):
     original: Original
     check: Check | None = Field(description="null if the export was not checked")
     fingerprint: str = Field(description="over the graph and the preprocessing")
-    family: str = Field(
-        description="models of one family can use the same maps; the original's fingerprint if the check passed"
-    )
+    family: str = Field(description="can use the same maps; the original's fingerprint if the check passed")
     checksum: str = Field(description="over all other fields of this file")
 
     @classmethod
@@ -83,9 +77,8 @@ class RobotManifest(BaseModel):
 
     def fingerprint_of(self, graph: bytes) -> str:
         """The correct value of ``fingerprint`` for this graph."""
-        return fingerprint(
-            "robot model", self.input.model_dump_json(), self.output.model_dump_json(), hashlib.sha256(graph).digest()
-        )
+        described = self.input.model_dump_json(), self.output.model_dump_json()
+        return fingerprint("robot model", *described, hashlib.sha256(graph).digest())
 
     def expected_checksum(self) -> str:
         """The correct value of ``checksum``."""
@@ -96,9 +89,7 @@ class RobotManifest(BaseModel):
 class RobotModel:
     """Image -> descriptor in one graph, with the interface of a backbone."""
 
-    def __init__(
-        self, path: Path, manifest: RobotManifest, graph: bytes, provider: str = "cpu", threads: int | None = None
-    ) -> None:
+    def __init__(self, path: Path, manifest: RobotManifest, graph: bytes, provider: str, threads: int | None) -> None:
         described = PreprocessFile(input=manifest.input, output=manifest.output, patches=manifest.patches)
         self._graph = Graph(graph, path / GRAPH, described, provider, threads)
         self.provider = self._graph.provider
@@ -128,14 +119,13 @@ def load_robot_model(path: Path, content: dict[str, object]) -> tuple[RobotManif
     """Verifies a robot model. Returns the manifest and the bytes of its graph. Raises VprError: a newer format, or a
     damaged file."""
     manifest = validated(RobotManifest, path, content, VERSION)
+    advice = "copy or export the robot model again"
     if manifest.checksum != manifest.expected_checksum():
-        raise VprError(
-            f"{path / MANIFEST}: is damaged or was edited (its checksum does not match); copy or export the robot model again"
-        )
+        raise VprError(f"{path / MANIFEST}: is damaged or was edited (its checksum does not match); {advice}")
     try:
         graph = (path / GRAPH).read_bytes()
     except OSError as error:
-        raise VprError(f"{path / GRAPH}: cannot be read ({error.strerror}); export the model again") from error
+        raise VprError(f"{path / GRAPH}: cannot be read ({error.strerror}); {advice}") from error
     if manifest.fingerprint_of(graph) != manifest.fingerprint:
-        raise VprError(f"{path / GRAPH}: is damaged or belongs to another model; copy or export the robot model again")
+        raise VprError(f"{path / GRAPH}: is damaged or belongs to another model; {advice}")
     return manifest, graph

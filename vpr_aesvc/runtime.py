@@ -28,16 +28,14 @@ PROVIDERS = {
     "openvino": "OpenVINOExecutionProvider",
 }
 PROVIDER_HELP = (
-    "Execution provider: cpu, cuda, tensorrt or openvino. Of a list such as cuda,cpu the first available one is used."
+    "Execution provider: cpu, cuda, tensorrt or openvino; the first available one of a list such as cuda,cpu."
 )
 THREADS_HELP = "CPU threads; by default the number of cores available to this process."
 
 
 def default_threads() -> int:
     """Number of cores available to this process."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def wait_passively() -> None:
@@ -112,19 +110,18 @@ def open_session(
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if weights:
         if not hasattr(options, "add_external_initializers_from_files_in_memory"):
-            raise VprError(
-                f"{name}: onnxruntime {onnxruntime.__version__} cannot load weights from other files ({', '.join(weights)}); update it, or "
-                "write the model as one file with onnx.save_model(onnx.load(PATH), NEW_PATH)"
+            problem = (
+                f"onnxruntime {onnxruntime.__version__} cannot load weights from other files ({', '.join(weights)})"
             )
+            advice = "update it, or write the model as one file with onnx.save_model(onnx.load(PATH), NEW_PATH)"
+            raise VprError(f"{name}: {problem}; {advice}")
         data = list(weights.values())
         options.add_external_initializers_from_files_in_memory(list(weights), data, list(map(len, data)))
     built_in = onnxruntime.get_available_providers()
     missing: list[str] = []
     for word in requested:
         if PROVIDERS[word] in built_in:
-            chain = list(
-                dict.fromkeys([PROVIDERS[word], PROVIDERS["cpu"]])
-            )  # the CPU runs operators that it does not have
+            chain = [PROVIDERS[word]] + [PROVIDERS["cpu"]] * (word != "cpu")  # runs operators that a GPU does not have
             try:
                 session = onnxruntime.InferenceSession(graph, options, providers=chain)
             except Exception as error:  # ONNX Runtime has many exception types

@@ -60,9 +60,8 @@ class AESVC(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  
         dim = X.shape[1]
         data = TrainingData(rows, np.empty((0, dim), np.float32), np.empty(0, np.int64))
         given = self.shrinkage / (1 - self.shrinkage), 0.0
-        self.projection_: Projection = self._fitted(
-            Stages(data, (), default_sizes(min(dim, MAX_DIMENSIONS)), 0, shrinkage=given)
-        )
+        stages = Stages(data, (), default_sizes(min(dim, MAX_DIMENSIONS)), 0, shrinkage=given)
+        self.projection_: Projection = self._fitted(stages)
         self._size()
         return self
 

@@ -24,10 +24,8 @@ def unit_since_1970(stamps: Sequence[str], where: str) -> str | None:
             return unit
     jumps = np.flatnonzero((sizes[1:] > _JUMP * sizes[:-1]) & (sizes[:-1] >= _YEAR_1973))
     if len(jumps):
-        before, after = sizes[jumps[0]], sizes[jumps[0] + 1]
-        raise VprError(
-            f"{where}: expected stamps of one unit, found {before:.10g} and {after:.10g}; write all of them in seconds"
-        )
+        found = " and ".join(f"{size:.10g}" for size in sizes[jumps[0] : jumps[0] + 2])
+        raise VprError(f"{where}: expected stamps of one unit, found {found}; write all of them in seconds")
     return None
 
 

@@ -126,9 +126,8 @@ def _read_stamped(path: Path, header: PoseColumns | None, lines: list[_Line]) ->
             stamps.append(stamp)
         except ValueError:
             columns = "stamp x y z qx qy qz qw" if header is None else f"{header}, {len(header.names)} columns in all,"
-            raise VprError(
-                f"{path}, line {number}: expected `{columns}` with a unit quaternion, found {line[:80]!r}{hint(line)}"
-            ) from None
+            found = f"found {line[:80]!r}{hint(line)}"
+            raise VprError(f"{path}, line {number}: expected `{columns}` with a unit quaternion, {found}") from None
     unit = unit_since_1970(stamps, str(path)) or (header and header.unit) or UNITS[0]
     how = "" if header is None or header.is_usual else f", columns as its header names them ({header})"
     how += "" if unit == UNITS[0] else f", stamps in {unit}"
@@ -155,9 +154,9 @@ def _read_kitti(path: Path, lines: list[_Line]) -> list[Pose]:
                 raise ValueError
             poses.append(pose_of_rotation(rotation, *matrix[:, 3].tolist()))
         except ValueError:
-            raise VprError(
-                f"{path}, line {number}: expected the 12 numbers of a 3 x 4 matrix with a rotation in it, found {line[:80]!r}{hint(line)}"
-            ) from None
+            expected = "the 12 numbers of a 3 x 4 matrix with a rotation in it"
+            found = f"found {line[:80]!r}{hint(line)}"
+            raise VprError(f"{path}, line {number}: expected {expected}, {found}") from None
     return poses
 
 
@@ -166,10 +165,7 @@ def with_body_axes(poses: list[Pose], optical: bool) -> tuple[list[Pose], str]:
     if not optical and not _moves_along_z(poses):
         return poses, "of the camera or the robot, taken to look along x"
     to_body = inverse(OPTICAL)
-    down = float(
-        np.mean([rotation_matrix(pose)[:, 1] for pose in poses], axis=0)[1]
-    )  # camera's y axis on the world's y axis
-    if down > 0.7:
+    if np.mean([rotation_matrix(pose)[1, 1] for pose in poses]) > 0.7:  # the camera's y axis on the world's
         return [compose(compose(OPTICAL, pose), to_body) for pose in poses], "of the camera's optical frame, y down"
     return [compose(pose, to_body) for pose in poses], "of the camera's optical frame"
 

@@ -59,10 +59,9 @@ def interpolate(first: Pose, second: Pose, fraction: float) -> Pose:
         rotation = (1 - fraction) * start + fraction * end
     else:
         rotation = (math.sin((1 - fraction) * angle) * start + math.sin(fraction * angle) * end) / math.sin(angle)
-    position = [
-        (1 - fraction) * a + fraction * b for a, b in zip(first.as_tuple()[:3], second.as_tuple()[:3], strict=True)
-    ]
-    return Pose(*position, *(rotation / np.linalg.norm(rotation)).tolist())
+    before, after = np.array(first.as_tuple()[:3]), np.array(second.as_tuple()[:3])
+    position = (1 - fraction) * before + fraction * after
+    return Pose(*position.tolist(), *(rotation / np.linalg.norm(rotation)).tolist())
 
 
 def distance(first: Pose, second: Pose) -> float:

@@ -139,9 +139,8 @@ class QuerySummary:
         """How many accepted matches have a metric pose, and the reasons where there is none."""
         if self._metric:
             reasons = "".join(f"; {count} without: {why}" for why, count in self._metric.most_common() if why)
-            err.print(
-                f"{self._metric['']} of {self._accepted} accepted matches have a metric pose{reasons}", soft_wrap=True
-            )
+            counted = f"{self._metric['']} of {self._accepted} accepted matches have a metric pose"
+            err.print(f"{counted}{reasons}", soft_wrap=True)
 
     def say_recall(self) -> None:
         """Recall of a set, if input and map tell where the images were taken; on standard error. Recordings are measured by ``vpr eval``."""
@@ -168,10 +167,8 @@ class QuerySummary:
 
 
 def _as_frame(place: Place) -> Frame:
-    index = place.extra.get("index")
-    return Frame(
-        label=place.label, pose=place.pose, sequence=place.traverse, index=None if index is None else float(index)
-    )
+    index = float(place.extra["index"]) if "index" in place.extra else None
+    return Frame(place.label, pose=place.pose, sequence=place.traverse, index=index)
 
 
 def _xy(pose: Pose | None) -> str:

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from vpr_aesvc.cli.console import err, out
-from vpr_aesvc.cli.options import Json, at_least
+from vpr_aesvc.cli.options import Json, ModelOption, number
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.runtime import PROVIDER_HELP
 
@@ -20,11 +20,9 @@ _STYLE = {"ok": "green", "warning": "yellow", "error": "red"}
 def doctor_command(
     *,
     map: Annotated[Path | None, Parameter(help="The .vprmap file that the robot uses.")] = None,
-    model: Annotated[
-        Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")
-    ] = None,
+    model: ModelOption = None,
     node: Annotated[str | None, Parameter(help="Full name of the node; default the vpr_node that runs.")] = None,
-    seconds: Annotated[float, Parameter(validator=at_least(0.5), help="How long to listen.")] = 5.0,
+    seconds: Annotated[float, number("How long to listen.", 0.5)] = 5.0,
     provider: Annotated[str | None, Parameter(help=PROVIDER_HELP)] = None,
     as_json: Json = False,
 ) -> None:

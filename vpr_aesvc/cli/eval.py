@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
+from vpr_aesvc.cli import options as opt
 from vpr_aesvc.cli.console import err, out, progress_bars, say_source
-from vpr_aesvc.cli.options import CameraFlags, InputPath, KeyframeFlags, LoopFlags, Output, Rate, RuntimeFlags, at_least
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
@@ -29,25 +29,20 @@ from vpr_aesvc.recordings.decoded import counted, decoded, thinned
 
 
 def eval_command(
-    input: InputPath,
+    input: opt.InputPath,
     /,
     *,
-    output: Output,
+    output: opt.Output,
     map: Annotated[
         str | None,
         Parameter(help="Recognize the run in this map; its poses must be in the run's frame. Default: find loops."),
     ] = None,
-    model: Annotated[
-        Path | None, Parameter(name=("--model", "-m"), help="A model folder; with --map, default the map's.")
-    ] = None,
+    model: opt.ModelOption = None,
     within: Annotated[
         float | None,
-        Parameter(
-            help="A match within so many meters is right, in figures and times; default 1, 5, 10 or 25, by the extent of the run.",
-            validator=at_least(0.01),
-        ),
+        opt.number("A match within so many meters is right; default 1, 5, 10 or 25, by the extent of the run.", 0.01),
     ] = None,
-    rate: Rate = None,
+    rate: opt.Rate = None,
     align: Annotated[
         Literal["none"] | Kind,
         Parameter(
@@ -55,13 +50,11 @@ def eval_command(
             "axis, sim3 also scales."
         ),
     ] = "none",
-    false_positive_rate: Annotated[
-        float, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
-    ] = RecognizerSettings().false_positive_rate,
-    loops: LoopFlags = LoopFlags(),
-    keyframes: KeyframeFlags = KeyframeFlags(),
-    reading: CameraFlags = CameraFlags(),
-    runtime: RuntimeFlags = RuntimeFlags(),
+    false_positive_rate: opt.FalsePositiveRate = opt.RATE,
+    loops: opt.LoopFlags = opt.LoopFlags(),
+    keyframes: opt.KeyframeFlags = opt.KeyframeFlags(),
+    reading: opt.CameraFlags = opt.CameraFlags(),
+    runtime: opt.RuntimeFlags = opt.RuntimeFlags(),
 ) -> None:
     """Measure how well a robot would know where it is on a run. The run's own poses are the truth.
 
@@ -81,17 +74,14 @@ def eval_command(
     settings = recognizer_settings(false_positive_rate)
     source = reading.open(input, rate=rate)
     if not source.is_run:
-        raise VprError(
-            f"{input}: expected a run: a bag, a video or images whose frames have stamps and poses; `vpr bench` evaluates other sets of images"
-        )
+        expected = "a bag, a video or images whose frames have stamps and poses"
+        raise VprError(f"{input}: expected a run: {expected}; `vpr bench` evaluates other sets of images")
     source = source.split("query")
     if map is None:
         assert model is not None
         check_poses(source)
         describer = Describer.open(model, provider=runtime.provider, threads=runtime.threads)
-        settings = settings.model_copy(
-            update={"recent_seconds": loops.recent_seconds, "recent_meters": loops.recent_meters}
-        )
+        settings = settings.model_copy(update=vars(loops))
         drive = _loops(source, describer, settings, keyframes)
         how = {f"keyframes, {name}": str(value) for name, value in keyframes.settings.model_dump().items()}
         how |= {"recent, left out": f"{loops.recent_seconds:g} s, {loops.recent_meters:g} m"}
@@ -125,11 +115,8 @@ def eval_command(
         "left out": "; ".join(source.skip_counts.lines()) or "nothing",
         "lowest rate that the map can promise": lowest,
     }
-    notes = [
-        ("run", f"{input}, {source.kind}"),
-        *((f"found {at}", note) for at, note in enumerate(source.notes, 1)),
-        *how.items(),
-    ]
+    found = ((f"found {at}", note) for at, note in enumerate(source.notes, 1))
+    notes = [("run", f"{input}, {source.kind}"), *found, *how.items()]
     name = Path(input).resolve().name
     title = f"{name}: loops within one run" if map is None else f"{name} in {Path(shown).name}"
     sentences = write_drive(DriveReport(title, drive, measures, notes), output)
@@ -154,9 +141,8 @@ def eval_command(
             f"Distances above {max(measures.recognizable):g} m are not counted: places that near were passed {loops.recent_meters:g} m "
             "before; --recent-meters leaves out more."
         )
-    out.print(
-        f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}", soft_wrap=True
-    )
+    look = f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}"
+    out.print(look, soft_wrap=True)
 
 
 def _alignment(drive: Drive, align: Literal["none"] | Kind) -> Alignment | None:
@@ -167,9 +153,8 @@ def _alignment(drive: Drive, align: Literal["none"] | Kind) -> Alignment | None:
     except VprError as error:
         if align == "none":
             return None
-        raise VprError(
-            f"--align {align}: {error}; raise --false-positive-rate for more matches, or leave out --align"
-        ) from error
+        advice = "raise --false-positive-rate for more matches, or leave out --align"
+        raise VprError(f"--align {align}: {error}; {advice}") from error
 
 
 def _compared(given: Drive, aligned: Drive, within: float, alignment: Alignment) -> str:
@@ -183,7 +168,7 @@ def _compared(given: Drive, aligned: Drive, within: float, alignment: Alignment)
 
 
 def _check_numbers(
-    map: str | None, within: float | None, rate: float | None, loops: LoopFlags, keyframes: KeyframeFlags
+    map: str | None, within: float | None, rate: float | None, loops: opt.LoopFlags, keyframes: opt.KeyframeFlags
 ) -> None:
     """Refuses options that would do nothing."""
     if map is None:
@@ -192,11 +177,10 @@ def _check_numbers(
         smallest = max(1.0, within or 0.0)  # meters; 1 is always counted
         if smallest >= loops.recent_meters:
             what = "the smallest tolerance, 1 m," if within is None or within <= 1 else f"--within {within:g}"
-            raise VprError(
-                f"{what} must be less than --recent-meters {loops.recent_meters:g}: else a place just passed counts as a loop"
-            )
+            recent = f"--recent-meters {loops.recent_meters:g}"
+            raise VprError(f"{what} must be less than {recent}: else a place just passed counts as a loop")
         return
-    usual = {**vars(LoopFlags()), **vars(KeyframeFlags())}
+    usual = {**vars(opt.LoopFlags()), **vars(opt.KeyframeFlags())}
     chosen = {**vars(loops), **vars(keyframes)}
     given = [f"--{name.replace('_', '-')}" for name, value in chosen.items() if value != usual[name]]
     if given:
@@ -216,7 +200,9 @@ def measures_tables(measures: DriveMeasures) -> list[Table]:
     return tables
 
 
-def _loops(source: FrameSource, describer: Describer, settings: RecognizerSettings, keyframes: KeyframeFlags) -> Drive:
+def _loops(
+    source: FrameSource, describer: Describer, settings: RecognizerSettings, keyframes: opt.KeyframeFlags
+) -> Drive:
     with (
         tempfile.TemporaryDirectory(prefix="vpr-eval-") as folder,
         PlaceMap.create(Path(folder) / "loops.vprmap", describer) as place_map,

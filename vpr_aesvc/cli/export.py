@@ -23,10 +23,7 @@ def export_command(
         Parameter(help="fp16 is for a GPU; int8 is the fastest for a transformer on a CPU."),
     ] = "fp32",
     calibrate: Annotated[
-        Path | None,
-        Parameter(
-            help="Images (the rows with split `database`), a bag or a video, to calibrate with and to check the export on."
-        ),
+        Path | None, Parameter(help="Images (of split `database`), a bag or a video, to calibrate with and check on.")
     ] = None,
     target: Annotated[
         Literal["cpu", "portable"],

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import App, Parameter
 
 from vpr_aesvc.cli.console import out, progress_bars
-from vpr_aesvc.cli.options import Json, MapPath, at_least
+from vpr_aesvc.cli.options import Json, MapPath, number
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.fleet import open_fleet_map, require_fleet
 from vpr_aesvc.placemap import PlaceMap
@@ -20,16 +20,13 @@ if TYPE_CHECKING:
     from vpr_aesvc.fleet.pull import Area
 
 app = App(name="fleet", help="Share a map among robots, on a PostgreSQL server with pgvector.")
-_Url = Annotated[
-    str, Parameter(help="The fleet's map: postgresql://USER@HOST/DATABASE?map=NAME. The password is best in ~/.pgpass.")
-]
+_URL_HELP = "The fleet's map: postgresql://USER@HOST/DATABASE?map=NAME. The password is best in ~/.pgpass."
+_Url = Annotated[str, Parameter(help=_URL_HELP)]
 _Robot = Annotated[str, Parameter(help="The robot's name in the fleet.")]
 _Frame = Annotated[str, Parameter(help="Name of the frame of the map's poses; only poses of one frame are compared.")]
-_Thumbnails = Annotated[
-    bool, Parameter(negative="", help="Push the pictures, too: some kilobytes a place, for key points.")
-]
+_Thumbnails = Annotated[bool, Parameter(negative="", help="Push the pictures, too: some kilobytes a place.")]
 _Near = Annotated[str | None, Parameter(help="Pull only places near this point: x,y in meters. Needs --within.")]
-_Within = Annotated[float | None, Parameter(help="Meters around --near.", validator=at_least(0.001))]
+_Within = Annotated[float | None, number("Meters around --near.", 0.001)]
 
 
 @app.command(name="push")
@@ -49,9 +46,7 @@ def pull_command(
     url: _Url,
     /,
     *,
-    output: Annotated[
-        Path, Parameter(name=("--output", "-o"), help="A .vprmap file: a new one, or one to bring up to date.")
-    ],
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="A .vprmap file, new or to bring up to date.")],
     near: _Near = None,
     within: _Within = None,
     frame: Annotated[str | None, Parameter(help="Frame of the poses, if the fleet's map has several.")] = None,
@@ -112,14 +107,10 @@ def status_command(
         print(json.dumps(maps))
         return
     for one in maps:
-        out.print(
-            f"{one['map']}: {one['places']} places, {one['size_bytes'] / 1e6:.2f} MB, model {one['model_family']}",
-            soft_wrap=True,
-        )
+        size = f"{one['places']} places, {one['size_bytes'] / 1e6:.2f} MB"
+        out.print(f"{one['map']}: {size}, model {one['model_family']}", soft_wrap=True)
         for robot in one["robots"]:
-            last = (
-                "" if robot["last"] is None else time.strftime(", last %Y-%m-%d %H:%M UTC", time.gmtime(robot["last"]))
-            )
+            last = time.strftime(", last %Y-%m-%d %H:%M UTC", time.gmtime(robot["last"])) if robot["last"] else ""
             words = f"{robot['places']} places, {robot['traverses']} traverses, frame {robot['frame']}{last}"
             out.print(f"  {robot['robot'] or 'added here'}: {words}", soft_wrap=True)
 
@@ -133,10 +124,8 @@ def _push(place_map: PlaceMap, url: str, robot: str, frame: str, thumbnails: boo
     with fleet_map_for(f"{url}&thumbnails=yes" if thumbnails else url, place_map) as fleet, progress_bars() as progress:
         done = push(place_map, fleet, robot, frame, partial(progress, "pushing places"))
         total = len(fleet)
-    out.print(
-        f"pushed {done.added} new places, {done.removed} removed, {done.moved} with another pose; {fleet.path} holds {total}",
-        soft_wrap=True,
-    )
+    changes = f"{done.added} new places, {done.removed} removed, {done.moved} with another pose"
+    out.print(f"pushed {changes}; {fleet.path} holds {total}", soft_wrap=True)
 
 
 def _pull(fleet: "FleetMap", place_map: PlaceMap, area: "Area | None") -> None:
@@ -144,10 +133,8 @@ def _pull(fleet: "FleetMap", place_map: PlaceMap, area: "Area | None") -> None:
 
     with progress_bars() as progress:
         done = pull(fleet, place_map, area, partial(progress, "pulling places"))
-    out.print(
-        f"pulled {done.added} new places, {done.removed} removed, {done.moved} with another pose; {place_map.path} holds {len(place_map)}",
-        soft_wrap=True,
-    )
+    changes = f"{done.added} new places, {done.removed} removed, {done.moved} with another pose"
+    out.print(f"pulled {changes}; {place_map.path} holds {len(place_map)}", soft_wrap=True)
 
 
 def _area(near: str | None, within: float | None) -> "Area | None":

@@ -10,22 +10,12 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import App, Parameter, validators
+from cyclopts import App, Parameter
 from rich.text import Text
 
 from vpr_aesvc.cli import map_graph, map_merge, map_tools
+from vpr_aesvc.cli import options as opt
 from vpr_aesvc.cli.console import err, out, progress_bars, say_promise, say_source
-from vpr_aesvc.cli.options import (
-    CameraFlags,
-    Embeddings,
-    InputPath,
-    Json,
-    KeyframeFlags,
-    MapAddress,
-    MapPath,
-    ModelOption,
-    RuntimeFlags,
-)
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, printable
 from vpr_aesvc.files import check_free
@@ -41,40 +31,26 @@ from vpr_aesvc.recognition.patches.projection import PatchProjection
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
 _NeighborWeight = Annotated[
-    float | None,
-    Parameter(
-        help="Weight of each neighbor along the drive in a place's descriptor, such as 0.25; 0 for none. By default as the model says.",
-        validator=validators.Number(gte=0, lte=1),
-    ),
+    float | None, opt.number("Weight of each neighbor along the drive, such as 0.25; default as the model says.", 0, 1)
 ]
 _Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 
 
 @app.command(name="build")
 def build_command(
-    input: InputPath,
+    input: opt.InputPath,
     /,
     *,
     model: Annotated[Path, Parameter(name=("--model", "-m"), help="A model folder from `vpr train` or `vpr export`.")],
-    output: Annotated[
-        str,
-        Parameter(
-            name=("--output", "-o"),
-            help="A new .vprmap file, or a fleet's new map: postgresql://HOST/DATABASE?map=NAME.",
-        ),
-    ],
+    output: Annotated[str, Parameter(name=("--output", "-o"), help=f"A new map. {opt.MAP_HELP}")],
     traverse: _Traverse = None,
     neighbor_weight: _NeighborWeight = None,
     patches: Annotated[
-        bool,
-        Parameter(
-            negative="",
-            help="Also store the encoder's patches of each place, some kilobytes, by which candidates are ranked.",
-        ),
+        bool, Parameter(negative="", help="Also store patches, some kilobytes a place, to rank candidates by.")
     ] = False,
-    embeddings: Embeddings = None,
-    keyframes: KeyframeFlags = KeyframeFlags(),
-    reading: CameraFlags = CameraFlags(),
+    embeddings: opt.Embeddings = None,
+    keyframes: opt.KeyframeFlags = opt.KeyframeFlags(),
+    reading: opt.CameraFlags = opt.CameraFlags(),
 ) -> None:
     """Make a map of the images of a place, or of a recorded drive through it.
 
@@ -85,9 +61,8 @@ def build_command(
     """
     is_url, file = is_fleet_url(output), Path(output)
     if not is_url and file.is_file():
-        raise VprError(
-            f"{output}: exists already; `vpr map add {output} {input}` adds to it, or choose another name for a new map"
-        )
+        add = f"`vpr map add {output} {input}`"
+        raise VprError(f"{output}: exists already; {add} adds to it, or choose another name for a new map")
     if not is_url:
         check_free(file, "map")
     source = reading.open(input, embeddings, **keyframes.given)
@@ -110,16 +85,16 @@ def build_command(
 
 @app.command(name="add")
 def add_command(
-    map: MapAddress,
-    input: InputPath,
+    map: opt.MapAddress,
+    input: opt.InputPath,
     /,
     *,
-    model: ModelOption = None,
+    model: opt.ModelOption = None,
     traverse: _Traverse = None,
     neighbor_weight: _NeighborWeight = None,
-    embeddings: Embeddings = None,
-    keyframes: KeyframeFlags = KeyframeFlags(),
-    reading: CameraFlags = CameraFlags(),
+    embeddings: opt.Embeddings = None,
+    keyframes: opt.KeyframeFlags = opt.KeyframeFlags(),
+    reading: opt.CameraFlags = opt.CameraFlags(),
 ) -> None:
     """Add another traverse to a map: all of it, or nothing if something fails.
 
@@ -137,7 +112,7 @@ def add_command(
         place_map.require_new_traverses([] if traverse is None else [traverse])  # before a long run, not after it
         known = [one.notes or "" for one in place_map.traverses().values()]
         require_one_zone(source.path, source.notes, known)
-        describer = RuntimeFlags().describer(place_map, model, source.embeddings)
+        describer = opt.RuntimeFlags().describer(place_map, model, source.embeddings)
         new_path = Path(folder) / "new.vprmap"
         projection = PatchProjection.of(place_map)
         if projection is not None and describer.patch_grid is None:
@@ -150,9 +125,7 @@ def add_command(
         say_promise(place_map)
         out.print(f"map {place_map.path} holds {len(place_map)} places, {added} of them new")
         if again:
-            out.print(
-                f"{again} of the new places are of images that the map held already (equal descriptors)", soft_wrap=True
-            )
+            out.print(f"{again} of the new places are of images that the map held already", soft_wrap=True)
 
 
 def _build(
@@ -160,7 +133,7 @@ def _build(
     describer: Describer,
     output: Path,
     traverse: str | None,
-    keyframes: KeyframeFlags,
+    keyframes: opt.KeyframeFlags,
     neighbor_weight: float | None,
     patches: bool | PatchProjection,
 ) -> None:
@@ -174,7 +147,7 @@ def _build(
 
 
 @app.command(name="info")
-def info_command(map: MapAddress, /, *, as_json: Json = False) -> None:
+def info_command(map: opt.MapAddress, /, *, as_json: opt.Json = False) -> None:
     """Print what a map holds.
 
     Example:  vpr map info office.vprmap
@@ -234,7 +207,7 @@ def _date(seconds: float) -> str:
 
 
 @app.command(name="check")
-def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
+def check_command(map: opt.MapPath, /, *, as_json: opt.Json = False) -> None:
     """Check that a map is undamaged: every checksum, number and reference, and the structure of the file.
 
     Exit code 1 if something is damaged. `vpr map salvage` then copies the undamaged places to a new map.
@@ -253,9 +226,8 @@ def check_command(map: MapPath, /, *, as_json: Json = False) -> None:
         if len(report.problems) > _SHOWN:
             out.print(f"  and {len(report.problems) - _SHOWN} more; --json gives all")
     if report.problems:
-        raise VprError(
-            f"{map}: {len(report.problems)} problems; vpr map salvage {map} -o NEW_MAP saves the places that are whole"
-        )
+        count = len(report.problems)
+        raise VprError(f"{map}: {count} problems; vpr map salvage {map} -o NEW_MAP saves the places that are whole")
     if not as_json:
         out.print(f"{map} is whole: {report.places} places, {report.thumbnails} thumbnails")
 

@@ -6,17 +6,16 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from vpr_aesvc.cli.console import err, out, progress_bars
-from vpr_aesvc.cli.options import LoopFlags, MapPath
+from vpr_aesvc.cli.options import RATE, FalsePositiveRate, LoopFlags, MapPath, number
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, write_file
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.pose_graph.alignment import Kind
 from vpr_aesvc.pose_graph.odometry import DRIFT
-from vpr_aesvc.recognition.settings import RecognizerSettings
 
 _SHOWN = 20
 
@@ -25,23 +24,9 @@ def loops_command(
     map: MapPath,
     /,
     *,
-    output: Annotated[
-        Path,
-        Parameter(
-            name=("--output", "-o"),
-            help="What to write: a pose graph (.g2o), or pairs of stamps and the pose between them (.tum).",
-        ),
-    ],
-    drift: Annotated[
-        float,
-        Parameter(
-            help="Drift of the map's poses along a traverse, part of the distance.",
-            validator=validators.Number(gt=0, lte=1),
-        ),
-    ] = DRIFT,
-    false_positive_rate: Annotated[
-        float, Parameter(help="Accept at most this part of the places from which no loop can be closed.")
-    ] = RecognizerSettings().false_positive_rate,
+    output: Annotated[Path, Parameter(name=("--output", "-o"), help="A pose graph (.g2o), or pairs of stamps (.tum).")],
+    drift: Annotated[float, number("Drift of the poses along a traverse, part of the distance.", 1e-6, 1)] = DRIFT,
+    false_positive_rate: FalsePositiveRate = RATE,
     loops: LoopFlags = LoopFlags(),
 ) -> None:
     """Find the loop closures of a map, for a SLAM back end such as GTSAM or g2o.
@@ -97,9 +82,7 @@ def align_command(
     /,
     *,
     output: Annotated[Path | None, Parameter(name=("--output", "-o"), help="A .json file to write.")] = None,
-    kind: Annotated[
-        Kind, Parameter(help="se2 turns about z and shifts, se3 turns about any axis, sim3 also scales.")
-    ] = "se2",
+    kind: Annotated[Kind, Parameter(help="se2 turns about z, se3 about any axis, sim3 also scales.")] = "se2",
 ) -> None:
     """Find the transform from the second map's frame into the first's, from places that both show.
 
@@ -121,6 +104,5 @@ def align_command(
         write_file(output, (json.dumps(content, indent=1) + "\n").encode(), "transform")
     out.print(f"{found}; {found.uncertainty()}", soft_wrap=True)
     if not metric:
-        out.print(
-            "coarse: from the poses of the matched places; cameras with intrinsics give metric poses", soft_wrap=True
-        )
+        words = "coarse: from the poses of the matched places; cameras with intrinsics give metric poses"
+        out.print(words, soft_wrap=True)

@@ -54,9 +54,7 @@ def merge_command(
 
     with PlaceMap.open(first) as one, PlaceMap.open(second) as other, progress_bars() as progress:
         if transform == _IDENTITY:
-            notes, known = (
-                [traverse.notes or "" for traverse in one_map.traverses().values()] for one_map in (other, one)
-            )
+            notes, known = ([each.notes or "" for each in of.traverses().values()] for of in (other, one))
             require_one_zone(second, notes, known)
             require_near(one, other, second)
         total, found = len(one) + len(other), None
@@ -73,9 +71,8 @@ def merge_command(
         again = f"--transform={pose.x:.3f},{pose.y:.3f},{pose.z:.3f},{yaw:.2f}"
         out.print(f"{found}; {found.uncertainty()}; the same again: {again}", soft_wrap=True)
     elif found is not None and found.contradicts:
-        err.print(
-            f"warning: the maps do not fit each other: {found}; try --transform auto", style="yellow", soft_wrap=True
-        )
+        warning = f"warning: the maps do not fit each other: {found}; try --transform auto"
+        err.print(warning, style="yellow", soft_wrap=True)
     for old, new in renamed.items():
         out.print(f"traverse {old} of {second} is now {new}")
     with PlaceMap.open(output) as merged:

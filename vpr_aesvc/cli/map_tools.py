@@ -4,10 +4,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from vpr_aesvc.cli.console import out, progress_bars, say_promise
-from vpr_aesvc.cli.options import MapAddress, MapPath, Output, at_least
+from vpr_aesvc.cli.options import MapAddress, MapPath, ModelOption, Output, number
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
@@ -20,17 +20,9 @@ def prune_command(
     /,
     *,
     output: Output,
-    places: Annotated[
-        int | None,
-        Parameter(validator=at_least(1), help="Keep at most so many places, instead of as few as --max-loss allows."),
-    ] = None,
-    max_loss: Annotated[
-        float, Parameter(validator=validators.Number(gte=0, lte=1), help="Part of the right answers that may be lost.")
-    ] = 0.01,
-    radius: Annotated[
-        float | None,
-        Parameter(help="Meters within which one place may replace another; default three times the usual step."),
-    ] = None,
+    places: Annotated[int | None, number("Keep at most so many, instead of as few as --max-loss allows.", 1)] = None,
+    max_loss: Annotated[float, number("Part of the right answers that may be lost.", 0, 1)] = 0.01,
+    radius: Annotated[float | None, Parameter(help="Meters to a place that replaces another; default 3 steps.")] = None,
     force: Annotated[bool, Parameter(negative="", help="Write a map in which nothing would be accepted.")] = False,
 ) -> None:
     """Make a smaller map of the same area.
@@ -57,9 +49,8 @@ def prune_command(
                 f"{lost.before} are accepted in the whole map, {lost.after} in the new one"
             )
             if lost.asked and not lost.after and not force:
-                raise VprError(
-                    f"{output}: not written, nothing would be accepted in it; {found}; keep more --places, or add --force"
-                )
+                words = f"not written, nothing would be accepted in it; {found}"
+                raise VprError(f"{output}: {words}; keep more --places, or add --force")
             promise = measure_promise(pruned)
         before = map.stat().st_size
     saved = before - output.stat().st_size
@@ -88,9 +79,7 @@ def salvage_command(
     /,
     *,
     output: Output,
-    model: Annotated[
-        Path | None, Parameter(name=("--model", "-m"), help="The map's model, if the map's own description is damaged.")
-    ] = None,
+    model: ModelOption = None,
 ) -> None:
     """Copy the undamaged places of a damaged map to a new map.
 
@@ -102,9 +91,8 @@ def salvage_command(
     with progress_bars() as progress:
         describer = None if model is None else Describer.open(model)
         done = salvage(map, output, describer, partial(progress, "reading places"))
-    out.print(
-        f"map {output} holds {done.places} places; {done.damaged} were damaged and {done.thumbnails_lost} thumbnails were lost"
-    )
+    lost = f"{done.damaged} were damaged and {done.thumbnails_lost} thumbnails were lost"
+    out.print(f"map {output} holds {done.places} places; {lost}")
 
 
 def export_command(map: MapAddress, output: Annotated[Path, Parameter(help="A .tum file.")], /) -> None:
@@ -124,12 +112,7 @@ def import_command(
     map: MapAddress,
     /,
     *,
-    max_gap: Annotated[
-        float,
-        Parameter(
-            validator=at_least(0), help="Largest difference between the stamps of a place and of a pose, seconds."
-        ),
-    ] = 0.05,
+    max_gap: Annotated[float, number("Largest difference between the stamps of place and pose, seconds.", 0)] = 0.05,
 ) -> None:
     """Give the places of a map the poses of a trajectory, such as the one that your SLAM back end corrected after a loop closure.
 

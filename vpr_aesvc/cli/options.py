@@ -14,35 +14,37 @@ from vpr_aesvc.frame_source import FrameSource, InputOptions
 from vpr_aesvc.inputs import RECORDING_HELP, open_input
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.placemap.interface import OpenMap
+from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
 _EMBEDDINGS_HELP = (
     "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
     "or .h5 as hloc writes it."
 )
-_INPUT, _KEYFRAMES, _RUNTIME = (
-    Group("Input", sort_key=10),
-    Group("Keyframes", sort_key=11),
-    Group("Runtime", sort_key=12),
+_CAMERA_HELP = (
+    "Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt "
+    "beside a trajectory."
 )
+_INPUT = Group("Input", sort_key=10)
+RATE = RecognizerSettings().false_positive_rate
 
 
-def at_least(least: float) -> validators.Number:
-    """A bound for a finite number."""
-    return validators.Number(gte=least, lt=inf)
+def number(help: str | None, least: float, most: float | None = None) -> Parameter:
+    """An option with a finite number from ``least`` to ``most``."""
+    bounds = validators.Number(gte=least, lt=inf) if most is None else validators.Number(gte=least, lte=most)
+    return Parameter(help=help, validator=bounds)
 
 
 MapPath = Annotated[Path, Parameter(help="A .vprmap file.")]
-MapAddress = Annotated[str, Parameter(help="A .vprmap file, or a fleet's map: postgresql://HOST/DATABASE?map=NAME.")]
+MAP_HELP = "A .vprmap file, or a fleet's map: postgresql://HOST/DATABASE?map=NAME."
+MapAddress = Annotated[str, Parameter(help=MAP_HELP)]
 InputPath = Annotated[Path, Parameter(help=f"A folder of images, a frames.csv, or {RECORDING_HELP}.")]
 Output = Annotated[Path, Parameter(name=("--output", "-o"), help="What to write; it must not exist yet.")]
-ModelOption = Annotated[Path | None, Parameter(name=("--model", "-m"), help="The model folder, if it has moved.")]
+ModelOption = Annotated[Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")]
 Embeddings = Annotated[Path | None, Parameter(help=_EMBEDDINGS_HELP)]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on standard output.")]
-Rate = Annotated[
-    float | None,
-    Parameter(help="Of a recording, use at most so many frames a second; by default all.", validator=at_least(0.001)),
-]
+Rate = Annotated[float | None, number("Of a recording, at most so many frames a second; by default all.", 0.001)]
+FalsePositiveRate = Annotated[float, Parameter(help="Accept at most this part of the frames that the map lacks.")]
 
 
 @Parameter(name="*", group=_INPUT)
@@ -51,9 +53,7 @@ class BagFlags:
     """Which topics and frames of a bag are used."""
 
     image_topic: Annotated[str | None, Parameter(help="Image topic of a bag, if it has several cameras.")] = None
-    pose_topic: Annotated[
-        str | None, Parameter(help="Pose topic of a bag; `tf` for transforms, `none` for no poses.")
-    ] = None
+    pose_topic: Annotated[str | None, Parameter(help="Pose topic of a bag; `tf` for transforms, or `none`.")] = None
     base_frame: Annotated[str | None, Parameter(help="TF frame of the robot, if the bag does not name it.")] = None
     map_frame: Annotated[str | None, Parameter(help="Fixed TF frame, if poses are taken from TF.")] = None
 
@@ -63,12 +63,10 @@ class BagFlags:
 class InputFlags(BagFlags):
     """How to read an input."""
 
-    trajectory: Annotated[
-        Path | None, Parameter(help="Poses in TUM or KITTI format, for a folder of images or a video.")
-    ] = None
-    pose_gap: Annotated[
-        float, Parameter(help="Interpolate between two poses at most this many seconds apart.", validator=at_least(0))
-    ] = InputOptions.pose_gap
+    trajectory: Annotated[Path | None, Parameter(help="Poses of images or a video, in TUM or KITTI format.")] = None
+    pose_gap: Annotated[float, number("Interpolate between poses at most so many seconds apart.", 0)] = (
+        InputOptions.pose_gap
+    )
     keep_good: Annotated[bool, Parameter(negative="", help="Use a damaged recording up to the damage.")] = False
 
     def open(self, path: Path, embeddings: Path | None = None, **command_options: object) -> FrameSource:
@@ -83,37 +81,25 @@ class InputFlags(BagFlags):
 class CameraFlags(InputFlags):
     """How to read an input for a map, or to be recognized in one."""
 
-    camera: Annotated[
-        Path | None,
-        Parameter(
-            help="Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt beside a trajectory."
-        ),
-    ] = None
+    camera: Annotated[Path | None, Parameter(help=_CAMERA_HELP)] = None
 
 
-_GATE = KeyframeSettings.model_fields
+_GATE = KeyframeSettings()
+_GATE_HELP = {name: field.description for name, field in KeyframeSettings.model_fields.items()}
 
 
-@Parameter(name="*", group=_KEYFRAMES)
+@Parameter(name="*", group=Group("Keyframes", sort_key=11))
 @dataclass(frozen=True)
 class KeyframeFlags:
     """How far apart the keyframes of a recording are."""
 
-    keyframe_meters: Annotated[float, Parameter(help=_GATE["meters"].description, validator=at_least(0))] = _GATE[
-        "meters"
-    ].default
-    keyframe_degrees: Annotated[
-        float, Parameter(help=_GATE["degrees"].description, validator=validators.Number(gte=0, lte=180))
-    ] = _GATE["degrees"].default
-    keyframe_seconds: Annotated[float, Parameter(help=_GATE["seconds"].description, validator=at_least(0))] = _GATE[
-        "seconds"
-    ].default
+    keyframe_meters: Annotated[float, number(_GATE_HELP["meters"], 0)] = _GATE.meters
+    keyframe_degrees: Annotated[float, number(_GATE_HELP["degrees"], 0, 180)] = _GATE.degrees
+    keyframe_seconds: Annotated[float, number(_GATE_HELP["seconds"], 0)] = _GATE.seconds
 
     @property
     def settings(self) -> KeyframeSettings:
-        return KeyframeSettings(
-            meters=self.keyframe_meters, degrees=self.keyframe_degrees, seconds=self.keyframe_seconds
-        )
+        return KeyframeSettings(**{name.removeprefix("keyframe_"): value for name, value in vars(self).items()})
 
     @property
     def given(self) -> dict[str, float | None]:
@@ -122,21 +108,19 @@ class KeyframeFlags:
         return {name: None if value == default else value for name, (value, default) in values.items()}
 
 
-@Parameter(name="*", group=_RUNTIME)
+@Parameter(name="*", group=Group("Runtime", sort_key=12))
 @dataclass(frozen=True)
 class RuntimeFlags:
     """Where the model runs."""
 
     provider: Annotated[str, Parameter(help=PROVIDER_HELP)] = "cpu"
-    threads: Annotated[int | None, Parameter(help=THREADS_HELP, validator=at_least(1))] = None
+    threads: Annotated[int | None, number(THREADS_HELP, 1)] = None
 
     def describer(self, place_map: OpenMap, model: Path | None, embeddings: GivenEmbeddings | None = None) -> Describer:
         """Opens the model of a map, or the one at ``model``. Raises VprError: the model is no longer where the map says, or
         is not the map's."""
         if model is None and not place_map.model_path.is_dir():
-            raise VprError(
-                f"{place_map.path}: its model is no longer at {place_map.model_path}; say where it is with -m MODEL"
-            )
+            raise VprError(f"{place_map.path}: its model left {place_map.model_path}; say where it is with -m MODEL")
         path = model or place_map.model_path
         describer = Describer.open(path, embeddings, provider=self.provider, threads=self.threads)
         place_map.require(describer)
@@ -148,7 +132,5 @@ class RuntimeFlags:
 class LoopFlags:
     """Which places count as just passed."""
 
-    recent_seconds: Annotated[float, Parameter(help="A place this recent is no loop.", validator=at_least(0))] = 10.0
-    recent_meters: Annotated[
-        float, Parameter(help="A place within the last so many meters driven is no loop.", validator=at_least(0))
-    ] = 15.0
+    recent_seconds: Annotated[float, number("A place this recent is no loop.", 0)] = 10.0
+    recent_meters: Annotated[float, number("A place within the last so many meters driven is no loop.", 0)] = 15.0

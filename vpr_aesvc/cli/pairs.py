@@ -6,53 +6,30 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from vpr_aesvc.cli import options as opt
 from vpr_aesvc.cli.console import out, progress_bars, say_source
-from vpr_aesvc.cli.options import (
-    Embeddings,
-    InputFlags,
-    InputPath,
-    MapPath,
-    ModelOption,
-    Output,
-    RuntimeFlags,
-    at_least,
-)
 from vpr_aesvc.errors import require_installed
 from vpr_aesvc.files import check_free
 from vpr_aesvc.placemap import PlaceMap
 
 
 def pairs_command(
-    map: MapPath,
-    input: InputPath,
+    map: opt.MapPath,
+    input: opt.InputPath,
     /,
     *,
-    output: Output,
-    top: Annotated[
-        int, Parameter(help="Pair each image with so many of the most similar places.", validator=at_least(1))
-    ] = 20,
-    window: Annotated[
-        int, Parameter(help="Also pair each image with so many that follow it in the input.", validator=at_least(0))
-    ] = 0,
-    within: Annotated[
-        float | None, Parameter(help="Only places at most so many meters from the image.", validator=at_least(0))
-    ] = None,
-    beyond: Annotated[
-        float | None, Parameter(help="Only places at least so many meters from the image.", validator=at_least(0))
-    ] = None,
-    seconds: Annotated[
-        float | None, Parameter(help="Only places at least so many seconds from the image.", validator=at_least(0))
-    ] = None,
-    images: Annotated[
-        Path | None, Parameter(help="The folder of all images. Names in the output are paths in it.")
-    ] = None,
-    features: Annotated[
-        Path | None, Parameter(help="Also write the descriptors of map and images here, as hloc's .h5 file.")
-    ] = None,
-    model: ModelOption = None,
-    embeddings: Embeddings = None,
-    reading: InputFlags = InputFlags(),
-    runtime: RuntimeFlags = RuntimeFlags(),
+    output: opt.Output,
+    top: Annotated[int, opt.number("Pair each image with so many of the most similar places.", 1)] = 20,
+    window: Annotated[int, opt.number("Also pair each image with so many that follow it in the input.", 0)] = 0,
+    within: Annotated[float | None, opt.number("Only places at most so many meters from the image.", 0)] = None,
+    beyond: Annotated[float | None, opt.number("Only places at least so many meters from the image.", 0)] = None,
+    seconds: Annotated[float | None, opt.number("Only places at least so many seconds from the image.", 0)] = None,
+    images: Annotated[Path | None, Parameter(help="The folder of all images; names are paths in it.")] = None,
+    features: Annotated[Path | None, Parameter(help="Also write all descriptors here, as hloc's .h5 file.")] = None,
+    model: opt.ModelOption = None,
+    embeddings: opt.Embeddings = None,
+    reading: opt.InputFlags = opt.InputFlags(),
+    runtime: opt.RuntimeFlags = opt.RuntimeFlags(),
 ) -> None:
     """Write the pairs of images that hloc or COLMAP should match, two names a line.
 

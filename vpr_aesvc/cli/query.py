@@ -19,7 +19,7 @@ from vpr_aesvc.cli.options import (
     ModelOption,
     Rate,
     RuntimeFlags,
-    at_least,
+    number,
 )
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, write_file
@@ -81,16 +81,9 @@ def query_command(
     /,
     *,
     model: ModelOption = None,
-    top: Annotated[int, Parameter(help="How many places for each image.", validator=at_least(1))] = 5,
-    size: Annotated[
-        int | None, Parameter(help="Compare only the first SIZE numbers of each descriptor.", validator=at_least(1))
-    ] = None,
-    shortlist: Annotated[
-        int | None,
-        Parameter(
-            help="How many places of a compressed index are ranked by the full descriptor.", validator=at_least(1)
-        ),
-    ] = None,
+    top: Annotated[int, number("How many places for each image.", 1)] = 5,
+    size: Annotated[int | None, number("Compare only the first SIZE numbers of each descriptor.", 1)] = None,
+    shortlist: Annotated[int | None, number("Rank so many places of a compressed index by all numbers.", 1)] = None,
     rate: Rate = None,
     embeddings: Embeddings = None,
     as_json: Json = False,

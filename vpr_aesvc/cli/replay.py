@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from vpr_aesvc.cli import options as opt
 from vpr_aesvc.cli.console import err, out, progress_bars, say_source
-from vpr_aesvc.cli.options import CameraFlags, InputPath, MapPath, ModelOption, Output, Rate, RuntimeFlags
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
@@ -15,20 +15,18 @@ from vpr_aesvc.recognition.recognizer import Recognizer
 
 
 def replay_command(
-    map: MapPath,
-    input: InputPath,
+    map: opt.MapPath,
+    input: opt.InputPath,
     /,
     *,
-    output: Output,
-    model: ModelOption = None,
+    output: opt.Output,
+    model: opt.ModelOption = None,
     storage: Annotated[Literal["mcap", "sqlite3"], Parameter(help="Storage of the bag.")] = "mcap",
     images: Annotated[bool, Parameter(help="Also write each frame beside the matched place.")] = True,
-    rate: Rate = None,
-    false_positive_rate: Annotated[
-        float | None, Parameter(help="Accept at most this part of the frames from places that the map lacks.")
-    ] = None,
-    reading: CameraFlags = CameraFlags(),
-    runtime: RuntimeFlags = RuntimeFlags(),
+    rate: opt.Rate = None,
+    false_positive_rate: opt.FalsePositiveRate = opt.RATE,
+    reading: opt.CameraFlags = opt.CameraFlags(),
+    runtime: opt.RuntimeFlags = opt.RuntimeFlags(),
 ) -> None:
     """Recognize a whole run and write what a robot would have answered as a ROS 2 bag, for Foxglove or RViz.
 
@@ -52,7 +50,5 @@ def replay_command(
             done = write_replay(answers, place_map, output, storage, images)
     say_source(source)
     if done.without_pose:
-        err.print(
-            f"{done.without_pose} accepted matches are of places without a pose, so there is no /vpr/pose for them"
-        )
+        err.print(f"{done.without_pose} accepted matches are of places without a pose; there is no /vpr/pose for them")
     out.print(f"{output}: {done.accepted} of {done.frames} frames accepted, {done.poses} poses")

@@ -26,10 +26,7 @@ def train_command(
     embeddings: Embeddings = None,
     sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; by default powers of two.")] = "",
     method: Annotated[
-        str,
-        Parameter(
-            help="auto chooses on held-out frames | raw | pca | aesvc | rotation; as in the paper: aesvc-paper | ss2d-paper."
-        ),
+        str, Parameter(help="auto, by held-out frames; raw, pca, aesvc, rotation; the paper's aesvc-paper, ss2d-paper.")
     ] = "auto",
     seed: Annotated[int, Parameter(help="The same images and seed give the same bytes.")] = 0,
     keyframes: KeyframeFlags = KeyframeFlags(),
@@ -70,9 +67,8 @@ def describe_model(manifest: Manifest) -> None:
         out.print("  held-out score: " + ", ".join(f"{name} {score:.3f}" for name, score in scores))
     if "after" in info.cosine_variance:
         before, after = info.cosine_variance["before"], info.cosine_variance["after"]
-        out.print(
-            f"  variance of the cosines of pairs: {before:.4f} before, {after:.4f} after; {MANIFEST} has the AE-SVC terms"
-        )
+        variance = f"{before:.4f} before, {after:.4f} after"
+        out.print(f"  variance of the cosines of pairs: {variance}; {MANIFEST} has the AE-SVC terms")
     out.print(f"  sizes: {', '.join(map(str, manifest.sizes))}")
 
 

@@ -93,17 +93,15 @@ def find_pairs(
     return found
 
 
-def _where(frame: Frame, settings: PairSettings) -> Where | None:
-    radius = settings.within is not None or settings.beyond is not None
-    missing = "pose" if radius and frame.pose is None else "stamp" if settings.seconds and frame.stamp is None else None
+def _where(frame: Frame, asked: PairSettings) -> Where | None:
+    radius = asked.within is not None or asked.beyond is not None
+    missing = "pose" if radius and frame.pose is None else "stamp" if asked.seconds and frame.stamp is None else None
     if missing:
         options = "--within and --beyond" if missing == "pose" else "--seconds"
         raise VprError(f"{frame.label}: has no {missing}, which {options} need; leave them out")
-    if not radius and settings.seconds is None:
+    if not radius and asked.seconds is None:
         return None
-    return Where(
-        frame.stamp, frame.pose, recent_seconds=settings.seconds, beyond=settings.beyond, within=settings.within
-    )
+    return Where(frame.stamp, frame.pose, recent_seconds=asked.seconds, beyond=asked.beyond, within=asked.within)
 
 
 def _name(image: Frame | Place, folder: Path | None) -> str:

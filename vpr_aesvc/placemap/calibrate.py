@@ -11,7 +11,7 @@ from vpr_aesvc.types import Place
 
 
 def set_calibration(
-    place_map: PlaceMap, file: Path, traverse: str | None = None, camera: str | None = None, replace: bool = False
+    place_map: PlaceMap, file: Path, traverse: str | None, camera: str | None, replace: bool
 ) -> CamerasByName:
     """Stores the calibration for one traverse, or for all of them, and returns what was stored.
 
@@ -30,12 +30,8 @@ def set_calibration(
             firsts.setdefault((place.traverse, name), place)
     names = sorted({name for _, name in firsts})
     if len(names) != 1:
-        found = (
-            f"of the cameras {', '.join(names)}: choose with --camera"
-            if names
-            else "none: check --traverse and --camera"
-        )
-        raise VprError(f"{place_map.path}: expected places of one camera, found {found}")
+        advice = "choose with --camera" if names else "check --traverse and --camera"
+        raise VprError(f"{place_map.path}: expected places of one camera, found {', '.join(names) or 'none'}: {advice}")
     cameras = {key: _camera_of(place_map, place, file) for key, place in firsts.items()}
     place_map.set_cameras(cameras, replace)
     return cameras

@@ -56,41 +56,22 @@ def require_same(path: Path | str, cameras: CamerasByName, known: CamerasByName,
             )
 
 
-class Cameras:
-    """The cameras of an open map, cached until the file may have changed."""
+def select_cameras(path: Path, db: sqlite3.Connection, traverses: dict[str, int]) -> CamerasByName:
+    """By the names of traverse and camera; ``traverses`` are ids by name. Raises VprError for a damaged row."""
+    names = {traverse: name for name, traverse in traverses.items()}
+    cameras = {}
+    for traverse, name, value, intact in select_rows(db):
+        if not intact or traverse not in names:
+            raise damage_error(path, f"the camera of traverse {traverse} does not match its checksum")
+        try:
+            cameras[names[traverse], name] = camera_of_text(value)
+        except VprError as error:
+            raise damage_error(path, f"the camera of traverse {traverse} cannot be read ({error})") from error
+    return cameras
 
-    def __init__(self, path: Path, db: sqlite3.Connection) -> None:
-        self._path = path
-        self._db = db
-        self._cached: CamerasByName = {}
-        self._version: int | None = None
 
-    def all(self, traverses: dict[str, int]) -> CamerasByName:
-        """By the names of traverse and camera; ``traverses`` are ids by name. Raises VprError for a damaged row."""
-        version = self._db.execute("PRAGMA data_version").fetchone()[0]
-        if version != self._version:
-            names = {traverse: name for name, traverse in traverses.items()}
-            cameras = {}
-            for traverse, name, value, intact in select_rows(self._db):
-                if not intact or traverse not in names:
-                    raise damage_error(self._path, f"the camera of traverse {traverse} does not match its checksum")
-                try:
-                    cameras[names[traverse], name] = camera_of_text(value)
-                except VprError as error:
-                    raise damage_error(
-                        self._path, f"the camera of traverse {traverse} cannot be read ({error})"
-                    ) from error
-            self._cached, self._version = cameras, version
-        return self._cached
-
-    def invalidate(self) -> None:
-        """Drops the cache, as ``Traverses.invalidate``."""
-        self._version = None
-
-    def write(self, traverse: int, name: str, camera: Camera) -> None:
-        """Only within a transaction."""
-        value = camera_text(camera)
-        self.invalidate()
-        self._db.execute(CAMERAS)
-        row = (traverse, name, value, row_checksum(traverse, name, value))
-        self._db.execute("INSERT OR REPLACE INTO cameras VALUES (?, ?, ?, ?)", row)
+def write_camera(db: sqlite3.Connection, traverse: int, name: str, camera: Camera) -> None:
+    """Only within a transaction."""
+    db.execute(CAMERAS)
+    columns = (traverse, name, camera_text(camera))
+    db.execute("INSERT OR REPLACE INTO cameras VALUES (?, ?, ?, ?)", (*columns, row_checksum(*columns)))

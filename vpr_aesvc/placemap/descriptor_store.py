@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.projections.artifact import Array, prefix, unit
+from vpr_aesvc.types import Rows
 
 _FLOATS = np.arange(65_536, dtype=np.uint16).view(np.float16).astype(np.float32)  # of each half-precision number
 _PIECE, _COPIED_PIECE = 16_384, 65_536  # rows decoded, and rows copied, at once, to bound the memory
@@ -94,9 +95,7 @@ class SizedIndex:
         """Memory of the FAISS indexes, without the descriptors."""
         return sum(4 * size * index.ntotal for size, index in self._flat.items())
 
-    def search(
-        self, queries: NDArray[np.floating], k: int, size: int, params: Any = None
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def search(self, queries: NDArray[np.floating], k: int, size: int, params: Any = None) -> tuple[Array, Rows]:
         """The ``k`` most similar rows by the cosine of the first ``size`` components.
 
         Args:

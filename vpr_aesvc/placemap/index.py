@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.placemap.descriptor_store import DescriptorStore, SizedIndex, load_faiss, one_thread
 from vpr_aesvc.placemap.funnel import SMALLEST, Funnel
 from vpr_aesvc.projections.artifact import Array, unit
+from vpr_aesvc.types import Rows
 
 __all__ = ["FUNNEL_FROM", "PlaceIndex", "SHORTLIST", "SizedIndex"]
 
@@ -99,9 +100,7 @@ class PlaceIndex:
         squares = np.einsum("nd,nd->n", found, found)
         return np.asarray(np.einsum("nd,d->n", found, query) / np.sqrt(np.maximum(squares, np.float32(1e-24))))
 
-    def _search_exactly(
-        self, queries: Array, k: int, size: int, selector: Any
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def _search_exactly(self, queries: Array, k: int, size: int, selector: Any) -> tuple[Array, Rows]:
         params = load_faiss().SearchParameters(sel=selector) if selector else None
         if size == self.dim:
             _, rows = self._store.index.search(queries, min(k + _SPARE, len(self)), params=params)
@@ -116,9 +115,7 @@ class PlaceIndex:
         return np.take_along_axis(similarities, order, 1), np.take_along_axis(rows, order, 1)
 
     def _funnel(self, size: int) -> Funnel:
-        if size not in self._funnels:
-            self._funnels[size] = Funnel(self._store, size)
-        return self._funnels[size]
+        return self._funnels.setdefault(size, Funnel(self._store, size))
 
     def _check_shape(self, rows: NDArray[np.floating]) -> None:
         if rows.ndim != 2 or rows.shape[1] != self.dim:

@@ -8,7 +8,7 @@ from vpr_aesvc.placemap.cameras import Camera
 from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.placemap.traverses import Traverse
 
-_DESCRIPTION = ("dim", "sizes", "model_fingerprint", "model_family", "model_precision", "created")
+_DESCRIPTION = ("dim", "sizes", "model_fingerprint", "model_family", "model_precision", "created", "size_bytes")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,6 @@ def map_info(place_map: OpenMap) -> MapInfo:
         bounds=bounds,
         model_path=str(place_map.model_path),
         **{name: getattr(place_map, name) for name in _DESCRIPTION},
-        size_bytes=place_map.size_bytes,
         memory_bytes=memory,
         with_patches=with_patches,
         patch_bytes=patch_bytes,

@@ -125,9 +125,7 @@ class OpenMap(Description, ABC):
         place_table.check_descriptors(descriptors, len(frames), self.dim)
         pictures = [None] * len(frames) if images is None else list(images)
         if len(pictures) != len(frames):
-            raise VprError(
-                f"expected an image or None for each of {len(frames)} frames, found {len(pictures)}; nothing was added"
-            )
+            raise VprError(f"expected {len(frames)} images (or None), found {len(pictures)}; nothing was added")
         jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
         return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse, patches=patches)
 
@@ -162,9 +160,7 @@ class OpenMap(Description, ABC):
         try:
             queries = np.atleast_2d(np.asarray(descriptors, np.float32))
         except (TypeError, ValueError) as error:
-            raise VprError(
-                f"expected descriptors, float32 [d_max] or [q, d_max], found {type(descriptors).__name__}"
-            ) from error
+            raise VprError(f"expected descriptors float32 [d_max] or [q, d_max], found {type(descriptors)}") from error
         if queries.ndim != 2 or queries.shape[1] != self.dim:
             raise VprError(
                 f"{self.path}: expected descriptors of {self.dim} numbers, the query has {queries.shape[-1]}; "

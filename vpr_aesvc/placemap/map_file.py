@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import database, place_table
-from vpr_aesvc.placemap.cameras import Cameras, CamerasByName, require_same
+from vpr_aesvc.placemap.cameras import CamerasByName, require_same, select_cameras, write_camera
 from vpr_aesvc.placemap.checksums import matches, read_tally, row_checksum
 from vpr_aesvc.placemap.description import map_id, read_metadata, utc_now, write_metadata
 from vpr_aesvc.placemap.interface import OpenMap
@@ -44,7 +44,7 @@ class MapFile(OpenMap):
         self._wal = _device_and_inode(database.wal_of(path))
         self._lock = threading.RLock()
         self._traverses = Traverses(path, db)
-        self._cameras = Cameras(path, db)
+        self._cameras: tuple[int, CamerasByName] | None = None  # with SQLite's data_version when they were read
 
     @property
     def meta(self) -> dict[str, str]:
@@ -116,7 +116,7 @@ class MapFile(OpenMap):
     ) -> None:
         """Starts a traverse at ``started``, seconds since 1970, or updates an existing one. Frames refer to it by name."""
         with self._writing():
-            self._traverses.update(name, started, robot, notes)
+            self._traverses.update(name, started=started, robot=robot, notes=notes)
 
     def set_notes(self, notes: str) -> None:
         """Replaces the notes of every traverse."""
@@ -126,15 +126,15 @@ class MapFile(OpenMap):
     def cameras(self) -> CamerasByName:
         """Intrinsics and (width, height) of the images, by the names of traverse and camera. Older maps have none."""
         with self._lock, vpr_errors(self.path):
-            return dict(self._cameras.all(self._traverses.ids()))
+            return dict(self._known_cameras())
 
     def set_cameras(self, cameras: CamerasByName, replace: bool = False) -> None:
         """Stores all of the cameras, by the names of traverse and camera, or none. Arguments and errors as for ``set_camera``."""
         with self._writing():
             traverses = self._traverses.ids()
-            require_same(self.path, cameras, {} if replace else self._cameras.all(traverses), traverses)
+            require_same(self.path, cameras, {} if replace else self._known_cameras(), traverses)
             for (traverse, name), camera in cameras.items():
-                self._cameras.write(traverses[traverse], name, camera)
+                write_camera(self._db, traverses[traverse], name, camera)
 
     def learned_parameters(self, name: str) -> Any:
         """A JSON value that ``store_learned_parameters`` stored; None if there is none."""
@@ -203,19 +203,23 @@ class MapFile(OpenMap):
     def _writing(self) -> Iterator[place_table.TallyChange]:
         with self._lock, vpr_errors(self.path):
             try:
-                self._require_same_file()
+                if not self.is_at(self.path):
+                    raise VprError(
+                        f"{self.path}: the file was removed or replaced while the map was open; nothing was changed, open the map again"
+                    )
                 with place_table.write_transaction(self._db) as change:
                     yield change
             except BaseException:
                 self._traverses.invalidate()
-                self._cameras.invalidate()
                 raise
+            finally:
+                self._cameras = None
 
-    def _require_same_file(self) -> None:
-        if not self.is_at(self.path):
-            raise VprError(
-                f"{self.path}: the file was removed or replaced while the map was open; nothing was changed, open the map again"
-            )
+    def _known_cameras(self) -> CamerasByName:
+        version = self._db.execute("PRAGMA data_version").fetchone()[0]
+        if self._cameras is None or self._cameras[0] != version:
+            self._cameras = version, select_cameras(self.path, self._db, self._traverses.ids())
+        return self._cameras[1]
 
 
 def _device_and_inode(path: Path) -> tuple[int, int] | None:

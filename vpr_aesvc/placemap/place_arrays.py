@@ -132,17 +132,11 @@ class PlaceArrays:
     def _append(self, batches: Iterable[Batch]) -> None:
         for keys, descriptors, checksums in batches:
             self.index.add(descriptors)
-            poses = keys["numbers"][:, 1:]
-            new = {
-                "ids": keys["id"],
-                "traverses": keys["traverse"],
-                "stamps": keys["numbers"][:, 0],
-                "poses": poses,
-                "traveled": self._travel(keys["traverse"], poses[:, :3]),
-                "alive": np.ones(len(keys), bool),
-            }
-            for name, values in new.items():
-                setattr(self, name, self._columns[name].append(values))
+            stamps, poses = keys["numbers"][:, 0], keys["numbers"][:, 1:]
+            traveled, alive = self._travel(keys["traverse"], poses[:, :3]), np.ones(len(keys), bool)
+            new = (keys["id"], keys["traverse"], stamps, poses, traveled, alive)
+            for (name, column), values in zip(self._columns.items(), new, strict=True):
+                setattr(self, name, column.append(values))
             self._checksums += checksums
 
     def _travel(self, traverses: NDArray[np.int64], positions: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -98,8 +98,6 @@ def encodable(text: str) -> str:
 def numbers_of(frame: Frame) -> tuple[float | None, ...]:
     """Stamp and pose as stored, 8 numbers. Raises VprError for a stamp that is not finite, or as ``pose_numbers``."""
     if frame.stamp is not None and not math.isfinite(frame.stamp):
-        raise VprError(
-            f"{frame.label}: a stamp must be a finite number of seconds, found {frame.stamp}; nothing was added"
-        )
+        raise VprError(f"{frame.label}: a stamp must be a finite number, found {frame.stamp}; nothing was added")
     stamp = None if frame.stamp is None else float(frame.stamp) + 0.0
     return (stamp, *((None,) * 7 if frame.pose is None else pose_numbers(frame.pose)))

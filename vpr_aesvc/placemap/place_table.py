@@ -25,9 +25,7 @@ from vpr_aesvc.types import Frame, Place, Pose
 DESCRIPTOR = np.dtype("<f2")
 _BATCH = 8192
 _KEY = np.dtype([("id", "<i8"), ("traverse", "<i8"), ("numbers", "<f8", 8)])  # the bytes that place_checksum packs
-_SELECT_BATCH = (
-    f"SELECT id, traverse, {NUMBERS}, checksum, words_checksum, descriptor FROM places WHERE id > ? ORDER BY id"
-)
+_BATCH_COLUMNS = f"id, traverse, {NUMBERS}, checksum, words_checksum, descriptor"
 _SELECT_WITH_JPEG = f"SELECT {COLUMNS}, (SELECT jpeg FROM thumbnails WHERE place = places.id) FROM places WHERE id = ?"
 _INSERT = f"INSERT INTO places ({COLUMNS}) VALUES ({', '.join('?' * 17)})"
 Batch = tuple[NDArray[Any], NDArray[np.float16], int]
@@ -107,7 +105,7 @@ def select_descriptors(path: Path, db: sqlite3.Connection, dim: int) -> tuple[ND
 def select_batches(path: Path, db: sqlite3.Connection, dim: int, after: int = -1) -> Iterator[Batch]:
     """Places with ids above ``after``, by id, some thousand at a time. Yields keys [n] with the fields ``id``, ``traverse``
     and ``numbers`` [8] (stamp and pose, NaN where unknown); descriptors float16 [n, d_max]; the sum of all their checksums."""
-    rows = db.execute(_SELECT_BATCH, (after,))
+    rows = db.execute(f"SELECT {_BATCH_COLUMNS} FROM places WHERE id > ? ORDER BY id", (after,))
     while batch := rows.fetchmany(_BATCH):
         keys = np.empty(len(batch), _KEY)
         try:
@@ -168,9 +166,8 @@ def check_descriptors(descriptors: NDArray[np.floating], count: int, dim: int) -
     norms = np.linalg.norm(descriptors.astype(np.float32), axis=1)
     wrong = np.flatnonzero(~((np.abs(norms - 1) < 0.01) | (norms == 0)))
     if len(wrong):
-        raise VprError(
-            f"descriptors must be finite and of length 1, found length {norms[wrong[0]]:.3g}; nothing was added, normalize them"
-        )
+        found = f"{norms[wrong[0]]:.3g}"
+        raise VprError(f"descriptors must be finite and of length 1, found {found}; nothing was added, normalize them")
 
 
 def next_id(db: sqlite3.Connection) -> int:

@@ -101,7 +101,6 @@ class PlaceMap(MapFile):
                 self._refresh_arrays()
                 removed, traverses = place_table.delete_places(self._db, change, {int(place) for place in ids})
                 self._traverses.delete_empty(traverses)
-                self._cameras.invalidate()
             if self._arrays is not None and removed:
                 self._arrays.mark_removed(np.array(removed, np.int64), change.checksums)
         return len(removed)

@@ -81,9 +81,8 @@ def prune(
     best = fewest = pruner.prune_at(low)
     if most is not None and len(fewest.kept) > most:
         within = f"{pruner.radius:.2f} m" if pruner.radius else f"{_NEIGHBORS} places along its traverse"
-        raise VprError(
-            f"at least {len(fewest.kept)} places must stay for every place to have one within {within}; raise --places or --radius"
-        )
+        least = f"at least {len(fewest.kept)} places must stay"
+        raise VprError(f"{least} for every place to have one within {within}; raise --places or --radius")
     if most is None:
         if fewest.loss <= max_loss:
             return fewest
@@ -146,14 +145,8 @@ class _Pruner:
                 one[self.adjacent[row]] = -np.inf
                 right[0] += one.argmax() in self.near[row]
                 right[1] += np.where(kept, one, -np.inf).argmax() in self.near[row]
-        return Pruned(
-            kept=self.ids[kept],
-            removed=int(np.sum(~kept)),
-            radius=self.radius,
-            asked=len(queries),
-            right_before=int(right[0]),
-            right_after=int(right[1]),
-        )
+        removed, (before, after) = int(np.sum(~kept)), right.tolist()
+        return Pruned(self.ids[kept], removed, self.radius, len(queries), before, after)
 
     def _covers(self, level: float) -> Rows:
         """int64 [n]: the row that covers each row; a kept row covers itself. Of rows that cover each other, the first is kept."""

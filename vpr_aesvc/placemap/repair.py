@@ -173,16 +173,12 @@ def salvage(path: Path, output: Path, describer: Describer | None = None, progre
                 saved.add_stored(frames, descriptors.reshape(len(intact), saved.dim), jpegs, patches=patches)
                 result.places += len(intact)
                 result.damaged += len(batch) - len(intact)
-                result.thumbnails_lost += sum(
-                    jpeg is None and row.thumbnail is not None for jpeg, row in zip(jpegs, intact, strict=True)
-                )
+                result.thumbnails_lost += jpegs.count(None) - sum(row.thumbnail is None for row in intact)
                 if progress:
                     progress(result.places + result.damaged, result.places + result.damaged)
             _copy_cameras(db, saved, names)
         if not result.places:
-            raise VprError(
-                f"{path}: no place in it is intact, so nothing was saved; use a backup or build the map again"
-            )
+            raise VprError(f"{path}: no place in it is intact, nothing was saved; use a backup or build the map again")
     return result
 
 
@@ -198,13 +194,11 @@ def _create_output(path: Path, db: sqlite3.Connection, partial: Path, describer:
 def _copy_traverses(db: sqlite3.Connection, saved: PlaceMap) -> dict[int, str]:
     """Names by id. The places of a damaged traverse get a name from its id later."""
     names = {}
-    try:
+    with suppress(sqlite3.DatabaseError):  # a damaged page: the rest cannot be read
         for *columns, checksum in db.execute(f"SELECT {traverses.COLUMNS} FROM traverses ORDER BY id"):
             if matches(checksum, row_checksum, *columns):
                 names[columns[0]] = columns[1]
                 saved.start_traverse(*columns[1:])
-    except sqlite3.DatabaseError:
-        pass  # a damaged page: the rest cannot be read
     return names
 
 
@@ -222,19 +216,14 @@ def _copy_cameras(db: sqlite3.Connection, saved: PlaceMap, names: dict[int, str]
 def _readable_rows(db: sqlite3.Connection) -> Iterator[Any]:
     """Rows from the first one up to the damaged page, then those behind it, which are read backward from the last row."""
     highest = -1
-    try:
+    with suppress(sqlite3.DatabaseError):  # a damaged page
         for row in db.execute(f"SELECT {COLUMNS} FROM places ORDER BY id"):
             yield row
             highest = row[0]
         return
-    except sqlite3.DatabaseError:
-        pass  # a damaged page
     behind: list[Any] = []
-    try:
-        for row in db.execute(f"SELECT {COLUMNS} FROM places WHERE id > ? ORDER BY id DESC", (highest,)):
-            behind.append(row)
-    except sqlite3.DatabaseError:
-        pass  # the damaged page again
+    with suppress(sqlite3.DatabaseError):  # the damaged page again
+        behind.extend(db.execute(f"SELECT {COLUMNS} FROM places WHERE id > ? ORDER BY id DESC", (highest,)))
     yield from reversed(behind)
 
 
@@ -248,7 +237,6 @@ def _thumbnail(db: sqlite3.Connection, row: PlaceRow) -> bytes | None:
 
 
 def _patches(path: Path, db: sqlite3.Connection, place: int) -> bytes | None:
-    try:
+    with suppress(VprError, sqlite3.DatabaseError):
         return select_patches(path, db, place)
-    except (VprError, sqlite3.DatabaseError):
-        return None
+    return None

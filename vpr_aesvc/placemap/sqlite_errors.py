@@ -8,11 +8,7 @@ from pathlib import Path
 from vpr_aesvc.errors import VprError
 
 BUSY_SECONDS = 10.0  # a writer waits so long for another writer
-DAMAGED = (
-    sqlite3.DatabaseError,
-    OverflowError,
-    UnicodeDecodeError,
-)  # the sqlite3 module raises these for damaged files
+DAMAGED = (sqlite3.DatabaseError, OverflowError, UnicodeDecodeError)  # what sqlite3 raises for damaged files
 _BUSY = f"another process has been writing for {BUSY_SECONDS:.0f} s; nothing was changed, try again later"
 # Part of the message of an OperationalError -> what to say.
 _OPERATIONAL = {
@@ -26,9 +22,8 @@ _OPERATIONAL = {
 
 def damage_error(path: Path | str, problem: object) -> VprError:
     """The error for a map that was changed outside this library."""
-    return VprError(
-        f"{path}: the map is damaged ({problem}); `vpr map check` lists the damage, `vpr map salvage` saves the intact places"
-    )
+    advice = "`vpr map check` lists the damage, `vpr map salvage` saves the intact places"
+    return VprError(f"{path}: the map is damaged ({problem}); {advice}")
 
 
 @contextmanager

@@ -66,15 +66,12 @@ class Traverses:
                 self.update(name)
         return self.ids()
 
-    def update(
-        self, name: str, started: float | None = None, robot: str | None = None, notes: str | None = None
-    ) -> None:
-        """Starts a traverse, or sets the values that are not None of an existing one. Only within a transaction."""
+    def update(self, name: str, **columns: Any) -> None:
+        """Starts a traverse, or sets the columns that are not None of an existing one. Only within a transaction."""
         existing = self.all()
         next_id = max((traverse.id for traverse in existing.values()), default=0) + 1
         old = existing.get(name) or Traverse(next_id, name)
-        new: dict[str, Any] = {"started": started, "robot": robot, "notes": notes}
-        self._write(replace(old, **{column: value for column, value in new.items() if value is not None}))
+        self._write(replace(old, **{column: value for column, value in columns.items() if value is not None}))
 
     def set_notes(self, notes: str) -> None:
         """Replaces the notes of all traverses. Only within a transaction."""
@@ -97,9 +94,7 @@ class Traverses:
         self.invalidate()
         for text in (traverse.name, traverse.robot, traverse.notes):
             if text is not None and not isinstance(text, str):
-                raise VprError(
-                    f"the name, robot and notes of a traverse must be text, found {text!r}; nothing was changed"
-                )
+                raise VprError(f"name, robot and notes of a traverse must be text, found {text!r}; nothing was changed")
         started = None if traverse.started is None else float(traverse.started) + 0.0
         if started is not None and not math.isfinite(started):
             raise VprError(f"the start of a traverse must be finite seconds, found {started}; nothing was changed")

@@ -17,6 +17,7 @@ from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Frame, Pose
 
 Storage = Literal["mcap", "sqlite3"]
+_Results = Iterable[tuple[Frame, Recognition]]
 POSE_TOPIC, DIAGNOSTICS_TOPIC, IMAGE_TOPIC = "/vpr/pose", "/vpr/diagnostics", "/vpr/match_image/compressed"
 MAP_FRAME = "map"
 _OK, _WARN = 0, 1
@@ -35,11 +36,7 @@ class ReplayCounts:
 
 
 def write_replay(
-    results: Iterable[tuple[Frame, Recognition]],
-    place_map: PlaceMap,
-    output: Path,
-    storage: Storage = "mcap",
-    images: bool = True,
+    results: _Results, place_map: PlaceMap, output: Path, storage: Storage = "mcap", images: bool = True
 ) -> ReplayCounts:
     """Writes the bag (a folder) under a temporary name and renames it when it is complete. Needs constant memory.
 
@@ -81,9 +78,7 @@ class _BagTopics:
         self._writer.write(self._connections[topic], nanoseconds(stamp), data)
 
 
-def _write_messages(
-    topics: _BagTopics, results: Iterable[tuple[Frame, Recognition]], place_map: PlaceMap, images: bool
-) -> ReplayCounts:
+def _write_messages(topics: _BagTopics, results: _Results, place_map: PlaceMap, images: bool) -> ReplayCounts:
     counts = ReplayCounts()
     for frame, recognition in results:
         stamp = _checked_stamp(frame)
@@ -106,9 +101,8 @@ def _checked_stamp(frame: Frame) -> float:
     if frame.stamp is None:
         raise VprError(f"{frame.label}: has no stamp, and a bag needs one for every message")
     if not 0 <= frame.stamp < _STAMP_LIMIT:
-        raise VprError(
-            f"{frame.label}: its stamp is {frame.stamp:.3f} s; a ROS stamp must be from 0 to {_STAMP_LIMIT:.0f} s"
-        )
+        limit = f"a ROS stamp must be from 0 to {_STAMP_LIMIT:.0f} s"
+        raise VprError(f"{frame.label}: its stamp is {frame.stamp:.3f} s; {limit}")
     return frame.stamp
 
 
@@ -169,18 +163,15 @@ def image_message(stamp: float, image: Image) -> Any:
 
 
 def _pose(pose: Pose) -> Any:
-    return _make(
-        "geometry_msgs/msg/Pose",
-        position=_make("geometry_msgs/msg/Point", x=pose.x, y=pose.y, z=pose.z),
-        orientation=_make("geometry_msgs/msg/Quaternion", x=pose.qx, y=pose.qy, z=pose.qz, w=pose.qw),
-    )
+    position = _make("geometry_msgs/msg/Point", x=pose.x, y=pose.y, z=pose.z)
+    orientation = _make("geometry_msgs/msg/Quaternion", x=pose.qx, y=pose.qy, z=pose.qz, w=pose.qw)
+    return _make("geometry_msgs/msg/Pose", position=position, orientation=orientation)
 
 
 def _header(stamp: float, frame_id: str) -> Any:
     sec, nanosec = divmod(nanoseconds(stamp), 1_000_000_000)
-    return _make(
-        "std_msgs/msg/Header", stamp=_make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec), frame_id=frame_id
-    )
+    time = _make("builtin_interfaces/msg/Time", sec=sec, nanosec=nanosec)
+    return _make("std_msgs/msg/Header", stamp=time, frame_id=frame_id)
 
 
 def _make(name: str, /, **fields: Any) -> Any:
