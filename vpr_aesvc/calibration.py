@@ -20,16 +20,11 @@ _BY_COUNT = {4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
 def read_calibration(
     path: Path, images: tuple[int, int] | None, folder: str = ""
 ) -> tuple[Intrinsics, tuple[int, int], str]:
-    """The intrinsics in a calibration file, (width, height) of the images that they are of, and a note.
-
-    Args:
-        images: the (width, height) to scale them to; by default they stay as the file says.
-        folder: name of the images' folder: for ``image_N``, as in KITTI, camera N of calib.txt is taken, else the first.
-
-    Raises:
-        VprError: it is no such file, the images have another aspect ratio, or a file that does not say a size cannot be of the images. The
-            message says what was expected and found.
-    """
+    """The intrinsics in a calibration file, (width, height) of the images that they are of, and a note. ``images``: the
+    (width, height) to scale them to; by default they stay as the file says. ``folder``: name of the images' folder: for
+    ``image_N``, as in KITTI, camera N of calib.txt is taken, else the first. Raises VprError: it is no such file, the
+    images have another aspect ratio, or a file that does not say a size cannot be of the images. The message says what was
+    expected and found."""
     text = read_text(path)
     try:
         intrinsics, size, camera = _read_kitti(text, folder) if _KITTI.search(text) else _read_yaml(text)

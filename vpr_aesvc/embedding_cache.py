@@ -73,15 +73,8 @@ class InMemory:
 
 
 class EmbeddingCache:
-    """The embeddings of one backbone. Several processes may share it.
-
-    Args:
-        folder: holds a folder for each backbone.
-        fingerprint, dim: of the backbone.
-
-    Raises:
-        VprError: the folder cannot be written, or its index is damaged.
-    """
+    """The embeddings of one backbone. Several processes may share it. ``folder``: holds a folder for each backbone.
+    ``fingerprint``, ``dim``: of the backbone. Raises VprError: the folder cannot be written, or its index is damaged."""
 
     def __init__(self, folder: Path, fingerprint: str, dim: int) -> None:
         self.folder = folder.expanduser() / fingerprint

@@ -15,13 +15,9 @@ _RING = np.linspace(0.0, 1.0, 256)
 
 
 def undistorted(pixels: Points, matrix: Points, coefficients: Points, fisheye: bool) -> Points:
-    """Pixels [k, 2] -> float64 [k, 2] on the plane one unit ahead. NaN where no point of that plane is seen at the pixel, and beyond the angle
-    at which the model folds back, where two points are seen at one pixel.
-
-    Args:
-        matrix: float64 [3, 3], the camera matrix.
-        coefficients: k1, k2, p1, p2, k3, ... of OpenCV, or k1 to k4 of its fisheye model.
-    """
+    """Pixels [k, 2] -> float64 [k, 2] on the plane one unit ahead. NaN where no point of that plane is seen at the pixel,
+    and beyond the angle at which the model folds back, where two points are seen at one pixel. ``matrix``: float64 [3, 3],
+    the camera matrix. ``coefficients``: k1, k2, p1, p2, k3, ... of OpenCV, or k1 to k4 of its fisheye model."""
     if not len(pixels):
         return np.empty((0, 2))
     found: Points = np.asarray(

@@ -52,15 +52,10 @@ class Trajectory:
 
 
 def read_trajectory(path: Path, optical: bool = False, mount: Pose | None = None) -> Trajectory:
-    """Reads a file; its header, or the number of columns of its first line, decides the format.
-
-    Args:
-        optical: the axes of a TUM file are known to be optical.
-        mount: of the camera, with body axes, on the body that a TUM file is of. Then no axes are judged.
-
-    Raises:
-        VprError: no such file, another format, or a bad line; the message names the line and what was found.
-    """
+    """Reads a file; its header, or the number of columns of its first line, decides the format. ``optical``: the axes of a
+    TUM file are known to be optical. ``mount``: of the camera, with body axes, on the body that a TUM file is of. Then no
+    axes are judged. Raises VprError: no such file, another format, or a bad line; the message names the line and what was
+    found."""
     text = read_text(path)
     header, lines = _read_table(path, text)
     if header is None and len(words_of(lines[0][1])) == 12:

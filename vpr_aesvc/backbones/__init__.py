@@ -25,12 +25,8 @@ class Backbone(Protocol):
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] of any sizes -> float32 [n, D], one row an image; [0, D] for no images.
 
-        The rows need not have unit norm: the projection normalizes them. A row depends on its image alone. A row that is not finite is
-        left out by the caller, with the image's name.
-
-        Raises:
-            VprError: the model cannot run.
-        """
+        The rows need not have unit norm: the projection normalizes them. A row depends on its image alone. A row that is
+        not finite is left out by the caller, with the image's name. Raises VprError: the model cannot run."""
         ...
 
 

@@ -51,11 +51,7 @@ class GivenEmbeddings:
         )
 
     def look_up(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
-        """The embeddings of these frames, float32 [n, D].
-
-        Raises:
-            VprError: an embedding is missing or not finite.
-        """
+        """The embeddings of these frames, float32 [n, D]. Raises VprError: an embedding is missing or not finite."""
         if self._table is None:
             self.embed([])
         assert self._table is not None
@@ -72,11 +68,8 @@ class GivenEmbeddings:
 
 
 def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
-    """Opens a file of embeddings for all ``frames`` of an input. ``_match`` tells how names are compared.
-
-    Raises:
-        VprError: the file is missing, damaged or of an unknown kind, or its rows do not fit the frames.
-    """
+    """Opens a file of embeddings for all ``frames`` of an input. ``_match`` tells how names are compared. Raises VprError:
+    the file is missing, damaged or of an unknown kind, or its rows do not fit the frames."""
     table, names = _read_table(path)
     if names is None and len(table) != len(frames):
         raise VprError(
@@ -88,11 +81,8 @@ def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
 
 
 def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbeddings]:
-    """Opens a file of embeddings as an input of its own: a frame for each image name, without an image.
-
-    Raises:
-        VprError: missing, damaged, of an unknown kind, without names, or with a name twice.
-    """
+    """Opens a file of embeddings as an input of its own: a frame for each image name, without an image. Raises VprError:
+    missing, damaged, of an unknown kind, without names, or with a name twice."""
     table, names = _read_table(path)
     if names is None:
         raise VprError(

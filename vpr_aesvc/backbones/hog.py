@@ -52,17 +52,9 @@ class HogBackbone:
         self._cell_weights = [_cell_weights(_SIDE >> level) for level in range(_LEVELS)]
 
     def embed(self, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Embeds images independently of each other.
-
-        Args:
-            images: RGB, uint8 [H, W, 3], each of any size.
-
-        Returns:
-            float32 [n, dim], unit norm; zeros for an image of a single color, which has no gradient.
-
-        Raises:
-            ValueError: an image is not uint8 [H, W, 3], or is empty.
-        """
+        """Embeds images independently of each other. ``images``: RGB, uint8 [H, W, 3], each of any size. Returns float32
+        [n, dim], unit norm; zeros for an image of a single color, which has no gradient. Raises ValueError: an image is not
+        uint8 [H, W, 3], or is empty."""
         embeddings = np.zeros((len(images), self.dim), np.float32)
         for row, image in enumerate(images):
             if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
@@ -89,16 +81,9 @@ class HogBackbone:
 
 
 def oriented_gradients(gray: np.ndarray, orientations: int) -> np.ndarray:
-    """Gradient magnitude, split by direction.
-
-    Args:
-        gray: float32 [H, W].
-        orientations: number of directions over the full circle.
-
-    Returns:
-        float32 [orientations, H, W]. Direction k is the angle 2 pi k / orientations of the gradient, from right (x) towards down
-        (y). A gradient between two directions is split between them linearly.
-    """
+    """Gradient magnitude, split by direction. ``gray``: float32 [H, W]. ``orientations``: number of directions over the
+    full circle. Returns float32 [orientations, H, W]. Direction k is the angle 2 pi k / orientations of the gradient, from
+    right (x) towards down (y). A gradient between two directions is split between them linearly."""
     dx, dy = cv2.Scharr(gray, cv2.CV_32F, 1, 0), cv2.Scharr(gray, cv2.CV_32F, 0, 1)
     magnitude = np.sqrt(dx * dx + dy * dy).ravel()
     direction = (np.arctan2(dy, dx).ravel() % (2 * np.pi)) * np.float32(orientations / (2 * np.pi))

@@ -81,11 +81,7 @@ class HuggingFaceBackbone:
         self.spec = f"hf:{folder.resolve() if is_local else name}?pooling={pooling}"
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """RGB uint8 images [H, W, 3] -> float32 [n, D], as one batch.
-
-        Raises:
-            VprError: an embedding is not finite.
-        """
+        """RGB uint8 images [H, W, 3] -> float32 [n, D], as one batch. Raises VprError: an embedding is not finite."""
         import torch
 
         with torch.inference_mode():

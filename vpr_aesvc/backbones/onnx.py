@@ -69,20 +69,14 @@ class OnnxBackbone:
         return path
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """RGB uint8 images [H, W, 3] -> float32 [n, D].
-
-        Raises:
-            VprError: the output has another shape than ``preprocess.json`` says, or is not finite.
-        """
+        """RGB uint8 images [H, W, 3] -> float32 [n, D]. Raises VprError: the output has another shape than
+        ``preprocess.json`` says, or is not finite."""
         return self._graph(images)
 
 
 def read_weights(path: Path, graph: bytes) -> dict[str, bytes]:
-    """The files of weights that a graph names, by the name that it uses; they are looked for in the folder of ``path`` and nowhere else.
-
-    Raises:
-        VprError: a file is missing, or is outside the folder.
-    """
+    """The files of weights that a graph names, by the name that it uses; they are looked for in the folder of ``path`` and
+    nowhere else. Raises VprError: a file is missing, or is outside the folder."""
     weights: dict[str, bytes] = {}
     for found in _LOCATION.finditer(graph):
         length = sum((byte & 0x7F) << 7 * at for at, byte in enumerate(found[1]))

@@ -103,11 +103,8 @@ class Graph:
         self._check_outputs()
 
     def __call__(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
-        """RGB uint8 images [H, W, 3] -> float32 [n, size].
-
-        Raises:
-            VprError: ONNX Runtime cannot run the graph, or the output has another shape than described or is not finite.
-        """
+        """RGB uint8 images [H, W, 3] -> float32 [n, size]. Raises VprError: ONNX Runtime cannot run the graph, or the
+        output has another shape than described or is not finite."""
         return self._outputs(images, [self._output])[0]
 
     def with_patches(self, images: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -35,13 +35,9 @@ class ImageQuality:
         self._last: tuple[Gray, Gray] | None = None
 
     def reason(self, image: NDArray[np.uint8], moved: bool | None = None) -> str | None:
-        """Why an image is rejected, in a word or two; None if it is good.
-
-        Args:
-            image: RGB uint8 [H, W, 3].
-            moved: whether the camera moved since the last good image. If so, the same image but for noise is frozen; if unknown (None), only
-                an identical one is.
-        """
+        """Why an image is rejected, in a word or two; None if it is good. ``image``: RGB uint8 [H, W, 3]. ``moved``:
+        whether the camera moved since the last good image. If so, the same image but for noise is frozen; if unknown
+        (None), only an identical one is."""
         fine = _gray(image, _FINE)
         coarse = _shrink(fine, _COARSE)
         contrast = float(coarse.std())

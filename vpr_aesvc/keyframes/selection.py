@@ -67,19 +67,12 @@ def keyframes(
     stats: SelectionStats | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Frame]:
-    """Keyframes with their images, in the order recorded, in constant memory. If the image of a candidate is bad, the next frame is tried;
-    the reason is counted in ``recording.skip_counts``.
+    """Keyframes with their images, in the order recorded, in constant memory. If the image of a candidate is bad, the next
+    frame is tried; the reason is counted in ``recording.skip_counts``.
 
-    Images are not decoded ahead in a thread: the choice of a frame depends on the image before it, and decoding takes a fraction of the time
-    of describing.
-
-    Args:
-        stats: is kept up to date.
-        progress: called with (frames read, frames expected).
-
-    Raises:
-        VprError: the recording is damaged, unless it was opened with ``keep_good``.
-    """
+    Images are not decoded ahead in a thread: the choice of a frame depends on the image before it, and decoding takes a
+    fraction of the time of describing. ``stats``: is kept up to date. ``progress``: called with (frames read, frames
+    expected). Raises VprError: the recording is damaged, unless it was opened with ``keep_good``."""
     gate, quality, stats = KeyframeGate(settings), ImageQuality(), stats or SelectionStats()
     previous: Frame | None = None
     last_keyframe: Frame | None = None

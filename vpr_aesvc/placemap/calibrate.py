@@ -13,16 +13,10 @@ from vpr_aesvc.types import Place
 def set_calibration(
     place_map: PlaceMap, file: Path, traverse: str | None, camera: str | None, replace: bool
 ) -> CamerasByName:
-    """Stores the calibration for one traverse, or for all of them, and returns what was stored.
-
-    Args:
-        camera: the name of the camera, if the places are of several.
-        replace: replaces another calibration.
-
-    Raises:
-        VprError: no such traverse or camera, no calibration, one of images with another aspect ratio or of unknown size, or a traverse has
-            another one. Nothing was changed.
-    """
+    """Stores the calibration for one traverse, or for all of them, and returns what was stored. ``camera``: the name of the
+    camera, if the places are of several. ``replace``: replaces another calibration. Raises VprError: no such traverse or
+    camera, no calibration, one of images with another aspect ratio or of unknown size, or a traverse has another one.
+    Nothing was changed."""
     firsts: dict[tuple[str, str], Place] = {}
     for place in place_map.places().values():
         name = place.extra.get("camera", "")

@@ -96,15 +96,9 @@ class SizedIndex:
         return sum(4 * size * index.ntotal for size, index in self._flat.items())
 
     def search(self, queries: NDArray[np.floating], k: int, size: int, params: Any = None) -> tuple[Array, Rows]:
-        """The ``k`` most similar rows by the cosine of the first ``size`` components.
-
-        Args:
-            queries: float32 or float16 [q, d_max].
-            params: FAISS SearchParameters, for an id selector.
-
-        Returns:
-            similarities float32 [q, k'], descending, and rows int64 [q, k'], where k' is ``k`` or n if that is less.
-        """
+        """The ``k`` most similar rows by the cosine of the first ``size`` components. ``queries``: float32 or float16 [q,
+        d_max]. ``params``: FAISS SearchParameters, for an id selector. Returns similarities float32 [q, k'], descending,
+        and rows int64 [q, k'], where k' is ``k`` or n if that is less."""
         index = self._index_of(size)
         return index.search(prefix(queries, size), min(k, index.ntotal), params=params)  # type: ignore[no-any-return]
 

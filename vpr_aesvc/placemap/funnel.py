@@ -23,12 +23,8 @@ _STEP = 16_384  # places coded at most during one search: about 0.1 s
 
 
 class Funnel:
-    """Shortlists by codes of the first ``size`` components, over a store that grows.
-
-    Args:
-        store: the descriptors [n, d], at least ``SMALLEST`` at the first search.
-        size: at least 2; of an odd size, the codes leave out the last component.
-    """
+    """Shortlists by codes of the first ``size`` components, over a store that grows. ``store``: the descriptors [n, d], at
+    least ``SMALLEST`` at the first search. ``size``: at least 2; of an odd size, the codes leave out the last component."""
 
     def __init__(self, store: DescriptorStore, size: int) -> None:
         self._store = store
@@ -45,11 +41,7 @@ class Funnel:
 
     def search(self, queries: Array, k: int, shortlist: int, selector: Any) -> tuple[Array, NDArray[np.int64]]:
         """Inner products with the stored descriptors, descending, and rows; -1 where fewer than ``k`` are allowed.
-
-        Args:
-            queries: float32 [q, d].
-            selector: a FAISS IDSelector, or None for all places.
-        """
+        ``queries``: float32 [q, d]. ``selector``: a FAISS IDSelector, or None for all places."""
         faiss = load_faiss()
         if self._needs_training():
             self._train()

@@ -59,15 +59,8 @@ NUMBERS = ", ".join(PlaceRow._fields[2:10])
 
 
 def row_of(place: int, frame: Frame, traverse: int, descriptor: bytes, thumbnail: int | None) -> PlaceRow:
-    """The row that stores a frame.
-
-    Args:
-        descriptor: float16 [d_max], little-endian.
-        thumbnail: the CRC-32 of its thumbnail, None without one.
-
-    Raises:
-        VprError: the stamp is not finite, or the orientation is not a unit quaternion.
-    """
+    """The row that stores a frame. ``descriptor``: float16 [d_max], little-endian. ``thumbnail``: the CRC-32 of its
+    thumbnail, None without one. Raises VprError: the stamp is not finite, or the orientation is not a unit quaternion."""
     numbers = numbers_of(frame)
     text = (*words_of(frame), thumbnail)
     checksum = place_checksum(place, traverse, numbers, descriptor)

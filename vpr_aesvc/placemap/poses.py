@@ -32,18 +32,10 @@ def write_tum(places: Iterable[Place], path: Path) -> int:
 
 
 def set_poses_from_trajectory(place_map: OpenMap, trajectory: list[Stamped], max_gap: float) -> tuple[int, int]:
-    """Gives each place the pose of the nearest stamp, for example from the trajectory of a SLAM back end.
-
-    Args:
-        trajectory: by ascending stamp.
-        max_gap: seconds allowed between the stamps of a place and a pose.
-
-    Returns:
-        the number of places with a new pose, and of those that keep their pose.
-
-    Raises:
-        VprError: no place is within ``max_gap`` of a pose; nothing was changed.
-    """
+    """Gives each place the pose of the nearest stamp, for example from the trajectory of a SLAM back end. ``trajectory``:
+    by ascending stamp. ``max_gap``: seconds allowed between the stamps of a place and a pose. Returns the number of places
+    with a new pose, and of those that keep their pose. Raises VprError: no place is within ``max_gap`` of a pose; nothing
+    was changed."""
     stamps = np.array([stamp for stamp, _ in trajectory])
     new: dict[int, Pose] = {}
     places = place_map.places()

@@ -23,12 +23,8 @@ _MOST_STARTS = 100  # of the search for the largest set
 
 
 def find_conflicts(closures: Sequence[LoopClosure], driven: DrivenPlaces, drift: float) -> list[str]:
-    """For each closure why it must be left out; empty where it is consistent. A closure that is alone between two traverses is kept.
-
-    Args:
-        closures: whose places have poses.
-        drift: of the odometry, see ``DrivenPlaces.variances``.
-    """
+    """For each closure why it must be left out; empty where it is consistent. A closure that is alone between two traverses
+    is kept. ``closures``: whose places have poses. ``drift``: of the odometry, see ``DrivenPlaces.variances``."""
     reasons = [""] * len(closures)
     groups = defaultdict(list)
     ends = driven.rows([(one.from_place, one.to_place) for one in closures])

@@ -22,17 +22,12 @@ _UPPER = np.triu_indices(6)
 def write_g2o(
     path: Path, driven: DrivenPlaces, closures: Sequence[LoopClosure], conflicts: Sequence[str], drift: float
 ) -> None:
-    """A vertex for each place, with its id; an edge from each place to the next of its traverse; an edge for each loop closure.
+    """A vertex for each place, with its id; an edge from each place to the next of its traverse; an edge for each loop
+    closure.
 
-    The information of an edge is in meters and radians, along and about the axes of its second place. Closures with a conflict are comments.
-
-    Args:
-        conflicts: of each closure, see ``find_conflicts``.
-        drift: of the odometry, see ``DrivenPlaces.variances``.
-
-    Raises:
-        VprError: the file cannot be written.
-    """
+    The information of an edge is in meters and radians, along and about the axes of its second place. Closures with a
+    conflict are comments. ``conflicts``: of each closure, see ``find_conflicts``. ``drift``: of the odometry, see
+    ``DrivenPlaces.variances``. Raises VprError: the file cannot be written."""
     lines = [f"VERTEX_SE3:QUAT {place.id} {_numbers(place.pose.as_tuple())}" for place in driven.places if place.pose]
     first, second = driven.steps()
     for one, other, variances in zip(first, second, driven.variances(first, second, drift), strict=True):

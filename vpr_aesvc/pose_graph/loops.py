@@ -23,15 +23,10 @@ def find_loops(
 ) -> list[LoopClosure]:
     """The loop closures that a robot would have found, had it known what the whole map teaches.
 
-    Each place is a frame of its traverse and camera, with its stored descriptor and picture. Each pair of places is compared once.
-
-    Args:
-        driven: the places of the map that have a pose; the others are left out.
-        recent_seconds, recent_meters: places of the same traverse that were mapped within so many seconds or meters before are no loop.
-
-    Raises:
-        VprError: the map is damaged.
-    """
+    Each place is a frame of its traverse and camera, with its stored descriptor and picture. Each pair of places is
+    compared once. ``driven``: the places of the map that have a pose; the others are left out. ``recent_seconds``,
+    ``recent_meters``: places of the same traverse that were mapped within so many seconds or meters before are no loop.
+    Raises VprError: the map is damaged."""
     recognizer = Recognizer(place_map, None, settings)
     recognizer.prepare(lambda done, of: progress("learning the map", done, of))
     snapshot, descriptors = recognizer.snapshot, place_map.descriptors()[1]

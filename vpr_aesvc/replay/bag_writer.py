@@ -39,14 +39,8 @@ def write_replay(
     results: _Results, place_map: PlaceMap, output: Path, storage: Storage = "mcap", images: bool = True
 ) -> ReplayCounts:
     """Writes the bag (a folder) under a temporary name and renames it when it is complete. Needs constant memory.
-
-    Args:
-        results: frames with images and stamps, in order, and their recognitions.
-        images: also write the match images.
-
-    Raises:
-        VprError: the output exists or cannot be written, or a frame has no stamp that ROS can represent.
-    """
+    ``results``: frames with images and stamps, in order, and their recognitions. ``images``: also write the match images.
+    Raises VprError: the output exists or cannot be written, or a frame has no stamp that ROS can represent."""
     from rosbags.rosbag2 import StoragePlugin, Writer
 
     check_free(output, "bag")

@@ -19,16 +19,10 @@ from vpr_aesvc.types import Frame, Progress
 def described(
     source: FrameSource, describer: Describer, rate: float | None = None, progress: Progress | None = None
 ) -> Iterator[tuple[Frame, NDArray[np.float32]]]:
-    """Each query frame with its image, and its descriptor float32 [d_max]. Frames of a set are described some at a time, those of a
-    recording one at a time, in constant memory. ``source.skip_counts`` counts images that cannot be read.
-
-    Args:
-        rate: at most so many frames a second of a recording; by default all.
-        progress: called with (frames done, frames expected).
-
-    Raises:
-        VprError: a recording is damaged, or no frame of a set could be read.
-    """
+    """Each query frame with its image, and its descriptor float32 [d_max]. Frames of a set are described some at a time,
+    those of a recording one at a time, in constant memory. ``source.skip_counts`` counts images that cannot be read.
+    ``rate``: at most so many frames a second of a recording; by default all. ``progress``: called with (frames done, frames
+    expected). Raises VprError: a recording is damaged, or no frame of a set could be read."""
     if source.is_recording:
         for frame in decoded(thinned(counted(source, progress), rate), source.skip_counts):
             assert frame.image is not None
