@@ -12,14 +12,13 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.text import read_text
 from vpr_aesvc.types import Intrinsics
 
+Size = tuple[int, int]  # width, height
 _EXPECTED = "expected a camera calibration: ROS's camera_info YAML or OpenCV's YAML (camera_matrix, distortion_coefficients), or KITTI's calib.txt (P0: ...)"
 _KITTI = re.compile(r"^(P\d):(.*)$", re.MULTILINE)
 _BY_COUNT = {4: "plumb_bob", 5: "plumb_bob", 8: "rational_polynomial"}
 
 
-def read_calibration(
-    path: Path, images: tuple[int, int] | None, folder: str = ""
-) -> tuple[Intrinsics, tuple[int, int], str]:
+def read_calibration(path: Path, images: Size | None, folder: str = "") -> tuple[Intrinsics, Size, str]:
     """The intrinsics in a calibration file, (width, height) of the images that they are of, and a note. ``images``: the
     (width, height) to scale them to; by default they stay as the file says. ``folder``: name of the images' folder: for
     ``image_N``, as in KITTI, camera N of calib.txt is taken, else the first. Raises VprError: it is no such file, the
@@ -64,7 +63,7 @@ def _read_kitti(text: str, folder: str) -> tuple[Intrinsics, None, str]:
     return Intrinsics(numbers[0], numbers[5], numbers[2], numbers[6]), None, f", {camera}"
 
 
-def _read_yaml(text: str) -> tuple[Intrinsics, tuple[int, int] | None, str]:
+def _read_yaml(text: str) -> tuple[Intrinsics, Size | None, str]:
     """The size is None if the file does not say it. Raises ValueError for another file."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -20,6 +20,7 @@ from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.robot_model import RobotManifest, RobotModel, is_robot_model, load_robot_model
 from vpr_aesvc.types import Frame, Image
 
+AnyManifest = Manifest | RobotManifest
 Described = tuple[list[int], NDArray[np.float32], "list[Image] | None"]
 
 
@@ -38,9 +39,7 @@ class Describer:
         keep_patches: whether ``describe`` and ``describe_batch`` compute the patches, too, for ``patches``.
     """
 
-    def __init__(
-        self, path: Path, manifest: Manifest | RobotManifest, projection: Projection | None, backbone: Backbone
-    ) -> None:
+    def __init__(self, path: Path, manifest: AnyManifest, projection: Projection | None, backbone: Backbone) -> None:
         self.path = path
         self.manifest = manifest
         self.projection = projection
@@ -77,19 +76,14 @@ class Describer:
             robot_manifest, graph = load_robot_model(path, content)
             return cls(path, robot_manifest, None, RobotModel(path, robot_manifest, graph, provider, threads))
         manifest, projection = load_model(path)
-        info = manifest.backbone
+        info, advice = manifest.backbone, "restore the old weights or train again"
+        trained_on = f"was trained on backbone {info.spec} with fingerprint {info.fingerprint}"
         try:
             backbone = backbone or open_backbone(info.spec, provider, threads, info.fingerprint)
         except VprError as error:
-            raise VprError(
-                f"{path}: its backbone cannot be opened: {error}; it was trained on {info.spec} with fingerprint "
-                f"{info.fingerprint}, so restore the old weights or train again"
-            ) from error
+            raise VprError(f"{path}: its backbone cannot be opened: {error}; it {trained_on}; {advice}") from error
         if backbone.fingerprint != info.fingerprint:
-            raise VprError(
-                f"{path}: was trained on backbone {info.spec} with fingerprint {info.fingerprint}, "
-                f"which now has {backbone.fingerprint}; restore the old weights or train again"
-            )
+            raise VprError(f"{path}: {trained_on}, which now has {backbone.fingerprint}; {advice}")
         return cls(path, manifest, projection, backbone)
 
     @property

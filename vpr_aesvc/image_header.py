@@ -16,9 +16,8 @@ def check_size(width: int, height: int, name: str) -> None:
     if width <= 0 or height <= 0:
         raise VprError(f"{name}: an image of {width} x {height} pixels")
     if width * height > MAX_PIXELS:
-        raise VprError(
-            f"{name}: {width} x {height} pixels, more than the limit of {MAX_PIXELS // 10**6} million; scale it down"
-        )
+        limit = f"the limit of {MAX_PIXELS // 10**6} million"
+        raise VprError(f"{name}: {width} x {height} pixels, more than {limit}; scale it down")
 
 
 def coded_size(data: Any) -> tuple[int, int] | None:

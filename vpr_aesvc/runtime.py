@@ -27,9 +27,7 @@ PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
     "openvino": "OpenVINOExecutionProvider",
 }
-PROVIDER_HELP = (
-    "Execution provider: cpu, cuda, tensorrt or openvino; the first available one of a list such as cuda,cpu."
-)
+PROVIDER_HELP = "Execution provider: cpu, cuda, tensorrt or openvino; of a list such as cuda,cpu the first available."
 THREADS_HELP = "CPU threads; by default the number of cores available to this process."
 
 
@@ -110,9 +108,8 @@ def open_session(
     options.add_session_config_entry("session.force_spinning_stop", "1")
     if weights:
         if not hasattr(options, "add_external_initializers_from_files_in_memory"):
-            problem = (
-                f"onnxruntime {onnxruntime.__version__} cannot load weights from other files ({', '.join(weights)})"
-            )
+            version = onnxruntime.__version__
+            problem = f"onnxruntime {version} cannot load weights from other files ({', '.join(weights)})"
             advice = "update it, or write the model as one file with onnx.save_model(onnx.load(PATH), NEW_PATH)"
             raise VprError(f"{name}: {problem}; {advice}")
         data = list(weights.values())

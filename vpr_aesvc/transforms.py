@@ -144,7 +144,5 @@ def _product(a: Quaternion, b: Quaternion) -> Quaternion:
         aw * bz + ax * by - ay * bx + az * bw,
         aw * bw - ax * bx - ay * by - az * bz,
     )
-    length = math.sqrt(
-        sum(part * part for part in q)
-    )  # normalized, so that rounding errors do not add up over a long chain
+    length = math.sqrt(sum(part * part for part in q))  # rounding errors must not add up over a long chain
     return q[0] / length, q[1] / length, q[2] / length, q[3] / length

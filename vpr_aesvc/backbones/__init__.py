@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Image
 
 
 class Backbone(Protocol):
@@ -22,7 +23,7 @@ class Backbone(Protocol):
     preprocessing: str
     """Image preprocessing, for people: size, resize rule, normalization."""
 
-    def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+    def embed(self, images: Sequence[Image]) -> NDArray[np.float32]:
         """RGB uint8 images [H, W, 3] of any sizes -> float32 [n, D], one row an image; [0, D] for no images.
 
         The rows need not have unit norm: the projection normalizes them. A row depends on its image alone. A row that is
@@ -36,9 +37,7 @@ class PatchBackbone(Backbone, Protocol):
     patch_grid: tuple[int, int] | None
     """Rows h and columns w of the patches, which cover the preprocessed image; None if it gives none."""
 
-    def embed_with_patches(
-        self, images: Sequence[NDArray[np.uint8]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def embed_with_patches(self, images: Sequence[Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As ``embed``, and the patches float32 [n, h * w, c], row by row. Only with a ``patch_grid``."""
         ...
 

@@ -57,9 +57,8 @@ class GivenEmbeddings:
         assert self._table is not None
         missing = [frame.label for frame in frames if frame.label not in self._rows]
         if missing:
-            raise VprError(
-                f"{self._source}: has no embedding for {len(missing)} of {len(frames)} images, such as {missing[0]}"
-            )
+            count = f"{len(missing)} of {len(frames)}"
+            raise VprError(f"{self._source}: has no embedding for {count} images, such as {missing[0]}")
         embeddings = np.asarray(self._table[[self._rows[frame.label] for frame in frames]], np.float32)
         bad = np.flatnonzero(~np.isfinite(embeddings).all(1))
         if len(bad):
@@ -85,9 +84,8 @@ def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbedding
     missing, damaged, of an unknown kind, without names, or with a name twice."""
     table, names = _read_table(path)
     if names is None:
-        raise VprError(
-            f"{path}: has no image names; store them in an .npz beside the embeddings, or give the images with --embeddings {path}"
-        )
+        advice = f"store them in an .npz beside the embeddings, or give the images with --embeddings {path}"
+        raise VprError(f"{path}: has no image names; {advice}")
     rows = {name: row for row, name in enumerate(names)}
     if len(rows) < len(names):
         twice = next(name for name, count in Counter(names).items() if count > 1)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from vpr_aesvc.errors import VprError, first_line, require_installed
 from vpr_aesvc.fingerprint import fingerprint, require_fingerprint
 from vpr_aesvc.images import Preprocess
+from vpr_aesvc.types import Image
 
 if TYPE_CHECKING:
     import torch
@@ -50,14 +51,12 @@ class HuggingFaceBackbone:
             config = json.loads((folder / "config.json").read_text())
             processor = json.loads((folder / "preprocessor_config.json").read_text())
         except (OSError, json.JSONDecodeError) as error:
-            raise VprError(
-                f"{folder}: {error}; a Hugging Face folder needs config.json and preprocessor_config.json"
-            ) from error
+            needed = "a Hugging Face folder needs config.json and preprocessor_config.json"
+            raise VprError(f"{folder}: {error}; {needed}") from error
         self.preprocess = _preprocess_of(processor, folder)
         weights = sorted([*folder.glob("*.safetensors"), *folder.glob("pytorch_model*.bin")])
-        self.fingerprint = fingerprint(
-            "hf", json.dumps(config, sort_keys=True), self.preprocess.model_dump_json(), pooling, *weights
-        )
+        described = json.dumps(config, sort_keys=True), self.preprocess.model_dump_json(), pooling
+        self.fingerprint = fingerprint("hf", *described, *weights)
         require_fingerprint(folder, self.fingerprint, expected)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
@@ -87,9 +86,7 @@ class HuggingFaceBackbone:
         with torch.inference_mode():
             return self._pooled(self._tokens(images))
 
-    def embed_with_patches(
-        self, images: Sequence[NDArray[np.uint8]]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def embed_with_patches(self, images: Sequence[Image]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As ``embed``, and the patch tokens float32 [n, h * w, D]."""
         import torch
 

@@ -166,13 +166,11 @@ class Graph:
         tensors = {tensor.name: tensor for tensor in self._session.get_inputs()}
         tensor = self._named("input", self._input.name, tensors)
         if len(tensors) > 1:
-            raise VprError(
-                f"{self._path}: expected one input, found {', '.join(tensors)}; export the graph with the image as its only input"
-            )
+            advice = "export the graph with the image as its only input"
+            raise VprError(f"{self._path}: expected one input, found {', '.join(tensors)}; {advice}")
         if tensor.type not in _INPUTS:
-            raise VprError(
-                f"{self._path}: input {tensor.name} takes {tensor.type}; expected float32, float16, float64 or uint8"
-            )
+            known = "expected float32, float16, float64 or uint8"
+            raise VprError(f"{self._path}: input {tensor.name} takes {tensor.type}; {known}")
         height, width = self._input.size
         expected = ["n", 3, height, width] if self._input.layout == "NCHW" else ["n", height, width, 3]
         fixed = [size if isinstance(size, int) and size > 0 else None for size in tensor.shape]

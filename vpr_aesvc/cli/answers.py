@@ -133,19 +133,19 @@ class QuerySummary:
         err.print(f"{self._accepted} of {self._frames} accepted at a false-positive rate of {rate:g}")
         if self._frames and not self._accepted:
             probability, why = self._most_probable
-            err.print(f"the most probable match, {probability:.2f}, is {why}", soft_wrap=True)
+            err.print(f"the most probable match, {probability:.2f}, is {why}")
 
     def say_metric(self) -> None:
         """How many accepted matches have a metric pose, and the reasons where there is none."""
         if self._metric:
             reasons = "".join(f"; {count} without: {why}" for why, count in self._metric.most_common() if why)
             counted = f"{self._metric['']} of {self._accepted} accepted matches have a metric pose"
-            err.print(f"{counted}{reasons}", soft_wrap=True)
+            err.print(f"{counted}{reasons}")
 
     def say_recall(self) -> None:
         """Recall of a set, if input and map tell where the images were taken; on standard error. Recordings are measured by ``vpr eval``."""
         if self._contradiction:
-            err.print(f"no recall: {self._contradiction}", style="yellow", soft_wrap=True)
+            err.print(f"no recall: {self._contradiction}", style="yellow")
             return
         if self._source.is_recording:
             return

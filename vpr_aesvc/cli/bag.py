@@ -43,7 +43,7 @@ def info_command(
         print(json.dumps(info.as_json()))
     else:
         for line in info.lines(given):
-            out.print(line, soft_wrap=True)
+            out.print(line)
     return 1 if info.problem is not None or info.damage is not None else 0
 
 
@@ -73,7 +73,5 @@ def images_command(
         frames = write_keyframes(source, folder, keyframes.settings, stats, partial(progress, "choosing keyframes"))
         write_table(frames, folder / "frames.csv")
     say_source(source)
-    rejected = stats.tried - stats.taken
-    out.print(
-        f"{output}: {len(frames)} images of {stats.frames}; {rejected} more were tried and rejected", soft_wrap=True
-    )
+    tried = f"{stats.tried - stats.taken} more were tried and rejected"
+    out.print(f"{output}: {len(frames)} images of {stats.frames}; {tried}")

@@ -24,17 +24,13 @@ def bench_command(
     /,
     *,
     output: Output,
-    data: Annotated[
-        Path | None, Parameter(help="Folder of a named set; docs/benchmark.md tells how to get it.")
-    ] = None,
+    data: Annotated[Path | None, Parameter(help="Folder of a named set, see docs/benchmark.md.")] = None,
     backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
     embeddings: Embeddings = None,
     methods: Annotated[str, Parameter(help=f"Among {', '.join(NAMES)}.")] = ",".join(DEFAULT_METHODS),
     sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; powers of two by default.")] = "",
     seed: Annotated[int, Parameter(help="The same images and seed give the same numbers.")] = 0,
-    cache: Annotated[
-        Path | None, Parameter(help="Where embeddings are kept between runs; default ~/.cache/vpr_aesvc.")
-    ] = None,
+    cache: Annotated[Path | None, Parameter(help="Where embeddings are kept; default ~/.cache/vpr_aesvc.")] = None,
 ) -> None:
     """Compare descriptors by size on a benchmark or on your own data; write numbers, figures and a report.
 

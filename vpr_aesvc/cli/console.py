@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 from rich.text import Text
 
 from vpr_aesvc.errors import printable
@@ -16,6 +17,11 @@ from vpr_aesvc.placemap.interface import OpenMap
 
 class _Console(Console):
     """Writes control characters in names as escapes. Leaves a closed pipe to ``main``, which ends the command without an error."""
+
+    def print(self, *objects: Any, **options: Any) -> None:
+        """Text is not wrapped: the terminal does that, and a pipe needs whole lines."""
+        options.setdefault("soft_wrap", not any(isinstance(one, Table) for one in objects))
+        super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
         return super().render_str(printable(text, kept="\n\t"), **options)
@@ -31,15 +37,8 @@ err = _Console(stderr=True, highlight=False, markup=False)
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A callback (stage, done, of) that draws one bar a stage, with time gone and time left."""
-    columns = (
-        TextColumn("{task.description:<28}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=err) as bars:
+    time = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    with Progress(TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), *time, console=err) as bars:
         tasks: dict[str, object] = {}
 
         def show(stage: str, done: int, of: int) -> None:
@@ -63,9 +62,9 @@ def say_skipped(skipped: Sequence[str], of: int) -> None:
 def say_source(source: FrameSource) -> None:
     """What was found in an input and what could not be used; on standard error."""
     for note in source.notes:
-        err.print(note, soft_wrap=True)
+        err.print(note)
     for line in source.skip_counts.lines():
-        err.print(f"left out: {line}", style="yellow", soft_wrap=True)
+        err.print(f"left out: {line}", style="yellow")
 
 
 def say_promise(place_map: OpenMap) -> None:
@@ -76,4 +75,4 @@ def say_promise(place_map: OpenMap) -> None:
     with progress_bars() as progress:
         learn_map(place_map, partial(progress, "learning the map"))
     for line in measure_promise(place_map).lines():
-        out.print(line, soft_wrap=True)
+        out.print(line)

@@ -27,13 +27,13 @@ def check_command(
 
     frames, problems, notes = check_dataset(set, data)
     counts = ", ".join(f"{len(frames.split(split))} {split} images" for split in ("database", "query"))
-    out.print(f"{frames.path}\n  read as {frames.kind}", soft_wrap=True)
-    out.print(f"  {counts}; right answer: {frames.tolerance or 'nothing says'}", soft_wrap=True)
+    out.print(f"{frames.path}\n  read as {frames.kind}")
+    out.print(f"  {counts}; right answer: {frames.tolerance or 'nothing says'}")
     for kind, findings in (("note", notes), ("wrong", problems)):
         for words, names in findings.items():
-            out.print(f"  {kind}: {words}", style="red" if kind == "wrong" else None, soft_wrap=True)
+            out.print(f"  {kind}: {words}", style="red" if kind == "wrong" else None)
             for name in names[:_SHOWN]:
-                out.print(f"    {name}", soft_wrap=True)
+                out.print(f"    {name}")
             if len(names) > _SHOWN:
                 out.print(f"    and {len(names) - _SHOWN} more")
     out.print("not whole" if problems else "whole", style="red" if problems else "green")

@@ -21,6 +21,7 @@ from vpr_aesvc.evaluation.report import check_installed
 from vpr_aesvc.files import check_free
 from vpr_aesvc.fleet import open_map
 from vpr_aesvc.frame_source import FrameSource
+from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import keyframes as keyframes_of
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.pose_graph.alignment import Alignment, Kind, find_alignment, tolerance_of
@@ -82,7 +83,7 @@ def eval_command(
         check_poses(source)
         describer = Describer.open(model, provider=runtime.provider, threads=runtime.threads)
         settings = settings.model_copy(update=vars(loops))
-        drive = _loops(source, describer, settings, keyframes)
+        drive = _loops(source, describer, settings, keyframes.settings)
         how = {f"keyframes, {name}": str(value) for name, value in keyframes.settings.model_dump().items()}
         how |= {"recent, left out": f"{loops.recent_seconds:g} s, {loops.recent_meters:g} m"}
     else:
@@ -123,18 +124,17 @@ def eval_command(
     for table in measures_tables(measures):
         out.print(table)
     for sentence in sentences:
-        out.print(sentence, soft_wrap=True)
+        out.print(sentence)
     if other is not None:
-        out.print(how["alignment"], soft_wrap=True)
+        out.print(how["alignment"])
         for part in ("aligned:" if align == "none" else "as given:", *measures_tables(other)):
             out.print(part)
-    out.print(f"lowest false-positive rate that the map can promise: {lowest}", soft_wrap=True)
+    out.print(f"lowest false-positive rate that the map can promise: {lowest}")
     unreachable = [variant for variant, rate in drive.lowest.items() if rate > false_positive_rate]
     if unreachable:
         out.print(
             f"{' and '.join(unreachable)}: no match that key points verify can be accepted at {false_positive_rate:g}, because too few places "
-            "of the map have them; raise --false-positive-rate, or use a larger map",
-            soft_wrap=True,
+            "of the map have them; raise --false-positive-rate, or use a larger map"
         )
     if drive.loops:
         out.print(
@@ -142,7 +142,7 @@ def eval_command(
             "before; --recent-meters leaves out more."
         )
     look = f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}"
-    out.print(look, soft_wrap=True)
+    out.print(look)
 
 
 def _alignment(drive: Drive, align: Literal["none"] | Kind) -> Alignment | None:
@@ -200,13 +200,11 @@ def measures_tables(measures: DriveMeasures) -> list[Table]:
     return tables
 
 
-def _loops(
-    source: FrameSource, describer: Describer, settings: RecognizerSettings, keyframes: opt.KeyframeFlags
-) -> Drive:
+def _loops(source: FrameSource, model: Describer, settings: RecognizerSettings, gate: KeyframeSettings) -> Drive:
     with (
         tempfile.TemporaryDirectory(prefix="vpr-eval-") as folder,
-        PlaceMap.create(Path(folder) / "loops.vprmap", describer) as place_map,
+        PlaceMap.create(Path(folder) / "loops.vprmap", model) as place_map,
         progress_bars() as progress,
     ):
-        selected = keyframes_of(source, keyframes.settings, progress=partial(progress, "looking for loops"))
-        return drive_loops(selected, place_map, describer, settings, source.intrinsics)
+        selected = keyframes_of(source, gate, progress=partial(progress, "looking for loops"))
+        return drive_loops(selected, place_map, model, settings, source.intrinsics)

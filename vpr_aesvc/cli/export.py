@@ -23,7 +23,7 @@ def export_command(
         Parameter(help="fp16 is for a GPU; int8 is the fastest for a transformer on a CPU."),
     ] = "fp32",
     calibrate: Annotated[
-        Path | None, Parameter(help="Images (of split `database`), a bag or a video, to calibrate with and check on.")
+        Path | None, Parameter(help="Images, a bag or a video, to calibrate with and check on.")
     ] = None,
     target: Annotated[
         Literal["cpu", "portable"],
@@ -51,9 +51,8 @@ def export_command(
         say_source(source)
     _say(manifest)
     size = (output / GRAPH).stat().st_size / 1e6
-    out.print(
-        f"robot model {output} is ready, {size:.1f} MB; next: copy it to the robot, vpr query MAP IMAGES -m {output.name}"
-    )
+    out.print(f"robot model {output} is ready, {size:.1f} MB")
+    out.print(f"next: copy it to the robot, vpr query MAP IMAGES -m {output.name}")
 
 
 def _say(manifest: RobotManifest) -> None:
@@ -72,7 +71,5 @@ def _say(manifest: RobotManifest) -> None:
         f"top-1 of {check.views} changed views: {check.top1_changed:.1%} clearly worse"
     )
     if not check.passed:
-        err.print(
-            "warning: the check failed and --force overruled it; maps made with the original refuse this export",
-            style="yellow",
-        )
+        warning = "warning: the check failed and --force overruled it; maps made with the original refuse this export"
+        err.print(warning, style="yellow")

@@ -108,11 +108,11 @@ def status_command(
         return
     for one in maps:
         size = f"{one['places']} places, {one['size_bytes'] / 1e6:.2f} MB"
-        out.print(f"{one['map']}: {size}, model {one['model_family']}", soft_wrap=True)
+        out.print(f"{one['map']}: {size}, model {one['model_family']}")
         for robot in one["robots"]:
             last = time.strftime(", last %Y-%m-%d %H:%M UTC", time.gmtime(robot["last"])) if robot["last"] else ""
             words = f"{robot['places']} places, {robot['traverses']} traverses, frame {robot['frame']}{last}"
-            out.print(f"  {robot['robot'] or 'added here'}: {words}", soft_wrap=True)
+            out.print(f"  {robot['robot'] or 'added here'}: {words}")
 
 
 def _push(place_map: PlaceMap, url: str, robot: str, frame: str, thumbnails: bool) -> None:
@@ -125,7 +125,7 @@ def _push(place_map: PlaceMap, url: str, robot: str, frame: str, thumbnails: boo
         done = push(place_map, fleet, robot, frame, partial(progress, "pushing places"))
         total = len(fleet)
     changes = f"{done.added} new places, {done.removed} removed, {done.moved} with another pose"
-    out.print(f"pushed {changes}; {fleet.path} holds {total}", soft_wrap=True)
+    out.print(f"pushed {changes}; {fleet.path} holds {total}")
 
 
 def _pull(fleet: "FleetMap", place_map: PlaceMap, area: "Area | None") -> None:
@@ -134,7 +134,7 @@ def _pull(fleet: "FleetMap", place_map: PlaceMap, area: "Area | None") -> None:
     with progress_bars() as progress:
         done = pull(fleet, place_map, area, partial(progress, "pulling places"))
     changes = f"{done.added} new places, {done.removed} removed, {done.moved} with another pose"
-    out.print(f"pulled {changes}; {place_map.path} holds {len(place_map)}", soft_wrap=True)
+    out.print(f"pulled {changes}; {place_map.path} holds {len(place_map)}")
 
 
 def _area(near: str | None, within: float | None) -> "Area | None":

@@ -30,9 +30,8 @@ from vpr_aesvc.recognition.patches.projection import PatchProjection
 
 app = App(name="map", help="Build a place map, inspect it, and maintain it.")
 _SHOWN = 20
-_NeighborWeight = Annotated[
-    float | None, opt.number("Weight of each neighbor along the drive, such as 0.25; default as the model says.", 0, 1)
-]
+_WEIGHT_HELP = "Weight of each neighbor along the drive, such as 0.25; 0 for none; default as the model says."
+_NeighborWeight = Annotated[float | None, opt.number(_WEIGHT_HELP, 0, 1)]
 _Traverse = Annotated[str | None, Parameter(help="Name of the traverse; by default the recording's name.")]
 
 
@@ -45,9 +44,7 @@ def build_command(
     output: Annotated[str, Parameter(name=("--output", "-o"), help=f"A new map. {opt.MAP_HELP}")],
     traverse: _Traverse = None,
     neighbor_weight: _NeighborWeight = None,
-    patches: Annotated[
-        bool, Parameter(negative="", help="Also store patches, some kilobytes a place, to rank candidates by.")
-    ] = False,
+    patches: Annotated[bool, Parameter(negative="", help="Store patches too, some kB a place, to rank by.")] = False,
     embeddings: opt.Embeddings = None,
     keyframes: opt.KeyframeFlags = opt.KeyframeFlags(),
     reading: opt.CameraFlags = opt.CameraFlags(),
@@ -80,7 +77,7 @@ def build_command(
         say_promise(place_map)
         shown = shlex.quote(str(place_map.path))
         hint = f"map {place_map.path} holds {len(place_map)} places; next: vpr query {shown} NEW_IMAGES"
-        out.print(hint, soft_wrap=True)
+        out.print(hint)
 
 
 @app.command(name="add")
@@ -125,7 +122,7 @@ def add_command(
         say_promise(place_map)
         out.print(f"map {place_map.path} holds {len(place_map)} places, {added} of them new")
         if again:
-            out.print(f"{again} of the new places are of images that the map held already", soft_wrap=True)
+            out.print(f"{again} of the new places are of images that the map held already")
 
 
 def _build(
@@ -143,7 +140,7 @@ def _build(
         stats = build_map(source, describer, output, traverse, keyframes.settings, report, neighbor_weight, patches)
     say_source(source)
     if source.is_recording:
-        out.print(stats.line(), soft_wrap=True)
+        out.print(stats.line())
 
 
 @app.command(name="info")
@@ -176,10 +173,10 @@ def info_command(map: opt.MapAddress, /, *, as_json: opt.Json = False) -> None:
         words += [kind] if kind else []
         out.print(f"  traverse {said.name}: {', '.join(words)}")
         for note in found if found != last_found else ():  # the traverses of one set have the same notes
-            out.print(f"    {note}", soft_wrap=True)
+            out.print(f"    {note}")
         last_found = found
         for camera, (intrinsics, (width, height)) in one.cameras.items():
-            out.print(f"    camera{camera and ' '}{camera}: {width} x {height} pixels, {intrinsics}", soft_wrap=True)
+            out.print(f"    camera{camera and ' '}{camera}: {width} x {height} pixels, {intrinsics}")
     if len(info.traverses) > _SHOWN:
         out.print(f"  and {len(info.traverses) - _SHOWN} more traverses")
     if info.bounds:
@@ -193,7 +190,7 @@ def info_command(map: opt.MapAddress, /, *, as_json: opt.Json = False) -> None:
         size = info.patch_bytes // info.with_patches
         out.print(f"  patches: {size} bytes a place, {info.with_patches} of {info.places} places")
     for line in promise:
-        out.print(f"  {line}", soft_wrap=True)
+        out.print(f"  {line}")
     out.print(f"  model {info.model_fingerprint} ({info.model_precision}), then at {info.model_path}")
     if info.model_family != info.model_fingerprint:
         out.print(f"  an export of model {info.model_family}, which serves this map as well")

@@ -59,20 +59,18 @@ def loops_command(
         err.print(f"{without} places without a pose were left out", style="yellow")
     marked = [(one, why) for one, why in zip(closures, conflicts, strict=True) if why]
     for closure, conflict in marked[:_SHOWN]:
-        out.print(f"  left out: {closure.from_place} - {closure.to_place} {conflict}", soft_wrap=True)
+        out.print(f"  left out: {closure.from_place} - {closure.to_place} {conflict}")
     if len(marked) > _SHOWN:
         out.print(f"  and {len(marked) - _SHOWN} more, which are comments in a .g2o file")
     metric = sum(closure.metric for closure in kept)
     out.print(
         f"{output}: {len(kept)} loop closures of {len(driven.ids)} places, {metric} of them with a measured translation; {len(marked)} more "
-        "contradict the odometry or others and were left out",
-        soft_wrap=True,
+        "contradict the odometry or others and were left out"
     )
     if metric < len(kept):
         out.print(
             "the others tell only that two places are near each other: their translation is taken as zero, with a wide covariance; cameras with "
-            "intrinsics give measured ones",
-            soft_wrap=True,
+            "intrinsics give measured ones"
         )
 
 
@@ -102,7 +100,7 @@ def align_command(
         del content["transform"]
         content |= {"covariance": found.covariance.tolist(), "metric": metric}
         write_file(output, (json.dumps(content, indent=1) + "\n").encode(), "transform")
-    out.print(f"{found}; {found.uncertainty()}", soft_wrap=True)
+    out.print(f"{found}; {found.uncertainty()}")
     if not metric:
         words = "coarse: from the poses of the matched places; cameras with intrinsics give metric poses"
-        out.print(words, soft_wrap=True)
+        out.print(words)

@@ -69,10 +69,10 @@ def merge_command(
     if found is not None and transform == "auto":
         pose, yaw = found.transform.pose, math.degrees(heading(found.transform.pose))
         again = f"--transform={pose.x:.3f},{pose.y:.3f},{pose.z:.3f},{yaw:.2f}"
-        out.print(f"{found}; {found.uncertainty()}; the same again: {again}", soft_wrap=True)
+        out.print(f"{found}; {found.uncertainty()}; the same again: {again}")
     elif found is not None and found.contradicts:
         warning = f"warning: the maps do not fit each other: {found}; try --transform auto"
-        err.print(warning, style="yellow", soft_wrap=True)
+        err.print(warning, style="yellow")
     for old, new in renamed.items():
         out.print(f"traverse {old} of {second} is now {new}")
     with PlaceMap.open(output) as merged:

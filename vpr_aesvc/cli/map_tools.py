@@ -59,7 +59,7 @@ def prune_command(
         f"{before / 1e6:.2f} MB; part of the right answers lost: {chosen.loss:.3f}, of {chosen.right_before}"
     )
     for line in ([found] if lost.asked else []) + promise.lines():
-        out.print(line, soft_wrap=True)
+        out.print(line)
 
 
 def backup_command(map: MapPath, /, *, output: Output) -> None:
@@ -127,7 +127,7 @@ def import_command(
         raise VprError(f"{file}: is in KITTI format, which has no stamps; expected TUM's `stamp x y z qx qy qz qw`")
     table = [pose.as_tuple() for pose in found.poses]
     for line in (found.note, *odd_motion(found.stamps, table, f"trajectory {file.name}")):
-        out.print(line, soft_wrap=True)
+        out.print(line)
     with open_map(map) as place_map:
         stamped = list(zip(found.stamps, found.poses, strict=True))
         given, without = set_poses_from_trajectory(place_map, stamped, max_gap)
@@ -154,4 +154,4 @@ def set_camera_command(
     with PlaceMap.open(map) as place_map:
         stored = set_calibration(place_map, file, traverse, camera, replace)
     for (name, _), (intrinsics, (width, height)) in stored.items():
-        out.print(f"traverse {name}: {width} x {height} pixels, {intrinsics}", soft_wrap=True)
+        out.print(f"traverse {name}: {width} x {height} pixels, {intrinsics}")

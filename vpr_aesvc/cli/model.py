@@ -75,4 +75,4 @@ def fetch_command(
         f"encoder {output}: {encoder.dim} numbers, {encoder.path.stat().st_size / 1e6:.1f} MB, {milliseconds:.0f} ms for an image on this machine"
     )
     out.print(f"images become {encoder.preprocessing}")
-    out.print(f"next: vpr train IMAGES -o model/ --backbone {shlex.quote(str(output))}", soft_wrap=True)
+    out.print(f"next: vpr train IMAGES -o model/ --backbone {shlex.quote(str(output))}")

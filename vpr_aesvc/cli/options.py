@@ -25,7 +25,7 @@ _CAMERA_HELP = (
     "Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt "
     "beside a trajectory."
 )
-_INPUT = Group("Input", sort_key=10)
+_INPUT, _POSE_GAP = Group("Input", sort_key=10), InputOptions.pose_gap
 RATE = RecognizerSettings().false_positive_rate
 
 
@@ -64,9 +64,7 @@ class InputFlags(BagFlags):
     """How to read an input."""
 
     trajectory: Annotated[Path | None, Parameter(help="Poses of images or a video, in TUM or KITTI format.")] = None
-    pose_gap: Annotated[float, number("Interpolate between poses at most so many seconds apart.", 0)] = (
-        InputOptions.pose_gap
-    )
+    pose_gap: Annotated[float, number("Interpolate between poses at most so many seconds apart.", 0)] = _POSE_GAP
     keep_good: Annotated[bool, Parameter(negative="", help="Use a damaged recording up to the damage.")] = False
 
     def open(self, path: Path, embeddings: Path | None = None, **command_options: object) -> FrameSource:

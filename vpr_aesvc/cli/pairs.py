@@ -53,4 +53,4 @@ def pairs_command(
         pairs.write_features(features)
     pairs.write(output)
     say_source(source)
-    out.print(f"{output}: {len(pairs.names)} pairs", soft_wrap=True)
+    out.print(f"{output}: {len(pairs.names)} pairs")

@@ -145,7 +145,7 @@ def query_command(
             from vpr_aesvc.view.report import report_page
 
             write_file(output, report_page(place_map, run), "page")
-            err.print(f"look at {output} in a browser", soft_wrap=True)
+            err.print(f"look at {output} in a browser")
     if not as_json:
         summary.print_table()
     say_source(source)

@@ -55,7 +55,7 @@ def train_command(
     say_skipped(model.training.skipped, len(frames))
     describe_model(model)
     hint = f"model {output} is ready; next: vpr map build {shlex.quote(str(input))} -m {shlex.quote(str(output))} -o place.vprmap"
-    out.print(hint, soft_wrap=True)
+    out.print(hint)
 
 
 def describe_model(manifest: Manifest) -> None:

@@ -66,4 +66,4 @@ def view_command(
 
 
 def _say(map: str, address: str) -> None:
-    out.print(f"{map}: look at {address} in a browser; Ctrl-C ends it", soft_wrap=True)
+    out.print(f"{map}: look at {address} in a browser; Ctrl-C ends it")

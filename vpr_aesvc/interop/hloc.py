@@ -17,7 +17,7 @@ from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.files import write_file
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.where import Where
-from vpr_aesvc.types import Frame, Place
+from vpr_aesvc.types import Descriptor, Frame, Place
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,7 @@ class Pairs:
         write_file(path, content.getvalue(), "features")
 
 
-def find_pairs(
-    place_map: PlaceMap, queries: Iterable[tuple[Frame, NDArray[np.float32]]], settings: PairSettings
-) -> Pairs:
+def find_pairs(place_map: PlaceMap, queries: Iterable[tuple[Frame, Descriptor]], settings: PairSettings) -> Pairs:
     """Pairs each image with its most similar places. An image is not paired with itself, and a pair is listed once.
     ``queries``: frames with descriptors float32 [d_max], of the map's model. Raises VprError: a condition needs the pose or
     the stamp of a frame that has none, a name has a space, or an image is outside of ``settings.images``."""

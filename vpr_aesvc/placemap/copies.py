@@ -87,11 +87,7 @@ def merge(
     """Writes a new map with the places of two maps. ``align``: transforms a frame of the second map to the map frame of the
     first. Returns new names by old, for the traverses of the second map whose names the first map has too. Raises VprError:
     the maps are of different models, one is damaged, the output exists, or the disk refuses."""
-    if first.model_family != second.model_family:
-        raise VprError(
-            f"{second.path}: was made with model {second.model_fingerprint}, {first.path} with {first.model_fingerprint}; "
-            "maps of different models cannot be merged, build one of them again with the other's model"
-        )
+    first.require_same_model(second)
     names = _unique_names(second.traverses(), first.traverses())
 
     def align_and_rename(frame: Frame) -> Frame:

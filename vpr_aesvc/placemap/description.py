@@ -57,6 +57,12 @@ class Description:
                 f"is model {describer.fingerprint}; use the map's model or a verified export of it, or build the map again"
             )
 
+    def require_same_model(self, other: Description) -> None:
+        """Raises VprError for a map of another model family: the descriptors cannot be compared."""
+        if other.model_family != self.model_family:
+            made = f"{other.path}: was made with model {other.model_fingerprint}, {self.path} with {self.model_fingerprint}"
+            raise VprError(f"{made}; build one of them again with the other's model")
+
     def check_size(self, size: int | None) -> int:
         """The descriptor size for search; None is the full size. Raises VprError if the map was not made for this size."""
         if size is not None:

@@ -115,9 +115,8 @@ def find_alignment(
         best = pairs.agreeing(np.flatnonzero(best), tolerance) if best.sum() >= size else best
     inliers = np.flatnonzero(best)
     if len(inliers) < max(_MIN_INLIERS, count / 2):
-        raise VprError(
-            f"the {count} matches do not agree on one transform: at most {len(inliers)} of them within {tolerance:.1f} m"
-        )
+        found = f"at most {len(inliers)} of them within {tolerance:.1f} m"
+        raise VprError(f"the {count} matches do not agree on one transform: {found}")
     rotation, scale, shift = pairs.fit(inliers)
     if kind == "se2":  # the residuals of se2 are horizontal: z of some inliers may be wrong
         rise = target[inliers, 2] - source[inliers, 2]

@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.pose_graph.alignment import Alignment, Kind, find_alignment, tolerance_of
 from vpr_aesvc.recognition.self_check import recognize_places
@@ -26,10 +25,7 @@ def align_maps(
     tells that a place of the second map is near one of the first. ``moved``: applied to the poses of the second map before.
     Raises VprError: the maps are of different models, they share too few places, or the matches do not determine the
     transform."""
-    if one.model_family != other.model_family:
-        raise VprError(
-            f"{other.path}: was made with another model than {one.path}; build one of them again with the other's model"
-        )
+    one.require_same_model(other)
     ids = [place.id for place in other.places().values() if place.pose is not None]
     ids = ids[:: -(-len(ids) // _MOST_COMPARED) or 1]
     pairs: list[tuple[Pose, Pose]] = []

@@ -12,9 +12,7 @@ from vpr_aesvc.types import Floats, Place, Pose, Rows
 
 DRIFT = 0.02
 """Default drift, part of the distance."""
-_HEADING = (
-    0.1  # radians of heading error for each meter of position error: a drift of 2 % turns by 0.11 degrees a meter
-)
+_HEADING = 0.1  # radians of heading error a meter of position error: a drift of 2 % turns by 0.11 degrees a meter
 _MIN_METERS, _MIN_RADIANS = 0.005, 0.001  # standard deviations without motion
 
 
