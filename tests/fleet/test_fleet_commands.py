@@ -59,12 +59,14 @@ def test_mistakes_are_one_line(postgres, street, tmp_path):
         ("fleet", "pull", secret, "-o", tmp_path / "x.vprmap"),
         ("query", secret, street.parent),
         ("map", "info", secret),
+        ("map", "check", secret),
+        ("map", "export", secret, tmp_path / "x.tum", secret),
     ):
         done = vpr(*words)
-        refused(done, "")
+        refused(done, "", 2 if words[1] == "export" else 1)
         assert "hunter2" not in done.stderr + done.stdout
     assert not (tmp_path / "x.vprmap").exists()
     url = new_url(postgres)
     refused(vpr("fleet", "pull", url, "-o", tmp_path / "x.vprmap", "--near", "1,2"), "--near X,Y and --within METERS")
     refused(vpr("fleet", "push", street, "db.local", "--robot", "r1"), "expected the address of a fleet's map")
-    refused(vpr("map", "add", url, street.parent), "no such map")
+    refused(vpr("map", "add", url, street.parent), "vpr fleet push")

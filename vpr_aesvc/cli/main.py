@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import signal
 import stat
 import sys
@@ -15,6 +16,7 @@ from cyclopts.exceptions import CycloptsError
 
 from vpr_aesvc import __version__
 from vpr_aesvc.errors import VprError, printable
+from vpr_aesvc.fleet import is_fleet_url
 from vpr_aesvc.runtime import wait_passively
 
 wait_passively()
@@ -44,6 +46,10 @@ except KeyboardInterrupt:  # most of the first second is spent on imports
 def _refuse_special_file(_type: object, value: object) -> None:
     """A FIFO, a socket or a device blocks whoever opens it, in libraries that no signal interrupts."""
     for path in vars(value).values() if is_dataclass(value) else (value,):
+        if isinstance(path, Path) and is_fleet_url(path):
+            raise VprError(
+                "expected a file, found the address of a fleet's map; `vpr fleet pull URL -o FILE` writes a part of it to a file"
+            )
         if isinstance(path, (str, Path)):
             with suppress(OSError, ValueError):  # no such file: the command says so
                 if stat.S_IFMT(Path(path).stat().st_mode) not in (stat.S_IFREG, stat.S_IFDIR):
@@ -119,6 +125,7 @@ def _writable(stream: TextIO | None) -> TextIO:
 
 
 def _fail(message: str, code: int, prefix: str = "error: ") -> None:
+    message = re.sub(r"(postgres(ql)?:/+[^\s/@:]*):[^\s@]*@", r"\1@", message)  # no password of a fleet's map
     with suppress(OSError):  # standard error is full or closed: the exit code still tells
         print(f"{prefix}{printable(message)}", file=sys.stderr, flush=True)
     sys.exit(code)
