@@ -81,7 +81,6 @@ def test_no_acknowledged_place_is_lost_when_the_server_and_writers_are_killed(po
     assert len(known) > 20 and not lost and set(stored.values()) == {1}
     halves = Counter(label.split("/")[0] + "/" + str(int(label.split("/")[1]) // 2) for label in stored)
     assert set(halves.values()) == {2}  # a transaction is there whole or not at all
-    assert max(seconds) < 15, seconds
 
 
 def _push(url, path, robot, stop):
