@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 
@@ -70,6 +71,15 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     )
     page = (tmp_path / "out" / "report.html").read_text()
     assert page.count("<svg") == 2 and "<script" not in page and "src=" not in page and "url(http" not in page
+    assert page.index("<p>Out of 100 frames") < page.index("in 9 of 10 cases") < page.index("It fails longest from")
+    assert (
+        page.index("It fails longest from")
+        < page.index("<svg")
+        < page.index("44 of them lie within 1 m of a place of the map")
+    )
+    placed = found["forms"]["with both"]["accepted"] / len(frames) * 100
+    right, wrong = (float(re.search(rf"([\d.]+) are placed {which}", done.stdout)[1]) for which in ("right", "wrong"))
+    assert right + wrong == pytest.approx(placed, abs=0.11)
     assert "44 of them lie within 1 m of a place of the map" in page and f"{both['recall']['1']:.3f}" in done.stdout
     picture = read_image(tmp_path / "out" / "trajectory.png").astype(int)
     green = (np.abs(picture - (21, 127, 61)).sum(2) < 30).sum()
@@ -130,6 +140,9 @@ def test_fixes_are_timed():
     one = measure_drive(drive_of([0, 0, 9, 0, 0, 0, 0, 0, 0, 0], yes), threshold=1.0).variants["with both"]
     assert one.first_fix == FirstFix(2.0, 4.0, right=False)
     assert one.without_fix == Elapsed(4.0, 8.0) and one.accepted == 3  # from 3 to 7; the wrong fix at 2 is none
+    assert one.gap == (3, 7) and math.isinf(one.wait.seconds)  # from 2 of 10 frames on there is none
+    last = measure_drive(drive_of([0] * 10, [*yes[:9], True]), threshold=1.0).variants["with both"]
+    assert last.wait == Elapsed(2.0, 4.0)  # waits of 2, 1, 0, 0, 3, 2, 1, 0, 1 and 0 s
     assert one.precision == {1.0: pytest.approx(2 / 3), 5.0: pytest.approx(2 / 3), 10.0: 1.0, 25.0: 1.0}
     assert one.recall[1.0] == 0.9 and one.accepted_recall[1.0] == 0.2 and one.accepted_recall[10.0] == 0.3
     never = measure_drive(drive_of([0] * 4, [False] * 4), threshold=1.0).variants["with both"]

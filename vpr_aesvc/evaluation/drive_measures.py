@@ -67,7 +67,8 @@ class VariantMeasures:
 
         accepted: number of accepted matches. unjudged: number of others, with places that have no pose.
         first_fix: None without an accepted match. without_fix: longest interval of recognizable frames without a right accepted match. Both
-            use ``DriveMeasures.threshold``.
+            use ``DriveMeasures.threshold``. gap: the first and the last frame of that interval.
+        wait: from a recognizable frame to the next right accepted match, the 0.9 quantile over the frames; infinite where none comes.
         curve: of the best matches, by false-positive rate; None where none is right.
         poses: None without a metric pose of an accepted match.
     """
@@ -79,6 +80,8 @@ class VariantMeasures:
     unjudged: int
     first_fix: FirstFix | None
     without_fix: Elapsed
+    gap: tuple[int, int]
+    wait: Elapsed
     curve: PrecisionRecall | None
     poses: PoseErrors | None = None
 
@@ -132,6 +135,7 @@ def _measure(drive: Drive, variant: str, distances: tuple[float, ...], threshold
         precision[distance] = _fraction(hit & accepted, accepted)
         accepted_recall[distance] = _fraction(hit & accepted & recognizable, recognizable)
     right, recognizable = error <= threshold, nearest <= threshold
+    gap = _longest_gap(drive, accepted & right, recognizable)
     levels = acceptance_levels(drive.column("false_positive_rate", variant), drive.column("probability", variant))
     return VariantMeasures(
         recall=recall,
@@ -140,7 +144,9 @@ def _measure(drive: Drive, variant: str, distances: tuple[float, ...], threshold
         accepted=int(accepted.sum()),
         unjudged=drive.unjudged[variant],
         first_fix=_first_fix(drive, accepted, right, recognizable),
-        without_fix=_longest_without_fix(drive, accepted & right, recognizable),
+        without_fix=_elapsed(drive, drive.times, *gap),
+        gap=gap,
+        wait=_usual_wait(drive, accepted & right, recognizable),
         curve=precision_recall(levels.astype(np.float64), right),
         poses=_pose_errors(drive, variant),
     )
@@ -178,9 +184,9 @@ def _first_fix(drive: Drive, accepted: Flags, right: Flags, recognizable: Flags)
     return FirstFix(elapsed.seconds, elapsed.meters, bool(right[first]))
 
 
-def _longest_without_fix(drive: Drive, fixed: Flags, recognizable: Flags) -> Elapsed:
-    """From the first recognizable frame, or a fix, to the next fix or the last recognizable frame."""
-    longest, start, times = Elapsed(0.0, 0.0), None, drive.times
+def _longest_gap(drive: Drive, fixed: Flags, recognizable: Flags) -> tuple[int, int]:
+    """The frames from the first recognizable one, or a fix, to the next fix or the last recognizable frame."""
+    longest, gap, start, times = Elapsed(0.0, 0.0), (0, 0), None, drive.times
     for at in range(len(drive)):
         if not recognizable[at]:
             start = None
@@ -188,10 +194,19 @@ def _longest_without_fix(drive: Drive, fixed: Flags, recognizable: Flags) -> Ela
         start = at if start is None else start
         elapsed = _elapsed(drive, times, start, at)
         if (elapsed.meters, elapsed.seconds) > (longest.meters, longest.seconds):
-            longest = elapsed
+            longest, gap = elapsed, (start, at)
         if fixed[at]:
             start = at
-    return longest
+    return gap
+
+
+def _usual_wait(drive: Drive, fixed: Flags, recognizable: Flags) -> Elapsed:
+    rows, fixes = np.flatnonzero(recognizable), np.flatnonzero(fixed)
+    if not len(rows):
+        return Elapsed(float("inf"), float("inf"))
+    following, last = np.searchsorted(fixes, rows), math.ceil(0.9 * len(rows)) - 1
+    waits = [np.append(one[fixes], np.inf)[following] - one[rows] for one in (drive.times, drive.column("driven"))]
+    return Elapsed(*(float(np.sort(wait)[last]) for wait in waits))
 
 
 def _elapsed(drive: Drive, times: Floats, first: int, last: int) -> Elapsed:

@@ -9,16 +9,17 @@ from vpr_aesvc.evaluation.drive_measures import PoseErrors
 from vpr_aesvc.evaluation.figures.style import INK, Drawing, figure_style, legend_above
 
 _RIGHT, _WRONG, _FAINT, _RUN = "#157f3d", "#d62728", "#8a94a3", "#2a86c8"
+_GAP = "#e69f00"
 _WIDTH, _MAX_HEIGHT, _MIN_HEIGHT = 6.4, 8.0, 3.2  # inches
 _RASTER_FROM = 2000  # frames; from there dots are drawn as pixels, else the SVG is too large to open
 
 
 @figure_style()
-def trajectory_drawing(drive: Drive, threshold: float) -> Drawing:
+def trajectory_drawing(drive: Drive, threshold: float, gap: tuple[int, int]) -> Drawing:
     """The places of the map, the run, and a line from each frame to the place it was matched with, by sequence and geometry.
 
     Args:
-        threshold: meters within which a match is right.
+        threshold: meters within which a match is right. gap: the first and the last frame of the longest interval without one.
     """
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
@@ -36,6 +37,12 @@ def trajectory_drawing(drive: Drive, threshold: float) -> Drawing:
     (run,) = axes.plot(frames[:, 0], frames[:, 1], color=_RUN, linewidth=1.3, alpha=0.75, zorder=2)
     start = axes.scatter(frames[:1, 0], frames[:1, 1], s=70, marker="^", color=_RUN, zorder=6)
     handles += [(run, "the run"), (start, "its start")]
+    if gap[0] < gap[1]:
+        part = frames[gap[0] : gap[1] + 1]
+        (band,) = axes.plot(
+            part[:, 0], part[:, 1], color=_GAP, linewidth=9, alpha=0.4, solid_capstyle="round", zorder=1.5
+        )
+        handles.append((band, "longest without a right match"))
     accepted, near = drive.column("accepted", BOTH), drive.column("error", BOTH) <= threshold
     faint = float(np.clip(30 / max(1, int((~accepted).sum())), 0.06, 0.3))
     groups = (  # rows, label, color, dot size, line width and alpha
@@ -64,7 +71,7 @@ def trajectory_drawing(drive: Drive, threshold: float) -> Drawing:
     caption = (
         f"Seen from above, with sequence and geometry. Each frame is a dot with a line to its best match: green where the match was accepted and lies within "
         f"{threshold:g} m, red where it was accepted and does not, faint where it was not accepted. Where the run follows the map closely, right lines are "
-        "as short as their dots, and wrong ones stand out. "
+        "as short as their dots, and wrong ones stand out. The broad band is the longest interval without a right match. "
     )
     caption += "The places are the run's own earlier keyframes." if drive.loops else "Gray dots are the map's places."
     return Drawing("trajectory", "The run from above", caption, figure)
