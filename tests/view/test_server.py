@@ -30,7 +30,7 @@ def test_the_answers_are_those_of_query(address, scene, run, drawn_map):
     for at, line in enumerate(lines):
         detail = json.loads(get(address, f"/frame/0/{at}")[2])
         assert [one["id"] for one in detail["candidates"]] == [match["place"] for match in line["matches"]]
-        assert detail["accepted"] == line["accepted"] == (shown["verdict"][at] != "refused")
+        assert line["accepted"] == (shown["verdict"][at] != "refused")
         assert detail["why"] == line["why"] and scene["map"]["ids"][shown["best"][at]] == line["matches"][0]["place"]
         assert detail["probability"] == pytest.approx(line["probability"], abs=1e-4)
 

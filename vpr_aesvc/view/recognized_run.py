@@ -42,14 +42,7 @@ class Blobs:
 
 
 class RecognizedRun:
-    """Collects the answers of a run, in constant memory but for a few numbers a frame.
-
-    Args:
-        recognizer: that recognizes it, whose map may not change.
-
-    Attributes:
-        details, pictures: of each frame, as JSON and as JPEG.
-    """
+    """Collects the answers of a run, in constant memory but for a few numbers a frame. ``details`` (JSON) and ``pictures`` (JPEG): of each frame."""
 
     def __init__(self, name: str, recognizer: Recognizer) -> None:
         self.name = name
@@ -66,7 +59,7 @@ class RecognizedRun:
         best, picture = -1 if result.best is None else result.best.place.id, b""
         self._frames.append(replace(frame, image=None, decode=None, extra={}))
         self._answers.append((best, result.accepted, result.probability))
-        self.details.append(json.dumps(_details(frame, result, self._recognizer.settings)).encode())
+        self.details.append(json.dumps(_details(result, self._recognizer.settings)).encode())
         with suppress(VprError):
             picture = encode_jpeg(thumbnail(image_of(frame)))
         self.pictures.append(picture)
@@ -85,9 +78,8 @@ class RecognizedRun:
 
     def content(self, drawn: DrawnPlaces) -> dict[str, Any]:
         """The columns of all frames, for the page."""
-        content: dict[str, Any] = {"name": self.name, "truth": "", "frames": len(self)}
         if not len(self):
-            return content
+            return {"name": self.name, "truth": "", "frames": 0}
         from vpr_aesvc.view.truth import find_truth
 
         row_of = {place.id: row for row, place in enumerate(drawn.places)}
@@ -95,7 +87,9 @@ class RecognizedRun:
         accepted = np.array([one[1] for one in self._answers], np.bool_)
         truth = find_truth(drawn, self._frames, best, accepted)
         wrong = accepted & (truth.right == 0)
-        return content | {
+        return {
+            "name": self.name,
+            "frames": len(self),
             "truth": truth.words,
             "label": [frame.label for frame in self._frames],
             "stamp": [frame.stamp for frame in self._frames],
@@ -109,11 +103,8 @@ class RecognizedRun:
         }
 
 
-def _details(frame: Frame, result: Recognition, settings: RecognizerSettings) -> dict[str, Any]:
+def _details(result: Recognition, settings: RecognizerSettings) -> dict[str, Any]:
     return {
-        "label": frame.label,
-        "stamp": frame.stamp,
-        "accepted": result.accepted,
         "why": result.why,
         "message": result.message,
         "probability": round(result.probability, 4),

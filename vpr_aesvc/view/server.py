@@ -38,12 +38,8 @@ def page_files() -> dict[str, str]:
 
 
 def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | None) -> Starlette:
-    """The page and what it asks for.
-
-    Args:
-        token: that every request must bring, in the address or in the cookie that the first answer sets. None: only requests to a name of this
-            machine are answered, so that the page of another site cannot ask.
-    """
+    """The page and what it asks for. Every request must bring the token, in the address or in the cookie that the first answer sets. Without one only
+    requests to a name of this machine are answered, so that the page of another site cannot ask."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
     from starlette.middleware.base import BaseHTTPMiddleware
@@ -60,10 +56,7 @@ def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | 
         "/place/{place:int}.jpg": ("image/jpeg", place_map.thumbnail_jpeg),
         "/frame/{run:int}/{at:int}": ("application/json", lambda run, at: runs[run].details[at]),
         "/frame/{run:int}/{at:int}.jpg": ("image/jpeg", lambda run, at: runs[run].pictures[at]),
-        "/frame/{run:int}/{at:int}/similarities": (
-            "application/octet-stream",
-            lambda run, at: runs[run].similarities(at),
-        ),
+        "/frame/{run:int}/{at:int}/cosines": ("application/octet-stream", lambda run, at: runs[run].similarities(at)),
     }
 
     def route(path: str) -> Route:
@@ -78,12 +71,10 @@ def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | 
         return Route(path, answer)
 
     async def guarded(request: Request, call_next: Callable[[Request], Awaitable[Response]]) -> Response:
-        given = request.query_params.get("token")
+        given, cookie = request.query_params.get("token"), request.cookies.get("vpr_token", "")
         if token is None and not _is_own(request.url.hostname or ""):
             response: Response = PlainTextResponse("start vpr view with --host to open it from elsewhere", 403)
-        elif token and not secrets.compare_digest(
-            (given or request.cookies.get("vpr_token", "")).encode(), token.encode()
-        ):
+        elif token and not secrets.compare_digest((given or cookie).encode(), token.encode()):
             response = PlainTextResponse("use the whole address that vpr view printed, with its token", 403)
         elif token and given:
             response = RedirectResponse(request.url.path, 303)  # the address bar does not keep the token
@@ -99,15 +90,8 @@ def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | 
 
 
 def serve(app: Callable[[str | None], Starlette], host: str, port: int, say: Callable[[str], None]) -> None:
-    """Serves until it is interrupted.
-
-    Args:
-        app: makes the application for a token; None on an address of this machine only.
-        say: is given the address of the page.
-
-    Raises:
-        VprError: the address cannot be used.
-    """
+    """Serves until it is interrupted. ``app`` makes the application for a token, None on an address of this machine only; ``say`` is given the
+    address of the page. Raises VprError if the address cannot be used."""
     import uvicorn
 
     try:

@@ -42,11 +42,7 @@ class Truth:
 
 
 def find_truth(drawn: DrawnPlaces, frames: Sequence[Frame], best: Rows, accepted: NDArray[np.bool_]) -> Truth:
-    """Judges the best matches.
-
-    Args:
-        frames: n, at least one. best: int64 [n], the row of the best match in ``drawn``, -1 without one. accepted: bool [n].
-    """
+    """Judges the best matches of n frames, at least one. ``best``: int64 [n], the row of the match in ``drawn``, -1 without one."""
     places, of_frames = _positions(drawn.places), _positions(frames)
     if np.isfinite(places[:, 0]).any() and np.isfinite(of_frames[:, 0]).any():
         return _by_poses(places, of_frames, best, accepted)

@@ -35,9 +35,9 @@ export class Detail {
     const { state, source } = this;
     const { run, frame: at, runNumber } = state;
     const chosen = frame.candidates[state.rival] ?? null;
-    const left = { source: source.framePicture(runNumber, at), caption: `frame ${frame.label}`, alt: `Frame ${frame.label}` };
+    const left = { source: source.framePicture(runNumber, at), caption: `frame ${run.label[at]}`, alt: `Frame ${run.label[at]}` };
     return [
-      element("h2", {}, frame.label),
+      element("h2", {}, run.label[at]),
       element("p", { class: `verdict ${run.verdict[at]}` }, verdictWords(run, at)),
       frame.message ? element("p", {}, frame.message) : null,
       pairOfPictures(left, this.pictureOf(chosen), chosen?.points ?? []),

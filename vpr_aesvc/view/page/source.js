@@ -11,7 +11,7 @@ class Server {
 
   /** Cosines of a frame and all places; null if they are not known. */
   async similarities(run, at) {
-    const answer = await fetch(`frame/${run}/${at}/similarities`);
+    const answer = await fetch(`frame/${run}/${at}/cosines`);
     return answer.status === 200 ? new Float32Array(await answer.arrayBuffer()) : null;
   }
 
