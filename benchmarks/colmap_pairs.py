@@ -17,7 +17,7 @@ from pathlib import Path
 import pycolmap
 
 from vpr_aesvc import PlaceMap, build_map, open_backbone, open_input, train
-from vpr_aesvc.interop.hloc import PairSettings, find_pairs
+from vpr_aesvc.interop.hloc import find_pairs
 from vpr_aesvc.replay.recognize import described
 
 _KEY_POINTS = 2000  # of an image
@@ -73,8 +73,9 @@ def main() -> None:
         with PlaceMap.open(work / "map.vprmap") as place_map:
             queries = list(described(source, describer))
             for top in given.top:
-                settings = PairSettings(top, given.window, images=given.images)
-                lists[f"top {top}, window {given.window}"] = find_pairs(place_map, queries, settings).names
+                lists[f"top {top}, window {given.window}"] = find_pairs(
+                    place_map, queries, top, given.window, given.images
+                ).names
         names = [frame.path.relative_to(given.images).as_posix() for frame, _ in queries]
         lists["all pairs"] = list(itertools.combinations(names, 2))
         print("| pairs | number | matching, s | mapping, s | images registered | points | reprojection error, pixels |")

@@ -150,10 +150,8 @@ class Describer:
     def require_patches(self) -> tuple[int, int]:
         """From now on ``keep_patches``; returns ``patch_grid``. Raises VprError if the model gives no patches."""
         if self.patch_grid is None:
-            raise VprError(
-                f"{self.path}: its encoder gives no patches; export the model again with `vpr export`, or use an encoder that has them "
-                "(`vpr model fetch` adds them to an ONNX encoder)"
-            )
+            advice = "export the model again with `vpr export`, or use an encoder that has them (`vpr model fetch` adds them)"
+            raise VprError(f"{self.path}: its encoder gives no patches; {advice}")
         self.keep_patches = True
         return self.patch_grid
 

@@ -126,10 +126,9 @@ class EmbeddingCache:
                 self._db.executemany("INSERT OR IGNORE INTO rows VALUES (?, ?)", numbered)
         except (OSError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or error
-            raise VprError(
-                f"{self.folder}: the embedding cache cannot be written ({reason}); earlier embeddings are safe. "
-                "Free disk space or choose another folder with --cache, then run again to continue"
-            ) from error
+            advice = "Free disk space or choose another folder with --cache, then run again to continue"
+            problem = f"the embedding cache cannot be written ({reason}); earlier embeddings are safe"
+            raise VprError(f"{self.folder}: {problem}. {advice}") from error
 
     def read(self, rows: Rows) -> NDArray[np.floating]:
         """Rows as float16 [n, D], unit norm: a memory map for consecutive rows, else a copy."""

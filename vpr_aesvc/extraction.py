@@ -151,10 +151,6 @@ def _collect(
     row_of = {int(at): row for row, at in enumerate(kept)}
     views = [(row_of[at], key) for at, own_keys in view_keys.items() if at in row_of for key in own_keys]
     stored = store.rows([key for _, key in views])
-    return Extraction(
-        frames=[frames[int(at)] for at in kept],
-        embeddings=store.read(rows[kept]),
-        views=store.read(stored[stored >= 0]),
-        view_rows=np.array([row for (row, _), at in zip(views, stored, strict=True) if at >= 0], np.int64),
-        skipped=skipped,
-    )
+    view_rows = np.array([row for row, _ in views], np.int64)[stored >= 0]
+    readable = [frames[int(at)] for at in kept]
+    return Extraction(readable, store.read(rows[kept]), store.read(stored[stored >= 0]), view_rows, skipped)

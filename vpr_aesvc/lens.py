@@ -20,12 +20,10 @@ def undistorted(pixels: Points, matrix: Points, coefficients: Points, fisheye: b
     the camera matrix. ``coefficients``: k1, k2, p1, p2, k3, ... of OpenCV, or k1 to k4 of its fisheye model."""
     if not len(pixels):
         return np.empty((0, 2))
-    found: Points = np.asarray(
-        cv2.fisheye.undistortPoints(pixels[:, None], matrix, coefficients)[:, 0]
-        if fisheye
-        else _newton(pixels, matrix, coefficients),
-        np.float64,
-    )
+    if fisheye:
+        found = np.asarray(cv2.fisheye.undistortPoints(pixels[:, None], matrix, coefficients)[:, 0], np.float64)
+    else:
+        found = _newton(pixels, matrix, coefficients)
     again, _ = _projected(found, matrix, coefficients, fisheye)
     found[~(np.abs(again - pixels).max(axis=1) < _UNDONE)] = np.nan
     angles = np.arctan(np.hypot(*found.T))

@@ -64,10 +64,9 @@ def find_columns(names: Sequence[str], where: str) -> PoseColumns | None:
         found.setdefault(role, []).append((at, unit))
     stamps = next((found[one] for one in _STAMPS if one in found), [])
     if "degrees" in found and stamps:
-        raise VprError(
-            f"{where}: expected positions x y z in meters, found the columns {', '.join(names[at] for at, _ in found['degrees'])}; project them "
-            "first, for example to UTM, or write a frames.csv with the columns latitude and longitude"
-        )
+        given = ", ".join(names[at] for at, _ in found["degrees"])
+        advice = "project them first, for example to UTM, or write a frames.csv with the columns latitude and longitude"
+        raise VprError(f"{where}: expected positions x y z in meters, found the columns {given}; {advice}")
     if not stamps or any(role not in found for role in USUAL[1:]):
         return None
     nanoseconds = None

@@ -129,7 +129,6 @@ def open_session(
                 return session
         missing.append(word)
     available = [word for word, full in PROVIDERS.items() if full in built_in and word not in missing]
-    raise VprError(
-        f"provider {', '.join(missing)} is not available here; this onnxruntime offers {', '.join(available) or 'none'}. "
-        f"Choose one of these, use {missing[0]},cpu to fall back, or install the onnxruntime package for that hardware"
-    )
+    offered = f"this onnxruntime offers {', '.join(available) or 'none'}. Choose one of these"
+    advice = f"use {missing[0]},cpu to fall back, or install the onnxruntime package for that hardware"
+    raise VprError(f"provider {', '.join(missing)} is not available here; {offered}, {advice}")

@@ -136,10 +136,9 @@ class Intrinsics:
         if not all(map(math.isfinite, numbers)) or min(self.fx, self.fy) <= 0:
             raise VprError(f"intrinsics must be finite with focal lengths above 0, found {self}")
         if len(self.distortion) not in _COEFFICIENTS.get(self.distortion_model, ()):
-            raise VprError(
-                f"distortion model {self.distortion_model!r} with {len(self.distortion)} coefficients: expected plumb_bob with 4 or 5, "
-                "rational_polynomial with 8, equidistant with 4, or none"
-            )
+            found = f"distortion model {self.distortion_model!r} with {len(self.distortion)} coefficients"
+            known = "plumb_bob with 4 or 5, rational_polynomial with 8, equidistant with 4, or none"
+            raise VprError(f"{found}: expected {known}")
 
     def __str__(self) -> str:
         lens = "" if self.distortion_model == "none" else f", {self.distortion_model}"
@@ -154,10 +153,8 @@ class Intrinsics:
     def fitted(self, size: tuple[int, int], images: tuple[int, int]) -> Intrinsics:
         """Of images of another size; both are (width, height). Raises VprError if the aspect ratios differ by more than 1 %."""
         if abs(images[0] * size[1] / (images[1] * size[0]) - 1) > _SAME_ASPECT:
-            raise VprError(
-                f"the calibration is of {size[0]} x {size[1]} pixels, the images have {images[0]} x {images[1]}: another aspect ratio; "
-                "calibrate with images like these"
-            )
+            found = f"of {size[0]} x {size[1]} pixels, the images have {images[0]} x {images[1]}: another aspect ratio"
+            raise VprError(f"the calibration is {found}; calibrate with images like these")
         return self if size == images else self.resized(size[::-1], images[::-1])
 
     def bearings(self, xy: Points, ratio: float) -> Points:

@@ -45,10 +45,8 @@ class GivenEmbeddings:
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Always raises VprError: there is no network."""
-        raise VprError(
-            "this model was trained on precomputed embeddings, so it cannot describe an image; "
-            "give the embeddings of the images with --embeddings FILE"
-        )
+        advice = "give the embeddings of the images with --embeddings FILE"
+        raise VprError(f"this model was trained on precomputed embeddings, so it cannot describe an image; {advice}")
 
     def look_up(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
         """The embeddings of these frames, float32 [n, D]. Raises VprError: an embedding is missing or not finite."""
@@ -71,10 +69,8 @@ def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
     the file is missing, damaged or of an unknown kind, or its rows do not fit the frames."""
     table, names = _read_table(path)
     if names is None and len(table) != len(frames):
-        raise VprError(
-            f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; give as many rows, "
-            "in the same order, or a file with names (.npz with an array of names, or .h5)"
-        )
+        advice = "give as many rows, in the same order, or a file with names (.npz with an array of names, or .h5)"
+        raise VprError(f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; {advice}")
     in_order = {frame.label: row for row, frame in enumerate(frames)}
     return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
 

@@ -88,8 +88,7 @@ def read_weights(path: Path, graph: bytes) -> dict[str, bytes]:
         try:
             weights[name] = (path.parent / name).read_bytes()
         except OSError as error:
-            raise VprError(
-                f"{path.parent / name}: {path.name} keeps its weights in this file ({error.strerror}); put it there, or write the model as one "
-                "file with onnx.save_model(onnx.load(PATH), NEW_PATH)"
-            ) from error
+            kept = f"{path.name} keeps its weights in this file ({error.strerror})"
+            advice = "put it there, or write the model as one file with onnx.save_model(onnx.load(PATH), NEW_PATH)"
+            raise VprError(f"{path.parent / name}: {kept}; {advice}") from error
     return weights

@@ -68,12 +68,8 @@ def _metric_json(result: Recognition) -> dict[str, Any] | None:
 
 def _match_json(match: Match) -> dict[str, Any]:
     place = match.place
-    line: dict[str, Any] = {
-        "place": place.id,
-        "path": place.label,
-        "similarity": round(match.similarity, 6),
-        "traverse": place.traverse,
-    }
+    line: dict[str, Any] = {"place": place.id, "path": place.label, "similarity": round(match.similarity, 6)}
+    line["traverse"] = place.traverse
     if place.pose:
         line["pose"] = place.pose.as_tuple()
     return line

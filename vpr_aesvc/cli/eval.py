@@ -132,15 +132,11 @@ def eval_command(
     out.print(f"lowest false-positive rate that the map can promise: {lowest}")
     unreachable = [variant for variant, rate in drive.lowest.items() if rate > false_positive_rate]
     if unreachable:
-        out.print(
-            f"{' and '.join(unreachable)}: no match that key points verify can be accepted at {false_positive_rate:g}, because too few places "
-            "of the map have them; raise --false-positive-rate, or use a larger map"
-        )
+        why = f"no match that key points verify can be accepted at {false_positive_rate:g}, because too few places have them"
+        out.print(f"{' and '.join(unreachable)}: {why}; raise --false-positive-rate, or use a larger map")
     if drive.loops:
-        out.print(
-            f"Distances above {max(measures.recognizable):g} m are not counted: places that near were passed {loops.recent_meters:g} m "
-            "before; --recent-meters leaves out more."
-        )
+        near = f"Distances above {max(measures.recognizable):g} m are not counted: places that near were passed"
+        out.print(f"{near} {loops.recent_meters:g} m before; --recent-meters leaves out more.")
     look = f"\nlook at {output / 'report.html'} in a browser; every number is in {output / 'drive.json'}"
     out.print(look)
 

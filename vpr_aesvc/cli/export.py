@@ -23,12 +23,12 @@ def export_command(
         Parameter(help="fp16 is for a GPU; int8 is the fastest for a transformer on a CPU."),
     ] = "fp32",
     calibrate: Annotated[
-        Path | None, Parameter(help="Images, a bag or a video, to calibrate with and check on.")
+        Path | None, Parameter(help="Images, a bag or a video to calibrate with and check on.")
     ] = None,
     target: Annotated[
         Literal["cpu", "portable"],
         Parameter(
-            help="portable: standard ONNX operators only, for OpenVINO, TensorRT and accelerators; cpu: fastest in ONNX Runtime."
+            help="portable: standard ONNX operators, for OpenVINO, TensorRT, accelerators; cpu: for ONNX Runtime."
         ),
     ] = "cpu",
     force: Annotated[bool, Parameter(negative="", help="Write the export even if the check fails.")] = False,
@@ -60,11 +60,8 @@ def _say(manifest: RobotManifest) -> None:
     out.print(f"{manifest.precision}: {manifest.how}")
     check = manifest.check
     if check is None:
-        err.print(
-            "warning: this export was not checked, because no images were given with --calibrate; it gets a fingerprint family of its own, "
-            "so maps made with the original refuse it",
-            style="yellow",
-        )
+        warning = "warning: this export was not checked, because no images were given with --calibrate"
+        err.print(f"{warning}; it gets a family of its own, so maps made with the original refuse it", style="yellow")
         return
     out.print(
         f"cosine to the original over {check.images} images: median {check.cosine_median:.4f}, min {check.cosine_min:.4f}; "

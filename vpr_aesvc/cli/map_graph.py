@@ -68,10 +68,8 @@ def loops_command(
         "contradict the odometry or others and were left out"
     )
     if metric < len(kept):
-        out.print(
-            "the others tell only that two places are near each other: their translation is taken as zero, with a wide covariance; cameras with "
-            "intrinsics give measured ones"
-        )
+        advice = "cameras with intrinsics give measured translations"
+        out.print(f"the others tell only that two places are near each other, within a wide covariance; {advice}")
 
 
 def align_command(

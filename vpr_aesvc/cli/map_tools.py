@@ -53,11 +53,10 @@ def prune_command(
                 raise VprError(f"{output}: {words}; keep more --places, or add --force")
             promise = measure_promise(pruned)
         before = map.stat().st_size
-    saved = before - output.stat().st_size
-    out.print(
-        f"map {output} keeps {len(chosen.kept)} of {len(chosen.kept) + chosen.removed} places and saves {saved / 1e6:.2f} of "
-        f"{before / 1e6:.2f} MB; part of the right answers lost: {chosen.loss:.3f}, of {chosen.right_before}"
-    )
+    kept, saved = len(chosen.kept), before - output.stat().st_size
+    size = f"{kept} of {kept + chosen.removed} places and saves {saved / 1e6:.2f} of {before / 1e6:.2f} MB"
+    lost_part = f"part of the right answers lost: {chosen.loss:.3f}, of {chosen.right_before}"
+    out.print(f"map {output} keeps {size}; {lost_part}")
     for line in ([found] if lost.asked else []) + promise.lines():
         out.print(line)
 

@@ -23,14 +23,8 @@ def list_command() -> None:
     """
     from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB
 
-    table = Table(
-        "encoder",
-        Column("numbers", justify="right"),
-        Column("download", justify="right"),
-        "from",
-        box=None,
-        pad_edge=False,
-    )
+    counts = (Column(name, justify="right") for name in ("numbers", "download"))
+    table = Table("encoder", *counts, "from", box=None, pad_edge=False)
     for one in ENCODERS.values():
         place, _, _ = one.source.removeprefix(TORCHHUB).partition(":")
         source = f"github.com/{place} (torch.hub)" if one.source.startswith(TORCHHUB) else f"huggingface.co/{place}"

@@ -37,7 +37,7 @@ def pairs_command(
 
     Example:  vpr pairs office.vprmap office_images/ -o pairs.txt --top 20
     """
-    from vpr_aesvc.interop.hloc import PairSettings, find_pairs
+    from vpr_aesvc.interop.hloc import find_pairs
     from vpr_aesvc.replay.recognize import described
 
     check_free(output, "pairs")
@@ -48,7 +48,8 @@ def pairs_command(
     with PlaceMap.open(map) as place_map, progress_bars() as progress:
         describer = runtime.describer(place_map, model, source.embeddings)
         queries = described(source, describer, None, partial(progress, "searching"))
-        pairs = find_pairs(place_map, queries, PairSettings(top, window, within, beyond, seconds, images))
+        conditions = {"within": within, "beyond": beyond, "recent_seconds": seconds}
+        pairs = find_pairs(place_map, queries, top, window, images, conditions)
     if features is not None:
         pairs.write_features(features)
     pairs.write(output)

@@ -8,29 +8,22 @@ from typing import Annotated, Any
 from cyclopts import Group, Parameter
 from pydantic import ValidationError
 
+from vpr_aesvc.cli import options as opt
 from vpr_aesvc.cli.answers import Answer, QuerySummary, print_json_line
 from vpr_aesvc.cli.console import err, progress_bars, say_source
-from vpr_aesvc.cli.options import (
-    CameraFlags,
-    Embeddings,
-    InputPath,
-    Json,
-    MapAddress,
-    ModelOption,
-    Rate,
-    RuntimeFlags,
-    number,
-)
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, write_file
 from vpr_aesvc.fleet import open_map
 from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.settings import RecognizerSettings
-from vpr_aesvc.replay.recognize import described, followed, smoothed
+from vpr_aesvc.replay.recognize import Followed, described, followed, smoothed
+from vpr_aesvc.types import Progress
 from vpr_aesvc.view.recognized_run import RecognizedRun
 
-_RATE = RecognizerSettings().false_positive_rate
+_Settings = RecognizerSettings | None
+_FOR_RUNS = "default for a recording or a run with poses"
+_RATE_HELP = f"Accept at most this part of the frames that the map lacks; default {opt.RATE} when matches are decided."
 
 
 @Parameter(name="*", group=Group("Recognition", sort_key=9))
@@ -38,29 +31,12 @@ _RATE = RecognizerSettings().false_positive_rate
 class RecognitionFlags:
     """How a match is decided."""
 
-    sequence: Annotated[
-        bool | None,
-        Parameter(
-            help="Track the position across frames with a Bayes filter; default for a recording or a run with poses."
-        ),
-    ] = None
-    geometry: Annotated[
-        bool | None,
-        Parameter(help="Verify the candidates by matching key points; default for a recording or a run with poses."),
-    ] = None
-    smooth: Annotated[
-        bool, Parameter(negative="", help="Use later frames too (forward-backward), offline. Implies --sequence.")
-    ] = False
-    false_positive_rate: Annotated[
-        float | None,
-        Parameter(
-            help=f"Accept at most this part of the frames from places that the map lacks; default {_RATE} when matches are accepted or refused."
-        ),
-    ] = None
+    sequence: Annotated[bool | None, Parameter(help=f"Track the position with a Bayes filter; {_FOR_RUNS}.")] = None
+    geometry: Annotated[bool | None, Parameter(help=f"Verify candidates by key points; {_FOR_RUNS}.")] = None
+    smooth: Annotated[bool, Parameter(negative="", help="Use later frames too, offline. Implies --sequence.")] = False
+    false_positive_rate: Annotated[float | None, Parameter(help=_RATE_HELP)] = None
 
-    def settings(
-        self, source: FrameSource, size: int | None, top: int, decide: bool = False
-    ) -> RecognizerSettings | None:
+    def settings(self, source: FrameSource, size: int | None, top: int, decide: bool = False) -> _Settings:
         """What a ``Recognizer`` needs; None if plain search is enough. With ``decide`` it is not: a set of images is then verified by key points, if
         nothing else is asked for. Raises VprError: options contradict each other, or a number is out of range."""
         if self.smooth and self.sequence is False:
@@ -70,32 +46,34 @@ class RecognitionFlags:
             return None
         sequence = source.is_run if self.sequence is None else self.sequence
         geometry = source.is_run or not asked if self.geometry is None else self.geometry
-        return recognizer_settings(
-            self.false_positive_rate, size=size, candidates=top, sequence=sequence or self.smooth, geometry=geometry
-        )
+        decisions = {"sequence": sequence or self.smooth, "geometry": geometry}
+        return recognizer_settings(self.false_positive_rate, size=size, candidates=top, **decisions)
+
+    def results(self, source: FrameSource, recognizer: Recognizer, rate: float | None, progress: Progress) -> Followed:
+        """Each frame with its recognition, see ``followed`` and ``smoothed``."""
+        if self.smooth:
+            return smoothed(source, recognizer, progress)
+        return followed(source, recognizer, rate, progress)
 
 
 def query_command(
-    map: MapAddress,
-    input: InputPath,
+    map: opt.MapAddress,
+    input: opt.InputPath,
     /,
     *,
-    model: ModelOption = None,
-    top: Annotated[int, number("How many places for each image.", 1)] = 5,
-    size: Annotated[int | None, number("Compare only the first SIZE numbers of each descriptor.", 1)] = None,
-    shortlist: Annotated[int | None, number("Rank so many places of a compressed index by all numbers.", 1)] = None,
-    rate: Rate = None,
-    embeddings: Embeddings = None,
-    as_json: Json = False,
+    model: opt.ModelOption = None,
+    top: Annotated[int, opt.number("How many places for each image.", 1)] = 5,
+    size: Annotated[int | None, opt.number("Compare only the first SIZE numbers of each descriptor.", 1)] = None,
+    shortlist: Annotated[int | None, opt.number("Rank so many places of a compressed index by all numbers.", 1)] = None,
+    rate: opt.Rate = None,
+    embeddings: opt.Embeddings = None,
+    as_json: opt.Json = False,
     output: Annotated[
-        Path | None,
-        Parameter(
-            name=("--output", "-o"), help="Also write the page of `vpr view` with these answers, as one HTML file."
-        ),
+        Path | None, Parameter(name=("--output", "-o"), help="Also write the page of `vpr view`, as one HTML file.")
     ] = None,
     recognition: RecognitionFlags = RecognitionFlags(),
-    reading: CameraFlags = CameraFlags(),
-    runtime: RuntimeFlags = RuntimeFlags(),
+    reading: opt.CameraFlags = opt.CameraFlags(),
+    runtime: opt.RuntimeFlags = opt.RuntimeFlags(),
 ) -> None:
     """Find new images in a map.
 
@@ -125,10 +103,7 @@ def query_command(
             else:
                 recognizer = Recognizer(place_map, describer, settings, intrinsics=source.intrinsics)
                 recognizer.prepare(progress=partial(progress, "learning the map"))
-                is_smoothed = recognition.smooth
-                results = (
-                    smoothed(source, recognizer, show) if is_smoothed else followed(source, recognizer, rate, show)
-                )
+                results = recognition.results(source, recognizer, rate, show)
                 if output is not None:
                     run = RecognizedRun(Path(input).resolve().name, recognizer)
                     results = run.collected(results)
@@ -159,7 +134,7 @@ def recognizer_settings(rate: float | None, **others: Any) -> RecognizerSettings
     """The settings with a false-positive rate, or with the default one, and other fields. Raises VprError: a number is out
     of range; the message names the option."""
     try:
-        return RecognizerSettings(false_positive_rate=_RATE if rate is None else rate, **others)
+        return RecognizerSettings(false_positive_rate=opt.RATE if rate is None else rate, **others)
     except ValidationError as error:
         first = error.errors()[0]
         name = {"candidates": "--top, with recognition"}.get(str(first["loc"][0]), "--false-positive-rate")

@@ -4,15 +4,14 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter, validators
+from cyclopts import Parameter
 
 from vpr_aesvc.cli.console import out, progress_bars, say_source
-from vpr_aesvc.cli.options import CameraFlags, MapAddress, ModelOption, Rate, RuntimeFlags
+from vpr_aesvc.cli.options import CameraFlags, MapAddress, ModelOption, Rate, RuntimeFlags, number
 from vpr_aesvc.cli.query import RecognitionFlags
 from vpr_aesvc.errors import require_installed
 from vpr_aesvc.fleet import open_map
 from vpr_aesvc.recognition.recognizer import Recognizer
-from vpr_aesvc.replay.recognize import followed, smoothed
 
 _TOP = 5  # candidates of a frame
 
@@ -23,12 +22,8 @@ def view_command(
     *runs: Annotated[Path, Parameter(help="Runs to recognize in the map, each any input of `vpr query`.")],
     model: ModelOption = None,
     rate: Rate = None,
-    host: Annotated[
-        str, Parameter(help="Address to listen on. On others than 127.0.0.1 the page asks for a token.")
-    ] = "127.0.0.1",
-    port: Annotated[
-        int, Parameter(help="Port; 0 for any free one.", validator=validators.Number(gte=0, lte=65535))
-    ] = 8600,
+    host: Annotated[str, Parameter(help="Address; on others than 127.0.0.1 the page asks for a token.")] = "127.0.0.1",
+    port: Annotated[int, number("Port; 0 for any free one.", 0, 65535)] = 8600,
     recognition: RecognitionFlags = RecognitionFlags(),
     reading: CameraFlags = CameraFlags(),
     runtime: RuntimeFlags = RuntimeFlags(),
@@ -55,11 +50,7 @@ def view_command(
             with progress_bars() as progress:
                 recognizer.prepare(progress=partial(progress, "learning the map"))
                 show = partial(progress, f"recognizing {path.name}")
-                is_smoothed = recognition.smooth
-                results = (
-                    smoothed(source, recognizer, show) if is_smoothed else followed(source, recognizer, rate, show)
-                )
-                for answer in results:
+                for answer in recognition.results(source, recognizer, rate, show):
                     shown[-1].add(*answer)
             say_source(source)
         serve(lambda token: application(place_map, shown, token), host, port, partial(_say, map))

@@ -6,7 +6,7 @@ https://github.com/cvg/Hierarchical-Localization (Sarlin et al., CVPR 2019)
 """
 
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,26 +18,6 @@ from vpr_aesvc.files import write_file
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Descriptor, Frame, Place
-
-
-@dataclass(frozen=True)
-class PairSettings:
-    """Which places an image is paired with.
-
-    Attributes:
-        top: so many of the most similar places.
-        window: also the images that follow it in the input, so many, as COLMAP's sequential matcher does.
-        within, beyond: only places at most, or at least, so many meters from the image's pose.
-        seconds: only places whose stamp is at least so many seconds from the image's.
-        images: the folder of all images, from which names count; None takes names from the map's and the input's own folders.
-    """
-
-    top: int = 20
-    window: int = 0
-    within: float | None = None
-    beyond: float | None = None
-    seconds: float | None = None
-    images: Path | None = None
 
 
 @dataclass
@@ -63,12 +43,27 @@ class Pairs:
         write_file(path, content.getvalue(), "features")
 
 
-def find_pairs(place_map: PlaceMap, queries: Iterable[tuple[Frame, Descriptor]], settings: PairSettings) -> Pairs:
+def find_pairs(
+    place_map: PlaceMap,
+    queries: Iterable[tuple[Frame, Descriptor]],
+    top: int = 20,
+    window: int = 0,
+    images: Path | None = None,
+    conditions: Mapping[str, float | None] | None = None,
+) -> Pairs:
     """Pairs each image with its most similar places. An image is not paired with itself, and a pair is listed once.
-    ``queries``: frames with descriptors float32 [d_max], of the map's model. Raises VprError: a condition needs the pose or
-    the stamp of a frame that has none, a name has a space, or an image is outside of ``settings.images``."""
-    places = place_map.places()
-    names = {place.id: _name(place, settings.images) for place in places.values()}
+
+    Args:
+        queries: frames with descriptors float32 [d_max], of the map's model.
+        top: so many of the most similar places. window: so many images that follow in the input, too, as COLMAP's sequential matcher does.
+        images: the folder of all images, from which names count; None takes names from the map's and the input's own folders.
+        conditions: ``within``, ``beyond`` (meters) and ``recent_seconds`` of ``Where``, for each image.
+
+    Raises:
+        VprError: a condition needs the pose or the stamp of a frame that has none, a name has a space, or an image is outside of ``images``.
+    """
+    places, asked = place_map.places(), {name: one for name, one in (conditions or {}).items() if one is not None}
+    names = {place.id: _name(place, images) for place in places.values()}
     found, seen, frames = Pairs(), set[frozenset[str]](), list[str]()
     ids, rows = place_map.descriptors()
     found.descriptors |= {names[place]: row for place, row in zip(ids.tolist(), rows, strict=True)}
@@ -80,26 +75,23 @@ def find_pairs(place_map: PlaceMap, queries: Iterable[tuple[Frame, Descriptor]],
                 found.names.append(pair)
 
     for frame, descriptor in queries:
-        name = _name(frame, settings.images)
-        matches = place_map.search(descriptor, settings.top + 1, where=_where(frame, settings))
+        name = _name(frame, images)
+        matches = place_map.search(descriptor, top + 1, where=_where(frame, asked))
         others = [names[match.place.id] for match in matches if names[match.place.id] != name]
-        add((name, other) for other in others[: settings.top])
+        add((name, other) for other in others[:top])
         found.descriptors[name] = descriptor
         frames.append(name)
     for at, name in enumerate(frames):
-        add((name, other) for other in frames[at + 1 : at + 1 + settings.window])
+        add((name, other) for other in frames[at + 1 : at + 1 + window])
     return found
 
 
-def _where(frame: Frame, asked: PairSettings) -> Where | None:
-    radius = asked.within is not None or asked.beyond is not None
-    missing = "pose" if radius and frame.pose is None else "stamp" if asked.seconds and frame.stamp is None else None
-    if missing:
-        options = "--within and --beyond" if missing == "pose" else "--seconds"
-        raise VprError(f"{frame.label}: has no {missing}, which {options} need; leave them out")
-    if not radius and asked.seconds is None:
-        return None
-    return Where(frame.stamp, frame.pose, recent_seconds=asked.seconds, beyond=asked.beyond, within=asked.within)
+def _where(frame: Frame, asked: Mapping[str, float]) -> Where | None:
+    if frame.pose is None and not asked.keys().isdisjoint(("within", "beyond")):
+        raise VprError(f"{frame.label}: has no pose, which --within and --beyond need; leave them out")
+    if frame.stamp is None and "recent_seconds" in asked:
+        raise VprError(f"{frame.label}: has no stamp, which --seconds needs; leave it out")
+    return Where(frame.stamp, frame.pose, **asked) if asked else None  # type: ignore[arg-type]
 
 
 def _name(image: Frame | Place, folder: Path | None) -> str:

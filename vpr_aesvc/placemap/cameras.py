@@ -50,10 +50,8 @@ def require_same(path: Path | str, cameras: CamerasByName, known: CamerasByName,
             raise VprError(f"{path}: has no traverse {traverse!r}; it has {', '.join(traverses) or 'none'}")
         old = known.get((traverse, name), camera)
         if old != camera:
-            raise VprError(
-                f"{path}: traverse {traverse!r} has another camera already ({old[0]}, of {old[1][0]} x {old[1][1]} pixels); "
-                "nothing was changed, replace=True (--replace) replaces it"
-            )
+            found = f"traverse {traverse!r} has another camera already ({old[0]}, of {old[1][0]} x {old[1][1]} pixels)"
+            raise VprError(f"{path}: {found}; nothing was changed, replace=True (--replace) replaces it")
 
 
 def select_cameras(path: Path, db: sqlite3.Connection, traverses: dict[str, int]) -> CamerasByName:

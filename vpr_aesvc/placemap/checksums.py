@@ -52,10 +52,8 @@ def read_tally(db: sqlite3.Connection) -> tuple[int, int, int]:
 
 
 def write_tally(db: sqlite3.Connection, places: int, checksums: int, revision: int) -> None:
-    db.execute(
-        "UPDATE tally SET places = ?, checksums = ?, changes = ?, checksum = ?",
-        (places, checksums, revision, _tally_checksum(places, checksums, revision)),
-    )
+    columns = (places, checksums, revision, _tally_checksum(places, checksums, revision))
+    db.execute("UPDATE tally SET places = ?, checksums = ?, changes = ?, checksum = ?", columns)
 
 
 def _tally_checksum(places: int, checksums: int, revision: int) -> int:

@@ -110,10 +110,9 @@ def require_near(one: OpenMap, other: PlaceMap, name: Path) -> None:
         return
     gap = np.maximum(other_xy.min(0) - xy.max(0), xy.min(0) - other_xy.max(0)).max()
     if gap > _FAR:
-        raise VprError(
-            f"{name}: its places are {gap / 1000:.0f} km from those of {one.path}: their poses are in different frames, such as local meters "
-            "and UTM; nothing was added. Keep a map of its own, or bring it into the frame with `vpr map merge --transform`"
-        )
+        problem = "their poses are in different frames, such as local meters and UTM; nothing was added"
+        advice = "Keep a map of its own, or bring it into the frame with `vpr map merge --transform`"
+        raise VprError(f"{name}: its places are {gap / 1000:.0f} km from those of {one.path}: {problem}. {advice}")
 
 
 def add_map(place_map: OpenMap, other: PlaceMap) -> int:

@@ -78,10 +78,8 @@ def open_existing(path: Path) -> sqlite3.Connection:
         with vpr_errors(path):
             version = db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA_VERSION:
-            raise VprError(
-                f"{path}: has map schema {version}, this vpr_aesvc reads schema {SCHEMA_VERSION}; build the map again with "
-                "`vpr map build`, or use the vpr_aesvc that made it"
-            )
+            advice = "build the map again with `vpr map build`, or use the vpr_aesvc that made it"
+            raise VprError(f"{path}: has map schema {version}, this vpr_aesvc reads schema {SCHEMA_VERSION}; {advice}")
     return db
 
 
@@ -161,10 +159,8 @@ def _require_own_wal(path: Path) -> None:
     if not wal.exists() or not wal.stat().st_size:
         return
     if _has_one_map_id(path, "&immutable=1") and not _has_one_map_id(path, ""):
-        raise VprError(
-            f"{path}: the write-ahead log {wal.name} beside it is another map's; a map was replaced before it was closed. "
-            f"Move {wal.name} away to open this map"
-        )
+        problem = f"the write-ahead log {wal.name} beside it is another map's; a map was replaced before it was closed"
+        raise VprError(f"{path}: {problem}. Move {wal.name} away to open this map")
 
 
 def _has_one_map_id(path: Path, options: str) -> bool:

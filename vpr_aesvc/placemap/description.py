@@ -52,10 +52,9 @@ class Description:
     def require(self, describer: Describer) -> None:
         """Raises VprError for a model of another family: its descriptors cannot be compared with the map's."""
         if describer.family != self.model_family:
-            raise VprError(
-                f"{self.path}: was made with model {self.model_fingerprint} (then at {self.model_path}), but {describer.path} "
-                f"is model {describer.fingerprint}; use the map's model or a verified export of it, or build the map again"
-            )
+            found = f"(then at {self.model_path}), but {describer.path} is model {describer.fingerprint}"
+            advice = "use the map's model or a verified export of it, or build the map again"
+            raise VprError(f"{self.path}: was made with model {self.model_fingerprint} {found}; {advice}")
 
     def require_same_model(self, other: Description) -> None:
         """Raises VprError for a map of another model family: the descriptors cannot be compared."""

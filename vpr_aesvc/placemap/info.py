@@ -55,18 +55,15 @@ def map_info(place_map: OpenMap) -> MapInfo:
         odometers = {traverse.id: arrays.odometer(traverse.id) for traverse in traverses.values()}
         memory = arrays.nbytes
     bounds = (*positions[:, :2].min(0).tolist(), *positions[:, :2].max(0).tolist()) if len(positions) else None
+    infos = []
+    for one in traverses.values():
+        (meters, position), count = odometers[one.id], int(counts.get(one.id, 0))
+        seen = {name: camera for (of, name), camera in cameras.items() if of == one.name}
+        infos.append(TraverseInfo(one, count, None if position is None else meters, seen))
     return MapInfo(
         path=str(place_map.path),
         places=len(place_map),
-        traverses=[
-            TraverseInfo(
-                traverse,
-                places=int(counts.get(traverse.id, 0)),
-                meters=None if position is None else meters,
-                cameras={name: camera for (of, name), camera in cameras.items() if of == traverse.name},
-            )
-            for traverse, (meters, position) in zip(traverses.values(), odometers.values(), strict=True)
-        ],
+        traverses=infos,
         with_pose=len(positions),
         bounds=bounds,
         model_path=str(place_map.model_path),

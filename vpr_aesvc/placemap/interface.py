@@ -162,10 +162,8 @@ class OpenMap(Description, ABC):
         except (TypeError, ValueError) as error:
             raise VprError(f"expected descriptors float32 [d_max] or [q, d_max], found {type(descriptors)}") from error
         if queries.ndim != 2 or queries.shape[1] != self.dim:
-            raise VprError(
-                f"{self.path}: expected descriptors of {self.dim} numbers, the query has {queries.shape[-1]}; "
-                "describe the image with the map's model"
-            )
+            found = f"the query has {queries.shape[-1]}; describe the image with the map's model"
+            raise VprError(f"{self.path}: expected descriptors of {self.dim} numbers, {found}")
         if not np.isfinite(queries).all():
             raise VprError("the descriptor of the query has numbers that are not finite")
         expect(k, (int, np.integer), "an integer k")

@@ -37,14 +37,8 @@ class PlaceArrays:
 
     def _clear(self) -> None:
         self.index = PlaceIndex(self._dim)
-        self._columns = {
-            "ids": _Column(np.int64),
-            "traverses": _Column(np.int64),
-            "stamps": _Column(np.float64),
-            "poses": _Column(np.float64, 7),
-            "traveled": _Column(np.float64),
-            "alive": _Column(np.bool_),
-        }
+        self._columns = {"ids": _Column(np.int64), "traverses": _Column(np.int64), "stamps": _Column(np.float64)}
+        self._columns |= {"poses": _Column(np.float64, 7), "traveled": _Column(np.float64), "alive": _Column(np.bool_)}
         for name, column in self._columns.items():
             setattr(self, name, column.values)
         self.removed = 0

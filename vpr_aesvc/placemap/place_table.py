@@ -221,9 +221,7 @@ def update_poses(db: sqlite3.Connection, change: TallyChange, poses: Mapping[int
         traverse, stamp, descriptor, old_checksum = row
         numbers = pose_numbers(pose)
         checksum = place_checksum(place, traverse, (stamp, *numbers), descriptor)
-        db.execute(
-            "UPDATE places SET x = ?, y = ?, z = ?, qx = ?, qy = ?, qz = ?, qw = ?, checksum = ? WHERE id = ?",
-            (*numbers, checksum, place),
-        )
+        columns = "x = ?, y = ?, z = ?, qx = ?, qy = ?, qz = ?, qw = ?, checksum = ?"
+        db.execute(f"UPDATE places SET {columns} WHERE id = ?", (*numbers, checksum, place))
         change.checksums += checksum - old_checksum
     change.alters = bool(poses)

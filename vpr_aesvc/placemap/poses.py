@@ -46,9 +46,9 @@ def set_poses_from_trajectory(place_map: OpenMap, trajectory: list[Stamped], max
         if abs(stamps[nearest] - place.stamp) <= max_gap:
             new[place.id] = trajectory[nearest][1]
     if not new:
-        raise VprError(
-            f"{place_map.path}: no place is within {max_gap} s of a pose of the trajectory, whose stamps are {stamps[0]:.3f} to "
-            f"{stamps[-1]:.3f}; check that both use one clock, or raise --max-gap"
+        found = (
+            f"whose stamps are {stamps[0]:.3f} to {stamps[-1]:.3f}; check that both use one clock, or raise --max-gap"
         )
+        raise VprError(f"{place_map.path}: no place is within {max_gap} s of a pose of the trajectory, {found}")
     place_map.set_poses(new)
     return len(new), len(places) - len(new)

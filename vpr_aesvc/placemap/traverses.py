@@ -81,10 +81,8 @@ class Traverses:
     def delete_empty(self, ids: Iterable[int]) -> None:
         """Deletes those of the traverses that have no places. Only within a transaction."""
         self.invalidate()
-        self._db.executemany(
-            "DELETE FROM traverses WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE traverse = ?1)",
-            ((traverse,) for traverse in ids),
-        )
+        query = "DELETE FROM traverses WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM places WHERE traverse = ?1)"
+        self._db.executemany(query, ((traverse,) for traverse in ids))
 
     def invalidate(self) -> None:
         """Drops the cache: this connection wrote, or a transaction was rolled back."""
@@ -99,8 +97,6 @@ class Traverses:
         if started is not None and not math.isfinite(started):
             raise VprError(f"the start of a traverse must be finite seconds, found {started}; nothing was changed")
         columns = (traverse.id, traverse.name, started, traverse.robot, traverse.notes)
-        self._db.execute(
-            "INSERT INTO traverses VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (id) DO UPDATE SET "
-            "started = ?3, robot = ?4, notes = ?5, checksum = ?6",
-            (*columns, row_checksum(*columns)),
-        )
+        update = "ON CONFLICT (id) DO UPDATE SET started = ?3, robot = ?4, notes = ?5, checksum = ?6"
+        row = (*columns, row_checksum(*columns))
+        self._db.execute(f"INSERT INTO traverses VALUES (?1, ?2, ?3, ?4, ?5, ?6) {update}", row)

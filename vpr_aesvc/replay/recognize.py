@@ -13,7 +13,9 @@ from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.run import RunFollower, motion_between, recognize_run
 from vpr_aesvc.recordings.decoded import UNREADABLE, counted, decoded, thinned
-from vpr_aesvc.types import Frame, Progress
+from vpr_aesvc.types import Descriptor, Frame, Progress
+
+Followed = Iterator[tuple[Frame, Descriptor, Recognition]]
 
 
 def described(
@@ -65,9 +67,7 @@ def followed(
             yield frame, descriptor, recognizer.recognize(frame, descriptor=descriptor, intrinsics=source.intrinsics)
 
 
-def smoothed(
-    source: FrameSource, recognizer: Recognizer, progress: Progress | None = None
-) -> Iterator[tuple[Frame, NDArray[np.float32], Recognition]]:
+def smoothed(source: FrameSource, recognizer: Recognizer, progress: Progress | None = None) -> Followed:
     """Like ``followed``, but each frame is recognized by later frames too (forward-backward). For sets, whose frames can be read twice."""
     frames: list[Frame] = []
     descriptors = []
