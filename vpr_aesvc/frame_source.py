@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,11 +20,11 @@ _EXAMPLES = 3
 class SkipCounts:
     """What could not be used: a count for each reason, and a few examples."""
 
-    counts: dict[str, int] = field(default_factory=dict)
+    counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, reason: str, example: str, count: int = 1) -> None:
-        self.counts[reason] = self.counts.get(reason, 0) + count
+        self.counts[reason] += count
         examples = self.examples.setdefault(reason, [])
         if len(examples) < _EXAMPLES:
             examples.append(example)
@@ -44,11 +45,9 @@ class SkipCounts:
 
     def lines(self) -> list[str]:
         """One line for each reason, the most frequent first."""
-        ordered = sorted(self.counts.items(), key=lambda item: -item[1])
-        return [
-            f"{count} {reason}: {', '.join(self.examples[reason])}{' ...' if count > _EXAMPLES else ''}"
-            for reason, count in ordered
-        ]
+        examples = {reason: ", ".join(some) for reason, some in self.examples.items()}
+        ordered = self.counts.most_common()
+        return [f"{n} {reason}: {examples[reason]}{' ...' if n > _EXAMPLES else ''}" for reason, n in ordered]
 
 
 class FrameSource(Protocol):

@@ -12,6 +12,7 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 from vpr_aesvc.errors import VprError, first_line
 from vpr_aesvc.images import Preprocess
 from vpr_aesvc.runtime import PROVIDERS, open_session
+from vpr_aesvc.types import Image
 
 _FLOATS = {"tensor(float)": np.float32, "tensor(float16)": np.float16, "tensor(double)": np.float64}
 _INPUTS: dict[str, Any] = {**_FLOATS, "tensor(uint8)": np.uint8}
@@ -72,6 +73,9 @@ class PreprocessFile(BaseModel):
     patches: GraphPatches | None = None
 
 
+_Wanted = Sequence[GraphOutput | GraphPatches]
+
+
 class Graph:
     """A loaded graph: images -> its outputs.
 
@@ -113,9 +117,7 @@ class Graph:
         rows, patches = self._outputs(images, [self._output, self._patches])
         return rows, patches.reshape(len(images), math.prod(self._patches.grid), self._patches.size)
 
-    def _outputs(
-        self, images: Sequence[NDArray[np.uint8]], wanted: Sequence[GraphOutput | GraphPatches]
-    ) -> list[NDArray[np.float32]]:
+    def _outputs(self, images: Sequence[Image], wanted: _Wanted) -> list[NDArray[np.float32]]:
         """The wanted outputs, [n, numbers of an image] each."""
         if not images:
             return [np.empty((0, _length(one)), np.float32) for one in wanted]
@@ -132,9 +134,7 @@ class Graph:
         scaled = self.preprocess(ordered).astype(self._dtype, copy=False)
         return scaled if self._input.layout == "NCHW" else np.ascontiguousarray(scaled.transpose(1, 2, 0))
 
-    def _run(
-        self, images: Sequence[NDArray[np.uint8]], wanted: Sequence[GraphOutput | GraphPatches]
-    ) -> list[NDArray[np.float32]]:
+    def _run(self, images: Sequence[Image], wanted: _Wanted) -> list[NDArray[np.float32]]:
         pixels = np.stack([self.tensor(image) for image in images])
         missing = (self._batch or 0) - len(images)
         if missing > 0:
@@ -142,9 +142,8 @@ class Graph:
         try:
             values = self._session.run([one.name for one in wanted], {self._input.name: pixels})
         except Exception as error:  # ONNX Runtime has many exception types
-            raise VprError(
-                f"{self._path}: ONNX Runtime cannot run it on an input of {list(pixels.shape)} ({first_line(error)})"
-            ) from error
+            problem = f"ONNX Runtime cannot run it on an input of {list(pixels.shape)} ({first_line(error)})"
+            raise VprError(f"{self._path}: {problem}") from error
         return [
             self._checked(np.asarray(value), one, len(pixels))[: len(images)]
             for value, one in zip(values, wanted, strict=True)
@@ -152,10 +151,9 @@ class Graph:
 
     def _checked(self, output: NDArray[Any], described: GraphOutput | GraphPatches, count: int) -> NDArray[np.float32]:
         if not output.ndim or len(output) != count or output.size != count * _length(described):
-            raise VprError(
-                f"{self._path}: expected an output {described.name} [{count}, {_length(described)}] for {count} images, found {list(output.shape)}; "
-                "correct its size in preprocess.json, or export the graph with a pooled embedding"
-            )
+            expected = f"an output {described.name} [{count}, {_length(described)}] for {count} images"
+            advice = "correct its size in preprocess.json, or export the graph with a pooled embedding"
+            raise VprError(f"{self._path}: expected {expected}, found {list(output.shape)}; {advice}")
         rows = output.reshape(count, -1).astype(np.float32, copy=False)
         if not np.isfinite(rows).all():
             raise VprError(f"{self._path}: the output is not finite; check scale, mean and std in preprocess.json")
@@ -176,20 +174,17 @@ class Graph:
         fixed = [size if isinstance(size, int) and size > 0 else None for size in tensor.shape]
         agrees = len(fixed) == 4 and all(size in (None, one) for size, one in zip(fixed[1:], expected[1:], strict=True))
         if not agrees:
-            raise VprError(
-                f"{self._path.parent / 'preprocess.json'}: describes an input {expected} ({self._input.layout}, size [height, width]), but "
-                f"{self._path.name} takes {tensor.shape}; correct size or layout"
-            )
+            found = f"{self._path.name} takes {tensor.shape}; correct size or layout"
+            described = f"describes an input {expected} ({self._input.layout}, size [height, width])"
+            raise VprError(f"{self._path.parent / 'preprocess.json'}: {described}, but {found}")
         if (fixed[0] or 1) * height * width > _MAX_BATCH_PIXELS:
-            raise VprError(
-                f"{self._path}: takes {fixed[0]} images of {width} x {height} pixels at once, too many for the memory; export it for one image"
-            )
+            problem = f"takes {fixed[0]} images of {width} x {height} pixels at once, too many for the memory"
+            raise VprError(f"{self._path}: {problem}; export it for one image")
         rule = self._input
         if tensor.type == "tensor(uint8)" and (rule.scale, *rule.mean, *rule.std) != (1, 0, 0, 0, 1, 1, 1):
-            raise VprError(
-                f"{self._path.parent / 'preprocess.json'}: input {tensor.name} of {self._path.name} takes bytes from 0 to 255; expected scale 1, "
-                f"mean 0 and std 1, found scale {rule.scale:g}, mean {list(rule.mean)} and std {list(rule.std)}"
-            )
+            taken = f"input {tensor.name} of {self._path.name} takes bytes from 0 to 255; expected scale 1, mean 0 and std 1"
+            found = f"scale {rule.scale:g}, mean {list(rule.mean)} and std {list(rule.std)}"
+            raise VprError(f"{self._path.parent / 'preprocess.json'}: {taken}, found {found}")
         return _INPUTS[tensor.type], fixed[0]
 
     def _check_outputs(self) -> None:
@@ -200,9 +195,8 @@ class Graph:
 
     def _named(self, kind: str, name: str, tensors: Mapping[str, Any]) -> Any:
         if name not in tensors:
-            raise VprError(
-                f"{self._path.parent / 'preprocess.json'}: {kind} {name!r} is not in {self._path.name}, which has {list(tensors)}"
-            )
+            where = self._path.parent / "preprocess.json"
+            raise VprError(f"{where}: {kind} {name!r} is not in {self._path.name}, which has {list(tensors)}")
         return tensors[name]
 
 

@@ -125,9 +125,8 @@ def find_alignment(
     spread = np.sqrt(np.diag(covariance))
     for what, sigma, most in (("rotation", spread[3:6].max(), _MOST_RADIANS), ("scale", spread[6], _MOST_SCALE)):
         if sigma > most:
-            raise VprError(
-                f"the {len(inliers)} matches that agree do not determine the {what} of a {kind} transform: they lie on a line or too near each other"
-            )
+            open_part = f"do not determine the {what} of a {kind} transform: they lie on a line or too near each other"
+            raise VprError(f"the {len(inliers)} matches that agree {open_part}")
     as_given = int((np.linalg.norm(target - source, axis=1) <= tolerance).sum())
     transform = Transform(pose_of_rotation(rotation, *shift.tolist()), scale)
     return Alignment(kind, transform, covariance, count, len(inliers), as_given, tolerance, error)

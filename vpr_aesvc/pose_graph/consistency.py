@@ -106,6 +106,5 @@ def _adjoint(poses: Floats) -> Floats:
 def _closes(cycles: Floats, covariances: Floats) -> Flags:
     """bool [k]: which poses [k, 4, 4] are the identity within their covariances [k, 6, 6]."""
     errors = np.array([[*pose[:3, 3], *cv2.Rodrigues(pose[:3, :3])[0].ravel()] for pose in cycles])
-    return np.asarray(
-        np.einsum("ki,ki->k", errors, np.linalg.solve(covariances, errors[..., None])[..., 0]) <= _CHI_SQUARE
-    )
+    weighted = np.linalg.solve(covariances, errors[..., None])[..., 0]
+    return np.asarray(np.einsum("ki,ki->k", errors, weighted) <= _CHI_SQUARE)

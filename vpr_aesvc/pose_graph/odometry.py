@@ -40,9 +40,8 @@ class DrivenPlaces:
             ids, traverses, stamps = arrays.ids[rows], arrays.traverses[rows], arrays.stamps[rows]
             meters = arrays.traveled[rows]
         if not len(ids):
-            raise VprError(
-                f"{place_map.path}: no place has a pose; add poses with `vpr map import TRAJECTORY.tum MAP`, or build the map from a run with poses"
-            )
+            advice = "add poses with `vpr map import TRAJECTORY.tum MAP`, or build the map from a run with poses"
+            raise VprError(f"{place_map.path}: no place has a pose; {advice}")
         places = list(place_map.places(ids).values())
         poses = np.stack([matrix_of(place.pose) for place in places if place.pose is not None])
         return cls(places, ids, traverses, stamps, poses, meters)
