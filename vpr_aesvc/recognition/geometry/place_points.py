@@ -14,7 +14,7 @@ from vpr_aesvc.recognition.pose_covariance import pose_differences
 from vpr_aesvc.transforms import OPTICAL, compose, relative_pose, rotation_matrix
 from vpr_aesvc.types import FARTHEST, Floats, Pose
 
-_CACHED = 512  # places whose points stay in memory, at most 120 kB each
+_CACHED = 512  # places whose points stay in memory, at most 40 kB each
 _WINDOW = 12  # rows along the run on either side, among which neighbors are chosen
 _NEIGHBORS = 2  # on either side, each at least twice as far as the one before
 _JITTER = (

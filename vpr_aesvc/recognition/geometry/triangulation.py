@@ -22,7 +22,7 @@ Flags = NDArray[np.bool_]
 TRANSLATION_NOISE, ROTATION_NOISE = 0.03, np.radians(0.3)
 """Standard deviations of a neighbor's pose relative to the place: part of their distance, and radians."""
 _MIN_MATCHES = 15
-_MIN_POINTS = 20
+_MIN_POINTS, _MAX_POINTS = 20, 200
 _MIN_PARALLAX = 2.0  # pixels, median
 _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
@@ -63,7 +63,7 @@ class PlacePoints:
 
     Attributes:
         keypoints: of the place. rows: int64 [k], the key point of each point.
-        points: float64 [k, 3], (u, v, w). noise: float64 [k, 3, 3], covariance of each point alone. modes: float64 [k, 3, m], by which all points
+        points: float64 [k, 3], (u, v, w). noise: float64 [k, 3, 3], covariance of each point alone. modes: float32 [k, 3, m], by which all points
             move together for one standard deviation of each error that they share.
         sigma: standard deviation of a key point, on the plane one unit ahead.
         reach: distance of the nearest neighbor that was used.
@@ -75,7 +75,7 @@ class PlacePoints:
     rows: Rows = field(repr=False)
     points: Points = field(repr=False)
     noise: Points = field(repr=False)
-    modes: Points = field(repr=False)
+    modes: NDArray[np.floating] = field(repr=False)
     sigma: float = 1.0
     reach: float = 0.0
     pose_noise: Floats = field(default_factory=lambda: np.ones(2))
@@ -280,8 +280,16 @@ class _Adjusted:
         modes = modes @ np.linalg.eigh(weight)[1][:, -_MODES:]
         reach = min(float(np.linalg.norm(one.position)) for one in neighbors)
         bundle = self.bundle
+        kept = np.sort(np.argsort(-bundle.seen.sum(0), kind="stable")[:_MAX_POINTS])  # those that most neighbors see
         return PlacePoints(
-            place.keypoints, bundle.rows, bundle.points, self.alone, modes, self.sigma, reach, self.pose_noise
+            place.keypoints,
+            rows=bundle.rows[kept],
+            points=bundle.points[kept],
+            noise=self.alone[kept],
+            modes=modes[kept].astype(np.float32),
+            sigma=self.sigma,
+            reach=reach,
+            pose_noise=self.pose_noise,
         )
 
 
