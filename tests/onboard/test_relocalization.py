@@ -119,14 +119,14 @@ def test_a_robot_that_was_lost_and_is_where_its_localization_says_gets_no_new_fi
 
 def test_a_robot_that_is_nowhere_for_ten_seconds_is_lost(robot):
     robot.see(*map(sighting, range(5)))
-    robot.see(*[None] * 200, probability=0.2)
+    robot.see(*[None] * 200, probability=0.7)
     assert robot.state == "unsure", "40 s of matches that are refused"
-    robot.see(*[None] * 40, probability=0.01)
+    robot.see(*[None] * 30, probability=0.1)
     assert robot.state == "unsure"
-    robot.see(None, probability=0.6)
-    robot.see(*[None] * 15, probability=0.01)
-    assert robot.state == "lost", "one of fifty looks like a place"
-    robot.see(None, probability=0.2)
+    robot.see(*[None] * 8, probability=0.6)
+    robot.see(*[None] * 15, probability=0.1)
+    assert robot.state == "lost", "eight of fifty look like a place"
+    robot.see(None, probability=0.7)
     assert robot.state == "lost", "until a sure match"
     assert robot.see(sighting(9)) == ["agrees"] and robot.state == "sure"
 

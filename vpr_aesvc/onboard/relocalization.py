@@ -21,8 +21,10 @@ _WINDOW = 5  # recognitions
 _AGREEING = 3  # matches of the window that must agree, with the newest
 _LOST_FRAMES = 5  # recognitions in a row that find the robot outside the map
 _LOST = 0.5  # probability
-_NOWHERE = 0.05  # probability of the best match below which a frame shows no place of the map
-_NOWHERE_SECONDS, _NOWHERE_SHARE = 10.0, 0.9  # of the frames of so many seconds
+_NOWHERE_SECONDS, _NOWHERE_SHARE = (
+    10.0,
+    0.75,
+)  # part of the frames of so many seconds whose best match is more probably wrong than right
 _SIGMAS = 3.0
 _WIDEST = 10.0, np.radians(60)  # meters and radians that three standard deviations may allow
 # Meters and radians that two poses may differ beyond their covariances.
@@ -204,12 +206,12 @@ class Relocalization:
         return "sure", "matches agree with each other and with the localization"
 
     def _is_nowhere(self, sighting: Sighting | None, probability: float, now: float) -> bool:
-        """Whether nearly no frame of the last seconds showed a place of the map."""
+        """Whether no frame of the last seconds was a sighting, and most did not even look like a place of the map."""
         looks = self._nowhere
         if sighting is not None:
             looks.clear()
             return False
-        looks.append((now, probability < _NOWHERE))
+        looks.append((now, probability < 0.5))
         lasts = now - looks[0][0] >= _NOWHERE_SECONDS
         is_nowhere = lasts and sum(one for _, one in looks) >= _NOWHERE_SHARE * len(looks)
         while now - looks[0][0] >= _NOWHERE_SECONDS:
