@@ -21,12 +21,16 @@ class Hub:
         revisions: folder of a repository's files, by ``OWNER/NAME`` and revision (``main``, a commit, ``refs/pr/1``).
         damaged: name of a file that arrives with a wrong byte.
         cut: name of a file whose connection breaks half-way.
+        stalled: name of a file that stays half-way until the hub ends. ``reached`` is then set.
         bot_pull: number of the pull request with the conversion to safetensors.
     """
 
     revisions: dict[tuple[str, str], Path] = field(default_factory=dict)
     damaged: str | None = None
     cut: str | None = None
+    stalled: str | None = None
+    reached: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
     bot_pull: int | None = None
     url: str = ""
     requests: list[str] = field(default_factory=list)
@@ -106,10 +110,13 @@ def serve(hub: Hub) -> Iterator[Hub]:
             self.send_header("Content-Length", str(len(body) - start))
             self.end_headers()
             if with_body:
-                if path.name == hub.cut:
+                if path.name in (hub.cut, hub.stalled):
                     self.wfile.write(body[start : start + (len(body) - start) // 2])
                     self.wfile.flush()
                     self.close_connection = True
+                    if path.name == hub.stalled:
+                        hub.reached.set()
+                        hub.ended.wait(240)
                     return
                 self.wfile.write(body[start:])
 
@@ -120,6 +127,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.ended.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -1,6 +1,7 @@
 """Weights from the Hugging Face hub, as safetensors, into the user's cache."""
 
 import hashlib
+from fnmatch import fnmatch
 from pathlib import Path
 
 from vpr_aesvc.errors import VprError, first_line
@@ -22,13 +23,13 @@ def download_weights(hub_id: str, revision: str | None = None) -> Path:
     Raises:
         VprError: no such model, no network, no safetensors, or damaged weights, which are then removed from the cache.
     """
-    from huggingface_hub import constants, snapshot_download
+    from huggingface_hub import constants
     from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
 
     try:
-        folder = Path(snapshot_download(hub_id, revision=revision, allow_patterns=_FILES))
+        folder = _snapshot(hub_id, revision)
         if not any(folder.glob("*.safetensors")):
-            folder = Path(snapshot_download(hub_id, revision=_conversion(hub_id) or revision, allow_patterns=_FILES))
+            folder = _snapshot(hub_id, _conversion(hub_id) or revision)
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise VprError(
             f"{hub_id}: no such model at {constants.ENDPOINT}, or it needs `hf auth login` ({first_line(error)}); `vpr model list` names the known ones"
@@ -47,6 +48,26 @@ def download_weights(hub_id: str, revision: str | None = None) -> Path:
     for path in weights:
         _check(path, hub_id)
     return folder
+
+
+def _snapshot(hub_id: str, revision: str | None) -> Path:
+    """The folder of a revision in the cache; without network, as it was cached. Files are downloaded one after the other in this thread: Ctrl-C
+    ends that at once, but would wait for the threads of ``snapshot_download`` until they have the whole file."""
+    from huggingface_hub import HfApi, hf_hub_download, snapshot_download
+    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+
+    try:
+        listed = HfApi().model_info(hub_id, revision=revision or "main").siblings or []
+    except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError):
+        raise
+    except Exception as error:  # no network
+        try:
+            return Path(snapshot_download(hub_id, revision=revision, local_files_only=True))
+        except Exception:
+            raise error from None
+    names = [one.rfilename for one in listed if any(fnmatch(one.rfilename, pattern) for pattern in _FILES)]
+    paths = [Path(hf_hub_download(hub_id, name, revision=revision)) for name in names]
+    return paths[names.index("config.json")].parent
 
 
 def _conversion(hub_id: str) -> str | None:
