@@ -13,7 +13,7 @@ from vpr_aesvc.cli.console import err, out, progress_bars, say_source
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.evaluation.alignment import aligned_drive, matched_positions
+from vpr_aesvc.evaluation.alignment import aligned_drive, matched_poses
 from vpr_aesvc.evaluation.drive import BOTH, Drive, check_poses, check_same_frame, drive_in_map, drive_loops
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, measure_drive
 from vpr_aesvc.evaluation.drive_report import DriveReport, table_header, table_rows, write_drive
@@ -24,7 +24,7 @@ from vpr_aesvc.frame_source import FrameSource
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.keyframes.selection import keyframes as keyframes_of
 from vpr_aesvc.placemap import PlaceMap
-from vpr_aesvc.pose_graph.alignment import Alignment, Kind, find_alignment, tolerance_of
+from vpr_aesvc.pose_graph.alignment import Alignment, Kind, align_poses, tolerance_of
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recordings.decoded import counted, decoded, thinned
 
@@ -143,9 +143,8 @@ def eval_command(
 
 def _alignment(drive: Drive, align: Literal["none"] | Kind) -> Alignment | None:
     """Raises VprError if an alignment is requested and the matches give none."""
-    source, target = matched_positions(drive)
     try:
-        return find_alignment(source, target, tolerance_of(drive.places), "se2" if align == "none" else align)
+        return align_poses(matched_poses(drive), tolerance_of(drive.places), "se2" if align == "none" else align)[0]
     except VprError as error:
         if align == "none":
             return None

@@ -7,14 +7,19 @@ import numpy as np
 
 from vpr_aesvc.evaluation.drive import Drive
 from vpr_aesvc.pose_graph.alignment import Transform
-from vpr_aesvc.types import Floats
+from vpr_aesvc.types import Pose
 
 
-def matched_positions(drive: Drive) -> tuple[Floats, Floats]:
-    """Positions of the frames and of the matched places [n, 3], of the accepted matches of the variant that accepts most."""
+def matched_poses(drive: Drive) -> list[tuple[Pose, Pose, bool]]:
+    """Poses of the frames and of their accepted matches, and whether these were measured, of the variant that accepts most. Of a match without a
+    metric pose only the position of its place is known.
+    """
     name = max(drive.frames[0].answers, key=lambda name: int(drive.column("accepted", name).sum()))
-    accepted = drive.column("accepted", name)
-    return drive.column("position")[accepted], drive.column("position", name)[accepted]
+    answers = [(frame, frame.answers[name]) for frame in drive.frames if frame.answers[name].accepted]
+    return [
+        (frame.pose or Pose(*frame.position), one.metric or Pose(*one.position), bool(frame.pose and one.metric))
+        for frame, one in answers
+    ]
 
 
 def aligned_drive(drive: Drive, transform: Transform) -> Drive:

@@ -5,6 +5,7 @@ meters away.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,6 +87,20 @@ class Alignment:
             f"median distance of these matches {self.error:.3f} m; standard deviation of the transform: {spread[:3].max():.3f} m in the middle of the "
             f"matches, {math.degrees(spread[3:6].max()):.3f} degrees{scaled}"
         )
+
+
+def align_poses(
+    pairs: Sequence[tuple[Pose, Pose, bool]], tolerance: float, kind: Kind = "se2"
+) -> tuple[Alignment, bool]:
+    """``find_alignment`` of poses in the source and the target frame, and whether it is from measured poses. The third of a pair tells that the
+    target pose was measured. Else only its position counts, and not even that beside five measured ones.
+    """
+    metric = sum(measured for *_, measured in pairs) >= _MIN_INLIERS
+    used = [pair for pair in pairs if pair[2] or not metric]
+    starts, ends = [start for start, _, _ in used], [end for _, end, _ in used]
+    source, target = (np.array([one.as_tuple()[:3] for one in poses]).reshape(-1, 3) for poses in (starts, ends))
+    turns = np.array([rotation_matrix(end) @ rotation_matrix(start).T for start, end, _ in used]) if metric else None
+    return find_alignment(source, target, tolerance, kind, turns), metric
 
 
 def find_alignment(
