@@ -7,7 +7,6 @@ from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from vpr_aesvc.errors import printable
@@ -19,8 +18,8 @@ class _Console(Console):
     """Writes control characters in names as escapes. Leaves a closed pipe to ``main``, which ends the command without an error."""
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Text is not wrapped: the terminal does that, and a pipe needs whole lines."""
-        options.setdefault("soft_wrap", not any(isinstance(one, Table) for one in objects))
+        """A sentence is not wrapped: the terminal does that, and a pipe needs whole lines."""
+        options.setdefault("soft_wrap", all(isinstance(one, str) for one in objects))
         super().print(*objects, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
