@@ -14,7 +14,7 @@ from vpr_aesvc.trajectory import read_trajectory
 from vpr_aesvc.transforms import distance, relative_pose, rotation_matrix
 from vpr_aesvc.types import Frame, Intrinsics, Pose
 
-CAMERA, SIZE = Intrinsics(707.0912, 707.0912, 601.8873, 183.1104), (1241, 376)
+CAMERA, SIZE = Intrinsics(707.0912, 707.0912, 601.8873, 183.1104), (1226, 370)
 
 
 @pytest.fixture(scope="module")

@@ -214,9 +214,9 @@ class Recognizer:
         geometry = found.geometries[0]
         if geometric_verdict(geometry) != "supported":
             return f"only {geometry.inliers} key points fit the place"
-        place = self._points[found.rows[0]]
+        place, rigid = self._points[found.rows[0]], geometry.inliers / max(geometry.matches, 1)
         try:
-            return solve_metric_pose(features.keypoints, features.intrinsics, geometry.pairs, place)
+            return solve_metric_pose(features.keypoints, features.intrinsics, geometry.pairs, place, rigid)
         except np.linalg.LinAlgError:
             return "the matched points do not determine a pose"
 
