@@ -81,16 +81,10 @@ def extract(
     progress: Progress | None = None,
     cache: EmbeddingCache | None = None,
 ) -> Extraction:
-    """Embeds every frame and, for training, ``views`` augmented views of it.
-
-    Args:
-        views: augmented views of each image; with more than 2,000 frames, of 2,000 evenly spaced ones.
-        progress: called with (frames done, frames to do), without frames that the cache holds.
-        cache: embeddings are looked up here and added. The batches, and so the numbers, are the same after an interruption.
-
-    Raises:
-        VprError: no image could be read, or the cache cannot be written.
-    """
+    """Embeds every frame and, for training, ``views`` augmented views of it. ``views``: augmented views of each image; with
+    more than 2,000 frames, of 2,000 evenly spaced ones. ``progress``: called with (frames done, frames to do), without
+    frames that the cache holds. ``cache``: embeddings are looked up here and added. The batches, and so the numbers, are
+    the same after an interruption. Raises VprError: no image could be read, or the cache cannot be written."""
     if isinstance(backbone, GivenEmbeddings):
         embeddings = backbone.look_up(frames)
         return Extraction(list(frames), embeddings, embeddings[:0], np.empty(0, np.int64), [])

@@ -24,13 +24,8 @@ EMBEDDING_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5"}
 
 
 class GivenEmbeddings:
-    """A backbone that looks embeddings up instead of computing them.
-
-    Args:
-        dim: length D of an embedding.
-        table: [n, D]; None for a model that is opened without its embeddings.
-        rows: frame label -> row in ``table``.
-    """
+    """A backbone that looks embeddings up instead of computing them. ``dim``: length D of an embedding. ``table``: [n, D];
+    None for a model that is opened without its embeddings. ``rows``: frame label -> row in ``table``."""
 
     def __init__(
         self, dim: int, table: NDArray[np.floating] | None = None, rows: dict[str, int] | None = None, source: str = ""

@@ -22,16 +22,9 @@ _LOCATION = re.compile(rb"\x0a\x08location\x12([\x80-\xff]*[\x00-\x7f])")
 
 
 class OnnxBackbone:
-    """An ONNX encoder.
-
-    Args:
-        path: the ``.onnx`` file, or a folder that holds exactly one.
-        provider, threads: as in ``open_session``; embeddings are equal up to rounding.
-        expected: the expected fingerprint, compared before the graph is parsed.
-
-    Raises:
-        VprError: the file or its ``preprocess.json`` is missing or damaged, or they do not agree.
-    """
+    """An ONNX encoder. ``path``: the ``.onnx`` file, or a folder that holds exactly one. ``provider``, ``threads``: as in
+    ``open_session``; embeddings are equal up to rounding. ``expected``: the expected fingerprint, compared before the graph
+    is parsed. Raises VprError: the file or its ``preprocess.json`` is missing or damaged, or they do not agree."""
 
     def __init__(
         self, path: str | Path, provider: str = "cpu", threads: int | None = None, expected: str | None = None

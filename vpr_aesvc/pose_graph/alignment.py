@@ -106,16 +106,10 @@ def align_poses(
 def find_alignment(
     source: Floats, target: Floats, tolerance: float, kind: Kind = "se2", turns: Floats | None = None
 ) -> Alignment:
-    """The transform of most pairs.
-
-    Args:
-        source, target: float64 [n, 3], positions of one thing in both frames, meters.
-        tolerance: meters within which a pair agrees.
-        turns: float64 [n, 3, 3], the rotation of each pair from the source frame to the target frame, if known.
-
-    Raises:
-        VprError: fewer than five pairs, or fewer than half of them, agree, or they do not determine the transform.
-    """
+    """The transform of most pairs. ``source``, ``target``: float64 [n, 3], positions of one thing in both frames, meters.
+    ``tolerance``: meters within which a pair agrees. ``turns``: float64 [n, 3, 3], the rotation of each pair from the
+    source frame to the target frame, if known. Raises VprError: fewer than five pairs, or fewer than half of them, agree,
+    or they do not determine the transform."""
     count = len(source)
     if count < _MIN_INLIERS:
         raise VprError(f"{count} matches are too few for a transform, which needs {_MIN_INLIERS}")
