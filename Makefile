@@ -32,7 +32,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, 12)) " || \
 		{ echo "vpr_aesvc needs Python 3.10 to 3.12; say which with make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,bench,fleet,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[train,bench,fleet,view,dev]"
 	touch $@
 
 $(VENV)/.docs: $(INSTALLED)

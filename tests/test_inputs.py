@@ -66,7 +66,6 @@ def test_poses_decide_before_sequences():
     ("text", "words"),
     [
         ("file,split\na.png,database\n", "column path is missing; found file, split"),
-        ("path\na.png\n", "column split is missing"),
         ("path,split,easting\na.png,database,1\n", "column northing is missing"),
         ("path,split,index\na.png,database,first\n", "line 2: index must be a number, found 'first'"),
         ("path,split,easting,northing\na.png,database,nan,1\n", "line 2: easting must be a number, found 'nan'"),
@@ -74,7 +73,7 @@ def test_poses_decide_before_sequences():
         ("path,split\na.png,database,more\n", "line 2: more fields than columns"),
         ("path,split\n,query\n", "line 2: path is empty"),
         ("path,split\n", "no rows"),
-        ("", "column path, split is missing; found none"),
+        ("", "column path is missing; found none"),
     ],
 )
 def test_csv_mistakes_are_named_with_their_line(tmp_path, text, words):
