@@ -102,7 +102,7 @@ class FleetConnection:
         if self._closed:
             raise VprError(f"{self.address.text}: the map is closed; open it again")
         if self._db is None or self._db.closed:
-            given = {**_DEFAULTS, **conninfo_to_dict(self.address.conninfo)}
+            given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(self.address.conninfo)}
             # prepare_threshold: a pooler such as PgBouncer passes statements of one session to several servers.
             self._db = psycopg.connect(autocommit=True, prepare_threshold=None, **given)
         return self._db
