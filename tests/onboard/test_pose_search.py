@@ -1,5 +1,7 @@
 """What a search for the robot's pose says of the frames that it looks at."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from vpr_aesvc.onboard.pose_search import PoseSearch
@@ -30,6 +32,26 @@ def test_three_matches_that_agree_are_the_pose():
     assert "3 of 3" in search.reason and search.advice == ""
     look(search, 40, 0.9)
     assert search.frames == 3, "the search has ended"
+
+
+def test_a_pose_that_could_not_be_measured_yet_waits_for_one_that_can():
+    def refused(place):
+        return replace(recognition(place, 0.9), metric_refusal="too few points")
+
+    def sighting(place, metric=False):
+        return Sighting(Pose(place, 0), COVARIANCE / (100 if metric else 1), Pose(place - 7, 0), metric)
+
+    search = PoseSearch()
+    for place in (11, 12, 13, 14):
+        search.update(refused(place), sighting(place), 0.0)
+    assert search.found is None
+    search.update(recognition(15, 0.9), sighting(15, metric=True), 0.0)
+    assert search.found.metric
+    search = PoseSearch()
+    for place in range(11, 19):
+        assert search.found is None
+        search.update(refused(place), sighting(place), 0.0)
+    assert search.found is not None and not search.found.metric and search.frames == 8
 
 
 def test_the_guesses_are_the_most_probable_places_and_the_found_one_is_the_first():

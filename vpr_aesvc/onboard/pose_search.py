@@ -6,6 +6,7 @@ from vpr_aesvc.onboard.relocalization import Agreement, Sighting
 from vpr_aesvc.recognition.result import Candidate, Recognition
 
 _GUESSES = 5
+_UNMEASURED = 5  # sure frames after which the pose of the matched place is taken, if none could be measured
 _FIRST_LOOK = 5  # frames before another view is advised
 
 
@@ -29,7 +30,7 @@ class PoseSearch:
         self.stopped = ""
         self._places: dict[int, tuple[float, Candidate]] = {}  # by id, at their most probable
         self._agreement = Agreement()
-        self._accepted = self._posed = 0
+        self._accepted = self._posed = self._unmeasured = 0
         self._why = ""  # of the last frame
 
     def update(self, recognition: Recognition, sighting: Sighting | None, stamp: float | None) -> None:
@@ -42,6 +43,9 @@ class PoseSearch:
         self._why = recognition.why
         self.stamp = stamp or 0.0
         found = self._agreement.add(sighting)
+        if found is not None and not found.metric and recognition.metric_refusal:
+            self._unmeasured += 1
+            found = found if self._unmeasured > _UNMEASURED else None
         if recognition.candidates:
             best = recognition.candidates[0]
             place, guess = best.match.place.id, (recognition.probability, best)
