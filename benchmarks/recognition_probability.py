@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.calibration import reliability
 from vpr_aesvc.backbones import open_backbone
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
+from vpr_aesvc.evaluation.calibration import reliability
 from vpr_aesvc.extraction import Extraction, extract
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.projections.artifact import Projection, prefix, unit

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.calibration import Reliability, reliability
 from vpr_aesvc.describer import Describer
+from vpr_aesvc.evaluation.calibration import Reliability, reliability
 from vpr_aesvc.evaluation.drive import Variant
 from vpr_aesvc.evaluation.drive_measures import acceptance_levels
 from vpr_aesvc.evaluation.metrics import precision_recall

@@ -67,10 +67,10 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     assert both["first_fix"] == {"seconds": 0.0, "meters": 0.0, "right": True}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         ["drive.json", "report.html"]
-        + [f"{name}.{kind}" for name in ("trajectory", "precision_recall") for kind in ("png", "svg")]
+        + [f"{name}.{kind}" for name in ("trajectory", "precision_recall", "reliability") for kind in ("png", "svg")]
     )
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<svg") == 2 and "<script" not in page and "src=" not in page and "url(http" not in page
+    assert page.count("<svg") == 3 and "<script" not in page and "src=" not in page and "url(http" not in page
     assert page.index("<p>Out of 100 frames") < page.index("in 9 of 10 cases") < page.index("It fails longest from")
     assert (
         page.index("It fails longest from")

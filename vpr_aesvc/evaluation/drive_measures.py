@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vpr_aesvc.evaluation.calibration import Reliability, reliability
 from vpr_aesvc.evaluation.drive import VARIANTS, Drive, Floats
 from vpr_aesvc.evaluation.metrics import precision_recall
 from vpr_aesvc.evaluation.results import PrecisionRecall
@@ -71,6 +72,7 @@ class VariantMeasures:
         wait: from a recognizable frame to the next right accepted match, the 0.9 quantile over the frames; infinite where none comes.
         curve: of the best matches, by false-positive rate; None where none is right.
         poses: None without a metric pose of an accepted match.
+        reliability: of the probability, over all frames: also those without a place within the distance, whose match is never right.
     """
 
     recall: dict[float, float]
@@ -83,7 +85,8 @@ class VariantMeasures:
     gap: tuple[int, int]
     wait: Elapsed
     curve: PrecisionRecall | None
-    poses: PoseErrors | None = None
+    poses: PoseErrors | None
+    reliability: Reliability
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,7 @@ def _measure(drive: Drive, variant: str, distances: tuple[float, ...], threshold
         wait=_usual_wait(drive, accepted & right, recognizable),
         curve=precision_recall(levels.astype(np.float64), right),
         poses=_pose_errors(drive, variant),
+        reliability=reliability(drive.column("probability", variant), right, bins=10),
     )
 
 

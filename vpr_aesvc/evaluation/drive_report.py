@@ -25,7 +25,7 @@ class DriveReport:
 
 
 def write_drive(report: DriveReport, folder: Path) -> list[str]:
-    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``precision_recall`` and, with metric poses, ``pose_errors`` as
+    """Writes ``report.html``, ``drive.json``, and ``trajectory``, ``precision_recall``, ``reliability`` and, with metric poses, ``pose_errors`` as
     PNG and SVG, or nothing.
 
     Returns:
@@ -35,7 +35,7 @@ def write_drive(report: DriveReport, folder: Path) -> list[str]:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
     check_installed()
-    from vpr_aesvc.evaluation.figures.drive import pose_error_drawing, trajectory_drawing
+    from vpr_aesvc.evaluation.figures.drive import pose_error_drawing, reliability_drawing, trajectory_drawing
     from vpr_aesvc.evaluation.figures.precision_recall import drive_curve_drawing
 
     drive, measures = report.drive, report.measures
@@ -43,6 +43,7 @@ def write_drive(report: DriveReport, folder: Path) -> list[str]:
     figures = [
         trajectory_drawing(drive, measures.threshold, measures.variants[BOTH].gap),
         drive_curve_drawing(measures),
+        reliability_drawing(measures.variants[BOTH].reliability),
         None if poses is None else pose_error_drawing(poses),
     ]
     drawings = [drawing for drawing in figures if drawing is not None]
@@ -183,6 +184,10 @@ def drive_json(report: DriveReport) -> dict[str, Any]:
 
 def _variant_json(one: VariantMeasures) -> dict[str, Any]:
     content = dict(vars(one))
-    curve, poses = content.pop("curve"), content.pop("poses")
+    curve, poses, reliability = (content.pop(name) for name in ("curve", "poses", "reliability"))
     content["pose_errors"] = None if poses is None else poses.summary()
-    return {**content, "average_precision": None if curve is None else curve.area}
+    return {
+        **content,
+        "average_precision": None if curve is None else curve.area,
+        "calibration_error": reliability.error,
+    }

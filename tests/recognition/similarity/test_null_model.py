@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks.calibration import reliability
 from tests.recognition.similarity.null_models import margin_at
 from tests.recognition.similarity.test_neighborhoods import walk
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.evaluation.calibration import reliability
 from vpr_aesvc.projections.artifact import prefix, unit
 from vpr_aesvc.recognition.learned_models import read_model
 from vpr_aesvc.recognition.similarity.neighborhoods import Neighborhoods

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from vpr_aesvc.evaluation.calibration import Reliability
 from vpr_aesvc.evaluation.drive import BOTH, Drive, Floats
 from vpr_aesvc.evaluation.drive_measures import PoseErrors
 from vpr_aesvc.evaluation.figures.style import INK, Drawing, figure_style, legend_above
@@ -96,6 +97,29 @@ def pose_error_drawing(poses: PoseErrors) -> Drawing:
     legend_above(figure, *axes.get_legend_handles_labels())
     caption = f"The {len(poses.meters)} accepted matches with a metric pose: how far that, and the pose of the place, are from the frame's own pose."
     return Drawing("pose_errors", "Errors of the poses", caption, figure)
+
+
+@figure_style()
+def reliability_drawing(reliability: Reliability) -> Drawing:
+    """The part of the matches that is right against their probability, in bins."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(4.2, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.plot([0, 1], [0, 1], color=_FAINT, linestyle=(0, (4, 2)))
+    filled = reliability.counts > 0
+    area = 14 + 240 * reliability.counts[filled] / reliability.counts.sum()
+    axes.scatter(
+        reliability.predicted[filled], reliability.observed[filled], area, color=_RIGHT, clip_on=False, zorder=3
+    )
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), aspect="equal")
+    axes.set(xlabel="probability of the best match", ylabel="part that is right")
+    caption = (
+        "The best match of every frame, with sequence and geometry, in ten bins of its probability: a dot is a bin, its area the number of frames. On the "
+        "dashed line the probability is correct; below it recognition is too sure, above it not sure enough. The calibration error is the mean distance "
+        f"from the line over the frames: {reliability.error:.3f}."
+    )
+    return Drawing("reliability", "Is the probability correct?", caption, figure)
 
 
 def _dot_scale(count: int) -> float:
