@@ -14,12 +14,15 @@ from vpr_aesvc.cli.main import app
 NOT_RUN = (  # installation, other programs, and what needs a robot or data that are not in the repository
     "cd ros2_ws",
     "colcon build",
+    "docker compose",
+    "echo ",
     "evo_ape",
+    "export PGPASSWORD",
     "git clone",
     "make ",
     "mkdir -p ~/ws",
     "pip install",
-    "python benchmarks/paper.py",
+    "python benchmarks/",
     "python3 -m venv",
     "ros2 ",
     "rosdep ",
@@ -28,6 +31,7 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "vpr bench pitts30k",
     "vpr data check pitts30k",
     "vpr doctor",
+    "vpr fleet",
     "vpr model fetch",
     "vpr view",
 )
@@ -37,6 +41,7 @@ GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/evaluate_a_drive.md": ("model", "office.vprmap"),
     "docs/index.md": ("demo",),
     "docs/interop.md": ("building.vprmap",),
+    "docs/metric_poses.md": ("model", "office.vprmap"),
     "docs/pose_graph.md": ("model", "office.vprmap", "second_office.vprmap"),
     "docs/recognition.md": ("model", "building.vprmap"),
     "docs/view.md": ("model", "office.vprmap"),
@@ -101,5 +106,7 @@ def test_every_example_runs(page, made, workspace):
         if block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
                 run_shell(line, where)
-        elif block.language == "python" and ("import gtsam" not in block.text or find_spec("gtsam")):
+        elif "postgresql://" in block.text or ("import gtsam" in block.text and not find_spec("gtsam")):
+            continue  # needs a server, or another program
+        elif block.language == "python":
             exec(compile("\n" * (block.line - 1) + block.text, os.fspath(page), "exec"), namespace)
