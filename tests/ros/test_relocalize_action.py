@@ -291,7 +291,7 @@ def test_the_robot_turns_only_if_the_goal_allows_it_and_stops_always(robot, node
 
 
 def test_a_turn_ends_when_the_place_is_sure(robot, node, corridor):
-    lost, known = noise(), [image for image, _ in corridor[50:53]]
+    lost, known = noise(), [image for image, _ in corridor[50:51]]
     handle = robot.send(allow_turn=True)
     with images_at(robot, lost):
         wait_for(lambda: robot.twists, what="a turn")
@@ -356,7 +356,7 @@ def test_the_program_of_the_documentation(robot, node, corridor):
     program = next(block.text for block in blocks(ROOT / "docs" / "ros.md") if block.language == "py")
     program = program.replace("time_limit=30.0", "time_limit=300.0")  # a busy machine needs longer
     robot.initial.clear()
-    with images_at(robot, [image for image, _ in corridor[50:53]]), Process(sys.executable, "-c", program) as process:
+    with images_at(robot, [image for image, _ in corridor[50:51]]), Process(sys.executable, "-c", program) as process:
         assert process.wait() == 0, process.output
         assert "the last ones agree" in process.output, process.output
     wait_for(lambda: robot.initial, what="the pose that the program publishes")
