@@ -34,21 +34,17 @@ def default_cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "vpr_aesvc"
 
 
-def frame_key(frame: Frame, *change: int | str) -> bytes:
-    """Identifies an image: path, size and modification time of its file, or its pixels. ``change`` identifies an augmented view."""
-    digest = hashlib.blake2b(repr(change).encode(), digest_size=16)
-    if frame.image is not None or frame.decode is not None:
-        try:
+def frame_key(frame: Frame) -> bytes:
+    """Identifies an image by its content, the bytes of its file or its pixels: wherever the file is, and whenever it was copied there."""
+    digest = hashlib.blake2b(digest_size=16)
+    try:
+        if frame.path is not None and frame.image is None and frame.decode is None:
+            digest.update(frame.path.read_bytes())
+        else:
             image = image_of(frame)
             digest.update(repr(image.shape).encode() + image.tobytes())
-        except VprError:  # reported when it is read
-            digest.update(frame.label.encode("utf-8", "replace"))
-    elif frame.path is not None:
-        try:
-            state = frame.path.stat()
-            digest.update(os.fsencode(frame.path.resolve()) + f"\0{state.st_size}\0{state.st_mtime_ns}".encode())
-        except OSError:  # reported when it is read
-            digest.update(os.fsencode(frame.path))
+    except (OSError, VprError):  # reported when it is read
+        digest.update(frame.label.encode("utf-8", "replace"))
     return digest.digest()
 
 

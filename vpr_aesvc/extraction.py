@@ -89,8 +89,8 @@ def extract(
         embeddings = backbone.look_up(frames)
         return Extraction(list(frames), embeddings, embeddings[:0], np.empty(0, np.int64), [])
     store = InMemory(backbone.dim) if cache is None else cache
-    keys = [frame_key(frame) for frame in frames]
-    view_keys = _view_keys(frames, views, seed)
+    keys = [b"%d" % at if cache is None else frame_key(frame) for at, frame in enumerate(frames)]
+    view_keys = _view_keys(frames, keys, views, seed)
     all_keys = [*keys, *chain.from_iterable(view_keys.values())]
     absent = {key for key, row in zip(all_keys, store.rows(all_keys), strict=True) if row < 0}
     missing = [at for at, key in enumerate(keys) if not absent.isdisjoint((key, *view_keys.get(at, ())))]
@@ -113,13 +113,13 @@ def extract(
     return _collect(store, frames, keys, view_keys, reader.skipped)
 
 
-def _view_keys(frames: Sequence[Frame], views: int, seed: int) -> dict[int, list[bytes]]:
+def _view_keys(frames: Sequence[Frame], keys: list[bytes], views: int, seed: int) -> dict[int, list[bytes]]:
     """Position of a frame -> the keys of its views. A view depends on the frame's label, not on its position."""
     positions: Sequence[int] = range(len(frames)) if views else range(0)
     if len(positions) > _MAX_VIEWED:
         positions = np.linspace(0, len(frames) - 1, _MAX_VIEWED).astype(np.int64).tolist()
     labels = {at: frames[at].label for at in positions}
-    return {at: [frame_key(frames[at], *view_seed(labels[at], seed, k)) for k in range(views)] for at in positions}
+    return {at: [keys[at] + repr(view_seed(labels[at], seed, k)).encode() for k in range(views)] for at in positions}
 
 
 def _embed(backbone: Backbone, items: list[tuple[bytes, Image, str]], store: InMemory | EmbeddingCache) -> list[str]:
