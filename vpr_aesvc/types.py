@@ -61,6 +61,7 @@ class Frame:
     ``stamp`` is in seconds; ``sequence`` names the clip or traverse and ``index`` is the position along it;
     ``category`` is what the image shows, in sets where positives share one;
     ``label`` is how the input names the frame (its path relative to the input); ``extra`` keeps unread CSV columns.
+    ``depth`` gives the depth of the image's view, float32 [h, w] in meters, 0 or not finite where unknown.
     """
 
     label: str
@@ -74,6 +75,7 @@ class Frame:
     split: str | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
     decode: Callable[[], NDArray[np.uint8]] | None = field(default=None, repr=False, compare=False)
+    depth: Callable[[], NDArray[np.float32] | None] | None = field(default=None, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

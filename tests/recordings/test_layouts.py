@@ -2,6 +2,7 @@
 
 import os
 
+import cv2
 import numpy as np
 import pytest
 
@@ -93,6 +94,31 @@ def test_tum_rgbd(frames, tmp_path):
     assert source.notes[0] == "layout: TUM RGB-D"
     assert all(same(one.pose, frame.pose) for one, frame in zip(found, frames, strict=True))
     assert found[0].label == f"rgb/{frames[0].stamp:.6f}.png"
+    assert not any(one.depth for one in found)
+
+
+def test_depth_of_tum_rgbd(frames, tmp_path):
+    folder = tmp_path / "rgbd_dataset_freiburg1_xyz"
+    links(folder / "rgb", frames, lambda frame: f"{frame.stamp:.6f}.png")
+    (folder / "rgb.txt").write_text("".join(f"{one.stamp:.6f} rgb/{one.stamp:.6f}.png\n" for one in frames))
+    write_poses(folder / "groundtruth.txt", [(frame.stamp, optical(frame.pose)) for frame in frames])
+    (folder / "depth").mkdir()
+    rows = ["# depth maps"]
+    for at, frame in enumerate(frames[::2]):
+        pixels = np.full((48, 64), 5000 * 2 + at, np.uint16)  # 2 m
+        pixels[:, :8] = 0
+        cv2.imwrite(str(folder / f"depth/{at}.png"), pixels)
+        rows.append(f"{frame.stamp + 0.015:.6f} depth/{at}.png")
+    (folder / "depth.txt").write_text("\n".join(rows) + "\n")
+    source = open_input(folder)
+    found = list(source)
+    assert f"depth: depth.txt, for {len(frames[::2])} of {len(frames)} images" in source.notes
+    assert [one.depth is not None for one in found] == [at % 2 == 0 for at in range(len(frames))]
+    meters = found[6].depth()
+    assert meters.shape == (48, 64) and abs(meters[:, 8:] - (10003 / 5000)).max() < 1e-6 and not meters[:, :8].any()
+    cv2.imwrite(str(folder / "depth/0.png"), np.zeros((48, 64, 3), np.uint8))
+    with pytest.raises(VprError, match="not a depth image"):
+        found[0].depth()
 
 
 @pytest.mark.parametrize("camera", ["image_0", "image_2"])

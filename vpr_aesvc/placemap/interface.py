@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.depth import with_depth
 from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import decode_image, encode_jpeg, thumbnail
 from vpr_aesvc.placemap import place_table
@@ -126,7 +127,9 @@ class OpenMap(Description, ABC):
         pictures = [None] * len(frames) if images is None else list(images)
         if len(pictures) != len(frames):
             raise VprError(f"expected {len(frames)} images (or None), found {len(pictures)}; nothing was added")
-        jpegs = [None if picture is None else encode_jpeg(thumbnail(picture)) for picture in pictures]
+        jpegs = [
+            picture if picture is None else _stored(picture, one) for picture, one in zip(pictures, frames, strict=True)
+        ]
         return self.add_stored(frames, descriptors.astype(place_table.DESCRIPTOR), jpegs, traverse, patches=patches)
 
     def thumbnail(self, place: int) -> NDArray[np.uint8] | None:
@@ -176,3 +179,9 @@ class OpenMap(Description, ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _stored(picture: NDArray[np.uint8], frame: Frame) -> bytes:
+    """The thumbnail, with the depth that the frame has."""
+    jpeg, depth = encode_jpeg(thumbnail(picture)), None if frame.depth is None else frame.depth()
+    return jpeg if depth is None else with_depth(jpeg, depth)

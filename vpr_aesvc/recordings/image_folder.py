@@ -2,12 +2,13 @@
 
 When an image was taken is looked for in ``rgb.txt`` (TUM RGB-D: ``stamp path`` a line), in ``times.txt`` (KITTI: one number a line, in the
 folder or in the one above it), in ``frames.csv``, and in the images' names. Seconds with a decimal point are stamps, and so are numbers that count seconds, or
-thousandths, millionths or billionths of them, from 1970.
+thousandths, millionths or billionths of them, from 1970. Depth is of TUM RGB-D: ``depth.txt`` beside ``rgb.txt``.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
@@ -17,8 +18,10 @@ import numpy as np
 from vpr_aesvc.datasets import open_images
 from vpr_aesvc.datasets.file_checks import checked
 from vpr_aesvc.datasets.folder import list_folder
+from vpr_aesvc.depth import DepthImage, in_meters
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions, SkipCounts
+from vpr_aesvc.images import stored_pixels_of
 from vpr_aesvc.recordings.pose_checks import odd_motion
 from vpr_aesvc.recordings.pose_history import PoseTrack, fit_units
 from vpr_aesvc.recordings.recording import Recording
@@ -27,7 +30,8 @@ from vpr_aesvc.text import read_text
 from vpr_aesvc.trajectory import Trajectory, read_trajectory
 from vpr_aesvc.types import Frame, Pose
 
-_LISTING, _TIMES, _TABLE = "rgb.txt", "times.txt", "frames.csv"
+_LISTING, _TIMES, _TABLE, _DEPTHS = "rgb.txt", "times.txt", "frames.csv", "depth.txt"
+_DEPTH_UNIT, _DEPTH_GAP = 1 / 5000, 0.02  # of TUM RGB-D: meters, and seconds between an image and its depth
 Row = TypeVar("Row")
 _SLOW = 5.0  # seconds; images and poses that are usually further apart are rare
 _PADDED = 16  # digits at the least, with zeros before: nanoseconds from the start of a run
@@ -50,6 +54,7 @@ class ImageFolderRecording(Recording):
             raise VprError(f"{path}: a folder of images is a run only with --trajectory FILE")
         super().__init__(path, options, "folder of images")
         self._left_out = SkipCounts()
+        self._depths: list[Path | None] = []
         listing = path / _LISTING
         listed = _read_listing(listing) if listing.is_file() else None
         trajectory = read_trajectory(options.trajectory, listed is not None, mount)
@@ -61,6 +66,7 @@ class ImageFolderRecording(Recording):
             listed = list(dict.fromkeys(listed))
             self._files = [file for _, file in listed]
             self._stamps: list[float] | list[None] = self._to_seconds([stamp for stamp, _ in listed], _LISTING)
+            self._depths = self._find_depths(path / _DEPTHS, [stamp for stamp, _ in listed])
         else:
             images = open_images(path) if (path / _TABLE).is_file() else checked(list_folder(path))
             self.notes += images.notes
@@ -82,9 +88,21 @@ class ImageFolderRecording(Recording):
         """By rising stamp where there are stamps, else in the order of the names."""
         self.skip_counts.clear()
         self.skip_counts.include(self._left_out)
-        for file, stamp, pose in zip(self._files, self._stamps, self._poses, strict=True):
+        depths = self._depths or [None] * len(self._files)
+        for file, stamp, pose, depth in zip(self._files, self._stamps, self._poses, depths, strict=True):
             label = str(file.relative_to(self.path)) if file.is_relative_to(self.path) else str(file)
-            yield Frame(label, path=file, stamp=stamp, pose=pose)
+            yield Frame(label, path=file, stamp=stamp, pose=pose, depth=None if depth is None else partial(_depth, depth))
+
+    def _find_depths(self, listing: Path, stamps: Sequence[str]) -> list[Path | None]:
+        """The depth image of each image, that is nearest in time."""
+        if not listing.is_file():
+            return []
+        listed = _read_listing(listing)
+        times = np.array([float(stamp) for stamp, _ in listed])
+        gaps = [np.abs(times - float(stamp)) for stamp in stamps]
+        depths = [listed[int(gap.argmin())][1] if gap.min() <= _DEPTH_GAP else None for gap in gaps]
+        self.notes.append(f"depth: {_DEPTHS}, for {sum(map(bool, depths))} of {len(depths)} images")
+        return depths
 
     def _find_stamps(self, listed: list[float | None]) -> list[float] | list[None]:
         """``listed``: those of the images in frames.csv. The files are put in the order of the stamps."""
@@ -148,6 +166,13 @@ class ImageFolderRecording(Recording):
             self.notes.append(said)
             self._stamps = images.tolist()
         return [track.at(stamp) for stamp in images.tolist()]
+
+
+def _depth(file: Path) -> DepthImage:
+    pixels = stored_pixels_of(file)
+    if pixels.dtype != np.uint16 or pixels.ndim != 2:
+        raise VprError(f"{file}: not a depth image of TUM RGB-D, which is gray with 16 bits a pixel")
+    return in_meters(pixels, _DEPTH_UNIT)
 
 
 def _far_apart(*series: Sequence[float | None]) -> list[str]:

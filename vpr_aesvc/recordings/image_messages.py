@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.deep_images import to_8_bits
+from vpr_aesvc.depth import DepthImage, in_meters
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.image_header import check_size
 from vpr_aesvc.images import as_rgb, decode_pixels
@@ -43,6 +44,21 @@ def rgb_of(message: Any, name: str) -> NDArray[np.uint8]:
             truncated or cannot be decoded.
     """
     return _compressed(message, name) if hasattr(message, "format") else _raw(message, name)
+
+
+def depth_of(message: Any, name: str) -> DepthImage:
+    """Meters, float32 [H, W], of a sensor_msgs/Image of depth (REP 118: 16UC1 in mm or 32FC1 in meters). Raises VprError: another encoding, or
+    ``step`` or ``data`` too short for the size."""
+    width, height, step = int(message.width), int(message.height), int(message.step)
+    check_size(width, height, name)
+    kind = {"16uc1": "u2", "mono16": "u2", "32fc1": "f4"}.get(str(message.encoding).lower())
+    if kind is None:
+        raise VprError(f"{name}: encoding {message.encoding!r} is no depth; expected 16UC1 (mm) or 32FC1 (m)")
+    dtype, data = np.dtype((">" if message.is_bigendian else "<") + kind), np.frombuffer(message.data, np.uint8)
+    if step < width * dtype.itemsize or len(data) < step * height:
+        raise VprError(f"{name}: {len(data)} bytes of depth in rows of {step}, too few for {width} x {height} pixels")
+    rows = data[: step * height].reshape(height, step)[:, : width * dtype.itemsize]
+    return in_meters(np.ascontiguousarray(rows).view(dtype).astype(dtype.newbyteorder("="), copy=False))
 
 
 def is_deep(message: Any) -> bool:

@@ -1,6 +1,7 @@
 """Subscriptions to images and intrinsics. Images stay encoded until the worker decodes them."""
 
 import time
+from collections import defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -12,13 +13,18 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
 from rclpy.qos_overriding_options import InvalidQosOverridesError, QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from vpr_aesvc.depth import DepthImage
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.camera import is_rectified, read_intrinsics
+from vpr_aesvc.recordings.image_messages import depth_of
 from vpr_aesvc.ros.convert import seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
 from vpr_aesvc.types import Intrinsics
+
+_DEPTH_GAP = 0.02  # seconds between an image and its depth
+_DEPTHS = 5  # depth images that wait for their image
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,7 @@ class Cameras:
         self._on_image = on_image
         self._period = 1 / settings.max_rate if settings.max_rate else 0.0
         self._due: dict[str, float] = {}
+        self._depths: defaultdict[str, deque[Any]] = defaultdict(lambda: deque(maxlen=_DEPTHS))
         try:
             for name in settings.cameras:
                 self._subscribe(name, settings, sensors)
@@ -84,7 +91,24 @@ class Cameras:
             on_camera_info = timed(on_camera_info, CameraInfo, info, sensor_data, "camera_info_topic:=", False)
         sensors.subscribe(kind, topic, on_image, qos, qos_overriding_options=overrides)
         sensors.subscribe(CameraInfo, info, on_camera_info, sensor_data)
+        if settings.mode != "localization":  # the depth of a place is stored with it
+            sensors.subscribe(Image, f"{prefix}depth", self._depths[name].append, sensor_data)
         self._node.get_logger().info(f"subscribed to {topic} ({kind.__name__})")
+
+    def depth_at(self, camera: str, stamp: float) -> DepthImage | None:
+        """The depth image of that time in seconds; None if there is none."""
+        waiting = list(self._depths[camera])
+        nearest = min(waiting, key=lambda one: abs(seconds(one.header.stamp) - stamp), default=None)
+        if nearest is None:
+            return None
+        try:
+            gap = abs(seconds(nearest.header.stamp) - stamp)
+            if gap > _DEPTH_GAP:
+                raise VprError(f"the nearest one is {gap:.3f} s from the image; the place has none")
+            return depth_of(nearest, "depth")
+        except VprError as error:
+            self._health.bad_input("depth", str(error))
+            return None
 
     def _image_received(self, camera: str, message: Any) -> None:
         self._health.image_received()

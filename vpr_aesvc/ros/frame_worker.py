@@ -30,7 +30,11 @@ def incoming_frame(session: Session, image: ReceivedImage) -> IncomingFrame:
     label = f"{image.camera}{'/' if image.camera else ''}{seconds}.{nanoseconds:09d}"
     return IncomingFrame(
         image.camera,
-        Frame(label, stamp=image.stamp),
+        Frame(
+            label,
+            stamp=image.stamp,
+            depth=None if cameras is None else partial(cameras.depth_at, image.camera, image.stamp),
+        ),
         decode=partial(rgb_of, image.message, label),
         pose=(lambda: None) if motion is None else partial(motion.camera_pose, image.camera, frame_id, image.stamp),
         calibration=None if cameras is None else cameras.intrinsics.get(image.camera),

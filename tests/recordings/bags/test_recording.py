@@ -223,3 +223,27 @@ def test_poses_between_and_gaps(frames, tmp_path):
     assert any("3 of 5 images have no pose" in note for note in recording.notes)
     wider = [one.pose for one in open_input(tmp_path / "bag", InputOptions(pose_gap=2.0))]
     assert wider[2].x == pytest.approx(10.0)
+
+
+@pytest.mark.parametrize("encoding", ["16UC1", "32FC1"])
+def test_aligned_depth(frames, tmp_path, encoding):
+    """It comes later than its image; that of the third is missing, that of the fifth is of another time."""
+    with BagWriter(tmp_path / "bag", "mcap") as bag:
+        for number, frame in enumerate(frames):
+            bag.image(read_image(frame.path), frame.stamp)
+            if number != 2:
+                stamp = frame.stamp + (0.05 if number == 4 else 0.004)
+                pixels = np.full((24, 32), 1500 + number, np.uint16)
+                if encoding == "32FC1":
+                    pixels = (pixels / 1000).astype(np.float32)
+                raw = pixels.view(np.uint8).reshape(24, -1)
+                fields = {"height": 24, "width": 32, "encoding": encoding, "is_bigendian": 0, "step": raw.shape[1]}
+                message = bag.make("sensor_msgs/msg/Image", header=bag.header(stamp), **fields, data=raw.ravel())
+                bag.write("/camera/aligned_depth_to_color/image_raw", message, frame.stamp + 0.06)
+    recording = open_input(tmp_path / "bag")
+    assert recording.topic.name == "/camera/image_raw"
+    found = list(recording)
+    assert [one.depth is not None for one in found] == [number not in (2, 4) for number in range(len(frames))]
+    for number in (0, 7):
+        assert np.allclose(found[number].depth(), (1500 + number) / 1000)
+    assert any("aligned_depth_to_color" in note and "for 6 of 8 images" in note for note in recording.notes)

@@ -1,4 +1,4 @@
-"""The points of the places of a map, triangulated at first use."""
+"""The points of the places of a map, measured or triangulated at first use."""
 
 from __future__ import annotations
 
@@ -6,9 +6,19 @@ from functools import lru_cache
 
 import numpy as np
 
+from vpr_aesvc.depth import depth_at
 from vpr_aesvc.placemap.interface import OpenMap
+from vpr_aesvc.recognition.geometry.depth_points import points_of_depth
 from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
-from vpr_aesvc.recognition.geometry.triangulation import NO_NEIGHBOR, STILL, PlacePoints, View, no_points, triangulate
+from vpr_aesvc.recognition.geometry.triangulation import (
+    MIN_POINTS,
+    NO_NEIGHBOR,
+    STILL,
+    PlacePoints,
+    View,
+    no_points,
+    triangulate,
+)
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.pose_covariance import pose_differences
 from vpr_aesvc.transforms import OPTICAL, compose, relative_pose, rotation_matrix
@@ -69,13 +79,18 @@ class StoredPoints:
         keypoints = self._keypoints[row]
         if not np.isfinite(self._snapshot.poses[row]).all():
             return no_points(keypoints, "the place has no pose")
+        here = self._snapshot.poses[row]
+        place = self._view(row, here)
+        if place is None:
+            return no_points(keypoints, "the map does not know its camera: give it with `vpr map set-camera`")
+        depth = depth_at(self._map.thumbnail_jpeg(int(self._snapshot.ids[row])) or b"", place.keypoints.xy)
+        if depth is not None and len(measured := points_of_depth(place, depth)) >= MIN_POINTS:
+            return measured
         if not neighbors:
             return no_points(keypoints, NO_NEIGHBOR)
-        views = [self._view(one, self._snapshot.poses[row]) for one in (row, *neighbors)]
-        if views[0] is None:
-            return no_points(keypoints, "the map does not know its camera: give it with `vpr map set-camera`")
+        views = [self._view(one, here) for one in neighbors]
         try:
-            return triangulate(views[0], [view for view in views[1:] if view is not None])
+            return triangulate(place, [view for view in views if view is not None])
         except np.linalg.LinAlgError:
             return no_points(keypoints, "the points of the place cannot be triangulated: their equations are singular")
 

@@ -22,7 +22,7 @@ Flags = NDArray[np.bool_]
 TRANSLATION_NOISE, ROTATION_NOISE = 0.03, np.radians(0.3)
 """Standard deviations of a neighbor's pose relative to the place: part of their distance, and radians."""
 _MIN_MATCHES = 15
-_MIN_POINTS, _MAX_POINTS = 20, 200
+MIN_POINTS, MAX_POINTS = 20, 200
 _MIN_PARALLAX = 2.0  # pixels, median
 _EPIPOLAR_PIXELS = 3.0  # in an image whose longer side is LONGEST_SIDE
 _MIN_AGREEMENT = 0.7  # of the matches that fit some fundamental matrix, those that fit the map's poses
@@ -177,7 +177,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
         return no_points(place.keypoints, max(reasons, key=_REASONS.index, default=NO_NEIGHBOR))
     views = [neighbors[at] for at in used]
     bundle = _initial(place, views, [matches[at] for at in used])
-    if len(bundle.rows) < _MIN_POINTS:
+    if len(bundle.rows) < MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
     adjusted = _adjust(place, bundle, views, np.ones(2), _ROUNDS[0])
     guided = _initial(
@@ -188,7 +188,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
         adjusted = _adjust(place, adjusted.bundle, views, adjusted.pose_noise, _ROUNDS[2])
     if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
-    if len(adjusted.bundle.rows) < _MIN_POINTS:
+    if len(adjusted.bundle.rows) < MIN_POINTS:
         return no_points(place.keypoints, _TOO_FEW)
     return adjusted.result(place, views)
 
@@ -280,7 +280,7 @@ class _Adjusted:
         modes = modes @ np.linalg.eigh(weight)[1][:, -_MODES:]
         reach = min(float(np.linalg.norm(one.position)) for one in neighbors)
         bundle = self.bundle
-        kept = np.sort(np.argsort(-bundle.seen.sum(0), kind="stable")[:_MAX_POINTS])  # those that most neighbors see
+        kept = np.sort(np.argsort(-bundle.seen.sum(0), kind="stable")[:MAX_POINTS])  # those that most neighbors see
         return PlacePoints(
             place.keypoints,
             rows=bundle.rows[kept],

@@ -1,5 +1,6 @@
 """The images of one topic in the order in which they were recorded, not decoded yet."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,9 @@ from vpr_aesvc.image_header import coded_size
 from vpr_aesvc.recordings.bags.messages import BagFile, Topic, nanoseconds, read_message
 from vpr_aesvc.recordings.bags.topics import frames_of
 from vpr_aesvc.recordings.pose_history import JUMP
+
+_AHEAD, _BEHIND = 200_000_000, 500_000_000  # nanoseconds of recording around an image, in which its depth is looked for
+_DEPTH_GAP = 20_000_000  # between their stamps
 
 
 @dataclass(frozen=True)
@@ -117,3 +121,27 @@ class ImageStream:
         if self._jumps:
             notes.append(f"images whose stamp jumps back: {self._jumps}; the clock was set, or a bag was played again")
         return notes
+
+
+class DepthStream:
+    """The depth images of a topic, read along with the images that they belong to."""
+
+    def __init__(self, bag: BagFile, topic: Topic) -> None:
+        self._topic, self._messages = topic, bag.messages([topic.name])
+        self._waiting: deque[tuple[int, int, Any]] = deque()  # stamp, time of reception, message
+        self._last = -1
+
+    def near(self, image: StampedImage) -> Any | None:
+        """The message of the image's time; None if there is none. Images must come in the order in which they were recorded."""
+        received, stamp = round(image.received * 1e9), round(image.stamp * 1e9)
+        while self._last < received + _AHEAD and (found := next(self._messages, None)) is not None:
+            self._last = found[1]
+            try:
+                message = read_message(found[2], self._topic.type, self._topic.ros1)
+            except VprError:
+                continue  # its image has no depth, which the recording notes
+            self._waiting.append((nanoseconds(message.header.stamp) or found[1], found[1], message))
+        while self._waiting and self._waiting[0][1] < received - _BEHIND:
+            self._waiting.popleft()
+        at, _, message = min(self._waiting, key=lambda one: abs(one[0] - stamp), default=(0, 0, None))
+        return message if abs(at - stamp) <= _DEPTH_GAP else None

@@ -14,12 +14,12 @@ from vpr_aesvc.deep_images import NOTE
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.frame_source import InputOptions
 from vpr_aesvc.recordings.bags.camera import is_rectified, read_intrinsics
-from vpr_aesvc.recordings.bags.images import ImageStream, first_image
+from vpr_aesvc.recordings.bags.images import DepthStream, ImageStream, first_image
 from vpr_aesvc.recordings.bags.messages import BagFile, Damaged, read_message
 from vpr_aesvc.recordings.bags.poses import PoseReader
 from vpr_aesvc.recordings.bags.reader import open_bag
-from vpr_aesvc.recordings.bags.topics import camera_info, camera_of, choose_images, choose_poses
-from vpr_aesvc.recordings.image_messages import is_deep, rgb_of
+from vpr_aesvc.recordings.bags.topics import aligned_depth, camera_info, camera_of, choose_images, choose_poses
+from vpr_aesvc.recordings.image_messages import depth_of, is_deep, rgb_of
 from vpr_aesvc.recordings.recording import Recording
 from vpr_aesvc.types import Frame, Intrinsics
 
@@ -71,15 +71,20 @@ class BagRecording(Recording):
         self.skip_counts.clear()
         self.skip_counts.include(self.poses.skip_counts)
         stream = ImageStream(self._bag, self._first, self.skip_counts)
-        camera, without_pose = camera_of(self.topic), 0
+        camera, without_pose, with_depth = camera_of(self.topic), 0, 0
+        depth_topic = aligned_depth(self._bag.topics)
+        depths = None if depth_topic is None or depth_topic == self.topic else DepthStream(self._bag, depth_topic)
         try:
             for image in stream:
                 pose = self.poses.at(image.stamp, image.received)
                 without_pose += pose is None
                 label = f"{camera} {image.number:06d}"
                 decode = partial(_decode, image.message, f"{self.path}: {label}")
-                frame = Frame(label, stamp=image.stamp, pose=pose, decode=decode)
-                del image
+                near = None if depths is None else depths.near(image)
+                with_depth += near is not None
+                depth = None if near is None else partial(depth_of, near, f"{depth_topic}")
+                frame = Frame(label, stamp=image.stamp, pose=pose, decode=decode, depth=depth)
+                del image, near, depth
                 yield frame
         except Damaged as damage:
             if not self.options.keep_good:
@@ -88,6 +93,8 @@ class BagRecording(Recording):
         if self.damage is not None:
             self.skip_counts.add("the rest of the bag", self.damage)
         self.notes = [*self._opening_notes, *stream.notes()]
+        if depths is not None:
+            self.notes.append(f"depth: {depth_topic}, for {with_depth} of {stream.count} images")
         if without_pose and self.poses.base is not None:
             self.notes.append(_note_on_missing_poses(without_pose, stream, self.poses.base.span))
 

@@ -151,6 +151,18 @@ def is_static(topic: Topic) -> bool:
     return topic.name.rpartition("/")[2] == "tf_static"
 
 
+def aligned_depth(topics: Mapping[str, Topic]) -> Topic | None:
+    """The depth images whose name says that they are of the color camera's view, as those of RealSense and of depth_image_proc; None if there are none
+    or several."""
+    words = ("aligned_depth", "depth_registered")
+    found = [
+        topic
+        for topic in topics.values()
+        if topic.type == RAW and topic.count and any(word in topic.name for word in words)
+    ]
+    return found[0] if len(found) == 1 else None
+
+
 def camera_info(topics: Mapping[str, Topic], images: Topic) -> Topic | None:
     """The sensor_msgs/CameraInfo topic beside an image topic, else the only one in the bag; None if neither exists."""
     filled = [topic for topic in topics.values() if topic.type == CAMERA_INFO and topic.count]
