@@ -50,6 +50,11 @@ ARGUMENTS = [
         "Intrinsics (sensor_msgs/CameraInfo), one for each of cameras; by default camera_info beside the image topic",
     ),
     (
+        "depth_topic",
+        "",
+        "Depth images aligned to the color images (sensor_msgs/Image), one for each of cameras; by default depth or NAME/depth",
+    ),
+    (
         "image_transport",
         "",
         "raw (default), compressed, or another transport of the images, such as theora: image_transport's republish decodes it",
@@ -142,6 +147,7 @@ def vpr_node(arguments: dict, cameras: list, transport: str) -> LifecycleNode:
         remappings=[
             *images,
             *infos,
+            *((camera.input("depth"), camera.depth) for camera in cameras if camera.depth),
             *tf_remappings(arguments),
             ("odom", arguments["odom_topic"]),
             ("~/pose", arguments["pose_topic"]),
@@ -162,6 +168,7 @@ class Camera(NamedTuple):
     name: str
     image: str
     camera_info: str
+    depth: str
 
     def input(self, topic: str) -> str:
         """The node's own name of a topic, before remapping."""
@@ -178,13 +185,14 @@ def camera_topics(arguments: dict) -> list:
     images = split(arguments["image_topic"]) or [f"{name or 'camera'}/image_raw" for name in names]
     infos = split(arguments["camera_info_topic"])
     infos = infos or ["/".join([*image.split("/")[:-1], "camera_info"]) for image in images]
-    for argument, topics in (("image_topic", images), ("camera_info_topic", infos)):
+    depths = split(arguments["depth_topic"]) or [""] * len(names)
+    for argument, topics in (("image_topic", images), ("camera_info_topic", infos), ("depth_topic", depths)):
         if len(topics) != len(names):
             raise RuntimeError(
                 f"{argument}: expected {len(names)} topic(s), one for each of cameras:={arguments['cameras']}, "
                 f"separated by commas; found {', '.join(topics)}"
             )
-    return [Camera(*topics) for topics in zip(names, images, infos, strict=True)]
+    return [Camera(*topics) for topics in zip(names, images, infos, depths, strict=True)]
 
 
 def tf_remappings(arguments: dict) -> list:
