@@ -91,7 +91,9 @@ class ImageFolderRecording(Recording):
         depths = self._depths or [None] * len(self._files)
         for file, stamp, pose, depth in zip(self._files, self._stamps, self._poses, depths, strict=True):
             label = str(file.relative_to(self.path)) if file.is_relative_to(self.path) else str(file)
-            yield Frame(label, path=file, stamp=stamp, pose=pose, depth=None if depth is None else partial(_depth, depth))
+            yield Frame(
+                label, path=file, stamp=stamp, pose=pose, depth=None if depth is None else partial(_depth, depth)
+            )
 
     def _find_depths(self, listing: Path, stamps: Sequence[str]) -> list[Path | None]:
         """The depth image of each image, that is nearest in time."""
