@@ -9,6 +9,7 @@ Before the node starts, on the same images:
 - bare pipeline: the same engine in this process at the camera's rate, while the camera publishes too; once more after the node has ended;
 - echo: a process that takes the raw bytes of each image and answers with an empty message. What it takes is transport and rclpy.
 
+``--calibration FILE`` is that of the images: it is published as camera_info, so that poses are metric where the map has poses and its camera.
 ``--slow MS`` replaces the model with a convolutional encoder that takes about MS milliseconds.
 """
 
@@ -44,19 +45,20 @@ from nav_msgs.msg import Odometry
 from rclpy.impl.implementation_singleton import rclpy_implementation as _rclpy
 from rclpy.qos import DurabilityPolicy, QoSProfile, qos_profile_sensor_data
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 from vpr_aesvc_msgs.msg import PlaceMatches
 
 from tests.ros.robot import OPTICAL_FRAME, Robot, image_message
 from vpr_aesvc import Describer, PlaceMap, open_backbone, open_input, read_image, train
+from vpr_aesvc.calibration import read_calibration
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.mapping import build_map
 from vpr_aesvc.onboard.engine import Engine, IncomingFrame
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.ros.convert import pose_message, time_message
 from vpr_aesvc.transforms import OPTICAL
-from vpr_aesvc.types import Frame, Pose
+from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 _WARM_UP = 30  # frames that are not counted
 _PREPROCESS = {
@@ -81,6 +83,7 @@ def main() -> None:
     parser.add_argument("--odometry", type=float, default=50.0, help="odometry messages per second")
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--slow", type=float, help="make a model that takes about this many milliseconds per image")
+    parser.add_argument("--calibration", type=Path)
     parser.add_argument("--threads", type=int, default=1, help="threads of the model, here and in the node")
     parser.add_argument("--no-geometry", action="store_true")
     parser.add_argument("-o", "--output", type=Path, help="folder for load.json and memory.png")
@@ -97,8 +100,14 @@ def main() -> None:
 
 def measure(args: argparse.Namespace, model: Path, map: Path) -> None:
     paths = [frame.path for frame in open_input(args.images).frames][:200]
-    images = [cv2.resize(read_image(path), (640, 480), interpolation=cv2.INTER_CUBIC) for path in paths]
-    with child(camera, images, args.rate, args.odometry):
+    originals = [read_image(path) for path in paths]
+    images = [cv2.resize(one, (640, 480), interpolation=cv2.INTER_CUBIC) for one in originals]
+    args.intrinsics = None
+    if args.calibration:
+        height, width = originals[0].shape[:2]
+        intrinsics = read_calibration(args.calibration, (width, height), paths[0].parent.name)[0]
+        args.intrinsics = intrinsics.resized((height, width), (480, 640))
+    with child(camera, images, args.rate, args.odometry, args.intrinsics):
         runs = bare_pipeline(images, model, map, args)
         with child(echo):
             echoed = spread(listen("/echo/matches", 10)["answer"])
@@ -134,11 +143,12 @@ def child(work: Callable[..., None], *args: Any) -> Iterator[None]:
         process.join()
 
 
-def camera(images: list[np.ndarray], rate: float, odometry_rate: float) -> None:
+def camera(images: list[np.ndarray], rate: float, odometry_rate: float, intrinsics: Intrinsics | None) -> None:
     """Publishes until it is terminated. Each image is stamped just before it is published."""
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
     node = rclpy.create_node("camera")
     image_publisher = node.create_publisher(Image, "/camera/image_raw", 1)
+    info_publisher = node.create_publisher(CameraInfo, "/camera/camera_info", 1)
     odometry_publisher = node.create_publisher(Odometry, "/odom", 10)
     transform = TransformStamped(child_frame_id=OPTICAL_FRAME)
     transform.header.frame_id, transform.transform.rotation = "base_link", pose_message(OPTICAL).orientation
@@ -161,6 +171,11 @@ def camera(images: list[np.ndarray], rate: float, odometry_rate: float) -> None:
             stamp = time.time_ns()
             message.header.stamp.sec, message.header.stamp.nanosec = divmod(stamp, 10**9)
             image_publisher.publish(message)
+            if intrinsics is not None:
+                k = [intrinsics.fx, 0.0, intrinsics.cx, 0.0, intrinsics.fy, intrinsics.cy, 0.0, 0.0, 1.0]
+                info = CameraInfo(width=640, height=480, k=k, distortion_model="plumb_bob", d=[0.0] * 5)
+                info.header = message.header
+                info_publisher.publish(info)
             at, next_image = at + 1, max(next_image + 1 / rate, now - 1)
         time.sleep(max(0.0, min(next_image, next_pose) - time.monotonic()))
 
@@ -244,6 +259,7 @@ def bare_pipeline(images: list[np.ndarray], model: Path, map: Path, args: argpar
                     Frame(str(at), stamp=1.0 + at / args.rate),
                     partial(rgb_of, message, str(at)),
                     lambda pose=pose: pose,
+                    args.intrinsics and (args.intrinsics, (640, 480)),
                 )
             )
             times.append(outcome.milliseconds | {"total": 1000 * (time.perf_counter() - start)})
@@ -261,7 +277,18 @@ def start(model: Path, map: Path, args: argparse.Namespace) -> subprocess.Popen:
     }
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
     return subprocess.Popen(
-        [str(node), "--ros-args", *words, "-r", "image:=/camera/image_raw", "--log-level", "warn"], stdout=sys.stderr
+        [
+            str(node),
+            "--ros-args",
+            *words,
+            "-r",
+            "image:=/camera/image_raw",
+            "-r",
+            "camera_info:=/camera/camera_info",
+            "--log-level",
+            "warn",
+        ],
+        stdout=sys.stderr,
     )
 
 
