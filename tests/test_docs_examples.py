@@ -33,6 +33,7 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "vpr doctor",
     "vpr fleet",
     "vpr model fetch",
+    "vpr live",
     "vpr view",
 )
 GIVEN = {  # what a page says that the reader has, beyond the inputs

@@ -8,6 +8,7 @@ from benchmarks.damage import DIM
 from tests.command import vpr
 from tests.placemap.places import new_map, unit_rows
 from tests.view.conftest import HOSTILE, MOVED, viewed
+from vpr_aesvc.images import read_image
 from vpr_aesvc.types import Frame, Pose
 
 
@@ -206,3 +207,49 @@ def test_fifty_thousand_places_are_drawn_in_full(open_page, tmp_path):
         assert pixels(page, "#dots") != before
         page.keyboard.press("ArrowRight")
         until(page, "document.querySelector('#detail h2').innerText === '0'")
+
+
+def test_a_live_page_follows_its_run(browser, drawn, drawn_map):
+    """Frames come while the page is open; the newest is selected until the user selects another."""
+    import threading
+
+    import uvicorn
+
+    from vpr_aesvc import PlaceMap, Recognizer, open_input
+    from vpr_aesvc.describer import Describer
+    from vpr_aesvc.view.recognized_run import RecognizedRun
+    from vpr_aesvc.view.server import application
+
+    with PlaceMap.open(drawn_map) as place_map:
+        model = Describer.open(place_map.model_path)
+        recognizer = Recognizer(place_map, model)
+        run = RecognizedRun("camera 0", recognizer)
+        frames = list(open_input(drawn).split("query"))
+
+        def come(frame):
+            descriptor = model.describe(read_image(frame.path))
+            run.add(frame, descriptor, recognizer.recognize(frame, descriptor=descriptor))
+
+        server = uvicorn.Server(
+            uvicorn.Config(application(place_map, [run], None, is_live=True), port=0, log_level="error")
+        )
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        try:
+            while not server.started:
+                time.sleep(0.05)
+            page = browser.new_page()
+            page.goto(f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/")
+            until(page, "document.body.dataset.ready === 'yes'")
+            for number, frame in enumerate(frames[:4], 1):
+                come(frame)
+                until(page, f"document.getElementById('summary').textContent.includes('{number} frames')")
+                assert shown(page) == number - 1
+            page.keyboard.press("Home")
+            come(frames[4])
+            until(page, "document.getElementById('summary').textContent.includes('5 frames')")
+            assert shown(page) == 0
+            page.close()
+        finally:
+            server.should_exit = True
+            thread.join(10)

@@ -30,6 +30,7 @@ try:
         eval,
         export,
         fleet,
+        live,
         map,
         model,
         pairs,
@@ -74,6 +75,7 @@ app.command(map.app)
 app.command(fleet.app)
 app.command(query.query_command, name="query")
 app.command(view.view_command, name="view")
+app.command(live.live_command, name="live")
 app.command(replay.replay_command, name="replay")
 app.command(eval.eval_command, name="eval")
 app.command(pairs.pairs_command, name="pairs")

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from tempfile import TemporaryFile
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -29,16 +30,19 @@ class Blobs:
     def __init__(self) -> None:
         self._file = TemporaryFile()  # noqa: SIM115
         self._ends = [0]
+        self._lock = Lock()
 
     def append(self, data: bytes) -> None:
-        self._file.seek(self._ends[-1])
-        self._file.write(data)
-        self._ends.append(self._ends[-1] + len(data))
+        with self._lock:
+            self._file.seek(self._ends[-1])
+            self._file.write(data)
+            self._ends.append(self._ends[-1] + len(data))
 
     def __getitem__(self, at: int) -> bytes:
-        start, end = self._ends[at], self._ends[at + 1]  # IndexError, as of a list
-        self._file.seek(start)
-        return self._file.read(end - start)
+        with self._lock:
+            start, end = self._ends[at], self._ends[at + 1]  # IndexError, as of a list
+            self._file.seek(start)
+            return self._file.read(end - start)
 
 
 class RecognizedRun:
@@ -57,13 +61,15 @@ class RecognizedRun:
     def add(self, frame: Frame, descriptor: Descriptor, result: Recognition) -> None:
         """Images that cannot be read, as of embeddings without images, are not shown."""
         best, picture = -1 if result.best is None else result.best.place.id, b""
-        self._frames.append(replace(frame, image=None, decode=None, extra={}))
-        self._answers.append((best, result.accepted, result.probability))
         self.details.append(json.dumps(_details(result, self._recognizer.settings)).encode())
         with suppress(VprError):
             picture = encode_jpeg(thumbnail(image_of(frame)))
         self.pictures.append(picture)
         self._descriptors.append(np.asarray(descriptor, np.float32).tobytes())
+        self._answers.append((best, result.accepted, result.probability))
+        self._frames.append(
+            replace(frame, image=None, decode=None, depth=None, extra={})
+        )  # now another thread may see it
 
     def collected(self, answers: Iterable[Answer]) -> Iterator[Answer]:
         """The answers, each added on its way."""
@@ -78,28 +84,30 @@ class RecognizedRun:
 
     def content(self, drawn: DrawnPlaces) -> dict[str, Any]:
         """The columns of all frames, for the page."""
-        if not len(self):
+        frames = list(self._frames)
+        if not frames:
             return {"name": self.name, "truth": "", "frames": 0}
         from vpr_aesvc.view.truth import find_truth
 
+        answers = self._answers[: len(frames)]
         row_of = {place.id: row for row, place in enumerate(drawn.places)}
-        best = np.array([row_of.get(place, -1) for place, *_ in self._answers], np.int64)
-        accepted = np.array([one[1] for one in self._answers], np.bool_)
-        truth = find_truth(drawn, self._frames, best, accepted)
+        best = np.array([row_of.get(place, -1) for place, *_ in answers], np.int64)
+        accepted = np.array([one[1] for one in answers], np.bool_)
+        truth = find_truth(drawn, frames, best, accepted)
         wrong = accepted & (truth.right == 0)
         return {
             "name": self.name,
-            "frames": len(self),
+            "frames": len(frames),
             "truth": truth.words,
-            "label": [frame.label for frame in self._frames],
-            "stamp": [frame.stamp for frame in self._frames],
+            "label": [frame.label for frame in frames],
+            "stamp": [frame.stamp for frame in frames],
             "x": rounded(truth.xy[:, 0]),
             "y": rounded(truth.xy[:, 1]),
             "best": best.tolist(),
             "verdict": np.where(wrong, "wrong", np.where(accepted, "accepted", "refused")).tolist(),
             "right": rounded(truth.right),
             "error": rounded(truth.error),
-            "probability": [round(one[2], 4) for one in self._answers],
+            "probability": [round(one[2], 4) for one in answers],
         }
 
 

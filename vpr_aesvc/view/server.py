@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,8 +38,10 @@ def page_files() -> dict[str, str]:
     return {one.name: one.read_text("utf-8") for one in found if one.is_file()}
 
 
-def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | None) -> Starlette:
-    """The page and what it asks for. Every request must bring the token, in the address or in the cookie that the first answer sets. Without one only
+def application(
+    place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | None, is_live: bool = False
+) -> Starlette:
+    """The page and what it asks for; ``is_live``: the runs grow meanwhile. Every request must bring the token, in the address or in the cookie that the first answer sets. Without one only
     requests to a name of this machine are answered, so that the page of another site cannot ask."""
     from starlette.applications import Starlette
     from starlette.middleware import Middleware
@@ -47,12 +50,14 @@ def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | 
     from starlette.routing import Route
 
     drawn, page = DrawnPlaces.of(place_map), page_files()
-    scene = json.dumps({"map": drawn.content(Path(place_map.path).name), "runs": [run.content(drawn) for run in runs]})
+    shown = {"map": drawn.content(Path(place_map.path).name), "runs": [run.content(drawn) for run in runs]}
+    scene = json.dumps({**shown, "live": is_live})
     answers: dict[str, tuple[str, Callable[..., str | bytes | None]]] = {
         "/": ("text/html", lambda: page["index.html"]),
         "/page/{name}.css": ("text/css", lambda name: page[f"{name}.css"]),
         "/page/{name}.js": ("text/javascript", lambda name: page[f"{name}.js"]),
         "/scene": ("application/json", lambda: scene),
+        "/runs/{known:int}": ("application/json", partial(_grown, runs, drawn)),
         "/place/{place:int}.jpg": ("image/jpeg", place_map.thumbnail_jpeg),
         "/frame/{run:int}/{at:int}": ("application/json", lambda run, at: runs[run].details[at]),
         "/frame/{run:int}/{at:int}.jpg": ("image/jpeg", lambda run, at: runs[run].pictures[at]),
@@ -87,6 +92,11 @@ def application(place_map: OpenMap, runs: Sequence[RecognizedRun], token: str | 
     return Starlette(
         routes=[route(path) for path in answers], middleware=[Middleware(BaseHTTPMiddleware, dispatch=guarded)]
     )
+
+
+def _grown(runs: Sequence[RecognizedRun], drawn: DrawnPlaces, known: int) -> str | None:
+    """All runs, if they have other than ``known`` frames together."""
+    return None if sum(map(len, runs)) == known else json.dumps([run.content(drawn) for run in runs])
 
 
 def serve(app: Callable[[str | None], Starlette], host: str, port: int, say: Callable[[str], None]) -> None:

@@ -6,11 +6,12 @@ import { Detail } from "./detail.js";
 import { byId } from "./dom.js";
 import { showLegend } from "./legend.js";
 import { MapView } from "./mapview.js";
-import { prepareMap } from "./plane.js";
+import { prepareMap, prepareRuns } from "./plane.js";
 import { openSource } from "./source.js";
 import { State } from "./state.js";
 import { Timeline } from "./timeline.js";
 
+const PERIOD = 500; // milliseconds between looks for new frames
 const FILTERS = ["show", "below"];
 
 async function start() {
@@ -42,6 +43,20 @@ async function start() {
   detail.show();
   if (state.run?.frames) state.set({ frame: Math.max(state.run.verdict.indexOf("wrong"), 0) });
   document.body.dataset.ready = "yes";
+  if (scene.live) await follow(state, source);
+}
+
+/** Shows frames as they come. While the newest one is selected, the next one is selected when it comes. */
+async function follow(state, source) {
+  for (;;) {
+    await new Promise((done) => setTimeout(done, PERIOD));
+    const runs = await source.grownRuns(state.scene.runs.reduce((sum, run) => sum + run.frames, 0));
+    if (!runs) continue;
+    const followed = state.place === null && (state.frame === null || state.frame === state.run.frames - 1);
+    prepareRuns(runs);
+    state.scene.runs = runs;
+    state.set({ runNumber: state.runNumber, ...(followed ? { frame: state.run.frames - 1 } : {}) });
+  }
 }
 
 /** Colors the places by their similarity to the selected frame, if that is wanted. */

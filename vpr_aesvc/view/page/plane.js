@@ -8,11 +8,15 @@ export function prepareMap(scene) {
   map.chains = map.traverses.map(() => []);
   map.traverse.forEach((traverse, row) => map.chains[traverse].push(row));
   map.step = usualStep(map);
-  for (const run of scene.runs) {
+  prepareRuns(scene.runs);
+  map.bounds = boundsOf([map, ...scene.runs]);
+}
+
+export function prepareRuns(runs) {
+  for (const run of runs) {
     run.x = asNumbers(run.x ?? []);
     run.y = asNumbers(run.y ?? []);
   }
-  map.bounds = boundsOf([map, ...scene.runs]);
 }
 
 function asNumbers(values) {

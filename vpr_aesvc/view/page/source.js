@@ -5,6 +5,12 @@ class Server {
     return (await this.get("scene")).json();
   }
 
+  /** The runs, if they have other than `known` frames together; else null. */
+  async grownRuns(known) {
+    const answer = await this.get(`runs/${known}`);
+    return answer.status === 200 ? answer.json() : null;
+  }
+
   async frame(run, at) {
     return (await this.get(`frame/${run}/${at}`)).json();
   }
