@@ -35,7 +35,7 @@ import cv2
 import numpy as np
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # ROS's own setup script says SUBNET
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import rclpy

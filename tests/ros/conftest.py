@@ -8,7 +8,7 @@ import pytest
 from tests.ros import processes
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
-os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"  # ROS's own setup script says SUBNET
 if os.environ.get("ROS_DISTRO") == "humble":  # it does not know the other; Jazzy warns about this one
     os.environ.setdefault("ROS_LOCALHOST_ONLY", "1")
 

@@ -92,7 +92,7 @@ class Cameras:
         sensors.subscribe(kind, topic, on_image, qos, qos_overriding_options=overrides)
         sensors.subscribe(CameraInfo, info, on_camera_info, sensor_data)
         if settings.mode != "localization":  # the depth of a place is stored with it
-            sensors.subscribe(Image, f"{prefix}depth", self._depths[name].append, sensor_data)
+            sensors.subscribe(Image, f"{prefix}depth", partial(self._depth_received, name), sensor_data)
         self._node.get_logger().info(f"subscribed to {topic} ({kind.__name__})")
 
     def depth_at(self, camera: str, stamp: float) -> DepthImage | None:
@@ -109,6 +109,9 @@ class Cameras:
         except VprError as error:
             self._health.bad_input("depth", str(error))
             return None
+
+    def _depth_received(self, camera: str, message: Image) -> None:
+        self._depths[camera].append(message)
 
     def _image_received(self, camera: str, message: Any) -> None:
         self._health.image_received()
