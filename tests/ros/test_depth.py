@@ -52,7 +52,7 @@ class TestDepth(unittest.TestCase):
                 size = (height // 2, width // 2)
                 depths.publish(depth_message(1500 + 500 * number, size, stamp + (0.004, 0.2, 0.0, 0.0)[number]))
                 for at in (stamp - 0.1, stamp, stamp + 0.1):
-                    robot.publish_odometry(at, Pose(3.0 * number))
+                    robot.publish_odometry(at, Pose(3.0 * number, 0.0))
                 robot.publish_image(image, stamp)
                 added = str(number + 1)
                 wait_for(
