@@ -17,7 +17,9 @@ def pytest_configure(config):
     if hasattr(config, "workerinput"):
         return  # a worker of pytest-xdist
     processes.mark_session()
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # not ignored, as in the background of a shell: programs would inherit that
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # programs inherit that a shell in the background ignores it
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a killed test session, too, ends what it started
 
 
