@@ -22,6 +22,8 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "make ",
     "mkdir -p ~/ws",
     "pip install",
+    "ray start",
+    "vpr extract my_building/ -o shards/ --ray",
     "python benchmarks/",
     "python3 -m venv",
     "ros2 ",

@@ -29,6 +29,7 @@ try:
         doctor,
         eval,
         export,
+        extract,
         fleet,
         live,
         map,
@@ -71,6 +72,7 @@ app = App(
 )
 app.register_install_completion_command()
 app.command(train.train_command, name="train")
+app.command(extract.extract_command, name="extract")
 app.command(map.app)
 app.command(fleet.app)
 app.command(query.query_command, name="query")

@@ -85,7 +85,7 @@ def bench(
     task = _retrieval_task(dataset, tolerance, database, queries)
     data = TrainingData.of(database.embeddings, database.views, database.view_rows)
     used_sizes, left_out = _sizes(sizes, data)
-    stages = Stages(data, database.frames, used_sizes, seed, progress)
+    stages = Stages(data, data.of_sample(database.frames), used_sizes, seed, progress)
     with fit_threads(data):
         fitted = fit_methods(stages, backbone.dim, methods)
     protocol = {
@@ -101,6 +101,7 @@ def bench(
         "embedding_size": backbone.dim,
         "preprocessing": backbone.preprocessing,
         "fitted_on": "database images only",
+        "rows_in_memory": len(data.embeddings),
         "changed_views": f"{len(database.views)} of {len(np.unique(database.view_rows))} database images",
         "embeddings_stored_as": "float16" if database.embeddings.dtype == np.float16 else "float32",
         "descriptors_stored_as": "float16",
