@@ -13,6 +13,8 @@ from tests.command import refused, vpr
 from vpr_aesvc import Describer, Ray, Shards, VprError, open_backbone, open_input, sharding
 from vpr_aesvc.backbones.given import read_embeddings
 from vpr_aesvc.backbones.shards import Part, ShardsManifest, shard_path, write_shard
+from vpr_aesvc.evaluation import evaluate
+from vpr_aesvc.evaluation.bench import bench
 from vpr_aesvc.extraction import extract as extract_in_memory
 from vpr_aesvc.projections import data as training_data
 from vpr_aesvc.projections import linear
@@ -182,6 +184,22 @@ def test_a_fit_from_100_shards_is_the_fit_from_one_array(tmp_path, monkeypatch):
     closed = [linear.whitening(data, 0.1)(rows[::50]) for data in (split, whole)]
     assert np.abs(closed[0] @ closed[0].T - closed[1] @ closed[1].T).max() < 1e-6
     assert np.abs(sample(rows[::50]) @ sample(rows[::50]).T - closed[0] @ closed[0].T).max() > 1e-3
+
+
+def test_bench_from_shards_in_blocks(drawn, shards, tmp_path, monkeypatch):
+    """The scores are those of the embeddings in memory, searched at once; descriptors are in half precision."""
+    pytest.importorskip("sklearn")
+    frames, results = open_input(drawn), []
+    for backbone, block in ((read_embeddings(shards.path, frames.frames), 11), (open_backbone("hog"), 10**6)):
+        monkeypatch.setattr(evaluate, "_BLOCK", block)
+        run = bench(frames, "street", backbone, ("raw", "aesvc"), (8, 32))
+        assert run.protocol["backbone"] == "hog"
+        results.append(run.evaluation)
+    for one, other in zip(results[0].results, results[1].results, strict=True):
+        assert (one.method, one.size, one.recall, one.map_at) == (other.method, other.size, other.recall, other.map_at)
+    for key, one in results[0].best.items():
+        assert np.array_equal(one.rows, results[1].best[key].rows)
+        assert np.allclose(one.similarities, results[1].best[key].similarities, atol=1e-3)
 
 
 def test_embeddings_of_shards_by_name(drawn, shards):
