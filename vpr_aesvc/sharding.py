@@ -9,22 +9,16 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from vpr_aesvc.backbones import Backbone, open_backbone
-from vpr_aesvc.backbones.shards import (
-    MANIFEST,
-    Part,
-    Shards,
-    ShardsManifest,
-    is_shards,
-    read_shards_manifest,
-    shard_path,
-    write_shard,
-)
+from vpr_aesvc.backbones import shards as stored
+from vpr_aesvc.backbones.shards import Part, Shards, ShardsManifest
 from vpr_aesvc.errors import VprError, first_line, require_installed
 from vpr_aesvc.extraction import extract as extract_frames
 from vpr_aesvc.extraction import viewed_positions
@@ -56,25 +50,10 @@ class Job:
         rows = unit(found.embeddings)
         with bounded_threads(1):
             moments = Moments.of(rows)
-        write_shard(
-            self.path,
-            found.frames,
-            found.skipped,
-            embeddings=rows,
-            views=unit(found.views),
-            view_rows=found.view_rows,
-            mean=moments.mean,
-            covariance=moments.covariance,
-        )
+        arrays: dict[str, NDArray[Any]] = {"embeddings": rows, "views": unit(found.views), "view_rows": found.view_rows}
+        arrays |= {"mean": moments.mean, "covariance": moments.covariance}
+        stored.write_shard(self.path, found.frames, found.skipped, **arrays)
         return len(self.frames)
-
-
-class Engine(Protocol):
-    """Where shards are made."""
-
-    def run(self, backbone: Backbone, jobs: Iterable[Job]) -> Iterator[int]:
-        """Runs the jobs and gives the result of each, in any order. Raises VprError: an image, the encoder or the disk fails."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -111,15 +90,13 @@ class Ray:
             remote = ray.remote(_run)
             places = 2 * int(ray.cluster_resources().get("CPU", 1))  # the next shard waits where it will be made
             running: list[Any] = []
-            for job in jobs:
-                frames = [one if one.path is None else replace(one, path=one.path.absolute()) for one in job.frames]
-                running.append(remote.remote(backbone.spec, backbone.fingerprint, replace(job, frames=frames)))
-                if len(running) >= places:
+            for job in chain(jobs, [None] * places):
+                if job is not None:
+                    frames = [one if one.path is None else replace(one, path=one.path.absolute()) for one in job.frames]
+                    running.append(remote.remote(backbone.spec, backbone.fingerprint, replace(job, frames=frames)))
+                if running and (job is None or len(running) >= places):
                     done, running = ray.wait(running)
-                    yield from map(_checked, ray.get(done))
-            while running:
-                done, running = ray.wait(running)
-                yield from map(_checked, ray.get(done))
+                    yield _checked(ray.get(done[0]))
         except ray.exceptions.RayError as error:
             raise VprError(f"Ray at {self.address} failed ({first_line(error)}); whole shards are kept") from error
         finally:
@@ -152,7 +129,7 @@ def extract(
     frames: Sequence[Frame],
     backbone: Backbone,
     output: Path | str,
-    engine: Engine = Local(),
+    engine: Local | Ray = Local(),
     views: int = VIEWS,
     seed: int = 0,
     progress: Progress | None = None,
@@ -189,21 +166,21 @@ def extract(
         input=fingerprint("frames", *(frame.label for frame in frames)),
         shards=[Part(split=split, frames=end - at) for split, ends in bounds.items() for at, end in ends],
     )
-    if is_shards(output):
-        if read_shards_manifest(output).model_copy(update={"spec": manifest.spec}) != manifest:
+    if stored.is_shards(output):
+        if stored.read_shards_manifest(output).model_copy(update={"spec": manifest.spec}) != manifest:
             raise VprError(f"{output}: holds shards of another input, encoder or version; choose another name")
     else:
         check_free(output, "shards")
         with os_errors_named(output, "shards"):
             output.mkdir()
-        write_file(output / MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode(), "shards")
+        write_file(output / stored.MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode(), "shards")
 
     def jobs() -> Iterator[Job]:
         number = 0
         for split, chosen in splits.items():
             viewed = np.array(viewed_positions(len(chosen)) if split in (None, "database") else [], np.int64)
             for at, end in bounds[split]:
-                path = shard_path(output, number)
+                path = stored.shard_path(output, number)
                 number += 1
                 if not path.exists():
                     own = viewed[(viewed >= at) & (viewed < end)] - at
