@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.positives import Positives
-from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
+from vpr_aesvc.evaluation.methods import Describe, Method, describe_in_chunks
 from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
@@ -30,6 +30,8 @@ class RetrievalTask:
         image_ids: int64 [q + n], one number per image file, queries first. A database row with the query's own id is not an answer.
         times: time of day of each query where the data set gives it, else empty.
         panoramas: int64 [n], the panorama that each database image was cut from, where the data set gives it.
+        embed_ms: median time to embed one image, milliseconds; None where it is unknown.
+        encoder: name of what embeds, for reports.
     """
 
     database: NDArray[np.floating]
@@ -38,6 +40,8 @@ class RetrievalTask:
     image_ids: NDArray[np.int64]
     times: list[str] = field(default_factory=list)
     panoramas: NDArray[np.int64] | None = None
+    embed_ms: float | None = None
+    encoder: str = ""
 
     @property
     def own_images(self) -> int:
@@ -71,8 +75,9 @@ def evaluate(task: RetrievalTask, methods: Sequence[Method], progress: StageProg
     steps, done = sum(len(method.by_size) for method in methods), 0
     for method in methods:
         for index, queries, sizes in _descriptors(task, method):
+            describe_ms = _describe_ms(task, method.by_size[sizes[0]])
             for size in sizes:
-                _evaluate_size(task, method, size, index, queries, evaluation)
+                _evaluate_size(task, method, size, index, queries, evaluation, describe_ms)
                 done += 1
                 if progress:
                     progress("evaluating", done, steps)
@@ -97,6 +102,7 @@ def _evaluate_size(
     index: SizedIndex,
     queries: NDArray[np.floating],
     evaluation: EvaluationResult,
+    describe_ms: float | None,
 ) -> None:
     depth = max(KS) * (1 if task.panoramas is None else int(np.bincount(task.panoramas).max()))
     similarities, ranked = _without_own_image(*index.search(queries, depth + task.own_images, size), task.image_ids)
@@ -116,6 +122,8 @@ def _evaluate_size(
             curve=precision_recall(similarities[:, 0], task.positives.hits(ranked[:, :1])[:, 0]),
             search_ms=evaluation.search_ms[size],
             seconds=method.seconds,
+            describe_ms=describe_ms,
+            encoder=task.encoder,
         )
     )
     evaluation.groups += _group_results(task, method.name, size, ranked, ks)
@@ -145,6 +153,14 @@ def _without_own_image(
         return similarities, ranked
     order = np.argsort(own, axis=1, kind="stable")[:, : ranked.shape[1] - most]
     return np.take_along_axis(similarities, order, 1), np.take_along_axis(ranked, order, 1)
+
+
+def _describe_ms(task: RetrievalTask, describe: Describe) -> float | None:
+    """Median time from an image to its descriptor, milliseconds."""
+    if task.embed_ms is None:
+        return None
+    rows = np.asarray(task.queries[:_TIMED_QUERIES], np.float32)
+    return task.embed_ms + median_ms(lambda at: describe(rows[at % len(rows)][None]), _TIMED_QUERIES)
 
 
 def _search_ms(index: SizedIndex, queries: NDArray[np.floating], size: int) -> float:
