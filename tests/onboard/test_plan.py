@@ -16,7 +16,7 @@ def test_a_slow_frame_drops_those_that_come_meanwhile():
     seconds = np.full(100, 0.01)
     seconds[50] = 0.1
     assert dropped_part(seconds, 0.1) == dropped_part(seconds, 0.06) == 0  # one frame may wait
-    assert dropped_part(seconds, 0.02) == pytest.approx(0.04, abs=0.01)
+    assert dropped_part(seconds, 0.02) == pytest.approx(0.035, abs=0.006)
 
 
 def test_a_plan_is_measured(drawn_map, drawn_model):
@@ -26,7 +26,7 @@ def test_a_plan_is_measured(drawn_map, drawn_model):
     assert (sum(plan.milliseconds[stage] for stage in STAGES) <= total + 1e-6).all()
     assert plan.milliseconds["geometry"].min() > 0 and plan.milliseconds["describe"].min() > 0
     assert 0.4 / total.max() <= plan.highest_hz / 1000 <= 2 / total.min()
-    assert plan.places == 40 and plan.disk == drawn_map.stat().st_size and 0.06 < plan.kilometers < 0.08
+    assert plan.places == 40 and plan.disk >= drawn_map.stat().st_size and 0.06 < plan.kilometers < 0.08
     assert plan.verdict().startswith("yes" if not plan.dropped else "no")
 
 

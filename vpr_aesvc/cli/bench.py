@@ -1,6 +1,7 @@
 """``vpr bench``."""
 
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from vpr_aesvc.cli.train import parse_sizes
 from vpr_aesvc.datasets.catalog import BENCHMARKS, open_dataset
 from vpr_aesvc.embedding_cache import EmbeddingCache, default_cache
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, NAMES, check_methods
-from vpr_aesvc.evaluation.results import R1, MethodResult, Report, pareto_front
+from vpr_aesvc.evaluation.results import R1, MethodResult, pareto_front
 from vpr_aesvc.files import check_free
 from vpr_aesvc.types import StageProgress
 
@@ -71,7 +72,7 @@ def bench_command(
                 kept = None
                 if not isinstance(opened, GivenEmbeddings):
                     kept = stack.enter_context(EmbeddingCache(cache or default_cache(), opened.fingerprint, opened.dim))
-                shown = progress if len(encoders) == 1 else _named(progress, label)
+                shown = partial(_show, progress, "" if len(encoders) == 1 else f"{label}: ")
                 runs.append(bench(frames, title, opened, wanted, chosen, seed, kept, shown, label))
         progress("writing the report", 0, 1)
         report = write_benchmark(runs, set if set in BENCHMARKS else title, output)
@@ -81,55 +82,40 @@ def bench_command(
         say_skipped(run.protocol["skipped"], len(frames))
         for size in run.protocol["sizes_left_out"]:
             err.print(f"warning: size {size} is more than these images can fill; left out", style="yellow")
-    out.print(results_table(report.results) if len(runs) == 1 else front_table(report))
+    out.print(results_table(report.results))
     for sentence in (*report.summary, "", *report.advice):
         out.print(sentence)
     out.print(f"\nlook at {output / 'report.html'} in a browser; the numbers are in {output / 'results.json'}")
 
 
-def _named(progress: StageProgress, encoder: str) -> StageProgress:
-    """Stages with the name of the encoder."""
-    return lambda stage, done, of: progress(f"{encoder}: {stage}", done, of)
-
-
-def front_table(report: Report) -> Table:
-    """The Pareto front of recall at 1 and bytes a place, over all encoders. Fits 80 columns."""
-    table = Table(
-        "encoder",
-        "method",
-        "size",
-        "R@1",
-        "95 % of R@1",
-        "bytes",
-        "ms",
-        title="No other has a higher R@1 with as few bytes",
-    )
-    rows = pareto_front([one for one in report.results if R1.value(one) is not None], "bytes_per_place")
-    if report.use is not None and report.use not in rows:
-        rows.append(report.use)
-    for one in rows:
-        low, high = one.interval[1]
-        ms = "" if one.frame_ms is None else f"{one.frame_ms:.1f}"
-        numbers = (f"{one.recall[1]:.3f}", f"{low:.3f}-{high:.3f}", str(one.bytes_per_place), ms)
-        table.add_row(one.encoder, one.method, str(one.size), *numbers, style="bold" if one is report.use else None)
-    return table
+def _show(progress: StageProgress, prefix: str, stage: str, done: int, of: int) -> None:
+    progress(prefix + stage, done, of)
 
 
 def results_table(results: list[MethodResult]) -> Table:
-    """One row for each method and size: what it recalls, bytes a place, milliseconds a search. Fits 80 columns."""
-    table = Table("method", "size", "R@1", "R@5", "95 % of R@1", "mAP@4", "bytes", "ms")
+    """One row for each method and size: what it recalls, bytes a place, milliseconds a search. Of several encoders only the Pareto front of recall
+    and bytes, with the milliseconds to describe and search. Fits 80 columns."""
+    is_front = len({one.encoder for one in results}) > 1
+    rows = (
+        pareto_front([one for one in results if R1.value(one) is not None], "bytes_per_place") if is_front else results
+    )
+    table = Table(
+        *(["encoder"] if is_front else []), "method", "size", "R@1", "R@5", "95 % of R@1", "mAP@4", "bytes", "ms"
+    )
     table.columns[0].no_wrap = True
     last = ""
-    for one in results:
+    for one in rows:
         low, high = one.interval.get(1, (float("nan"), float("nan")))
+        milliseconds = one.frame_ms if is_front else one.search_ms
         table.add_row(
-            one.method if one.method != last else "",
+            *([one.encoder] if is_front else []),
+            one.method if one.method != last or is_front else "",
             str(one.size),
             *(f"{one.recall[k]:.3f}" if k in one.recall else "" for k in (1, 5)),
             f"{low:.3f}-{high:.3f}",
             f"{one.map_at[4]:.3f}" if 4 in one.map_at else "",
             str(one.bytes_per_place),
-            "" if one.search_ms is None else f"{one.search_ms:.2f}",
+            "" if milliseconds is None else f"{milliseconds:.2f}",
         )
         last = one.method
     return table

@@ -12,7 +12,7 @@ from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.evaluate import BestMatches
 from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
 from vpr_aesvc.evaluation.recommendation import recommend
-from vpr_aesvc.evaluation.results import R1, Cosines, MethodResult, Prediction, Report
+from vpr_aesvc.evaluation.results import R1, MethodResult, Prediction, Report
 from vpr_aesvc.evaluation.summary import methods_summary
 from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.artifact import prefix
@@ -43,7 +43,7 @@ def benchmark_report(runs: Sequence[BenchmarkRun]) -> Report:
         summary=sentences,
         results=results,
         predictions=predictions,
-        notes=_notes(runs),
+        notes=protocol_notes(run.protocol),
         groups=run.evaluation.groups,
         advice=advice.sentences() if advice else [],
         use=advice.use if advice else None,
@@ -59,7 +59,7 @@ def _nearest(run: BenchmarkRun, method: Method, size: int) -> MethodResult:
     return next(one for one in run.evaluation.results if (one.method, one.size) == (method.name, chosen))
 
 
-def _cosines(run: BenchmarkRun, method: Method, size: int) -> Cosines:
+def _cosines(run: BenchmarkRun, method: Method, size: int) -> tuple[Floats, Floats]:
     """Evenly chosen queries, with one right place each and with one random other place each."""
     random, positives = np.random.default_rng(0), run.task.positives
     known = np.flatnonzero(positives.counts > 0)
@@ -81,21 +81,7 @@ def _cosines(run: BenchmarkRun, method: Method, size: int) -> Cosines:
 
     same, different = cosines(asked, right), cosines(*wrong.T)
     center, spread = float(different.mean()), float(different.std())
-    return Cosines((same - center) / spread, (different - center) / spread)
-
-
-def _notes(runs: Sequence[BenchmarkRun]) -> list[tuple[str, str]]:
-    """The protocol; what differs between encoders once for each of them."""
-    each = [dict(protocol_notes(run.protocol)) for run in runs]
-    notes = []
-    for name, value in each[0].items():
-        if all(one.get(name) == value for one in each):
-            notes.append((name, value))
-        else:
-            notes += [
-                (f"{name}, {run.task.encoder}", one[name]) for run, one in zip(runs, each, strict=True) if name in one
-            ]
-    return notes
+    return (same - center) / spread, (different - center) / spread
 
 
 def protocol_notes(protocol: dict[str, Any]) -> list[tuple[str, str]]:

@@ -24,7 +24,7 @@ FEW_QUERIES = 30
 TIMING_NOISE = 1.2
 """Times that differ by less than this factor count as equal."""
 _RESAMPLES, _BLOCK = 1000, 10  # neighboring queries are alike, so they are drawn in blocks
-_TRIAL_PLACES, _TIMED = 200, 30
+_TRIAL_PLACES, _TIMED = 100, 20
 _SIMPLEST = {name: at for at, name in enumerate(NAMES.values())}
 
 
@@ -55,10 +55,10 @@ class Recommendation:
         low, high = use.interval[1]
         text = f"Use {use.encoder} with {use.method}, {use.size} numbers: R@1 {use.recall[1]:.3f} ({low:.2f} to {high:.2f})."
         if best is use:
-            text += " It is the best that was measured."
+            why = "It is the best that was measured."
         else:
-            text += (
-                f" The best that was measured, {best.encoder} with {best.method}, {best.size} numbers, is {points:.1f} points ahead; "
+            why = (
+                f"The best that was measured, {best.encoder} with {best.method}, {best.size} numbers, is {points:.1f} points ahead; "
                 f"one standard error is {100 * self.error:.1f}. Of all within that, this one is the fastest, then the smallest."
             )
         times = [("describe", use.describe_ms), ("search and recognize", self.recognize_ms)]
@@ -73,7 +73,7 @@ class Recommendation:
             f"With the queries drawn anew {_RESAMPLES:,} times, the same encoder is chosen in {100 * self.same_encoder:.0f} %, and the same "
             f"size of it in {100 * self.same:.0f} %."
         )
-        return [text, f"It takes {cost}.", sure]
+        return [text, why, f"It takes {cost}.", sure]
 
 
 def recommend(runs: Sequence[BenchmarkRun]) -> Recommendation | None:
@@ -86,24 +86,24 @@ def recommend(runs: Sequence[BenchmarkRun]) -> Recommendation | None:
     queries = hits.shape[1]
     if queries < FEW_QUERIES:
         return None
-    costs = _Costs(results)
-    chosen, best = costs.choose(hits.mean(1), queries)
+    by_cost = sorted(results, key=lambda one: (one.bytes_per_place, _SIMPLEST.get(one.method, len(NAMES))))
+    simplest = np.array([by_cost.index(one) for one in results])
+    chosen, best = _choose(results, hits.mean(1), queries, simplest)
     random, encoder, same = np.random.default_rng(0), 0, 0
     use = results[chosen]
     for _ in range(_RESAMPLES):
         starts = random.integers(0, queries, -(-queries // _BLOCK))
         drawn = ((starts[:, None] + np.arange(_BLOCK)) % queries).ravel()[:queries]
-        again = results[costs.choose(hits[:, drawn].mean(1), queries)[0]]
+        again = results[_choose(results, hits[:, drawn].mean(1), queries, simplest)[0]]
         encoder += again.encoder == use.encoder
         same += (again.encoder, again.size) == (use.encoder, use.size)
     run = next(run for run in runs if run.evaluation.results[0].encoder == use.encoder)
     describe = next(one for one in run.methods if one.name == use.method).by_size[use.size]
     milliseconds, place_bytes = _recognition_cost(run, use, describe) or (None, None)
-    rate = float(hits[best].mean())
     return Recommendation(
         use=use,
         best=results[best],
-        error=float(np.sqrt(rate * (1 - rate) / queries)),
+        error=_error(hits[best].mean(), queries),
         same_encoder=encoder / _RESAMPLES,
         same=same / _RESAMPLES,
         recognize_ms=milliseconds,
@@ -112,24 +112,20 @@ def recommend(runs: Sequence[BenchmarkRun]) -> Recommendation | None:
     )
 
 
-class _Costs:
-    """What the results cost, for the rule."""
+def _choose(
+    results: Sequence[MethodResult], recall: NDArray[np.float64], queries: int, simplest: NDArray[np.int64]
+) -> tuple[int, int]:
+    """Rows of the recommended result and of the best one. ``simplest``: rank of each by bytes and method."""
+    milliseconds = np.array([np.inf if one.frame_ms is None else one.frame_ms for one in results])
+    best = int(recall.argmax())
+    within = recall >= recall[best] - _error(recall[best], queries)
+    fast = milliseconds <= TIMING_NOISE * milliseconds[within].min()
+    return int(np.where(within & fast, simplest, len(recall)).argmin()), best
 
-    def __init__(self, results: Sequence[MethodResult]) -> None:
-        self.milliseconds = np.array([np.inf if one.frame_ms is None else one.frame_ms for one in results])
-        order = sorted(
-            range(len(results)),
-            key=lambda at: (results[at].bytes_per_place, _SIMPLEST.get(results[at].method, 99), at),
-        )
-        self.smallest = np.argsort(order)
 
-    def choose(self, recall: NDArray[np.float64], queries: int) -> tuple[int, int]:
-        """Rows of the recommended result and of the best one."""
-        best = int(recall.argmax())
-        error = np.sqrt(recall[best] * (1 - recall[best]) / queries)
-        within = recall >= recall[best] - error
-        fast = self.milliseconds <= TIMING_NOISE * self.milliseconds[within].min()
-        return int(np.where(within & fast, self.smallest, len(recall)).argmin()), best
+def _error(recall: float, queries: int) -> float:
+    """Standard error."""
+    return float(np.sqrt(recall * (1 - recall) / queries))
 
 
 def _hits(runs: Sequence[BenchmarkRun]) -> NDArray[np.bool_]:

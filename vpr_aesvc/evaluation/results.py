@@ -25,19 +25,7 @@ class PrecisionRecall:
     recall_at_full_precision: float
 
 
-@dataclass(frozen=True)
-class Cosines:
-    """Cosines of pairs of images, in standard deviations from the mean of those of different places: the same axis for all descriptors.
-
-    Attributes:
-        same, different: float64 [n], [m], of pairs of the same place, of different places.
-    """
-
-    same: NDArray[np.float64]
-    different: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MethodResult:
     """One method at one descriptor size. What was not measured is empty or None."""
 
@@ -133,7 +121,8 @@ class Report:
     groups: list[GroupResult] = field(default_factory=list)
     advice: list[str] = field(default_factory=list)  # what to use, in sentences
     use: MethodResult | None = None  # the recommended result
-    cosines: dict[str, Cosines] = field(default_factory=dict)  # by method
+    # Method -> cosines of pairs of the same place [n] and of different places [m], in standard deviations from the mean of the latter.
+    cosines: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
     shown: list[MethodResult] = field(
         default_factory=list
     )  # of each method the result at the recommended size, or at its nearest

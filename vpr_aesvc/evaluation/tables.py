@@ -50,6 +50,7 @@ def report_tables(report: Report) -> list[Table]:
         by_encoder.setdefault(one.encoder, []).append(one)
     titles = {name: f"Results of {name}" if len(by_encoder) > 1 else "Results" for name in by_encoder}
     tables = [_results_table(results, titles[name]) for name, results in by_encoder.items()]
+    tables[1:] = [replace(table, notes=[]) for table in tables[1:]]  # as of the first
     return [*tables, *([_groups_table(report.groups)] if report.groups else [])]
 
 

@@ -16,12 +16,12 @@ from vpr_aesvc.evaluation.figures.style import (
     method_style,
 )
 from vpr_aesvc.evaluation.recommendation import TIMING_NOISE
-from vpr_aesvc.evaluation.results import R1, Cosines, MethodResult, pareto_front
+from vpr_aesvc.evaluation.results import R1, MethodResult, pareto_front
+from vpr_aesvc.types import Floats
 
 _ENCODER_STYLES = [
     METHOD_STYLES[name] for name in ("AE-SVC", "(SS)2D rotation", "SSD (paper)", "VAE (paper)", "PCA", "raw")
 ]
-_SHOWN = (-6.0, 16.0)  # standard deviations
 
 
 @figure_style()
@@ -70,17 +70,18 @@ def cost_drawing(results: Sequence[MethodResult], use: MethodResult | None, cost
 
 
 @figure_style()
-def cosines_drawing(cosines: Mapping[str, Cosines], shown: Sequence[MethodResult]) -> Drawing | None:
+def cosines_drawing(cosines: Mapping[str, tuple[Floats, Floats]], shown: Sequence[MethodResult]) -> Drawing | None:
     """The cosines of right and of other pairs of each method, on one axis."""
     if not cosines:
         return None
     figure, axes = canvas()
-    bins = np.linspace(*_SHOWN, 67).tolist()
+    shown = (-4.0, max(4.0, *(float(np.quantile(same, 0.99)) + 1 for same, _ in cosines.values())))
+    bins = np.linspace(*shown, 67).tolist()
     for one in shown:
-        pairs, style = cosines[one.method], method_style(one.method)
-        above = float((pairs.same > np.quantile(pairs.different, 0.99)).mean())
+        (pairs, others), style = cosines[one.method], method_style(one.method)
+        above = float((pairs > np.quantile(others, 0.99)).mean())
         label = escape_label(f"{one.method} ({one.size}): {100 * above:.0f} %")
-        same = pairs.same.clip(*_SHOWN)
+        same = pairs.clip(*shown)
         axes.hist(
             same,
             bins,
@@ -91,7 +92,7 @@ def cosines_drawing(cosines: Mapping[str, Cosines], shown: Sequence[MethodResult
             linewidth=1.6,
             label=label,
         )
-    different = np.concatenate([pairs.different for pairs in cosines.values()]).clip(*_SHOWN)
+    different = np.concatenate([others for _, others in cosines.values()]).clip(*shown)
     axes.hist(
         different,
         bins,
@@ -103,7 +104,7 @@ def cosines_drawing(cosines: Mapping[str, Cosines], shown: Sequence[MethodResult
     )
     axes.set_xlabel("cosine, in standard deviations\nfrom the mean of different places")
     axes.set_ylabel("density")
-    axes.set_xlim(*_SHOWN)
+    axes.set_xlim(*shown)
     handles, labels = axes.get_legend_handles_labels()
     legend_above(figure, handles, labels, title="same place, method (size): above 99 %")
     caption = (
