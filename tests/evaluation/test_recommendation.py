@@ -87,7 +87,7 @@ def test_standardized_cosines_have_one_axis(written):
     assert set(report.cosines) == {"raw", "PCA"}
     for same, different in report.cosines.values():
         assert different.mean() == pytest.approx(0, abs=1e-6) and different.std() == pytest.approx(1)
-        assert same.mean() > 0.5
+        assert same.mean() > 0.3
 
 
 def test_the_front_is_what_no_other_beats(runs):
