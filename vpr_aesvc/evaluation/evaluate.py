@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.positives import Positives
-from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
+from vpr_aesvc.evaluation.methods import Describe, Method, describe_in_chunks
 from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
@@ -32,6 +32,8 @@ class RetrievalTask:
         image_ids: int64 [q + n], one number per image file, queries first. A database row with the query's own id is not an answer.
         times: time of day of each query where the data set gives it, else empty.
         panoramas: int64 [n], the panorama that each database image was cut from, where the data set gives it.
+        embed_ms: median time to embed one image, milliseconds; None where it is unknown.
+        encoder: name of what embeds, for reports.
     """
 
     database: NDArray[np.floating]
@@ -40,6 +42,8 @@ class RetrievalTask:
     image_ids: NDArray[np.int64]
     times: list[str] = field(default_factory=list)
     panoramas: NDArray[np.int64] | None = None
+    embed_ms: float | None = None
+    encoder: str = ""
 
     @property
     def own_images(self) -> int:
@@ -72,8 +76,12 @@ def evaluate(task: RetrievalTask, methods: Sequence[Method], progress: StageProg
     evaluation = EvaluationResult()
     steps, done = sum(len(method.by_size) for method in methods), 0
     for method in methods:
+        describe_ms: dict[int, float | None] = {}  # by projection
         for size, similarities, ranked in _searched(task, method, evaluation.search_ms):
-            _evaluate_size(task, method, size, similarities, ranked, evaluation)
+            describe = method.by_size[size]
+            if id(describe) not in describe_ms:
+                describe_ms[id(describe)] = _describe_ms(task, describe)
+            _evaluate_size(task, method, size, similarities, ranked, evaluation, describe_ms[id(describe)])
             done += 1
             if progress:
                 progress("evaluating", done, steps)
@@ -120,6 +128,7 @@ def _evaluate_size(
     similarities: _Best,
     ranked: Rows,
     evaluation: EvaluationResult,
+    describe_ms: float | None,
 ) -> None:
     similarities, ranked = _without_own_image(similarities, ranked, task.image_ids)
     ks = [k for k in KS if k <= ranked.shape[1]]
@@ -136,6 +145,8 @@ def _evaluate_size(
             curve=precision_recall(similarities[:, 0], task.positives.hits(ranked[:, :1])[:, 0]),
             search_ms=evaluation.search_ms[size],
             seconds=method.seconds,
+            describe_ms=describe_ms,
+            encoder=task.encoder,
         )
     )
     evaluation.groups += _group_results(task, method.name, size, ranked, ks)
@@ -164,6 +175,14 @@ def _without_own_image(
         return similarities, ranked
     order = np.argsort(own, axis=1, kind="stable")[:, : ranked.shape[1] - most]
     return np.take_along_axis(similarities, order, 1), np.take_along_axis(ranked, order, 1)
+
+
+def _describe_ms(task: RetrievalTask, describe: Describe) -> float | None:
+    """Median time from an image to its descriptor, milliseconds."""
+    if task.embed_ms is None:
+        return None
+    rows = np.asarray(task.queries[:_TIMED_QUERIES], np.float32)
+    return task.embed_ms + median_ms(lambda at: describe(rows[at % len(rows)][None]), _TIMED_QUERIES)
 
 
 def _search_ms(index: SizedIndex, queries: NDArray[np.floating], size: int) -> float:

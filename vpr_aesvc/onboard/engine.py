@@ -25,6 +25,7 @@ from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.run import RunFollower
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.runtime import timed
 from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
@@ -78,11 +79,8 @@ class Outcome:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
+        with timed(self.milliseconds, name):
             yield
-        finally:
-            self.milliseconds[name] = 1000 * (time.perf_counter() - start)
 
 
 class Engine:
@@ -280,10 +278,9 @@ class Engine:
         return True
 
     def _recognize(self, outcome: Outcome) -> None:
-        with outcome.stage("recognize"):
-            outcome.recognition = self._follower(outcome.camera).recognize(
-                outcome.frame, outcome.descriptor, outcome.intrinsics
-            )
+        follower = self._follower(outcome.camera)
+        outcome.recognition = follower.recognize(outcome.frame, outcome.descriptor, outcome.intrinsics)
+        outcome.milliseconds |= follower.recognizer.milliseconds
 
     def _add_keyframe(self, outcome: Outcome, gate: KeyframeGate) -> None:
         """Adds the frame as a place; in mode ``slam`` with a loop closure if its recognition was accepted."""
