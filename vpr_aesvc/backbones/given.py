@@ -2,7 +2,8 @@
 
 - ``.npy`` [n, D]: in the order of the input's frames, all splits together; ``vpr data frames`` prints this order;
 - ``.npz``: an array [n, D] and, optionally, an array of n image names;
-- HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py.
+- HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py;
+- a folder with ``database_descriptors.npy`` and ``queries_descriptors.npy``, as https://github.com/gmberton/VPR-methods-evaluation writes it.
 
 Such a file does not name its network, so a model or map made from it can only check the dimension.
 """
@@ -62,12 +63,29 @@ class GivenEmbeddings:
 def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
     """Opens a file of embeddings for all ``frames`` of an input. ``_match`` tells how names are compared. Raises VprError:
     the file is missing, damaged or of an unknown kind, or its rows do not fit the frames."""
+    if path.is_dir():
+        return _read_splits(path, frames)
     table, names = _read_table(path)
     if names is None and len(table) != len(frames):
         advice = "give as many rows, in the same order, or a file with names (.npz with an array of names, or .h5)"
         raise VprError(f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; {advice}")
     in_order = {frame.label: row for row, frame in enumerate(frames)}
     return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
+
+
+def _read_splits(folder: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
+    """A table for each split, with a row for each image in the order of the paths."""
+    tables: list[NDArray[np.floating]] = []
+    rows: dict[str, int] = {}
+    for split, name in (("database", "database_descriptors.npy"), ("query", "queries_descriptors.npy")):
+        table, _ = _read_table(folder / name)
+        images = sorted((frame for frame in frames if frame.split == split), key=lambda frame: str(frame.path))
+        if len(images) != len(table) or (tables and table.shape[1] != tables[0].shape[1]):
+            advice = "give the images of which these descriptors are"
+            raise VprError(f"{folder / name}: is {list(table.shape)} for {len(images)} images of this split; {advice}")
+        rows |= {frame.label: len(rows) + at for at, frame in enumerate(images)}
+        tables.append(table)
+    return GivenEmbeddings(tables[0].shape[1], np.concatenate(tables), rows, str(folder))
 
 
 def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbeddings]:

@@ -19,7 +19,7 @@ from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
 _EMBEDDINGS_HELP = (
     "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
-    "or .h5 as hloc writes it."
+    ".h5 as hloc writes it, or the folder of VPR-methods-evaluation's --save_descriptors."
 )
 _CAMERA_HELP = (
     "Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt "
