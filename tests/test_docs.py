@@ -20,8 +20,10 @@ OTHER_OPTIONS = {  # of other programs
     "--frame-id",
     "--from-paths",
     "--ignore-src",
+    "--local-dir",
     "--merge-install",
     "--qos-profile-overrides-path",
+    "--revision",
     "--symlink-install",
 }
 DESIGN_PAGES = ("docs/design.md",)

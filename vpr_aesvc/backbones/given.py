@@ -3,6 +3,7 @@
 - ``.npy`` [n, D]: in the order of the input's frames, all splits together; ``vpr data frames`` prints this order;
 - ``.npz``: an array [n, D] and, optionally, an array of n image names;
 - HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py;
+- a folder with ``database_descriptors.npy`` and ``queries_descriptors.npy``, as https://github.com/gmberton/VPR-methods-evaluation writes it;
 - a folder of ``vpr extract``: see ``vpr_aesvc.backbones.shards``.
 
 All but the last do not name their network, so a model or map made from them can only check the dimension.
@@ -23,6 +24,7 @@ from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.types import Frame, Rows
 
 SPEC = "embeddings:"
+_SPLITS = ("database", "database_descriptors.npy"), ("query", "queries_descriptors.npy")  # of VPR-methods-evaluation
 EMBEDDING_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5"}
 Table = NDArray[np.floating] | Shards
 
@@ -85,12 +87,29 @@ class GivenEmbeddings:
 def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
     """Opens a file of embeddings for all ``frames`` of an input. ``_match`` tells how names are compared. Raises VprError:
     the file is missing, damaged or of an unknown kind, or its rows do not fit the frames."""
+    if (path / _SPLITS[0][1]).is_file():
+        return _read_splits(path, frames)
     table, names = _read_table(path)
     if names is None and len(table) != len(frames):
         advice = "give as many rows, in the same order, or a file with names (.npz with an array of names, or .h5)"
         raise VprError(f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; {advice}")
     in_order = {frame.label: row for row, frame in enumerate(frames)}
     return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
+
+
+def _read_splits(folder: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
+    """A table for each split, with a row for each image in the order of the paths."""
+    tables: list[NDArray[np.floating]] = []
+    rows: dict[str, int] = {}
+    for split, name in _SPLITS:
+        table, _ = _read_table(folder / name)
+        images = sorted((frame for frame in frames if frame.split == split), key=lambda frame: str(frame.path))
+        if len(images) != len(table) or (tables and table.shape[1] != tables[0].shape[1]):
+            advice = "give the images of which these descriptors are"
+            raise VprError(f"{folder / name}: is {list(table.shape)} for {len(images)} images of this split; {advice}")
+        rows |= {frame.label: len(rows) + at for at, frame in enumerate(images)}
+        tables.append(table)
+    return GivenEmbeddings(tables[0].shape[1], np.concatenate(tables), rows, str(folder))
 
 
 def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbeddings]:

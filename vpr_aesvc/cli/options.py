@@ -19,7 +19,7 @@ from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
 EMBEDDINGS_HELP = (
     "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
-    ".h5 as hloc writes it, or a folder of `vpr extract`."
+    ".h5 as hloc writes it, a folder of `vpr extract`, or that of VPR-methods-evaluation's --save_descriptors."
 )
 _CAMERA_HELP = (
     "Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt "
