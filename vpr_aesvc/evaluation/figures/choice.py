@@ -75,13 +75,13 @@ def cosines_drawing(cosines: Mapping[str, tuple[Floats, Floats]], shown: Sequenc
     if not cosines:
         return None
     figure, axes = canvas()
-    shown = (-4.0, max(4.0, *(float(np.quantile(same, 0.99)) + 1 for same, _ in cosines.values())))
-    bins = np.linspace(*shown, 67).tolist()
+    span = (-4.0, max(4.0, *(float(np.quantile(same, 0.99)) + 1 for same, _ in cosines.values())))
+    bins = np.linspace(*span, 67).tolist()
     for one in shown:
         (pairs, others), style = cosines[one.method], method_style(one.method)
         above = float((pairs > np.quantile(others, 0.99)).mean())
         label = escape_label(f"{one.method} ({one.size}): {100 * above:.0f} %")
-        same = pairs.clip(*shown)
+        same = pairs.clip(*span)
         axes.hist(
             same,
             bins,
@@ -92,7 +92,7 @@ def cosines_drawing(cosines: Mapping[str, tuple[Floats, Floats]], shown: Sequenc
             linewidth=1.6,
             label=label,
         )
-    different = np.concatenate([others for _, others in cosines.values()]).clip(*shown)
+    different = np.concatenate([others for _, others in cosines.values()]).clip(*span)
     axes.hist(
         different,
         bins,
@@ -104,7 +104,7 @@ def cosines_drawing(cosines: Mapping[str, tuple[Floats, Floats]], shown: Sequenc
     )
     axes.set_xlabel("cosine, in standard deviations\nfrom the mean of different places")
     axes.set_ylabel("density")
-    axes.set_xlim(*shown)
+    axes.set_xlim(*span)
     handles, labels = axes.get_legend_handles_labels()
     legend_above(figure, handles, labels, title="same place, method (size): above 99 %")
     caption = (
