@@ -102,7 +102,7 @@ def _read_splits(folder: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
     tables: list[NDArray[np.floating]] = []
     rows: dict[str, int] = {}
     for split, name in _SPLITS:
-        table, _ = _read_table(folder / name)
+        table = np.asarray(_read_table(folder / name)[0])
         images = sorted((frame for frame in frames if frame.split == split), key=lambda frame: str(frame.path))
         if len(images) != len(table) or (tables and table.shape[1] != tables[0].shape[1]):
             advice = "give the images of which these descriptors are"

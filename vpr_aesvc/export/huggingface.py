@@ -48,7 +48,8 @@ def _encoder(backbone: HuggingFaceBackbone) -> Any:
 def _constant_positions(embeddings: Any) -> Iterator[None]:
     """In this context, position embeddings are interpolated once, before tracing: ONNX has no bicubic interpolation with antialiasing, which DINOv2
     with registers uses."""
-    interpolate, kept = getattr(embeddings, "interpolate_pos_encoding", None), list[Any]()
+    interpolate: Any = getattr(embeddings, "interpolate_pos_encoding", None)
+    kept: list[Any] = []
 
     def once(*size: Any) -> Any:
         if not kept:
