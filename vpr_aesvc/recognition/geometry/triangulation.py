@@ -187,7 +187,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     )
     adjusted = _adjust(place, guided, views, np.ones(2), _ROUNDS[1])
     if adjusted.pose_noise.max() <= _MAX_POSE_NOISE:
-        adjusted = _adjust(place, adjusted.bundle, views, adjusted.pose_noise, _ROUNDS[2])
+        adjusted = _adjust(place, adjusted.bundle, views, adjusted.pose_noise, _ROUNDS[2], robust=True)
     if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
     if len(adjusted.bundle.rows) < MIN_POINTS:
@@ -295,11 +295,14 @@ class _Adjusted:
         )
 
 
-def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats, rounds: int) -> _Adjusted:
-    """Gauss-Newton on points and neighbors' poses. Key points have heavy tails: they are weighted as Geman and McClure (1987) do.
+def _adjust(
+    place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats, rounds: int, robust: bool = False
+) -> _Adjusted:
+    """Gauss-Newton on points and neighbors' poses; observations that do not fit are left out.
 
     Args:
         priors: the neighbors with the poses of the map. pose_noise: of these, in units of ``TRANSLATION_NOISE`` and ``ROTATION_NOISE``.
+        robust: key points have heavy tails: they are weighted as Geman and McClure (1987) do. That would hide poses that contradict the pictures.
     """
     views, points, count = list(bundle.views), bundle.points.copy(), 6 * len(bundle.views)
     noise = np.concatenate(
@@ -328,7 +331,9 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
             error = bundle.observed[at] - bearings
             squared = (error**2).sum(1)
             squares.append(squared)
-            weight = seen[at] / sigma**2 / (1 + squared / (TAIL * sigma**2)) ** 2
+            far = squared / sigma**2
+            tail = (1 + far / TAIL) ** 2 if robust else 1 + far / 4 if step < rounds // 2 else 1  # first Cauchy's
+            weight = seen[at] / sigma**2 / tail
             part = slice(6 * at, 6 * at + 6)
             point_info += np.einsum("k,kai,kaj->kij", weight, by_point, by_point)
             point_slope += np.einsum("k,kai,ka->ki", weight, by_point, error)
@@ -353,8 +358,9 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
         freedom = (
             2 * seen.sum() - used.sum() - count
         )  # each point has two numbers of its own picture, and three unknowns
-        typical = np.median(errors[np.vstack([used, seen])]) / MEDIAN * 2 * (seen.sum() + used.sum())
-        sigma = float(np.clip(np.sqrt(typical / max(freedom, 1)), *(np.array(_SIGMA) * place.pixel)))
+        fitted = errors[np.vstack([used, seen])]
+        total = 2 * np.median(fitted) / MEDIAN * len(fitted) if robust else fitted.sum()
+        sigma = float(np.clip(np.sqrt(total / max(freedom, 1)), *(np.array(_SIGMA) * place.pixel)))
     left = np.diag(poses) * prior_weight  # part of the prior's variance that the pictures leave
     surprise, shows = pull**2 * prior_weight - left * (1 - left), (1 - left) ** 2
     surprise, shows = (one.reshape(-1, 2, 3).sum((0, 2)) for one in (surprise, shows))
