@@ -16,7 +16,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.selection import moved_between
-from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
+from vpr_aesvc.onboard.loop_closure import ConsistencyCheck, LoopClosure, loop_closure
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.recognition.learned_models import LearnedModels
@@ -118,6 +118,7 @@ class Engine:
         self._followers: dict[str, RunFollower] = {}
         self._gates: dict[str, KeyframeGate] = {}
         self._qualities: dict[str, ImageQuality] = {}
+        self._consistency = ConsistencyCheck()
         self._last_keyframes: dict[str, Frame] = {}  # by camera, without images
 
     def prepare(self) -> None:
@@ -283,7 +284,7 @@ class Engine:
         outcome.milliseconds |= follower.recognizer.milliseconds
 
     def _add_keyframe(self, outcome: Outcome, gate: KeyframeGate) -> None:
-        """Adds the frame as a place; in mode ``slam`` with a loop closure if its recognition was accepted."""
+        """Adds the frame as a place; in mode ``slam`` with a loop closure if its recognition was accepted and nothing contradicts it."""
         assert outcome.descriptor is not None
         frame = replace(outcome.frame, image=None)
         place = replace(frame, extra={"camera": outcome.camera} if outcome.camera else {})
@@ -302,9 +303,12 @@ class Engine:
             self._store_camera(place, traverse, outcome.intrinsics, image)
         except VprError as error:
             outcome.place_error = str(error)
+        self._consistency.add(outcome.place_id, place.pose)
         recognition = outcome.recognition
         if recognition is not None and recognition.accepted and recognition.best is not None:
-            outcome.loop_closure = loop_closure(recognition, outcome.place_id)
+            closure = loop_closure(recognition, outcome.place_id)
+            if self._consistency.accepts(closure, recognition.best.place, place.pose):
+                outcome.loop_closure = closure
 
 
 def _fitted(calibration: Calibration | None, image: Image) -> tuple[Intrinsics | None, str | None]:
