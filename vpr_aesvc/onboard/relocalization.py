@@ -100,8 +100,8 @@ class Agreement:
         best = min(usable, key=lambda other: float(np.trace(other.covariance)))
         if best.metric:
             return best
-        mean = np.mean([other.base.as_tuple()[:3] for other in usable], axis=0).tolist()
-        return replace(best, base=Pose(*mean, *best.base.as_tuple()[3:]))
+        x, y, z = np.mean([other.base.as_tuple()[:3] for other in usable], axis=0).tolist()
+        return replace(best, base=replace(best.base, x=x, y=y, z=z))
 
 
 class Relocalization:
