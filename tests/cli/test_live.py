@@ -31,6 +31,6 @@ def test_a_line_for_each_place(corridor_bags, film):  # noqa: F811
 
 
 def test_cameras_that_cannot_be_used(corridor_bags, film, tmp_path):  # noqa: F811
-    refused(vpr("live", corridor_bags.map, "--camera", "97"), "camera 97: cannot be opened; `v4l2-ctl")
+    refused(vpr("live", corridor_bags.map, "--camera", "97"), "camera 97: cannot be opened; `ls")
     refused(vpr("live", corridor_bags.map, "--camera", tmp_path / "none.avi"), "cannot be opened; expected a stream")
     refused(vpr("live", tmp_path / "no.vprmap", "--camera", film), "no such map")

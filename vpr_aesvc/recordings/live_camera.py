@@ -33,7 +33,7 @@ class LiveCamera(Recording):
         super().__init__(Path(f"camera {name}" if name.isdigit() else name), InputOptions(), "camera")
         self._capture = cv2.VideoCapture(int(name) if name.isdigit() else name)
         if not self._capture.isOpened():
-            advice = "`v4l2-ctl --list-devices` shows the cameras" if name.isdigit() else "expected a stream or a video"
+            advice = "`ls /dev/video*` shows the cameras" if name.isdigit() else "expected a stream or a video"
             raise VprError(f"{self.path}: cannot be opened; {advice}")
         size = [round(self._capture.get(one)) for one in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
         if calibration is not None:
