@@ -142,7 +142,11 @@ class Robot:
         number = _TRANSITIONS[transition] or _SHUTDOWN[self.state()]
         request = ChangeState.Request()
         request.transition.id = number
-        return bool(self.call(ChangeState, f"{self.target}/change_state", request).success)
+        before = self.state()
+        try:
+            return bool(self.call(ChangeState, f"{self.target}/change_state", request).success)
+        except TimeoutError:  # DDS may lose the response of a service that was found just now
+            return self.state() != before
 
     def activate(self, **parameters: Any) -> None:
         """Activates the node with these parameters, from any state."""

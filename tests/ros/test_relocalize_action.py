@@ -252,8 +252,7 @@ def test_the_state_for_a_safety_layer(robot, node, corridor):
     since, at = told[-1].since, len(told)
     wait_for(lambda: len(told) >= at + 2, what="the next messages")
     assert all(one.since == since and one.header.frame_id == "map" and one.why for one in told[at:])
-    elsewhere = [read_image(path) for path in sorted((DATA / "ie_tower" / "floor9").glob("*.jpg"))[:100]]
-    with images_at(robot, elsewhere or noise(100), step=0.3):
+    with images_at(robot, noise(100), step=0.3):  # of nothing that the map has, also where a busy machine drops many
         wait_for(lambda: told[-1].state == LocalizationStatus.LOST, what=lambda: f"a lost state, not {told[-1].why}")
     assert robot.change_state("deactivate")
     late = []
