@@ -23,7 +23,6 @@ from vpr_aesvc_msgs.msg import LocalizationStatus
 from vpr_aesvc_msgs.srv import LoadMap
 
 from benchmarks.relocalization import STREET, posed
-from tests.conftest import DATA
 from tests.pages import ROOT, blocks
 from tests.ros import world
 from tests.ros.patience import wait_for
