@@ -48,6 +48,7 @@ GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/view.md": ("model", "office.vprmap"),
     "docs/search.md": ("model", "building.vprmap"),
 }
+OTHERS = ("gtsam", "cslam_common_interfaces")  # programs that some blocks are for
 INPUTS = ("my_building", "new_images", "new.jpg", "drive", "another_drive", "encoder")
 RUN = [page for page in PAGES if any(block.language in ("sh", "python") for block in blocks(page))]
 
@@ -107,7 +108,7 @@ def test_every_example_runs(page, made, workspace):
         if block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
                 run_shell(line, where)
-        elif "postgresql://" in block.text or ("import gtsam" in block.text and not find_spec("gtsam")):
+        elif "postgresql://" in block.text or any(one in block.text and not find_spec(one) for one in OTHERS):
             continue  # needs a server, or another program
         elif block.language == "python":
             exec(compile("\n" * (block.line - 1) + block.text, os.fspath(page), "exec"), namespace)

@@ -7,6 +7,8 @@ import pytest
 
 from tests.command import refused, vpr
 from tests.fleet.maps import new_url
+from vpr_aesvc.fleet import open_fleet_map
+from vpr_aesvc.placemap import PlaceMap
 
 
 def answer(*words):
@@ -52,6 +54,29 @@ def test_build_add_info_query_and_export_with_an_address(postgres, drawn, drawn_
     assert "holds" in answer("map", "export", url, tmp_path / "t.tum")
 
 
+def test_prune_and_replay_with_an_address_do_what_they_do_with_the_map(
+    postgres, street, drawn_model, loop_folder, tmp_path
+):
+    url = new_url(postgres)
+    answer("fleet", "push", street, url, "--robot", "r1", "--thumbnails")
+    small, mine = tmp_path / "small.vprmap", tmp_path / "mine.vprmap"
+    said = [
+        answer("map", "prune", *one, "--places", "25", "--force") for one in ((url, "-o", small), (street, "-o", mine))
+    ]
+    kept = [
+        line.split(" keeps ")[1].split(" and ")[0] for text in said for line in text.splitlines() if " keeps " in line
+    ]
+    assert kept[0] == kept[1] and len(kept) == 2
+    with PlaceMap.open(small) as pruned, PlaceMap.open(mine) as own, open_fleet_map(url) as fleet:
+        assert [one.label for one in pruned.places().values()] == [one.label for one in own.places().values()]
+        assert len(fleet) == 40 > len(pruned)
+    assert sorted(tmp_path.glob(".*")) == []
+    words = [
+        answer("replay", one, loop_folder, "-o", tmp_path / name) for one, name in ((street, "own"), (url, "fleet"))
+    ]
+    assert words[0].split(": ")[-1] == words[1].split(": ")[-1] and (tmp_path / "fleet").is_dir()
+
+
 def test_mistakes_are_one_line(postgres, street, tmp_path):
     secret = "postgresql://u:hunter2@127.0.0.1:1/db?map=city"
     for words in (
@@ -70,3 +95,34 @@ def test_mistakes_are_one_line(postgres, street, tmp_path):
     refused(vpr("fleet", "pull", url, "-o", tmp_path / "x.vprmap", "--near", "1,2"), "--near X,Y and --within METERS")
     refused(vpr("fleet", "push", street, "db.local", "--robot", "r1"), "expected the address of a fleet's map")
     refused(vpr("map", "add", url, street.parent), "vpr fleet push")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "map check",
+        "map backup",
+        "map salvage",
+        "map merge",
+        "map align",
+        "map loops",
+        "map set-camera",
+        "pairs",
+        "fleet push",
+    ],
+)
+def test_a_command_that_needs_a_file_says_so_and_names_the_remedy(words, street, tmp_path):
+    url = "postgresql://u:hunter2@127.0.0.1:1/db?map=city"
+    second = {
+        "map merge": [street],
+        "map align": [street],
+        "map set-camera": [street],
+        "pairs": [street.parent],
+        "fleet push": [url],
+    }
+    options = {"map check": [], "map set-camera": [], "fleet push": ["--robot", "r1"]}.get(
+        words, ["-o", tmp_path / "out"]
+    )
+    done = vpr(*words.split(), url, *second.get(words, []), *options)
+    refused(done, "expected a file, found the address of a fleet's map; `vpr fleet pull URL -o FILE`", 2)
+    assert "hunter2" not in done.stderr + done.stdout

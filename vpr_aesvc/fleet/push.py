@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.fleet import FLEET_ID
 from vpr_aesvc.fleet import places as rows
 from vpr_aesvc.fleet.address import FleetAddress
 from vpr_aesvc.fleet.connection import FleetConnection
@@ -19,8 +20,6 @@ from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.placemap.traverses import Traverse
 from vpr_aesvc.types import Place, Progress
 
-FLEET_ID = "fleet_id"
-"""Key of ``Place.extra``: the fleet's id of a place that was pulled. Such a place is not pushed."""
 _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"  # another process may push for this robot at this moment
 
 

@@ -219,6 +219,22 @@ class Engine:
             raise VprError(f"candidates: {error.errors()[0]['msg'].lower()}, found {top}") from error
         return self._recognizer(settings).recognize(Frame("query", image=image))
 
+    def recognize_of_peer(
+        self, peer: str, frame: Frame, descriptor: NDArray[np.float32], intrinsics: Intrinsics | None
+    ) -> Recognition:
+        """Recognizes a place of another robot in the map, after the place before it. ``frame``: with its stored picture; without one there is no
+        geometry. ``intrinsics``: of the picture.
+
+        Raises:
+            VprError: the map is damaged, or the descriptor is of another model.
+        """
+        name = f"@{peer}{'' if frame.image is not None else ', without pictures'}"
+        if name not in self._followers:
+            update: dict[str, object] = dict.fromkeys(_EXCLUSIONS)
+            update |= {} if frame.image is not None else {"geometry": False}
+            self._followers[name] = RunFollower(self._recognizer(self._settings.model_copy(update=update)))
+        return self._followers[name].recognize(frame, descriptor, intrinsics)
+
     def add(
         self, frame: Frame, image: Image, traverse: str | None = None, calibration: Calibration | None = None
     ) -> int:
