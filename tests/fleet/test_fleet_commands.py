@@ -4,9 +4,11 @@ import json
 import shutil
 
 import pytest
+from cyclopts import CycloptsError
 
 from tests.command import refused, vpr
 from tests.fleet.maps import new_url
+from vpr_aesvc.cli.main import app
 from vpr_aesvc.fleet import open_fleet_map
 from vpr_aesvc.placemap import PlaceMap
 
@@ -97,32 +99,23 @@ def test_mistakes_are_one_line(postgres, street, tmp_path):
     refused(vpr("map", "add", url, street.parent), "vpr fleet push")
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        "map check",
-        "map backup",
-        "map salvage",
-        "map merge",
-        "map align",
-        "map loops",
-        "map set-camera",
-        "pairs",
-        "fleet push",
-    ],
-)
-def test_a_command_that_needs_a_file_says_so_and_names_the_remedy(words, street, tmp_path):
-    url = "postgresql://u:hunter2@127.0.0.1:1/db?map=city"
-    second = {
-        "map merge": [street],
-        "map align": [street],
-        "map set-camera": [street],
-        "pairs": [street.parent],
-        "fleet push": [url],
-    }
-    options = {"map check": [], "map set-camera": [], "fleet push": ["--robot", "r1"]}.get(
-        words, ["-o", tmp_path / "out"]
-    )
-    done = vpr(*words.split(), url, *second.get(words, []), *options)
-    refused(done, "expected a file, found the address of a fleet's map; `vpr fleet pull URL -o FILE`", 2)
+def test_a_command_that_needs_a_file_says_so_and_names_the_remedy(street, tmp_path):
+    url, output = "postgresql://u:hunter2@127.0.0.1:1/db?map=city", ["-o", tmp_path / "out"]
+    for words in (
+        ["map", "check", url],
+        ["map", "backup", url, *output],
+        ["map", "salvage", url, *output],
+        ["map", "merge", street, url, *output],
+        ["map", "align", street, url, *output],
+        ["map", "loops", url, *output],
+        ["map", "set-camera", url, street],
+        ["pairs", url, street.parent, *output],
+        ["fleet", "push", url, url, "--robot", "r1"],
+    ):
+        with pytest.raises(
+            CycloptsError, match="expected a file, found the address of a fleet's map; `vpr fleet pull URL"
+        ):
+            app([str(word) for word in words], exit_on_error=False, print_error=False)
+    done = vpr("map", "check", url)
+    refused(done, "`vpr fleet pull URL -o FILE` writes a part of it to a file", 2)
     assert "hunter2" not in done.stderr + done.stdout
