@@ -48,20 +48,22 @@ def _encoder(backbone: HuggingFaceBackbone) -> Any:
 def _constant_positions(embeddings: Any) -> Iterator[None]:
     """In this context, position embeddings are interpolated once, before tracing: ONNX has no bicubic interpolation with antialiasing, which DINOv2
     with registers uses."""
-    interpolate, kept = getattr(embeddings, "interpolate_pos_encoding", None), list[Any]()
+    interpolate: Any = getattr(embeddings, "interpolate_pos_encoding", None)
+    if interpolate is None:
+        yield
+        return
+    kept = list[Any]()
 
     def once(*size: Any) -> Any:
         if not kept:
             kept.append(interpolate(*size))
         return kept[0]
 
-    if interpolate is not None:
-        embeddings.interpolate_pos_encoding = once
+    embeddings.interpolate_pos_encoding = once
     try:
         yield
     finally:
-        if interpolate is not None:
-            del embeddings.interpolate_pos_encoding
+        del embeddings.interpolate_pos_encoding
 
 
 @contextmanager
