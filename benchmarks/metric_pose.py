@@ -70,7 +70,7 @@ def street(folder: Path, seed: int, lane: float | None) -> tuple[list[Frame], li
         for one in frames
     ]
     focal = WIDTH / 2 / np.tan(np.deg2rad(75.0) / 2)
-    camera = Intrinsics(focal, focal, WIDTH / 2 - 0.25, HEIGHT / 2 - 0.25)  # drawn at twice the size and averaged
+    camera = Intrinsics(focal, focal, (WIDTH - 1) / 2, (HEIGHT - 1) / 2)
     return [one for one in posed if one.split == "database"], [one for one in posed if one.split == "query"], camera
 
 

@@ -46,7 +46,7 @@ INSIDE, OUTSIDE, ROBOTS = 20, 200, 20  # frames of a search, frames outside, rob
 STEP = 0.6  # meters between frames without a pose
 ODOMETRY = Pose.planar(-30.0, 12.0, 1.0)  # of the map in the odometry frame
 KITTI = Intrinsics(707.0912, 707.0912, 601.8873, 183.1104), (1241, 376)
-STREET = Intrinsics(208.515, 208.515, 159.75, 119.75), (320, 240)
+STREET = Intrinsics(208.515, 208.515, 159.5, 119.5), (320, 240)
 
 
 @dataclass

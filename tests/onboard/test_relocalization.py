@@ -1,6 +1,7 @@
 """Which match may set the robot's pose anew. A robot drives along x; its odometry starts 10 m behind the map's origin and turned by 90 degrees."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,12 +69,19 @@ def test_wrong_matches_are_no_fix_and_break_nothing(robot):
 
 
 def test_the_fix_is_the_most_precise_of_the_sightings_that_agree(robot):
-    measured = sighting(0.5, covariance=COVARIANCE / 100)
+    measured = replace(sighting(0.5, covariance=COVARIANCE / 100), metric=True)
     assert robot.see(sighting(0, (0.9, 0)), measured, sighting(1.5, (0.9, 0)))[-1] == "fix"
     fix = robot.relocalization.fix
     assert distance(fix.base, Pose(1.5, 0)) < 1e-6, "moved by odometry"
     assert (np.diag(fix.covariance)[:3] > np.diag(measured.covariance)[:3]).all(), "the odometry drifts"
     assert np.trace(fix.covariance) < np.trace(COVARIANCE)
+
+
+def test_a_fix_that_no_sighting_measured_is_their_mean(robot):
+    """The robot drives past a place: its pose is first before the robot, then behind it."""
+    assert robot.see(sighting(0, (0.9, 0)), sighting(0.6, (0.3, 0)), sighting(1.2, (-0.3, 0)))[-1] == "fix"
+    fix = robot.relocalization.fix
+    assert distance(fix.base, Pose(1.5, 0)) < 1e-6 and np.trace(fix.covariance) >= np.trace(COVARIANCE)
 
 
 def test_the_pose_of_the_odometry_in_the_map(robot):

@@ -1,17 +1,21 @@
 """Loop closures: constraints between two places, for a SLAM back end."""
 
+from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.onboard.relocalization import AGREEMENT, DRIFT, SIGMAS, Sighting
 from vpr_aesvc.recognition.result import Recognition
-from vpr_aesvc.transforms import IDENTITY, OPTICAL, pose_of_rotation, rotation_matrix
-from vpr_aesvc.types import Pose
+from vpr_aesvc.transforms import IDENTITY, OPTICAL, compose, distance, pose_of_rotation, rotation_matrix
+from vpr_aesvc.types import Place, Pose
 
 UNKNOWN_METERS = 10.0
 UNKNOWN_RADIANS = np.pi / 4
 """Standard deviations if the matched place has no pose."""
+_SCALE_NOISE = 0.02  # standard deviation of the scale of the odometry, which pictures do not show
+_RECENT = 5  # measured closures with which the next one is compared
 _MEASURED_RADIANS = np.radians(5.0)  # standard deviation of a rotation from the key points of a thumbnail
 
 
@@ -44,13 +48,15 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
     assert recognition.best is not None
     older = recognition.best.place
     covariance = np.diag([UNKNOWN_METERS**2] * 3 + [UNKNOWN_RADIANS**2] * 3)
-    if recognition.covariance is not None and older.pose is not None:
+    if recognition.covariance is not None and older.pose is not None:  # if measured, with the noise of the older pose
         turn = np.kron(np.eye(2), rotation_matrix(older.pose).T)  # map axes -> axes of the older camera
         covariance = turn @ recognition.covariance @ turn.T
     pose = IDENTITY
     geometry = recognition.candidates[0].geometry if recognition.candidates else None
     if recognition.metric is not None:
-        pose, covariance = recognition.metric.relative_pose, recognition.metric.covariance
+        pose = recognition.metric.relative_pose
+        step = _SCALE_NOISE * np.array(pose.as_tuple()[:3])
+        covariance[:3, :3] += np.outer(step, step)
     elif geometry is not None and geometry.rotation is not None:
         axes = rotation_matrix(OPTICAL)  # the rotation is between optical frames
         pose = pose_of_rotation(axes @ geometry.rotation @ axes.T)
@@ -66,3 +72,34 @@ def loop_closure(recognition: Recognition, to_place: int) -> LoopClosure:
         covariance=covariance,
         metric=recognition.metric is not None,
     )
+
+
+class ConsistencyCheck:
+    """Whether measured closures agree with the odometry and with each other, as in pairwise consistency maximization (Mangelson et al., 2018)."""
+
+    def __init__(self) -> None:
+        self._recent: deque[tuple[str, Sighting]] = deque(maxlen=_RECENT)  # with the traverse of the older place
+        self._meters: dict[int, float] = {}  # driven until each place of this drive
+        self._last: Pose | None = None
+
+    def add(self, place: int, pose: Pose | None) -> None:
+        """Takes a new place of the drive; ``pose``: of its camera by odometry."""
+        if pose is not None:
+            driven = next(reversed(self._meters.values()), 0.0)
+            self._meters[place] = driven + (0.0 if self._last is None else distance(self._last, pose))
+            self._last = pose
+
+    def accepts(self, closure: LoopClosure, older: Place, odometry: Pose | None) -> bool:
+        """False if the closure contradicts the odometry since the older place, or no recent measured closure agrees with it. ``odometry``: pose of the
+        camera at the newer place, which was added; without it, and for a closure that was not measured, nothing can be compared."""
+        if not closure.metric or older.pose is None or odometry is None:
+            return True
+        turn = np.kron(np.eye(2), rotation_matrix(older.pose))
+        here = Sighting(compose(older.pose, closure.relative_pose), turn @ closure.covariance @ turn.T, odometry, True)
+        if older.id in self._meters:
+            driven = self._meters[closure.to_place] - self._meters[older.id]
+            if distance(here.base, odometry) > SIGMAS * DRIFT * driven + AGREEMENT[0]:
+                return False
+        before = [here.moved(one) for traverse, one in self._recent if traverse == older.traverse]
+        self._recent.append((older.traverse, here))
+        return any(here.agrees(one.base, one.covariance, AGREEMENT) for one in before)

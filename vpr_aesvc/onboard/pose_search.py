@@ -1,6 +1,9 @@
 """Looks for the pose of a robot that may be anywhere: frame by frame, until one place is sure."""
 
+import math
 from threading import Event
+
+import numpy as np
 
 from vpr_aesvc.onboard.relocalization import Agreement, Sighting
 from vpr_aesvc.recognition.result import Candidate, Recognition
@@ -65,7 +68,9 @@ class PoseSearch:
         """What the robot's pose is sure by, or why it is not, in words."""
         recognized = f"{self._accepted} of {self.frames} images recognized"
         if self.found is not None:
-            return f"{recognized}, the last ones agree: {self._why}"
+            sigma = math.sqrt(np.linalg.eigvalsh(self.found.covariance[:3, :3])[-1])
+            how = "" if self.found.metric else f"; not measured, but by the places that match: to about {sigma:.1f} m"
+            return f"{recognized}, the last ones agree: {self._why}{how}"
         if not self.frames:
             return "no image was looked at: check that the camera's images come"
         if not self._accepted:

@@ -25,7 +25,7 @@ _NOWHERE_SECONDS, _NOWHERE_SHARE = (
     10.0,
     0.75,
 )  # part of the frames of so many seconds whose best match is more probably wrong than right
-_SIGMAS = 3.0
+SIGMAS = 3.0
 _WIDEST = 10.0, np.radians(60)  # meters and radians that three standard deviations may allow
 # Meters and radians that two poses may differ beyond their covariances.
 AGREEMENT = 1.0, np.radians(30)
@@ -33,7 +33,7 @@ _CONTRADICTION = 3.0, np.radians(45)  # if the covariance of the robot's localiz
 _WHILE = 2.0  # seconds that matches must contradict the localization before a new fix
 _CONFIRMED = 10.0  # seconds after a match that the robot's pose counts as sure
 # Standard deviations of the odometry: part of the distance driven; radians per meter.
-_DRIFT, _DRIFT_RADIANS = 0.05, 0.02
+DRIFT, _DRIFT_RADIANS = 0.05, 0.02
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,8 @@ class Sighting:
     def agrees(self, pose: Pose, covariance: Floats | None, tolerance: tuple[float, float]) -> bool:
         """Whether the base may be at ``pose``, within three standard deviations and the tolerance in meters and radians."""
         total = self.covariance if covariance is None else self.covariance + covariance
-        meters = min(_SIGMAS * float(np.sqrt(np.trace(total[:3, :3]))), _WIDEST[0]) + tolerance[0]
-        radians = min(_SIGMAS * float(np.sqrt(np.trace(total[3:, 3:]))), _WIDEST[1]) + tolerance[1]
+        meters = min(SIGMAS * float(np.sqrt(np.trace(total[:3, :3]))), _WIDEST[0]) + tolerance[0]
+        radians = min(SIGMAS * float(np.sqrt(np.trace(total[3:, 3:]))), _WIDEST[1]) + tolerance[1]
         return distance(self.base, pose) <= meters and angle(self.base, pose) <= radians
 
     def moved(self, earlier: Sighting) -> Sighting:
@@ -87,7 +87,8 @@ class Agreement:
 
     def add(self, sighting: Sighting | None) -> Sighting | None:
         """Takes the next one, None if no match was accepted or it has no pose. If enough of the last ones agree with it: the one of these
-        with the smallest covariance, moved to now; else None. Without odometry the newest."""
+        with the smallest covariance, moved to now; else None. Without odometry the newest. If none was measured, at the mean of their positions:
+        each is that of a place, before or behind the robot."""
         self._window.append(sighting)
         if sighting is None:
             return None
@@ -96,7 +97,11 @@ class Agreement:
         if len(agreeing) < _AGREEING:
             return None
         usable = agreeing if sighting.odometry is not None else [sighting]
-        return min(usable, key=lambda other: float(np.trace(other.covariance)))
+        best = min(usable, key=lambda other: float(np.trace(other.covariance)))
+        if best.metric:
+            return best
+        x, y, z = np.mean([other.base.as_tuple()[:3] for other in usable], axis=0).tolist()
+        return replace(best, base=replace(best.base, x=x, y=y, z=z))
 
 
 class Relocalization:
@@ -246,7 +251,7 @@ class Relocalization:
 def _drift(start: Pose, end: Pose) -> Floats:
     """Variances of the odometry from one pose to the next, float64 [2]: m^2 and rad^2."""
     driven, turned = distance(start, end), angle(start, end)
-    return np.array([(_DRIFT * driven) ** 2, (_DRIFT_RADIANS * driven) ** 2 + (_DRIFT * turned) ** 2])
+    return np.array([(DRIFT * driven) ** 2, (_DRIFT_RADIANS * driven) ** 2 + (DRIFT * turned) ** 2])
 
 
 def _variances(sighting: Sighting) -> Floats:

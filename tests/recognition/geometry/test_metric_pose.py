@@ -153,7 +153,7 @@ def test_points_in_a_corner_and_too_few():
     if isinstance(found, MetricPose):
         pose, covariance = pose_in_map(ROAD[PLACE], found)
         assert (np.abs(error_of(pose, query)) < 4 * np.sqrt(np.diag(covariance))).all()
-    few = rest.strongest(10)
+    few = rest.strongest(14)
     assert "fewer than 15" in solve_metric_pose(few, CAMERA, match_keypoints(few, place.keypoints), place)
 
 

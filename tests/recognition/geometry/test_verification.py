@@ -202,3 +202,15 @@ def test_positions_are_those_of_the_full_image(loop_folder):
 def test_invalid_kind_and_count(random_image, kind, count, words):
     with pytest.raises(VprError, match=words):
         detect_keypoints(random_image, kind, count)
+
+
+def test_key_points_lie_at_the_middle_of_what_is_seen():
+    """OpenCV's SIFT is a quarter of a pixel off."""
+    centers = np.stack(np.meshgrid(np.arange(30.3, 380, 35.7), np.arange(25.6, 180, 31.4)), -1).reshape(-1, 2)
+    y, x = np.mgrid[:200, :400]
+    blobs = sum(120 * np.exp(-((x - cx) ** 2 + (y - cy) ** 2) / 18) for cx, cy in centers)
+    found = detect_keypoints(np.repeat(blobs.astype(np.uint8)[:, :, None], 3, axis=2)).xy
+    apart = found[:, None] - centers
+    errors = apart[np.arange(len(found)), np.linalg.norm(apart, axis=2).argmin(1)]
+    errors = errors[np.linalg.norm(errors, axis=1) < 2]
+    assert len(errors) >= len(centers) and (np.abs(np.median(errors, axis=0)) < 0.1).all()

@@ -24,6 +24,7 @@ LONGEST_SIDE = 480
 """Key points are detected in images of at most this many pixels along the longer side, which bounds the time."""
 KEYPOINT_COUNT = 500
 
+_SIFT_BIAS = 0.25  # pixels right and down: OpenCV maps pixel i of the doubled image to i / 2
 _LENGTH = {"sift": 128, "orb": 32}  # bytes in a descriptor
 ROOTSIFT_SCALE = 510.0  # entries of a RootSIFT descriptor hardly exceed 0.5
 _CACHED = 512  # places whose key points stay in memory, at most 66 kB each
@@ -83,7 +84,8 @@ def detect_keypoints(image: Image, kind: Kind = "sift", count: int = KEYPOINT_CO
         return Keypoints(np.zeros((0, 2), np.float32), np.zeros((0, _LENGTH[kind]), np.uint8), width, height, kind)
     order = np.argsort([-point.response for point in points], kind="stable")[:count]  # stable: deterministic for ties
     ratio = np.array([width / gray.shape[1], height / gray.shape[0]])
-    xy = (np.array([point.pt for point in points])[order] + 0.5) * ratio - 0.5
+    bias = _SIFT_BIAS if kind == "sift" else 0.0
+    xy = (np.array([point.pt for point in points])[order] - bias + 0.5) * ratio - 0.5
     chosen = descriptors[order]
     return Keypoints(xy.astype(np.float32), _rootsift(chosen) if kind == "sift" else chosen, width, height, kind)
 

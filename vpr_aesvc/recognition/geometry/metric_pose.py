@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.recognition.geometry.local_features import Keypoints
-from vpr_aesvc.recognition.geometry.triangulation import PlacePoints, finite, project, relief, turned
+from vpr_aesvc.recognition.geometry.triangulation import MEDIAN, TAIL, PlacePoints, finite, project, relief, turned
 from vpr_aesvc.recognition.geometry.verification import match_keypoints
 from vpr_aesvc.transforms import OPTICAL, compose, pose_of_rotation, rotation_matrix
 from vpr_aesvc.types import Floats, Intrinsics, Points, Pose, Rows
@@ -21,7 +21,8 @@ _MIN_BEGIN, _MIN_INLIERS = 7, 15  # points that fit one pose, before and after t
 _RANSAC_PIXELS = 4.0  # these and the others in standard deviations of a key point
 _SEARCH = 5.0
 _MIN_SHARE = 0.7  # right cameras have .85 and more, with 20 % of difference .56 and less
-_LEAST_PIXELS, _LEAST_SPREAD = 0.15, 0.25
+_LEAST_PIXELS = 0.15
+_SPREAD = 0.1, 2.0  # least and most, of the squared errors of this picture's key points
 _ROUNDS = 6
 _FITS = 9.21  # squared error in standard deviations that 99 of 100 right matches stay below
 _MAX_SIGMA = 0.2  # standard deviation of the position, as part of the distance to the nearest neighbor
@@ -146,29 +147,28 @@ class _Fit(NamedTuple):
 
 
 def _refine(pose: _Pose, bearings: Points, place: PlacePoints, pairs: Rows, sigma: float, rounds: int) -> _Fit:
-    """Gauss-Newton, first with Cauchy's weights, then on the points that fit. The points move within their noise: derivatives at where they were
-    triangulated would take that noise for depth, and so for parallax."""
+    """Gauss-Newton with robust weights. The points move within their noise: derivatives at where they were triangulated would take that noise for
+    depth, and so for parallax. The covariance is that of an M-estimator (Huber, 1981)."""
     rotation, position = pose
     observed, known = bearings[pairs[:, 0]], place.points[pairs[:, 1]]
     points = known
     noise, modes = place.noise[pairs[:, 1]], place.modes[pairs[:, 1]]
-    for step in range(rounds):
+    for _ in range(rounds):
         seen, by_point, by_pose = project(points, rotation, position)
         error = observed - seen - np.einsum("kai,ki->ka", by_point, known - points)
         gain = noise @ by_point.transpose(0, 2, 1)
         info = _inverted(by_point @ gain + sigma**2 * np.eye(2))
         squared = np.einsum("ka,kab,kb->k", error, info, error)
-        fits = squared < _FITS
-        weighted = info * (fits if step >= rounds // 2 else 1 / (1 + squared / _FITS))[:, None, None]
-        slope = by_pose.transpose(0, 2, 1) @ weighted
+        far = squared / (TAIL * np.clip(np.median(squared) / MEDIAN, *_SPREAD))
+        slope = by_pose.transpose(0, 2, 1) @ (info / (1 + far[:, None, None]) ** 2)
         covariance = np.linalg.inv(np.einsum("kia,kaj->ij", slope, by_pose) + 1e-9 * np.eye(6))
         moved = covariance @ np.einsum("kia,ka->i", slope, error)
         rotation, position = turned(rotation, moved[3:]), position + moved[:3]
         points = known + np.einsum("kia,kab,kb->ki", gain, info, error - by_pose @ moved)
-    spread = max(_LEAST_SPREAD, squared[fits].sum() / max(2 * fits.sum() - 6, 1))  # of this picture's key points
     shared = covariance @ np.einsum("kia,kab,kbm->im", slope, by_point, modes)
-    covariance = spread * covariance + shared @ shared.T
-    return _Fit(rotation, position, fits, covariance)
+    spread = (squared / (1 + far) ** 4).sum() / max(2 * len(squared) - 6, 1) / np.mean((1 - far) / (1 + far) ** 3) ** 2
+    alone = np.linalg.inv(np.einsum("kai,kab,kbj->ij", by_pose, info, by_pose) + 1e-9 * np.eye(6))
+    return _Fit(rotation, position, squared < _FITS, max(spread, _SPREAD[0]) * alone + shared @ shared.T)
 
 
 def _inverted(matrices: Points) -> Points:

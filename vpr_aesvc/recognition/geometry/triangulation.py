@@ -32,6 +32,8 @@ STILL = 1e-3  # of the distance of the farthest neighbor: nearer, the map says t
 _ROUNDS = 4, 4, 3
 _LEAST_POSE_NOISE = 0.05
 _MODES = 8
+MEDIAN = 1.386  # of a chi square with 2 degrees of freedom
+TAIL = 5.7  # variances: the squared error at which the weight is a fourth
 _SIGMA = 0.15, 2.0  # least and largest noise of a key point, pixels of the stored picture
 
 NO_NEIGHBOR = "the place has no neighbor with a pose along its traverse"
@@ -185,7 +187,7 @@ def triangulate(place: View, neighbors: list[View]) -> PlacePoints:
     )
     adjusted = _adjust(place, guided, views, np.ones(2), _ROUNDS[1])
     if adjusted.pose_noise.max() <= _MAX_POSE_NOISE:
-        adjusted = _adjust(place, adjusted.bundle, views, adjusted.pose_noise, _ROUNDS[2])
+        adjusted = _adjust(place, adjusted.bundle, views, adjusted.pose_noise, _ROUNDS[2], robust=True)
     if adjusted.pose_noise.max() > _MAX_POSE_NOISE:
         return no_points(place.keypoints, _CONTRADICTION)
     if len(adjusted.bundle.rows) < MIN_POINTS:
@@ -293,11 +295,14 @@ class _Adjusted:
         )
 
 
-def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats, rounds: int) -> _Adjusted:
+def _adjust(
+    place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats, rounds: int, robust: bool = False
+) -> _Adjusted:
     """Gauss-Newton on points and neighbors' poses; observations that do not fit are left out.
 
     Args:
         priors: the neighbors with the poses of the map. pose_noise: of these, in units of ``TRANSLATION_NOISE`` and ``ROTATION_NOISE``.
+        robust: key points have heavy tails: they are weighted as Geman and McClure (1987) do. That would hide poses that contradict the pictures.
     """
     views, points, count = list(bundle.views), bundle.points.copy(), 6 * len(bundle.views)
     noise = np.concatenate(
@@ -326,9 +331,9 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
             error = bundle.observed[at] - bearings
             squared = (error**2).sum(1)
             squares.append(squared)
-            weight = (
-                seen[at] / sigma**2 / (1 + squared / (2 * sigma) ** 2 if step < rounds // 2 else 1)
-            )  # first Cauchy's
+            far = squared / sigma**2
+            tail = (1 + far / TAIL) ** 2 if robust else 1 + far / 4 if step < rounds // 2 else 1  # first Cauchy's
+            weight = seen[at] / sigma**2 / tail
             part = slice(6 * at, 6 * at + 6)
             point_info += np.einsum("k,kai,kaj->kij", weight, by_point, by_point)
             point_slope += np.einsum("k,kai,ka->ki", weight, by_point, error)
@@ -353,15 +358,17 @@ def _adjust(place: View, bundle: _Bundle, priors: list[View], pose_noise: Floats
         freedom = (
             2 * seen.sum() - used.sum() - count
         )  # each point has two numbers of its own picture, and three unknowns
-        total = (errors[1:] * seen).sum() + errors[0][used].sum()
+        fitted = errors[np.vstack([used, seen])]
+        total = 2 * np.median(fitted) / MEDIAN * len(fitted) if robust else fitted.sum()
         sigma = float(np.clip(np.sqrt(total / max(freedom, 1)), *(np.array(_SIGMA) * place.pixel)))
     left = np.diag(poses) * prior_weight  # part of the prior's variance that the pictures leave
     surprise, shows = pull**2 * prior_weight - left * (1 - left), (1 - left) ** 2
     surprise, shows = (one.reshape(-1, 2, 3).sum((0, 2)) for one in (surprise, shows))
     shown = np.maximum(pose_noise * np.sqrt(np.maximum(surprise, 0) / np.maximum(shows, 0.5)), _LEAST_POSE_NOISE)
-    in_front = seen.any(0) & (points[:, 2] > -2 * np.sqrt(alone[:, 2, 2]))
-    kept = _Bundle(views, bundle.rows, points, bundle.observed, seen).of(in_front)
-    return _Adjusted(kept, sigma, shown, poses, alone[in_front], follows[in_front])
+    spread, nearest = np.sqrt(alone[:, 2, 2]), min(float(np.linalg.norm(one.position)) for one in priors)
+    known = seen.any(0) & (points[:, 2] > -2 * spread) & (spread * nearest < 1)
+    kept = _Bundle(views, bundle.rows, points, bundle.observed, seen).of(known)
+    return _Adjusted(kept, sigma, shown, poses, alone[known], follows[known])
 
 
 def _rotation_vector(rotation: Points) -> Floats:
