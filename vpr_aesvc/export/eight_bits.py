@@ -117,7 +117,7 @@ def _quantized_activations(values: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _quantized_weights(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to 255 symmetric steps in each column."""
-    step = np.abs(weights).max(0) / 127
+    """Rounded to 127 symmetric steps in each column."""
+    step = np.abs(weights).max(0) / 63
     step[step == 0] = 1
     return np.asarray(np.round(weights / step) * step, np.float32)
