@@ -22,6 +22,7 @@ class Hub:
         damaged: name of a file that arrives with a wrong byte.
         cut: name of a file whose connection breaks half-way.
         stalled: name of a file that stays half-way until the hub ends. ``reached`` is then set.
+        gated: every model asks for its licence to be accepted.
         bot_pull: number of the pull request with the conversion to safetensors.
     """
 
@@ -31,6 +32,7 @@ class Hub:
     stalled: str | None = None
     reached: threading.Event = field(default_factory=threading.Event)
     ended: threading.Event = field(default_factory=threading.Event)
+    gated: bool = False
     bot_pull: int | None = None
     url: str = ""
     requests: list[str] = field(default_factory=list)
@@ -64,6 +66,8 @@ def serve(hub: Hub) -> Iterator[Hub]:
             path = unquote(urlsplit(self.path).path)
             hub.requests.append(f"{self.command} {path}")
             words = path.strip("/").split("/")
+            if hub.gated:
+                return self.missing("GatedRepo")
             if words[:2] == ["api", "models"] and words[4:] == ["discussions"]:
                 return self.send_json(discussions(hub))
             if words[:2] == ["api", "models"] and words[4:5] == ["revision"]:

@@ -26,7 +26,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("onnx")
 
-SMALL = ENCODERS["dinov2-small"]
+PINNED = ENCODERS["vit-b16"]
 COSPLACE = ENCODERS["cosplace-resnet18-512"].source
 
 
@@ -78,16 +78,16 @@ def test_a_fetched_encoder_gives_the_numbers_of_torch(transformer, images, tmp_p
 
 
 def test_a_known_name_is_fetched_at_its_commit_and_again_without_network(dinov2, images, tmp_path):
-    with serve(Hub({(SMALL.source, SMALL.revision): dinov2})) as hub:
-        done = fetch(hub, "dinov2-small?pooling=gem", tmp_path / "encoder")
+    with serve(Hub({(PINNED.source, PINNED.revision): dinov2})) as hub:
+        done = fetch(hub, "vit-b16?pooling=gem", tmp_path / "encoder")
     assert done.returncode == 0, done.stderr
-    assert any(f"/resolve/{SMALL.revision}/" in request for request in hub.requests)
+    assert any(f"/resolve/{PINNED.revision}/" in request for request in hub.requests)
     expected = open_backbone(f"{dinov2}?pooling=gem").embed(images)
     assert np.allclose(open_backbone(str(tmp_path / "encoder")).embed(images), expected, atol=1e-4)
     weights = cached_weights(tmp_path / "encoder")[0]  # as caches with a shared store have it: one more link
     blob = weights.resolve()
     blob.symlink_to(shutil.move(blob, tmp_path / "store"))
-    done = fetch(hub, "dinov2-small?pooling=gem", tmp_path / "again")
+    done = fetch(hub, "vit-b16?pooling=gem", tmp_path / "again")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "again/encoder.onnx").read_bytes() == (tmp_path / "encoder/encoder.onnx").read_bytes()
 
@@ -162,6 +162,9 @@ def test_an_interrupted_download_leaves_no_encoder(dinov2, tmp_path, number):
 def test_what_cannot_be_fetched_says_what_to_do(tmp_path):
     with serve(Hub()) as hub:
         refused(fetch(hub, "someone/nothing", tmp_path / "encoder"), "someone/nothing: no such model at http://127")
+        hub.gated = True
+        done = fetch(hub, "dinov3-small", tmp_path / "encoder")
+        refused(done, f"its licence must be accepted first, at {hub.url}/facebook/dinov3-vits16-pretrain-lvd1689m")
     done = fetch(hub, "dino-vits8", tmp_path / "encoder")  # the server has ended
     refused(done, "facebook/dino-vits8: cannot be downloaded")
     assert "run it on another machine and copy the encoder" in done.stderr and str(tmp_path / "home") in done.stderr

@@ -1,4 +1,4 @@
-"""Foundation models from ``transformers``: DINOv2, DINO, ViT, CLIP's vision tower. Needs ``[train]``."""
+"""Foundation models from ``transformers``: DINOv2, DINOv3, DINO, ViT, the vision towers of CLIP and SigLIP. Needs ``[train]``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class HuggingFaceBackbone:
 
     Args:
         name: a folder with ``config.json``, or a hub id whose files are in the local Hugging Face cache.
-        pooling: ``cls`` token, ``mean`` of the patch tokens, or ``gem`` (generalized mean, power 3) of them.
+        pooling: ``cls`` token (of SigLIP, which has none, its attention pooling), ``mean`` of the patch tokens, or ``gem`` (generalized mean, power 3) of them.
         expected: the expected fingerprint, compared before the weights are loaded.
 
     Attributes:
@@ -60,16 +60,19 @@ class HuggingFaceBackbone:
         require_fingerprint(folder, self.fingerprint, expected)
         transformers.utils.logging.set_verbosity_error()
         transformers.utils.logging.disable_progress_bar()
-        is_clip = config.get("model_type", "").startswith("clip")
-        model_class = transformers.CLIPVisionModel if is_clip else transformers.AutoModel
+        kind = config.get("model_type", "")
+        self._is_siglip = kind in ("siglip", "siglip_vision_model")
+        vision = (
+            "CLIPVisionModel" if kind.startswith("clip") else "SiglipVisionModel" if self._is_siglip else "AutoModel"
+        )
         try:
-            model = model_class.from_pretrained(str(folder), local_files_only=True)
+            model = getattr(transformers, vision).from_pretrained(str(folder), local_files_only=True)
         except Exception as error:  # OSError, ValueError, SafetensorError and others
             raise VprError(f"{folder}: transformers cannot load it ({first_line(error)})") from error
         self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self.tower = getattr(model, "vision_model", model).float().eval().to(self._device)
         settings = getattr(model.config, "vision_config", model.config)
-        self._prefix = 1 + int(getattr(settings, "num_register_tokens", 0) or 0)
+        self._prefix = 0 if self._is_siglip else 1 + int(getattr(settings, "num_register_tokens", 0) or 0)
         self._pooling = pooling
         side = getattr(settings, "patch_size", None)
         height, width = self.preprocess.height, self.preprocess.width
@@ -114,7 +117,7 @@ class HuggingFaceBackbone:
         """``last_hidden_state`` [n, 1 + registers + patches, D] -> embeddings [n, D]."""
         tokens = self._normed(tokens)
         if self._pooling == "cls":
-            return tokens[:, 0]
+            return self.tower.head(tokens) if self._is_siglip else tokens[:, 0]
         patches = tokens[:, self._prefix :]
         if self._pooling == "mean":
             return patches.mean(1)
@@ -122,7 +125,7 @@ class HuggingFaceBackbone:
 
     def _normed(self, tokens: torch.Tensor) -> torch.Tensor:
         """CLIP applies its final layer norm to the class token only, outside last_hidden_state; other models apply it to all tokens."""
-        norm = getattr(self.tower, "post_layernorm", None)
+        norm = None if self._is_siglip else getattr(self.tower, "post_layernorm", None)
         return tokens if norm is None else norm(tokens)  # type: ignore[no-any-return]
 
 

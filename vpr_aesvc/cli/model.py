@@ -1,7 +1,8 @@
 """``vpr model list`` and ``vpr model fetch``."""
 
 import shlex
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from cyclopts import App, Parameter
@@ -9,37 +10,66 @@ from rich.table import Column, Table
 
 from vpr_aesvc.cli.console import out
 from vpr_aesvc.cli.options import Output
+from vpr_aesvc.errors import VprError
 from vpr_aesvc.runtime import median_ms
+
+if TYPE_CHECKING:
+    from vpr_aesvc.export.known_encoders import KnownEncoder
 
 app = App(name="model", help="Encoders: list the known ones, fetch one as an ONNX file.")
 _TIMED = 5
 
 
 @app.command(name="list")
-def list_command() -> None:
+def list_command(
+    name: Annotated[str | None, Parameter(help="One encoder, with all that is known of it.")] = None, /
+) -> None:
     """List the known encoders and how each is obtained.
 
-    Example:  vpr model list
+    Examples:  vpr model list
+
+               vpr model list dinov2-small
     """
     from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB
 
-    counts = (Column(name, justify="right") for name in ("numbers", "download"))
-    table = Table("encoder", *counts, "from", box=None, pad_edge=False)
+    if name is not None:
+        if name not in ENCODERS:
+            raise VprError(f"{name!r}: no such encoder; expected one of {', '.join(ENCODERS)}")
+        one = ENCODERS[name]
+        pinned = "revision not pinned" if one.revision is None else f"revision {one.revision}"
+        out.print(
+            f"{name}: {one.good_for}\n  {one.dim} numbers of {one.image[1]} x {one.image[0]} pixels, {_size(one)}"
+        )
+        out.print(f"  licence of the weights: {one.licence}{', to be accepted on its page' if one.gated else ''}")
+        if one.by_hand:
+            out.print(f"  from {one.page}, by hand: {one.by_hand}")
+        elif one.source.startswith(TORCHHUB):
+            out.print(
+                f"  from {one.page}: code at commit {one.source.split(':')[2]}, weights not pinned; pip install {one.packages}"
+            )
+        else:
+            out.print(f"  from {one.page}: {pinned}, SHA-256 {one.sha256 or 'not pinned'}")
+        return
+    counts = (Column(title, justify="right") for title in ("numbers", "download"))
+    table = Table("encoder", *counts, "licence", "from", box=None, pad_edge=False)
     for one in ENCODERS.values():
-        place, _, _ = one.source.removeprefix(TORCHHUB).partition(":")
-        source = f"github.com/{place} (torch.hub)" if one.source.startswith(TORCHHUB) else f"huggingface.co/{place}"
-        table.add_row(one.name, str(one.dim), f"{one.megabytes:,} MB", source)
+        how = " (torch.hub)" if one.source.startswith(TORCHHUB) else " (by hand)" if one.by_hand else ""
+        table.add_row(one.name, str(one.dim), _size(one), one.licence, one.page + how)
     out.print(table)
     out.print(
-        "next: vpr model fetch ENCODER -o encoder/\n"
-        "  huggingface.co: needs pip install torch transformers onnx; any other hub id OWNER/NAME of a DINOv2, DINO, ViT or CLIP works too\n"
+        "next: vpr model list ENCODER, or vpr model fetch ENCODER -o encoder/\n"
+        "  huggingface.co: needs pip install torch transformers onnx; any other hub id OWNER/NAME of a DINOv2, DINOv3, DINO, ViT, CLIP or SigLIP works too\n"
         "  torch.hub: needs pip install torchvision as well, and executes the code of the repository\n"
-        "  on a machine without network: fetch it elsewhere and copy the folder encoder/\n"
+        "  on a machine without network: fetch it elsewhere and copy the folder encoder/, or give what you copied with --mirror FOLDER\n"
         "  any ONNX file that you have: --backbone FILE.onnx, with a preprocess.json beside it"
     )
 
 
-@app.command(name="fetch")
+def _size(one: "KnownEncoder") -> str:
+    return "size not known" if one.megabytes is None else f"{one.megabytes:,} MB"
+
+
+@app.command(name=["fetch", "export"])
 def fetch_command(
     name: Annotated[
         str,
@@ -51,6 +81,12 @@ def fetch_command(
     /,
     *,
     output: Output,
+    mirror: Annotated[
+        Path | None,
+        Parameter(
+            help="A folder in place of the network: OWNER/NAME as `hf download OWNER/NAME --local-dir` writes it, and a copy of torch.hub's folder."
+        ),
+    ] = None,
 ) -> None:
     """Download an encoder and write it as an ONNX folder for --backbone, which needs no torch.
 
@@ -61,7 +97,7 @@ def fetch_command(
     """
     from vpr_aesvc.export.fetch import fetch_encoder
 
-    encoder = fetch_encoder(name, output)
+    encoder = fetch_encoder(name, output, mirror)
     image = np.full((480, 640, 3), 128, np.uint8)
     encoder.embed([image])
     milliseconds = median_ms(lambda _: encoder.embed([image]), _TIMED)

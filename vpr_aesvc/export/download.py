@@ -24,12 +24,21 @@ def download_weights(hub_id: str, revision: str | None = None) -> Path:
         VprError: no such model, no network, no safetensors, or damaged weights, which are then removed from the cache.
     """
     from huggingface_hub import constants
-    from huggingface_hub.errors import HFValidationError, RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
 
     try:
         folder = _snapshot(hub_id, revision)
         if not any(folder.glob("*.safetensors")):
             folder = _snapshot(hub_id, _conversion(hub_id) or revision)
+    except GatedRepoError as error:
+        raise VprError(
+            f"{hub_id}: its licence must be accepted first, at {constants.ENDPOINT}/{hub_id}; then run `hf auth login` and this command again"
+        ) from error
     except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
         raise VprError(
             f"{hub_id}: no such model at {constants.ENDPOINT}, or it needs `hf auth login` ({first_line(error)}); `vpr model list` names the known ones"
@@ -83,14 +92,32 @@ def _check(path: Path, hub_id: str) -> None:
     if not path.is_symlink():
         return
     blob = path.parent / path.readlink()
+    found = sha256_of(path)
+    if blob.name != found:
+        for one in (path.resolve(), blob, path):  # the blob may be a link too, to a store that several caches share
+            one.unlink(missing_ok=True)
+        raise VprError(
+            f"{hub_id}: {path.name} was damaged on the way: its SHA-256 is {found}, the hub says {blob.name}; it was removed, "
+            "run the command again"
+        )
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hex digits."""
     found = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             found.update(block)
-    if blob.name != found.hexdigest():
-        for one in (path.resolve(), blob, path):  # the blob may be a link too, to a store that several caches share
-            one.unlink(missing_ok=True)
+    return found.hexdigest()
+
+
+def mirrored_weights(mirror: Path, hub_id: str, revision: str | None) -> Path:
+    """The folder ``OWNER/NAME`` of a mirror. Raises VprError, with what to bring, if it is not there."""
+    folder = mirror / hub_id
+    if not (folder / "config.json").is_file() or not any(folder.glob("*.safetensors")):
+        at = f" --revision {revision}" if revision else ""
         raise VprError(
-            f"{hub_id}: {path.name} was damaged on the way: its SHA-256 is {found.hexdigest()}, the hub says {blob.name}; it was removed, "
-            "run the command again"
+            f"{mirror}: has no {hub_id} with config.json, preprocessor_config.json and safetensors; with network, run "
+            f"`hf download {hub_id}{at} --local-dir {hub_id}` and copy {hub_id} into {mirror}"
         )
+    return folder

@@ -11,9 +11,9 @@ from vpr_aesvc.backbones.huggingface import HuggingFaceBackbone
 from vpr_aesvc.backbones.onnx import OnnxBackbone
 from vpr_aesvc.backbones.onnx_graph import GraphInput, GraphOutput, PreprocessFile
 from vpr_aesvc.errors import VprError, first_line, require_installed
-from vpr_aesvc.export.download import download_weights
+from vpr_aesvc.export.download import download_weights, mirrored_weights, sha256_of
 from vpr_aesvc.export.huggingface import encoder_graph
-from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB
+from vpr_aesvc.export.known_encoders import ENCODERS, TORCHHUB, KnownEncoder
 from vpr_aesvc.export.patches import add_patches
 from vpr_aesvc.export.traced import EMBEDDING, INPUT, traced_graph
 from vpr_aesvc.files import check_free, new_folder
@@ -28,31 +28,39 @@ _TORCHHUB_RULE = Preprocess(
 )
 
 
-def fetch_encoder(name: str, output: Path) -> OnnxBackbone:
+def fetch_encoder(name: str, output: Path, mirror: Path | None = None) -> OnnxBackbone:
     """Downloads an encoder and writes it as a folder with ``encoder.onnx`` and ``preprocess.json``, with a second output ``patches``.
 
     Args:
         name: an ONNX encoder without patches; one of ``ENCODERS``; a hub id or a Hugging Face folder, with ``?pooling=mean`` or ``gem``; or
             ``torchhub:REPOSITORY:FUNCTION?ARGUMENTS``, which executes the code of that repository.
         output: a folder that does not exist yet.
+        mirror: a folder that stands for the network: ``OWNER/NAME`` as on the hub, and what torch.hub keeps in its own folder.
 
     Returns:
         the opened encoder.
 
     Raises:
-        VprError: not known, not downloaded, damaged, not exported, or the output exists.
+        VprError: not known, not downloaded, not in the mirror, damaged or other weights, not exported, or the output exists.
     """
     check_free(output, "encoder")
     if Path(name).suffix == ".onnx" or any(Path(name).glob("*.onnx")):
         return _with_patches(OnnxBackbone(name), output)
-    require_installed("fetching an encoder", "torch", "transformers", "onnx")
     key, question, options = name.partition("?")
     known = ENCODERS.get(key)
+    if known and known.by_hand:
+        raise VprError(f"{key}: cannot be fetched: {known.by_hand}, and give them with --embeddings (docs/interop.md)")
+    require_installed("fetching an encoder", "torch", "transformers", "onnx")
     source = known.source + question + options if known else name
     if source.startswith(TORCHHUB):
-        graph, rule = _from_torchhub(source), _TORCHHUB_RULE
+        rule = _TORCHHUB_RULE
+        if known:
+            height, width = known.image
+            changes = {"height": height, "width": width, "interpolation": known.interpolation}
+            rule = rule.model_copy(update=changes)
+        graph = _from_torchhub(source, rule, mirror)
     else:
-        graph, rule = _from_hub(source, known.revision if known else None)
+        graph, rule = _from_hub(source, known, mirror)
     dim = graph.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
     described = PreprocessFile(input=GraphInput.of(INPUT, rule), output=GraphOutput(name=EMBEDDING, size=dim))
     return _write(graph, described, output)
@@ -82,19 +90,24 @@ def _write(graph: "onnx.ModelProto", described: PreprocessFile, output: Path, re
     return OnnxBackbone(output)
 
 
-def _from_hub(source: str, revision: str | None) -> "tuple[onnx.ModelProto, Preprocess]":
+def _from_hub(source: str, known: KnownEncoder | None, mirror: Path | None) -> "tuple[onnx.ModelProto, Preprocess]":
     place, _, options = source.partition("?")
     if not Path(place).is_dir():
         if place.count("/") != 1:
             raise VprError(
                 f"{place!r}: no such encoder; expected one of {', '.join(ENCODERS)}, a hub id OWNER/NAME, a folder, or {TORCHHUB}REPOSITORY:FUNCTION"
             )
-        place = str(download_weights(place, revision))
+        revision = known.revision if known else None
+        folder = mirrored_weights(mirror, place, revision) if mirror else download_weights(place, revision)
+        weights = folder / "model.safetensors"
+        if known and known.sha256 and (found := sha256_of(weights)) != known.sha256:
+            raise VprError(f"{weights}: its SHA-256 is {found}, that of {known.name} is {known.sha256}; copy it again")
+        place = str(folder)
     backbone = HuggingFaceBackbone(place, pooling=options.removeprefix("pooling=") or "cls")
     return encoder_graph(backbone), backbone.preprocess
 
 
-def _from_torchhub(source: str) -> "onnx.ModelProto":
+def _from_torchhub(source: str, rule: Preprocess, mirror: Path | None) -> "onnx.ModelProto":
     """``torchhub:OWNER/NAME:FUNCTION?ARGUMENT=VALUE&...``, ``OWNER/NAME:COMMIT`` or a folder with ``hubconf.py`` in place of ``OWNER/NAME``."""
     import torch
 
@@ -102,6 +115,8 @@ def _from_torchhub(source: str) -> "onnx.ModelProto":
     repository, _, function = place.rpartition(":")
     values: dict[str, Any] = {key: int(text) if text.isdigit() else text for key, text in parse_qsl(arguments)}
     kind = "local" if Path(repository).is_dir() else "github"
+    if mirror:
+        torch.hub.set_dir(mirror)
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # torch.load reads tensors only, whatever the repository asks for
     try:
         # What the repository prints is no result of the command. A commit is not looked for among branches, and the user named the repository.
@@ -112,4 +127,15 @@ def _from_torchhub(source: str) -> "onnx.ModelProto":
             f"{source}: torch.hub cannot load it ({first_line(error)}). If a package is missing, install it with pip. Without network, copy "
             f"{torch.hub.get_dir()} from a machine that fetched it, or give the path of a clone in place of {repository!r}"
         ) from error
-    return traced_graph(module, _TORCHHUB_RULE.height, _TORCHHUB_RULE.width, source)
+
+    class First(torch.nn.Module):  # BoQ gives its attention, too
+        def __init__(self) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+            given = self.module(pixels)
+            return given[0] if isinstance(given, tuple) else given
+
+    torch.backends.mha.set_fastpath_enabled(False)  # BoQ's transformer layers: their fast form has no ONNX operators
+    return traced_graph(First(), rule.height, rule.width, source)

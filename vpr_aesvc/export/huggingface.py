@@ -25,7 +25,8 @@ def encoder_graph(backbone: HuggingFaceBackbone) -> onnx.ModelProto:
         VprError: too large for an ONNX file, or torch cannot export it.
     """
     rule, attention = backbone.preprocess, _fused_attention(backbone.tower.config)
-    return traced_graph(_encoder(backbone), rule.height, rule.width, backbone.spec, attention)
+    with _constant_positions(getattr(backbone.tower, "embeddings", None)):
+        return traced_graph(_encoder(backbone), rule.height, rule.width, backbone.spec, attention)
 
 
 def _encoder(backbone: HuggingFaceBackbone) -> Any:
@@ -41,6 +42,27 @@ def _encoder(backbone: HuggingFaceBackbone) -> Any:
             return backbone.pool(self.tower(pixel_values=pixels).last_hidden_state)
 
     return Encoder()
+
+
+@contextmanager
+def _constant_positions(embeddings: Any) -> Iterator[None]:
+    """In this context, position embeddings are interpolated once, before tracing: ONNX has no bicubic interpolation with antialiasing, which DINOv2
+    with registers uses."""
+    interpolate: Any = getattr(embeddings, "interpolate_pos_encoding", None)
+    kept: list[Any] = []
+
+    def once(*size: Any) -> Any:
+        if not kept:
+            kept.append(interpolate(*size))
+        return kept[0]
+
+    if interpolate is not None:
+        embeddings.interpolate_pos_encoding = once
+    try:
+        yield
+    finally:
+        if interpolate is not None:
+            del embeddings.interpolate_pos_encoding
 
 
 @contextmanager

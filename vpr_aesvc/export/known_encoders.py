@@ -1,9 +1,15 @@
-"""The encoders that ``vpr model fetch`` knows by a short name."""
+"""The encoders that ``vpr model fetch`` knows by a short name, from ``encoders.toml``."""
 
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 TORCHHUB = "torchhub:"
-_COSPLACE = f"{TORCHHUB}gmberton/CosPlace:33ce8d0d2f35a875887b2ef7f00b2dde6cc38dd3:get_trained_model"
 
 
 @dataclass(frozen=True)
@@ -11,38 +17,44 @@ class KnownEncoder:
     """An encoder by name.
 
     Attributes:
-        source: a Hugging Face hub id, or ``torchhub:REPOSITORY:FUNCTION?ARGUMENTS``.
+        source: a Hugging Face hub id, ``torchhub:REPOSITORY:FUNCTION?ARGUMENTS``, or the page of one that cannot be fetched.
         dim: length of an embedding.
-        megabytes: of the download, 10^6 bytes.
+        licence: of the weights.
+        image: height and width in pixels.
+        good_for: one sentence.
+        megabytes: of the download, 10^6 bytes; None if not known here.
         revision: the commit on the hub; None for the newest, where the safetensors are a conversion whose commit is not known here.
+        sha256: of ``model.safetensors``; None if not known here.
+        gated: the licence must be accepted on the hub first.
+        interpolation: of the resize of images for a torch.hub encoder.
+        packages: that a torch.hub encoder imports, beside torch.
+        by_hand: of one that cannot be fetched, what to do instead.
     """
 
     name: str
     source: str
     dim: int
-    megabytes: int
+    licence: str
+    image: tuple[int, int]
+    good_for: str
+    megabytes: int | None = None
     revision: str | None = None
+    sha256: str | None = None
+    gated: bool = False
+    interpolation: str = "linear"
+    packages: str = "torchvision"
+    by_hand: str | None = None
+
+    @property
+    def page(self) -> str:
+        """Where it comes from, for people."""
+        place, _, _ = self.source.removeprefix(TORCHHUB).partition(":")
+        if self.by_hand:
+            return self.source
+        return f"github.com/{place}" if self.source.startswith(TORCHHUB) else f"huggingface.co/{self.source}"
 
 
 ENCODERS = {
-    one.name: one
-    for one in (
-        KnownEncoder("dinov2-small", "facebook/dinov2-small", 384, 88, "ed25f3a31f01632728cabb09d1542f84ab7b0056"),
-        KnownEncoder("dinov2-base", "facebook/dinov2-base", 768, 346, "f9e44c814b77203eaa57a6bdbbd535f21ede1415"),
-        KnownEncoder("dinov2-large", "facebook/dinov2-large", 1024, 1218, "47b73eefe95e8d44ec3623f8890bd894b6ea2d6c"),
-        KnownEncoder("dino-vits8", "facebook/dino-vits8", 384, 87),
-        KnownEncoder("dino-vitb16", "facebook/dino-vitb16", 768, 343),
-        # The commit by which the hub converted the weights to safetensors.
-        KnownEncoder("clip-b32", "openai/clip-vit-base-patch32", 768, 605, "c237dc49a33fc61debc9276459120b7eac67e7ef"),
-        KnownEncoder("clip-b16", "openai/clip-vit-base-patch16", 768, 599),
-        KnownEncoder(
-            "clip-l14", "openai/clip-vit-large-patch14", 1024, 1711, "32bd64288804d66eefd0ccbe215aa642df71cc41"
-        ),
-        KnownEncoder(
-            "vit-b16", "google/vit-base-patch16-224-in21k", 768, 346, "b4569560a39a0f1af58e3ddaf17facf20ab919b0"
-        ),
-        # The download includes torchvision's weights, which the code of CosPlace loads first.
-        KnownEncoder("cosplace-resnet18-512", f"{_COSPLACE}?backbone=ResNet18&fc_output_dim=512", 512, 93),
-        KnownEncoder("cosplace-resnet50-2048", f"{_COSPLACE}?backbone=ResNet50&fc_output_dim=2048", 2048, 214),
-    )
+    name: KnownEncoder(name, **{**fields, "image": tuple(fields["image"])})
+    for name, fields in tomllib.loads(Path(__file__).with_name("encoders.toml").read_text()).items()
 }

@@ -22,6 +22,7 @@ _ENOUGH = 100  # patches; a network that ends with fewer gives those of an earli
 _PROBED = 32  # tensors computed at once to learn their shapes
 _POOLING = {"Pow", "Clip", "Max"}  # of generalized mean pooling: their outputs are no features
 _MAX_PREFIX = 8  # class, distillation and register tokens, which come before the patches
+_MAX_SIDE = 32  # pixels of a patch; the 64 learned queries of BoQ are no 8 x 8 patches
 _DTYPES = {"tensor(float16)": np.float16, "tensor(double)": np.float64, "tensor(uint8)": np.uint8}
 
 
@@ -67,8 +68,9 @@ def add_patches(model: onnx.ModelProto, embedding: str, image: GraphInput) -> Gr
 def _features(model: onnx.ModelProto, embedding: str, image: GraphInput) -> _Features | None:
     """Name and shape of the tensor, its grid of patches, and the number of tokens before them."""
     last: _Features | None = None
+    batch = model.graph.input[0].type.tensor_type.shape.dim[0].dim_value or 1  # attention's [heads, ...] are no patches
     for name, shape in shapes(model, embedding, image):
-        grid, prefix = _grid(shape, image.size) or (None, 0)
+        grid, prefix = (shape[:1] == (batch,) and _grid(shape, image.size)) or (None, 0)
         if grid is None:
             continue
         if len(shape) == 3 or prod(grid) >= min(_ENOUGH, 4 * prod(last[2]) if last else _ENOUGH):
@@ -112,7 +114,7 @@ def _grid(shape: Sequence[int], size: tuple[int, int]) -> tuple[tuple[int, int],
         return ((shape[2], shape[3]), 0) if max(strides) < 1.25 * min(strides) else None
     if len(shape) != 3:
         return None
-    for prefix, side in product(range(_MAX_PREFIX + 1), range(4, min(size) // 3 + 1)):
+    for prefix, side in product(range(_MAX_PREFIX + 1), range(4, min(_MAX_SIDE, min(size) // 3) + 1)):
         rows, columns = size[0] // side, size[1] // side
         if size[0] % side == size[1] % side == 0 and rows * columns + prefix == shape[1]:
             return (rows, columns), prefix
