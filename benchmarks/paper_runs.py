@@ -85,7 +85,7 @@ def run_set(
     wanted = (*(size for size in sizes if size < full), full)
     with EmbeddingCache(cache or default_cache(), opened.fingerprint, opened.dim) as kept:
         run = bench(frames, TITLES[dataset], opened, methods, wanted, cache=kept, progress=progress)
-    write_benchmark(run, dataset, folder)
+    write_benchmark([run], dataset, folder)
     scores: dict[str, dict[int, float]] = {}
     for one in run.evaluation.results:
         scores.setdefault(one.method, {})[one.size] = one.map_at.get(4, float("nan"))

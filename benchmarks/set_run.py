@@ -24,9 +24,9 @@ def measure(name: str, data: Path, backbone: str, folder: Path, sizes: Sequence[
     frames, opened = open_dataset(name, data), open_backbone(backbone)
     with EmbeddingCache(default_cache(), opened.fingerprint, opened.dim) as cache, progress_bars() as progress:
         run = bench(frames, BENCHMARKS[name].title, opened, sizes=sizes, cache=cache, progress=progress)
-        findings = write_benchmark(run, name, folder)
+        report = write_benchmark([run], name, folder)
     out.print(results_table(run.evaluation.results))
-    for sentence in findings:
+    for sentence in (*report.summary, *report.advice):
         out.print(sentence, markup=False)
     return run
 

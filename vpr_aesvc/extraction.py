@@ -80,17 +80,20 @@ def extract(
     seed: int = 0,
     progress: Progress | None = None,
     cache: EmbeddingCache | None = None,
+    viewed: Sequence[int] | None = None,
 ) -> Extraction:
     """Embeds every frame and, for training, ``views`` augmented views of it. ``views``: augmented views of each image; with
-    more than 2,000 frames, of 2,000 evenly spaced ones. ``progress``: called with (frames done, frames to do), without
+    more than 2,000 frames, of 2,000 evenly spaced ones, or of those at ``viewed``. ``progress``: called with (frames done, frames to do), without
     frames that the cache holds. ``cache``: embeddings are looked up here and added. The batches, and so the numbers, are
     the same after an interruption. Raises VprError: no image could be read, or the cache cannot be written."""
     if isinstance(backbone, GivenEmbeddings):
-        embeddings = backbone.look_up(frames)
-        return Extraction(list(frames), embeddings, embeddings[:0], np.empty(0, np.int64), [])
+        return Extraction(list(frames), *backbone.with_views(frames), [])
     store = InMemory(backbone.dim) if cache is None else cache
     keys = [b"%d" % at if cache is None else frame_key(frame) for at, frame in enumerate(frames)]
-    view_keys = _view_keys(frames, keys, views, seed)
+    labels = {at: frames[at].label for at in (viewed_positions(len(frames)) if viewed is None else viewed)}
+    view_keys = {
+        at: [keys[at] + repr(view_seed(label, seed, k)).encode() for k in range(views)] for at, label in labels.items()
+    }
     all_keys = [*keys, *chain.from_iterable(view_keys.values())]
     absent = {key for key, row in zip(all_keys, store.rows(all_keys), strict=True) if row < 0}
     missing = [at for at, key in enumerate(keys) if not absent.isdisjoint((key, *view_keys.get(at, ())))]
@@ -113,13 +116,9 @@ def extract(
     return _collect(store, frames, keys, view_keys, reader.skipped)
 
 
-def _view_keys(frames: Sequence[Frame], keys: list[bytes], views: int, seed: int) -> dict[int, list[bytes]]:
-    """Position of a frame -> the keys of its views. A view depends on the frame's label, not on its position."""
-    positions: Sequence[int] = range(len(frames)) if views else range(0)
-    if len(positions) > _MAX_VIEWED:
-        positions = np.linspace(0, len(frames) - 1, _MAX_VIEWED).astype(np.int64).tolist()
-    labels = {at: frames[at].label for at in positions}
-    return {at: [keys[at] + repr(view_seed(labels[at], seed, k)).encode() for k in range(views)] for at in positions}
+def viewed_positions(count: int) -> Sequence[int]:
+    """Which of so many frames get augmented views."""
+    return range(count) if count <= _MAX_VIEWED else np.linspace(0, count - 1, _MAX_VIEWED).astype(int).tolist()
 
 
 def _embed(backbone: Backbone, items: list[tuple[bytes, Image, str]], store: InMemory | EmbeddingCache) -> list[str]:

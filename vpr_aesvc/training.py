@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from vpr_aesvc.backbones import Backbone
+from vpr_aesvc.backbones.shards import Shards
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import extract
@@ -16,14 +17,14 @@ from vpr_aesvc.inputs import database_frames
 from vpr_aesvc.model import BackboneInfo, Manifest, TrainingInfo, model_fingerprint, save_model
 from vpr_aesvc.projections.data import MIN_IMAGES, TrainingData
 from vpr_aesvc.projections.fit import fit
+from vpr_aesvc.projections.moments import Moments
 from vpr_aesvc.projections.threads import fit_threads
+from vpr_aesvc.sharding import VIEWS
 from vpr_aesvc.types import Frame, StageProgress
-
-VIEWS = 2  # augmented views of each image, to estimate how an embedding changes at another visit
 
 
 def train(
-    source: FrameSource | Sequence[Frame],
+    source: FrameSource | Sequence[Frame] | Shards,
     backbone: Backbone,
     output: Path | str,
     sizes: Sequence[int] | None = None,
@@ -34,8 +35,9 @@ def train(
     """Fits a projection to the database frames of a set or to the keyframes of a recording, without labels, and writes the model folder ``output``.
 
     Args:
-        source: from ``vpr_aesvc.open_input``, or frames. Poses or sequences are optional; they help to choose among the projections.
-        backbone: from ``vpr_aesvc.open_backbone``.
+        source: from ``vpr_aesvc.open_input``, or frames. Poses or sequences are optional; they help to choose among the projections. Of
+            ``vpr_aesvc.Shards`` at most 100,000 rows are in memory.
+        backbone: from ``vpr_aesvc.open_backbone``; for shards the one that made them, ``shards.manifest.spec``.
         output: a folder that does not exist yet.
         sizes: descriptor sizes to train for; by default powers of two from 8, and the full size.
         method: one of ``vpr_aesvc.projections.fit.METHODS``; ``auto`` chooses on held-out frames.
@@ -46,19 +48,30 @@ def train(
         the opened model.
 
     Raises:
-        VprError: too few different images, the output exists, or torch is missing.
+        VprError: too few different images, the output exists, torch is missing, or shards are damaged or of another backbone.
     """
     output = Path(output)
     check_free(output, "model")
     require_torch()  # before the extraction, which may take an hour
-    with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
-        frames = database_frames(source, Path(folder), progress=progress)
-        if len(frames) < MIN_IMAGES:
-            raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
-        extraction = extract(backbone, frames, VIEWS, seed, progress and partial(progress, "embedding images"))
-    data = TrainingData.of(extraction.embeddings, extraction.views, extraction.view_rows)
+    frames: Sequence[Frame]
+    if isinstance(source, Shards):
+        shards = Shards(source.path, "database")
+        if shards.manifest.fingerprint != backbone.fingerprint:
+            raise VprError(
+                f"{shards.path}: was made by {shards.manifest.spec}, not by {backbone.spec}; give that backbone"
+            )
+        data = TrainingData.of(shards, *shards.views(), Moments.merged(Moments(*one) for one in shards.moments()))
+        frames, skipped, count = shards.frames(data.sampled), shards.skipped, len(shards)
+    else:
+        with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder:
+            frames = database_frames(source, Path(folder), progress=progress)
+            if len(frames) < MIN_IMAGES:
+                raise VprError(f"training needs at least {MIN_IMAGES} images, found {len(frames)}")
+            extraction = extract(backbone, frames, VIEWS, seed, progress and partial(progress, "embedding images"))
+        data = TrainingData.of(extraction.embeddings, extraction.views, extraction.view_rows)
+        frames, skipped, count = data.of_sample(extraction.frames), extraction.skipped, len(extraction.frames)
     with fit_threads(data):
-        result = fit(data, extraction.frames, sizes, method, seed, progress)
+        result = fit(data, frames, sizes, method, seed, progress)
     manifest = Manifest(
         backbone=BackboneInfo(spec=backbone.spec, dim=backbone.dim, fingerprint=backbone.fingerprint),
         method=result.method,
@@ -66,8 +79,8 @@ def train(
         fingerprint=model_fingerprint(backbone.fingerprint, result.projection),
         neighbor_weight=result.neighbor_weight,
         training=TrainingInfo(
-            images=len(extraction.frames),
-            skipped=extraction.skipped,
+            images=count,
+            skipped=skipped,
             seed=seed,
             why=result.why,
             isotropic=result.isotropic,

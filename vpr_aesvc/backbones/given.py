@@ -2,25 +2,31 @@
 
 - ``.npy`` [n, D]: in the order of the input's frames, all splits together; ``vpr data frames`` prints this order;
 - ``.npz``: an array [n, D] and, optionally, an array of n image names;
-- HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py.
+- HDF5 as hloc writes it: ``file[image name]["global_descriptor"]`` [D]. Needs h5py;
+- a folder with ``database_descriptors.npy`` and ``queries_descriptors.npy``, as https://github.com/gmberton/VPR-methods-evaluation writes it;
+- a folder of ``vpr extract``: see ``vpr_aesvc.backbones.shards``.
 
-Such a file does not name its network, so a model or map made from it can only check the dimension.
+All but the last do not name their network, so a model or map made from them can only check the dimension.
 """
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.backbones.shards import Shards
 from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.files import read_arrays
 from vpr_aesvc.fingerprint import fingerprint
-from vpr_aesvc.types import Frame
+from vpr_aesvc.types import Frame, Rows
 
 SPEC = "embeddings:"
+_SPLITS = ("database", "database_descriptors.npy"), ("query", "queries_descriptors.npy")  # of VPR-methods-evaluation
 EMBEDDING_SUFFIXES = {".npy", ".npz", ".h5", ".hdf5"}
+Table = NDArray[np.floating] | Shards
 
 
 class GivenEmbeddings:
@@ -28,7 +34,7 @@ class GivenEmbeddings:
     None for a model that is opened without its embeddings. ``rows``: frame label -> row in ``table``."""
 
     def __init__(
-        self, dim: int, table: NDArray[np.floating] | None = None, rows: dict[str, int] | None = None, source: str = ""
+        self, dim: int, table: Table | None = None, rows: dict[str, int] | None = None, source: str = ""
     ) -> None:
         self.spec = f"{SPEC}{dim}"
         self.dim = dim
@@ -37,6 +43,9 @@ class GivenEmbeddings:
         self._table = table
         self._rows = rows or {}
         self._source = source
+        if isinstance(table, Shards):
+            made = table.manifest
+            self.spec, self.fingerprint, self.preprocessing = made.spec, made.fingerprint, made.preprocessing
 
     def embed(self, images: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
         """Always raises VprError: there is no network."""
@@ -45,6 +54,26 @@ class GivenEmbeddings:
 
     def look_up(self, frames: Sequence[Frame]) -> NDArray[np.float32]:
         """The embeddings of these frames, float32 [n, D]. Raises VprError: an embedding is missing or not finite."""
+        table, rows = self._found(frames)
+        embeddings = np.asarray(table[rows], np.float32)
+        bad = np.flatnonzero(~np.isfinite(embeddings).all(1))
+        if len(bad):
+            raise VprError(f"{self._source}: the embedding of {frames[bad[0]].label} holds numbers that are not finite")
+        return embeddings
+
+    def with_views(self, frames: Sequence[Frame]) -> tuple[Any, NDArray[np.float32], Rows]:
+        """As ``look_up``, but shards are not read, and augmented views: embeddings [m, D] and the row of each one's frame, int64 [m]."""
+        table, rows = self._found(frames)
+        if not isinstance(table, Shards):
+            embeddings = self.look_up(frames)
+            return embeddings, embeddings[:0], np.empty(0, np.int64)
+        views, of = table.views()
+        at = np.full(len(table), -1)
+        at[rows] = np.arange(len(rows))
+        return table.subset(rows), views[at[of] >= 0], at[of][at[of] >= 0]
+
+    def _found(self, frames: Sequence[Frame]) -> tuple[Table, Rows]:
+        """The table, and the row of each frame."""
         if self._table is None:
             self.embed([])
         assert self._table is not None
@@ -52,22 +81,35 @@ class GivenEmbeddings:
         if missing:
             count = f"{len(missing)} of {len(frames)}"
             raise VprError(f"{self._source}: has no embedding for {count} images, such as {missing[0]}")
-        embeddings = np.asarray(self._table[[self._rows[frame.label] for frame in frames]], np.float32)
-        bad = np.flatnonzero(~np.isfinite(embeddings).all(1))
-        if len(bad):
-            raise VprError(f"{self._source}: the embedding of {frames[bad[0]].label} holds numbers that are not finite")
-        return embeddings
+        return self._table, np.array([self._rows[frame.label] for frame in frames], np.int64)
 
 
 def read_embeddings(path: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
     """Opens a file of embeddings for all ``frames`` of an input. ``_match`` tells how names are compared. Raises VprError:
     the file is missing, damaged or of an unknown kind, or its rows do not fit the frames."""
+    if (path / _SPLITS[0][1]).is_file():
+        return _read_splits(path, frames)
     table, names = _read_table(path)
     if names is None and len(table) != len(frames):
         advice = "give as many rows, in the same order, or a file with names (.npz with an array of names, or .h5)"
         raise VprError(f"{path}: has {len(table)} rows without names, the input has {len(frames)} frames; {advice}")
     in_order = {frame.label: row for row, frame in enumerate(frames)}
     return GivenEmbeddings(table.shape[1], table, in_order if names is None else _match(names, frames), str(path))
+
+
+def _read_splits(folder: Path, frames: Sequence[Frame]) -> GivenEmbeddings:
+    """A table for each split, with a row for each image in the order of the paths."""
+    tables: list[NDArray[np.floating]] = []
+    rows: dict[str, int] = {}
+    for split, name in _SPLITS:
+        table = np.asarray(_read_table(folder / name)[0])
+        images = sorted((frame for frame in frames if frame.split == split), key=lambda frame: str(frame.path))
+        if len(images) != len(table) or (tables and table.shape[1] != tables[0].shape[1]):
+            advice = "give the images of which these descriptors are"
+            raise VprError(f"{folder / name}: is {list(table.shape)} for {len(images)} images of this split; {advice}")
+        rows |= {frame.label: len(rows) + at for at, frame in enumerate(images)}
+        tables.append(table)
+    return GivenEmbeddings(tables[0].shape[1], np.concatenate(tables), rows, str(folder))
 
 
 def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbeddings]:
@@ -85,11 +127,14 @@ def read_named_embeddings(path: Path) -> tuple[tuple[Frame, ...], GivenEmbedding
     return frames, GivenEmbeddings(table.shape[1], table, rows, str(path))
 
 
-def _read_table(path: Path) -> tuple[NDArray[np.floating], list[str] | None]:
+def _read_table(path: Path) -> tuple[Table, list[str] | None]:
     """The embeddings [n, D] of a file, and the name of each image if the file has names."""
     path = path.expanduser()
+    if path.is_dir():
+        shards = Shards(path)
+        return shards, [frame.label for frame in shards.frames()]
     if not path.is_file():
-        raise VprError(f"{path}: no such file; expected embeddings as .npy, .npz or .h5")
+        raise VprError(f"{path}: no such file; expected embeddings as .npy, .npz or .h5, or a folder of shards")
     try:
         if path.suffix == ".npy":
             table, names = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False)), None

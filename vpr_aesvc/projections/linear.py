@@ -15,22 +15,21 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from vpr_aesvc.projections.artifact import Array, Projection
+from vpr_aesvc.projections.artifact import Projection
 from vpr_aesvc.projections.data import TrainingData
 
 
 def rotated_identity(data: TrainingData) -> Projection:
     """The raw embedding, rotated to its principal axes. Cosines at full size are those of the raw embedding."""
-    dim = data.embeddings.shape[1]
-    _, vectors = _eigen(_second_moment(data.embeddings, np.zeros(dim)))
-    return Projection.of(np.zeros(dim, np.float32), vectors.astype(np.float32))
+    mean = data.moments.mean
+    _, vectors = _eigen(data.moments.covariance + np.outer(mean, mean))
+    return Projection.of(np.zeros(len(mean), np.float32), vectors.astype(np.float32))
 
 
 def pca(data: TrainingData) -> Projection:
     """Principal components of the centered embeddings, by descending variance; at most n - 1 of them."""
-    mean, covariance = _moments(data)
-    _, vectors = _eigen(covariance)
-    return Projection.of(mean, vectors[:, : data.rank].astype(np.float32))
+    _, vectors = _eigen(data.moments.covariance)
+    return Projection.of(data.moments.mean.astype(np.float32), vectors[:, : data.rank].astype(np.float32))
 
 
 def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> Projection:
@@ -43,7 +42,7 @@ def whitening(data: TrainingData, isotropic: float = 0.1, view: float = 0.0) -> 
 
 def whitenings(data: TrainingData, isotropic: Sequence[float], views: Sequence[float]) -> Iterator[Projection]:
     """``whitening`` for each of ``views`` and, within it, each of ``isotropic``. What they share is computed once."""
-    mean, covariance = _moments(data)
+    mean, covariance = data.moments.mean.astype(np.float32), data.moments.covariance
     change = view_covariance(data) if len(data.views) else np.zeros_like(covariance)
     variance = data.mean_variance
     for view in views:
@@ -59,20 +58,6 @@ def view_covariance(data: TrainingData) -> np.ndarray:
     """Second moment of (view - original), float64 [D, D]."""
     change = (data.views - data.embeddings[data.view_rows]).astype(np.float64)
     return np.asarray(change.T @ change / len(change))
-
-
-def _moments(data: TrainingData) -> tuple[Array, np.ndarray]:
-    mean = data.embeddings.mean(0, dtype=np.float64)
-    return mean.astype(np.float32), _second_moment(data.embeddings, mean)
-
-
-def _second_moment(rows: Array, mean: np.ndarray) -> np.ndarray:
-    """About ``mean``, float64 [D, D], in chunks: no second copy of a large map."""
-    total = np.zeros((rows.shape[1], rows.shape[1]))
-    for at in range(0, len(rows), 4096):
-        centered = rows[at : at + 4096] - mean
-        total += centered.T @ centered
-    return total / len(rows)
 
 
 def _eigen(symmetric: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

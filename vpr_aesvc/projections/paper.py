@@ -200,7 +200,7 @@ def train_autoencoder(
 def standardized(data: TrainingData) -> TrainingData:
     """The embeddings, without views, divided by the standard deviation of their entries."""
     deviation = np.square(data.embeddings.std(0, dtype=np.float64)).mean() ** 0.5
-    return replace(_alone(data), embeddings=data.embeddings / np.float32(deviation))
+    return replace(_alone(data), embeddings=data.embeddings / np.float32(deviation), whole=None)
 
 
 def _alone(data: TrainingData) -> TrainingData:

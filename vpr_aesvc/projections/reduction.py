@@ -32,4 +32,5 @@ def basis_of(data: TrainingData) -> tuple[Array, Array] | None:
 def reduced(data: TrainingData, inside: Array) -> TrainingData:
     """The data in coordinates of ``inside``."""
     ambient = data.ambient or data.embeddings.shape[1]
-    return TrainingData(data.embeddings @ inside, data.views @ inside, data.view_rows, ambient)
+    whole = data.whole and data.whole.reduced(inside)
+    return TrainingData(data.embeddings @ inside, data.views @ inside, data.view_rows, ambient, whole)
