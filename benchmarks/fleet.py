@@ -1,6 +1,6 @@
-"""A fleet's map on PostgreSQL beside a .vprmap: search with and without a pose, push, pull, bytes.
+"""A fleet's map on PostgreSQL beside a .vprmap: search with and without a pose, push, pull, bytes; and Milvus for search without a pose.
 
-    python benchmarks/fleet.py [--places 200000] [--pull-within 2000] [--json FILE]
+    python benchmarks/fleet.py [--places 200000] [--pull-within 2000] [--milvus] [--json FILE]
 
 The places are drawn as `search.py` draws them (256 numbers, no image). They lie 3 m apart along the streets of a grid of 100 m, which makes 6,600 a
 square kilometer, and each street is a traverse. As those of a recording they have a label, a stamp and a pose, and no path. The queries are other
@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from milvus_server import MilvusServer
 from postgres import Server, missing
 from search import DIM, draw_places, draw_queries
 
@@ -93,6 +94,7 @@ def main() -> None:
     parser.add_argument("--places", type=int, default=200_000)
     parser.add_argument("--queries", type=int, default=100)
     parser.add_argument("--pull-within", type=float, default=2000.0, help="meters around the middle that are pulled")
+    parser.add_argument("--milvus", action="store_true", help="also feed Milvus and search through it")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     if missing():
@@ -141,6 +143,17 @@ def main() -> None:
                         times, found = timed([lambda q=q, w=w, m=one: m.search(q, 1, where=w) for q, w in asked], pid)
                         same = [a[0].place.label == b[0].place.label for a, b in zip(exact, found, strict=True)]
                         figures[f"{home} {name}"] = {**times, "top-1": float(np.mean(same))}
+            if options.milvus:
+                with MilvusServer() as milvus, open_fleet_map(f"{url}&index={milvus.address}") as fleet:
+                    began = time.perf_counter()
+                    sent = fleet.index().update()
+                    figures["milvus, sent a second"] = round(sent / (time.perf_counter() - began))
+                    fleet.search(queries[0], 1)
+                    times, found = timed([lambda q=q, m=fleet: m.search(q, 1) for q in queries], pid_of(fleet))
+                    same = [a[0].place.label == b[0].place.label for a, b in zip(exact, found, strict=True)]
+                    figures["milvus no prior"] = {**times, "top-1": float(np.mean(same))}
+                    size = sum(file.stat().st_size for file in milvus.folder.rglob("data/**/*") if file.is_file())
+                    figures["milvus bytes a place"] = round(size / options.places)
     for name, value in figures.items():
         print(f"{name:<22} {value}")
     if options.json:

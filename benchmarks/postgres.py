@@ -77,6 +77,11 @@ class Server:
             self._process.wait(_PATIENCE)
             self._process = None
 
+    def signal(self, which: signal.Signals) -> None:
+        """SIGSTOP makes it hang for new connections, SIGCONT ends that."""
+        assert self._process is not None
+        self._process.send_signal(which)
+
     def __enter__(self) -> Server:
         try:
             self.start()

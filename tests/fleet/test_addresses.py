@@ -67,7 +67,7 @@ def test_other_tables_than_this_version_uses_are_refused(postgres):
     with psycopg.connect(postgres.url, autocommit=True) as db:
         db.execute("INSERT INTO vpr.migrations (number) VALUES (999)")
         try:
-            with pytest.raises(VprError, match="its tables have version 999, this vpr_aesvc uses 1"):
+            with pytest.raises(VprError, match="its tables have version 999, this vpr_aesvc uses 2"):
                 open_map(url)
         finally:
             db.execute("DELETE FROM vpr.migrations WHERE number = 999")

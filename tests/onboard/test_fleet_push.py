@@ -11,7 +11,7 @@ from vpr_aesvc.fleet import open_fleet_map
 from vpr_aesvc.onboard.fleet_push import FleetPush
 
 
-def until(condition, seconds=60):
+def until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end

@@ -1,4 +1,4 @@
-"""``vpr fleet push | pull | sync | status``: a robot's map and the fleet's."""
+"""``vpr fleet push | pull | sync | index | status``: a robot's map and the fleet's."""
 
 import json
 import math
@@ -86,6 +86,28 @@ def sync_command(
         _push(place_map, url, robot, frame, thumbnails)
         with open_fleet_map(f"{url}&frame={frame}&family={place_map.model_family}") as fleet:
             _pull(fleet, place_map, area)
+
+
+@app.command(name="index")
+def index_command(
+    url: Annotated[str, Parameter(help=f"{_URL_HELP} With &index=milvus://HOST:PORT.")],
+    /,
+    *,
+    every: Annotated[float | None, number("Seconds until it looks for new places again; default once.", 0.1)] = None,
+) -> None:
+    """Bring Milvus up to date with the fleet's map, for search without a pose in millions of places. Done again, it reads on.
+
+    Example:  vpr fleet index "postgresql://db.local/fleet?map=city&index=milvus://db.local:19530" --every 5
+    """
+    require_fleet()
+    with open_fleet_map(url) as fleet:
+        while True:
+            with progress_bars() as progress:
+                sent = fleet.index().update(partial(progress, "sending places"))
+            out.print(f"sent {sent} places to {fleet.connection.address.index}")
+            if every is None:
+                return
+            time.sleep(every)
 
 
 @app.command(name="status")

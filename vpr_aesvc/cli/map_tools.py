@@ -1,5 +1,7 @@
 """``vpr map prune | backup | salvage | export | import | set-camera``: maps from maps, and what is added to them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +13,12 @@ from vpr_aesvc.cli.options import MapAddress, MapPath, ModelOption, Output, numb
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.fleet import open_map
+from vpr_aesvc.fleet import is_fleet_url, open_fleet_map, open_map
 from vpr_aesvc.placemap import PlaceMap
 
 
 def prune_command(
-    map: MapPath,
+    map: MapAddress,
     /,
     *,
     output: Output,
@@ -30,6 +32,8 @@ def prune_command(
     A place is removed only if a similar one stays near it. The loss is measured on the map itself: the removed places are searched, and
     recognized, as if they were new images. Images of another day lose more (.08 where .01 was measured): try `vpr query` if you have some.
 
+    A fleet's map is pulled first, into a temporary file: the smaller map is a .vprmap, and the fleet's stays as it is.
+
     Example:  vpr map prune office.vprmap -o small.vprmap --max-loss 0.02
     """
     from vpr_aesvc.placemap.copies import copy_places, temporary_folder_beside
@@ -38,7 +42,7 @@ def prune_command(
     from vpr_aesvc.recognition.self_check import RATE, measure_promise, recognition_loss
 
     check_free(output, "map")
-    with PlaceMap.open(map) as whole, progress_bars() as progress:
+    with _as_file(map, output) as whole, progress_bars() as progress:
         chosen = prune(whole, places, max_loss, radius, partial(progress, "choosing places"))
         with new_file(output) as unfinished, PlaceMap.create_like(unfinished, whole.meta) as pruned:
             copy_places(whole, pruned, chosen.kept, progress=partial(progress, "copying places"))
@@ -52,13 +56,31 @@ def prune_command(
                 words = f"not written, nothing would be accepted in it; {found}"
                 raise VprError(f"{output}: {words}; keep more --places, or add --force")
             promise = measure_promise(pruned)
-        before = map.stat().st_size
+        before = whole.size_bytes
     kept, saved = len(chosen.kept), before - output.stat().st_size
     size = f"{kept} of {kept + chosen.removed} places and saves {saved / 1e6:.2f} of {before / 1e6:.2f} MB"
     lost_part = f"part of the right answers lost: {chosen.loss:.3f}, of {chosen.right_before}"
     out.print(f"map {output} keeps {size}; {lost_part}")
     for line in ([found] if lost.asked else []) + promise.lines():
         out.print(line)
+
+
+@contextmanager
+def _as_file(map: str, output: Path) -> Iterator[PlaceMap]:
+    """The map, or the places of an address in a temporary file beside the output."""
+    if not is_fleet_url(map):
+        with PlaceMap.open(map) as place_map:
+            yield place_map
+        return
+    from vpr_aesvc.placemap.copies import temporary_folder_beside
+
+    with temporary_folder_beside(output) as folder, open_fleet_map(map) as fleet:
+        from vpr_aesvc.fleet.pull import pull
+
+        with PlaceMap.create_like(Path(folder) / "pulled.vprmap", fleet.meta) as pulled:
+            with progress_bars() as progress:
+                pull(fleet, pulled, progress=partial(progress, "pulling places"))
+            yield pulled
 
 
 def backup_command(map: MapPath, /, *, output: Output) -> None:

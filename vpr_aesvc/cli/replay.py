@@ -10,12 +10,12 @@ from vpr_aesvc.cli.console import err, out, progress_bars, say_source
 from vpr_aesvc.cli.query import recognizer_settings
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.fleet import open_map
 from vpr_aesvc.recognition.recognizer import Recognizer
 
 
 def replay_command(
-    map: opt.MapPath,
+    map: opt.MapAddress,
     input: opt.InputPath,
     /,
     *,
@@ -43,7 +43,7 @@ def replay_command(
     if not source.is_run:
         raise VprError(f"{input}: a replay needs frames with stamps: a bag, a video, or images with stamps and poses")
     settings = recognizer_settings(false_positive_rate)
-    with PlaceMap.open(map) as place_map:
+    with open_map(map) as place_map:
         recognizer = Recognizer(place_map, runtime.describer(place_map, model), settings)
         with progress_bars() as progress:
             answers = recognized(source.split("query"), recognizer, rate, partial(progress, "recognizing"))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["check_new", "create_fleet_map", "is_fleet_url", "open_fleet_map", "open_map"]
 
+FLEET_ID = "fleet_id"
+"""Key of ``Place.extra``: the fleet's id of a place that was pulled. Such a place is another robot's."""
+
 
 def is_fleet_url(where: Path | str) -> bool:
     """Whether this is the address of a fleet's map, not a file."""

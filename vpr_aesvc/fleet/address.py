@@ -1,11 +1,12 @@
 """The address of a fleet's map: ``postgresql://user@host/db?map=city``."""
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 from vpr_aesvc.errors import VprError, first_line
 
-_OURS = ("map", "family", "frame", "thumbnails")
+_OURS = ("map", "family", "frame", "thumbnails", "index")
 _SECRET = ("password", "sslpassword")
 
 
@@ -18,6 +19,7 @@ class FleetAddress:
         text: for messages, without secrets.
         map: its name. family: of its model, to choose one of several maps of this name.
         frame: of the poses, to choose one of several. thumbnails: whether the pictures of new places are stored, too.
+        index: address of the Milvus server that helps search; None without one.
         secrets: what no message may contain.
     """
 
@@ -27,6 +29,7 @@ class FleetAddress:
     family: str | None
     frame: str | None
     thumbnails: bool
+    index: str | None
     secrets: tuple[str, ...]
 
     @classmethod
@@ -47,11 +50,13 @@ class FleetAddress:
         user, _, host = parts.netloc.rpartition("@")
         name, _, password = user.partition(":")
         secrets = {password, unquote(password), *(value for key, value in given if key in _SECRET)} - {""}
-        shown = urlencode([(key, value) for key, value in given if key in _OURS], safe="/")
+        shown = urlencode([(key, value) for key, value in given if key in _OURS], safe="/:")
         netloc = f"{name}@{host}" if user else host
         text = f"{parts.scheme}://{netloc}{parts.path}" + (f"?{shown}" if shown else "")
         if needs_map and not ours.get("map"):
             raise VprError(f"{text}: names no map; add one to the address, as in postgresql://host/database?map=city")
+        if not re.fullmatch(r"milvus://[^@/]+", ours.get("index", "milvus://host")):
+            raise VprError(f"{text}: expected index=milvus://HOST:PORT; a token is in MILVUS_TOKEN")
         libpq = urlencode([(key, value) for key, value in given if key not in _OURS], safe="/")
         return cls(
             conninfo=urlunsplit((parts.scheme, parts.netloc, parts.path, libpq, "")),
@@ -60,6 +65,7 @@ class FleetAddress:
             family=ours.get("family"),
             frame=ours.get("frame"),
             thumbnails=ours.get("thumbnails", "no").lower() in ("", "1", "yes", "true"),
+            index=ours.get("index"),
             secrets=tuple(sorted(secrets, key=len, reverse=True)),
         )
 

@@ -55,6 +55,11 @@ class FleetConnection:
         with self.lock, _vpr_errors(self.address):
             yield self._opened()
 
+    def all(self, query: str, *values: object) -> list[Any]:
+        """All rows of a query."""
+        with self.transaction(reading=True) as db:
+            return db.cursor(binary=True).execute(query, values).fetchall()  # type: ignore[no-any-return]
+
     def close(self) -> None:
         with self.lock:
             self._closed = True

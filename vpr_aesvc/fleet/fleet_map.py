@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.describer import Describer
-from vpr_aesvc.errors import VprError
+from vpr_aesvc.errors import VprError, require_installed
 from vpr_aesvc.fleet import places as rows
 from vpr_aesvc.fleet.address import FleetAddress
 from vpr_aesvc.fleet.arrays import FleetArrays
@@ -27,7 +29,12 @@ from vpr_aesvc.placemap.traverses import Traverse
 from vpr_aesvc.placemap.where import Where
 from vpr_aesvc.types import Frame, Place, Pose
 
+if TYPE_CHECKING:
+    from vpr_aesvc.fleet.milvus import MilvusIndex
+
 DEFAULT_FRAME = "map"
+_SPARE = 32  # candidates beyond k: some may have been removed
+_DOWN = 30.0  # seconds
 
 
 class FleetMap(OpenMap):
@@ -45,6 +52,8 @@ class FleetMap(OpenMap):
         self.id = f"{map_id} {self.created}"
         self._meta = dict(meta)
         self._arrays: FleetArrays | None = None
+        self._index: MilvusIndex | None = None
+        self._index_down = 0.0  # until then it is not asked again
 
     @classmethod
     def open(cls, url: str, describer: Describer | None = None, family: str | None = None) -> FleetMap:
@@ -94,10 +103,16 @@ class FleetMap(OpenMap):
     @property
     def size_bytes(self) -> int:
         """Of the places and their indexes."""
-        return int(self.all("SELECT pg_total_relation_size(format('vpr.places_%%s', %s)::regclass)", self.map_id)[0][0])
+        return int(
+            self.connection.all("SELECT pg_total_relation_size(format('vpr.places_%%s', %s)::regclass)", self.map_id)[
+                0
+            ][0]
+        )
 
     def __len__(self) -> int:
-        return int(self.all("SELECT coalesce(sum(count), 0) FROM vpr.changes WHERE map = %s", self.map_id)[0][0])
+        return int(
+            self.connection.all("SELECT coalesce(sum(count), 0) FROM vpr.changes WHERE map = %s", self.map_id)[0][0]
+        )
 
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
         with self.connection.transaction(reading=True) as db:
@@ -126,14 +141,14 @@ class FleetMap(OpenMap):
             "SELECT count(*), coalesce(sum(length(patches)), 0)::bigint FROM vpr.patches b "
             f"JOIN vpr.places p ON p.map = %s AND p.id = b.place WHERE {rows.ALIVE}"
         )
-        return self.all(query, self.map_id)[0]
+        return self.connection.all(query, self.map_id)[0]
 
     def traverses(self) -> dict[str, Traverse]:
         query = (
             "SELECT t.id, t.name, t.started, nullif(t.robot, ''), t.notes FROM vpr.traverses t LEFT JOIN vpr.changes c ON c.traverse = t.id "
             "WHERE t.map = %s GROUP BY t.id HAVING coalesce(sum(c.count), 1) > 0 ORDER BY t.id"
         )
-        return {row[1]: Traverse(*row) for row in self.all(query, self.map_id)}
+        return {row[1]: Traverse(*row) for row in self.connection.all(query, self.map_id)}
 
     def require_new_traverses(self, names: Iterable[str]) -> None:
         existing = sorted(set(names) & set(self.traverses()))
@@ -157,7 +172,7 @@ class FleetMap(OpenMap):
         query = "SELECT name, cameras::text FROM vpr.traverses WHERE map = %s AND cameras <> '{}' ORDER BY id"
         return {
             (traverse, name): camera_of_text(json.dumps(camera))
-            for traverse, text in self.all(query, self.map_id)
+            for traverse, text in self.connection.all(query, self.map_id)
             for name, camera in json.loads(text).items()
         }
 
@@ -174,7 +189,7 @@ class FleetMap(OpenMap):
                 db.execute(query, [name, camera_text(camera), self.map_id, traverse])
 
     def learned_parameters(self, name: str) -> Any:
-        found = self.all("SELECT value FROM vpr.learned WHERE map = %s AND name = %s", self.map_id, name)
+        found = self.connection.all("SELECT value FROM vpr.learned WHERE map = %s AND name = %s", self.map_id, name)
         return json.loads(found[0][0]) if found else None
 
     def store_learned_parameters(self, name: str, value: Any) -> None:
@@ -245,11 +260,20 @@ class FleetMap(OpenMap):
         exact: bool | None = None,
         shortlist: int | None = None,
     ) -> list[Any]:
-        """As of ``PlaceMap``, always exact: ``exact`` and ``shortlist`` change nothing."""
+        """As of ``PlaceMap``, exact but for the candidates that an index selects: ``shortlist`` changes nothing.
+
+        Args:
+            exact: True for PostgreSQL alone; by default an index that the address names selects candidates for search in the whole map. If it is
+                down or lacks too many places, a warning says so, and PostgreSQL answers alone for half a minute.
+        """
         queries, chosen = self.check_queries(descriptors, k), self.check_size(size)
+        whole = where is None or where == Where(without_traverses=where.without_traverses)
+        has_index = bool(self.connection.address.index) and whole and chosen == self.dim and not exact
         with self.connection.statements() as db:
             scope = self.scope(db, needs_frame=where is not None and where.pose is not None)
-            matches = [nearest(db, scope, query, int(k), chosen, where) for query in queries]
+            asked = [(query, int(k), chosen) for query in queries]
+            among = [self._candidates(query, int(k), where) if has_index else None for query in queries]
+            matches = [nearest(db, scope, *one, where, some) for one, some in zip(asked, among, strict=True)]
         return matches[0] if np.ndim(descriptors) == 1 else matches
 
     @contextmanager
@@ -264,7 +288,31 @@ class FleetMap(OpenMap):
             yield self._arrays
 
     def close(self) -> None:
+        if self._index is not None:
+            self._index.close()
         self.connection.close()
+
+    def index(self) -> MilvusIndex:
+        """The index that the address names. Raises VprError if it names none, or the server cannot be used."""
+        if not self.connection.address.index:
+            raise VprError(f"{self.path}: names no index; add &index=milvus://HOST:19530 to the address")
+        require_installed("an index in Milvus (the extra `milvus`)", "pymilvus")
+        from vpr_aesvc.fleet.milvus import MilvusIndex
+
+        if self._index is None:
+            self._index = MilvusIndex(self.connection, self.map_id, self.dim)
+        return self._index
+
+    def _candidates(self, query: NDArray[np.float32], k: int, where: Where | None) -> tuple[list[int], int] | None:
+        """Where to look for the nearest places; None for the whole map."""
+        if time.monotonic() < self._index_down:
+            return None
+        try:
+            return self.index().candidates(query, k + _SPARE, () if where is None else where.without_traverses)
+        except VprError as error:
+            self._index_down = time.monotonic() + _DOWN
+            warnings.warn(f"{error}; PostgreSQL searches alone", stacklevel=4)
+            return None
 
     def scope(self, db: Db, needs_frame: bool = False) -> Scope:
         """With the frame of the address, or the only one of the map. Raises VprError if there are several and one is needed."""
@@ -279,11 +327,6 @@ class FleetMap(OpenMap):
                 f"{self.path}: has poses in the frames {', '.join(frames)}, which cannot be compared; add &frame={frames[0]} to the address"
             )
         return Scope(self.map_id, self.dim, frame, frames not in ([], [frame]), revised, removed)
-
-    def all(self, query: str, *values: object) -> list[Any]:
-        """All rows of a query."""
-        with self.connection.transaction(reading=True) as db:
-            return db.cursor(binary=True).execute(query, values).fetchall()  # type: ignore[no-any-return]
 
     def _traverses_by_id(self, db: Db) -> dict[int, tuple[str, str]]:
         """Names and frames."""
@@ -312,4 +355,4 @@ class FleetMap(OpenMap):
             return rows.select_blobs(db, table, [place]).get(place)
 
 
-_LOCAL = ("created", "copied", "fleet")  # metadata of one file
+_LOCAL = ("created", "copied", "fleet", "peers")  # metadata of one file

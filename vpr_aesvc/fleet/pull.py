@@ -10,11 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.fleet import FLEET_ID
 from vpr_aesvc.fleet import places as rows
 from vpr_aesvc.fleet.arrays import horizon_of
 from vpr_aesvc.fleet.connection import Db
 from vpr_aesvc.fleet.fleet_map import FleetMap
-from vpr_aesvc.fleet.push import FLEET_ID, Changed, send_cameras
+from vpr_aesvc.fleet.push import Changed, send_cameras
 from vpr_aesvc.fleet.search import near
 from vpr_aesvc.placemap.copies import frame_of
 from vpr_aesvc.placemap.placemap import PlaceMap
@@ -44,12 +45,19 @@ class _Traverse(NamedTuple):
     notes: str | None
 
 
-def pull(fleet: FleetMap, place_map: PlaceMap, area: Area | None = None, progress: Progress | None = None) -> Changed:
+def pull(
+    fleet: FleetMap,
+    place_map: PlaceMap,
+    area: Area | None = None,
+    progress: Progress | None = None,
+    batch: int | None = None,
+) -> Changed:
     """Brings a robot's map up to date with the fleet's, but for the robot's own places. All are in one frame.
 
     Args:
         area: only the places in it; those that were pulled before stay.
         progress: called with (places done, places that the map lacked).
+        batch: places added in one transaction, by default ``rows.BATCH``; other writers of the map wait for it.
 
     Raises:
         VprError: the map is of another model, the frame is ambiguous, the disk or the server refuses. What was pulled until then stays.
@@ -92,7 +100,7 @@ def pull(fleet: FleetMap, place_map: PlaceMap, area: Area | None = None, progres
         places = place_map.places().values()
         local = {one.extra[FLEET_ID]: (one.id, one.pose) for one in places if FLEET_ID in one.extra}
     new = {number: uid for number, uid in uids.items() if uid not in local}
-    _add(fleet, place_map, new, traverses, progress)
+    _add(fleet, place_map, new, traverses, progress, batch or rows.BATCH)
     there = place_map.traverses()
     names = {one.name: _local_name(fleet, one) for one in traverses.values()}
     send_cameras(fleet, place_map, {name: own for name, own in names.items() if own in there})
@@ -151,13 +159,14 @@ def _add(
     uids: dict[int, str],
     traverses: dict[int, _Traverse],
     progress: Progress | None,
+    batch: int,
 ) -> None:
     """Adds the places of the ids, by ascending id."""
     has_patches = fleet.patch_projection is not None and fleet.patch_projection == place_map.patch_projection
     names: dict[int, str] = {}
     ids = sorted(uids)
-    for start in range(0, len(ids), rows.BATCH):
-        part = ids[start : start + rows.BATCH]
+    for start in range(0, len(ids), batch):
+        part = ids[start : start + batch]
         with fleet.connection.transaction(reading=True) as db:
             (found,) = rows.select_rows(db, fleet.map_id, part)
             jpegs = rows.select_blobs(db, "thumbnails", part)

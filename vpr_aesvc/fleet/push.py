@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.fleet import FLEET_ID
 from vpr_aesvc.fleet import places as rows
 from vpr_aesvc.fleet.address import FleetAddress
 from vpr_aesvc.fleet.connection import FleetConnection
@@ -19,8 +20,6 @@ from vpr_aesvc.placemap.placemap import PlaceMap
 from vpr_aesvc.placemap.traverses import Traverse
 from vpr_aesvc.types import Place, Progress
 
-FLEET_ID = "fleet_id"
-"""Key of ``Place.extra``: the fleet's id of a place that was pulled. Such a place is not pushed."""
 _LOCK = "SELECT pg_advisory_xact_lock(%s, hashtext(%s))"  # another process may push for this robot at this moment
 
 
@@ -109,7 +108,7 @@ def push(place_map: PlaceMap, fleet: FleetMap, robot: str, frame: str, progress:
         if progress:
             progress(start + len(part), len(missing))
     query = "SELECT local, name FROM vpr.traverses WHERE map = %s AND robot = %s AND source = %s"
-    send_cameras(place_map, fleet, dict(fleet.all(query, fleet.map_id, robot, place_map.id)))
+    send_cameras(place_map, fleet, dict(fleet.connection.all(query, fleet.map_id, robot, place_map.id)))
     alive = {place: one for place, one in known.items() if one.is_alive}
     moved = {
         one.id: places[place].pose
@@ -138,10 +137,12 @@ def _known(fleet: FleetMap, robot: str, source: str) -> dict[int, _Known]:
         f"JOIN vpr.changes c ON c.traverse = t.id AND c.count > 0 JOIN vpr.places p ON p.map = {fleet.map_id} AND p.traverse = t.id "
         "AND p.id BETWEEN c.first AND c.last WHERE t.map = %s AND t.robot = %s AND t.source = %s"
     )
-    known = {row[0]: _Known(row[1], row[2], row[3:]) for row in fleet.all(query, fleet.map_id, robot, source)}
+    known = {
+        row[0]: _Known(row[1], row[2], row[3:]) for row in fleet.connection.all(query, fleet.map_id, robot, source)
+    }
     local = {one.id: place for place, one in known.items()}
     query = "SELECT place, x, y, z, qx, qy, qz, qw FROM vpr.poses WHERE map = %s AND robot = %s ORDER BY revision"
-    for number, *pose in fleet.all(query, fleet.map_id, robot):
+    for number, *pose in fleet.connection.all(query, fleet.map_id, robot):
         if number in local:
             known[local[number]] = known[local[number]]._replace(pose=tuple(pose))
     return known

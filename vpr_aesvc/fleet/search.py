@@ -56,9 +56,20 @@ class Scope:
         return f"p.traverse IN ({own})" if self.has_others else "true"
 
 
-def nearest(db: Db, scope: Scope, query: Array, k: int, size: int, where: Where | None) -> list[Match]:
-    """The ``k`` most similar places of a query, float32 [d_max], most similar first."""
+def nearest(
+    db: Db,
+    scope: Scope,
+    query: Array,
+    k: int,
+    size: int,
+    where: Where | None,
+    among: tuple[list[int], int] | None = None,
+) -> list[Match]:
+    """The ``k`` most similar places of a query, float32 [d_max], most similar first. ``among``: only places with one of some ids, or from an id on."""
     conditions, values = _conditions(db, scope, where)
+    if among is not None:
+        conditions.append("(p.id = ANY(%(ids)s) OR p.id >= %(first)s)")
+        values |= {"ids": among[0], "first": among[1]}
     # For descriptors of unit norm the inner product, which pgvector computes without norms, ranks as the cosine.
     distance = "p.descriptor <#> %(query)s::halfvec"
     if size < scope.dim:  # a prefix of zeros has no cosine

@@ -16,7 +16,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.keyframes.gate import KeyframeGate, KeyframeSettings
 from vpr_aesvc.keyframes.image_quality import ImageQuality
 from vpr_aesvc.keyframes.selection import moved_between
-from vpr_aesvc.onboard.loop_closure import LoopClosure, loop_closure
+from vpr_aesvc.onboard.loop_closure import ConsistencyCheck, LoopClosure, loop_closure
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.copies import backup
 from vpr_aesvc.recognition.learned_models import LearnedModels
@@ -25,6 +25,7 @@ from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.run import RunFollower
 from vpr_aesvc.recognition.settings import RecognizerSettings
+from vpr_aesvc.runtime import timed
 from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
@@ -78,11 +79,8 @@ class Outcome:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        start = time.perf_counter()
-        try:
+        with timed(self.milliseconds, name):
             yield
-        finally:
-            self.milliseconds[name] = 1000 * (time.perf_counter() - start)
 
 
 class Engine:
@@ -120,6 +118,7 @@ class Engine:
         self._followers: dict[str, RunFollower] = {}
         self._gates: dict[str, KeyframeGate] = {}
         self._qualities: dict[str, ImageQuality] = {}
+        self._consistency = ConsistencyCheck()
         self._last_keyframes: dict[str, Frame] = {}  # by camera, without images
 
     def prepare(self) -> None:
@@ -219,6 +218,22 @@ class Engine:
             raise VprError(f"candidates: {error.errors()[0]['msg'].lower()}, found {top}") from error
         return self._recognizer(settings).recognize(Frame("query", image=image))
 
+    def recognize_of_peer(
+        self, peer: str, frame: Frame, descriptor: NDArray[np.float32], intrinsics: Intrinsics | None
+    ) -> Recognition:
+        """Recognizes a place of another robot in the map, after the place before it. ``frame``: with its stored picture; without one there is no
+        geometry. ``intrinsics``: of the picture.
+
+        Raises:
+            VprError: the map is damaged, or the descriptor is of another model.
+        """
+        name = f"@{peer}{'' if frame.image is not None else ', without pictures'}"
+        if name not in self._followers:
+            update: dict[str, object] = dict.fromkeys(_EXCLUSIONS)
+            update |= {} if frame.image is not None else {"geometry": False}
+            self._followers[name] = RunFollower(self._recognizer(self._settings.model_copy(update=update)))
+        return self._followers[name].recognize(frame, descriptor, intrinsics)
+
     def add(
         self, frame: Frame, image: Image, traverse: str | None = None, calibration: Calibration | None = None
     ) -> int:
@@ -280,13 +295,12 @@ class Engine:
         return True
 
     def _recognize(self, outcome: Outcome) -> None:
-        with outcome.stage("recognize"):
-            outcome.recognition = self._follower(outcome.camera).recognize(
-                outcome.frame, outcome.descriptor, outcome.intrinsics
-            )
+        follower = self._follower(outcome.camera)
+        outcome.recognition = follower.recognize(outcome.frame, outcome.descriptor, outcome.intrinsics)
+        outcome.milliseconds |= follower.recognizer.milliseconds
 
     def _add_keyframe(self, outcome: Outcome, gate: KeyframeGate) -> None:
-        """Adds the frame as a place; in mode ``slam`` with a loop closure if its recognition was accepted."""
+        """Adds the frame as a place; in mode ``slam`` with a loop closure if its recognition was accepted and nothing contradicts it."""
         assert outcome.descriptor is not None
         frame = replace(outcome.frame, image=None)
         place = replace(frame, extra={"camera": outcome.camera} if outcome.camera else {})
@@ -305,9 +319,12 @@ class Engine:
             self._store_camera(place, traverse, outcome.intrinsics, image)
         except VprError as error:
             outcome.place_error = str(error)
+        self._consistency.add(outcome.place_id, place.pose)
         recognition = outcome.recognition
         if recognition is not None and recognition.accepted and recognition.best is not None:
-            outcome.loop_closure = loop_closure(recognition, outcome.place_id)
+            closure = loop_closure(recognition, outcome.place_id)
+            if self._consistency.accepts(closure, recognition.best.place, place.pose):
+                outcome.loop_closure = closure
 
 
 def _fitted(calibration: Calibration | None, image: Image) -> tuple[Intrinsics | None, str | None]:

@@ -12,7 +12,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.files import check_free, new_folder
 from vpr_aesvc.images import encode_jpeg
 from vpr_aesvc.onboard.match_image import Image, match_image
-from vpr_aesvc.placemap import PlaceMap
+from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.types import Frame, Pose
 
@@ -36,7 +36,7 @@ class ReplayCounts:
 
 
 def write_replay(
-    results: _Results, place_map: PlaceMap, output: Path, storage: Storage = "mcap", images: bool = True
+    results: _Results, place_map: OpenMap, output: Path, storage: Storage = "mcap", images: bool = True
 ) -> ReplayCounts:
     """Writes the bag (a folder) under a temporary name and renames it when it is complete. Needs constant memory.
     ``results``: frames with images and stamps, in order, and their recognitions. ``images``: also write the match images.
@@ -72,7 +72,7 @@ class _BagTopics:
         self._writer.write(self._connections[topic], nanoseconds(stamp), data)
 
 
-def _write_messages(topics: _BagTopics, results: _Results, place_map: PlaceMap, images: bool) -> ReplayCounts:
+def _write_messages(topics: _BagTopics, results: _Results, place_map: OpenMap, images: bool) -> ReplayCounts:
     counts = ReplayCounts()
     for frame, recognition in results:
         stamp = _checked_stamp(frame)

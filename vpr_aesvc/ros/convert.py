@@ -1,6 +1,7 @@
 """Conversion between the library's data types and ROS messages."""
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from builtin_interfaces.msg import Time
@@ -13,16 +14,16 @@ from geometry_msgs.msg import (
 )
 from geometry_msgs.msg import Pose as PoseMessage
 from numpy.typing import NDArray
+from sensor_msgs.msg import CameraInfo
 from std_msgs.msg import Header
 from vpr_aesvc_msgs.msg import Descriptor, PlaceMatch, PlaceMatches
 from vpr_aesvc_msgs.msg import LoopClosure as LoopClosureMessage
 
-from vpr_aesvc.describer import Describer
 from vpr_aesvc.onboard.body_pose import relative_base_pose
 from vpr_aesvc.onboard.loop_closure import LoopClosure
 from vpr_aesvc.recognition.result import Candidate, Recognition
 from vpr_aesvc.transforms import normalized_pose
-from vpr_aesvc.types import Pose
+from vpr_aesvc.types import Intrinsics, Pose
 
 
 def seconds(stamp: Time) -> float:
@@ -116,6 +117,30 @@ def loop_closure_message(
     )
 
 
-def descriptor_message(header: Header, camera: str, describer: Describer, values: NDArray[np.float32]) -> Descriptor:
-    family, sizes = describer.family, list(describer.sizes)
-    return Descriptor(header=header, camera=camera, model_family=family, sizes=sizes, values=values.tolist())
+def descriptor_message(
+    header: Header,
+    robot: str,
+    camera: str,
+    place: int,
+    family: str,
+    sizes: Sequence[int],
+    values: NDArray[np.float32],
+) -> Descriptor:
+    return Descriptor(
+        header=header,
+        robot=robot,
+        camera=camera,
+        place_id=place,
+        model_family=family,
+        sizes=list(sizes),
+        values=values.tolist(),
+    )
+
+
+def camera_info_message(intrinsics: Intrinsics, width: int, height: int) -> CameraInfo:
+    """Of images that are not rectified, with so many pixels."""
+    one = intrinsics
+    model = "plumb_bob" if one.distortion_model == "none" else one.distortion_model
+    k = [one.fx, 0.0, one.cx, 0.0, one.fy, one.cy, 0.0, 0.0, 1.0]
+    d = list(one.distortion) or [0.0] * 5
+    return CameraInfo(width=width, height=height, distortion_model=model, d=d, k=k)

@@ -11,7 +11,7 @@ from rclpy.node import Node
 
 from vpr_aesvc.onboard.engine import Outcome
 from vpr_aesvc.onboard.finding import Finding
-from vpr_aesvc.onboard.fleet_push import FleetPush
+from vpr_aesvc.onboard.fleet_thread import FleetThread
 from vpr_aesvc.onboard.rig_frames import TOLERANCE
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.ros.input_watch import InputWatch
@@ -33,7 +33,8 @@ class Health:
         self._latencies: dict[str, deque[float]] = {}  # milliseconds, by stage
         self._last_bad_input = ""
         self.learning: float | None = None  # ``progress`` of the models
-        self.fleet: FleetPush | None = None
+        self.fleet: list[FleetThread] = []
+        self.peers: dict[str, str] = {}  # what was found of other robots' places, or why not, by robot
         self.rig_missing: list[str] = []  # cameras that the rig goes on without
         self._last_match = ""
         self._why_no_match = ""
@@ -121,7 +122,8 @@ class Health:
             **{name: str(count) for name, count in {**dict.fromkeys(_IMAGES + _RESULTS, 0), **self.counts}.items()},
             "places in the map": "" if places is None else str(places),
             "learning the map": "" if self.learning is None else f"{100 * self.learning:.0f} %",
-            "fleet": "" if self.fleet is None else self.fleet.error or self.fleet.state,
+            **{one.name: one.error or one.state for one in self.fleet},
+            **{f"robot {name}": said for name, said in self.peers.items()},
             "memory, MB": f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000:.0f}",
             "last match": self._last_match,
             "why nothing matches": self._why_no_match,
@@ -163,8 +165,9 @@ class Health:
                 f"the rig goes on without {', '.join(self.rig_missing)}: no image with a stamp within {TOLERANCE} s of the others'; "
                 "check its topic, and synchronize the cameras"
             )
-        if self.fleet is not None and self.fleet.error:
-            return DiagnosticStatus.WARN, f"new places are not pushed to the fleet now: {self.fleet.error}"
+        for one in self.fleet:
+            if one.error:
+                return DiagnosticStatus.WARN, f"{one.name}: {one.error}"
         if self.learning is not None:
             return DiagnosticStatus.OK, f"learning the map, {100 * self.learning:.0f} %"
         return DiagnosticStatus.OK, self._why_no_match or self._last_match or state

@@ -80,6 +80,7 @@ def process_frame(session: Session, camera: str, image: ReceivedImage) -> Answer
         session.publishers.publish(shown, header, _closure_mounts(session, shown, mount), engine.map, engine.describer)
         if not rig:
             session.localization.publish(outcome, header, mount, motion)
+            session.ask_fleet(outcome)
         if outcome.place_error is not None:
             log.error(f"place not stored: {outcome.place_error}", throttle_duration_sec=5.0)
         if outcome.calibration_error is not None:
@@ -113,6 +114,7 @@ def process_rig_frame(session: Session, name: str, images: list[ReceivedImage]) 
         mounts = _closure_mounts(session, best.outcome, best.mount)
         session.publishers.publish(joint, best.header, mounts, engine.map, engine.describer)
         session.localization.publish(joint, best.header, best.mount, session.motion)
+        session.ask_fleet(replace(joint, descriptor=best.outcome.descriptor))
         session.health.rig_finished(recognition)
 
 

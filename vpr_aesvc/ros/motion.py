@@ -106,8 +106,10 @@ class Motion:
         return self._mounts[frame_id]
 
     def mount_of(self, camera: str) -> Pose | None:
-        """As ``mount``, of a camera whose image is not at hand; None if it has sent none."""
-        return self.mount(camera, self._frame_ids[camera]) if camera in self._frame_ids else None
+        """As ``mount``, of a camera whose image is not at hand; None if it has sent none and ``camera_mount`` is not set."""
+        return (
+            self.mount(camera, self._frame_ids[camera]) if camera in self._frame_ids else self._given_mounts.get(camera)
+        )
 
     @property
     def is_starting(self) -> bool:

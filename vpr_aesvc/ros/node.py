@@ -19,6 +19,7 @@ from vpr_aesvc.ros import bond, parameter_updates, parameters, transition_guard
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.frame_worker import process_frame, process_rig_frame
 from vpr_aesvc.ros.map_watch import MapWatch
+from vpr_aesvc.ros.peers import Peers
 from vpr_aesvc.ros.relocalize import RelocalizeServer
 from vpr_aesvc.ros.services import Services
 from vpr_aesvc.ros.session import Session
@@ -40,6 +41,7 @@ class VprNode(LifecycleNode):
         self._vpr_services: Services | None = None
         self._bond: bond.Bond | None = None
         self._map_watch: MapWatch | None = None
+        self._peers: Peers | None = None
         self._health = Health(self)
         self._error = ""  # why the last transition failed
         self._state = "unconfigured"
@@ -129,6 +131,7 @@ class VprNode(LifecycleNode):
     def _activate(self) -> None:
         assert self._session is not None
         self._session.activate()
+        self._peers = Peers(self._session)
         self._bond = bond.form(self)
 
     def interrupt(self, reason: str) -> bool:
@@ -137,6 +140,9 @@ class VprNode(LifecycleNode):
 
     def _deactivate(self) -> None:
         self.interrupt("the node was deactivated")
+        if self._peers is not None:
+            self._peers.close()
+            self._peers = None
         if self._session is not None:
             self._session.deactivate()
         if self._bond is not None:

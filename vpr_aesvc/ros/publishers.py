@@ -25,13 +25,16 @@ _JPEG_QUALITY = 80
 class Publishers:
     """The publishers of a configured node. They publish nothing until the node is activated."""
 
-    def __init__(self, node: LifecycleNode, settings: NodeSettings) -> None:
+    def __init__(self, node: LifecycleNode, settings: NodeSettings, robot: str) -> None:
         self._node = node
+        self._robot = robot
         self._settings = settings
         self._drawn: tuple[PlaceMap, int] | None = None  # map of the last place markers, and its number of places then
         latched = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)  # late subscribers see the map too
+        kept = QoSProfile(depth=1000, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._matches = node.create_lifecycle_publisher(PlaceMatches, "~/matches", 10)
         self._loop_closures = node.create_lifecycle_publisher(LoopClosure, "~/loop_closures", 50)
+        self.inter_robot = node.create_lifecycle_publisher(LoopClosure, "~/inter_robot_loop_closures", kept)
         self._descriptor = node.create_lifecycle_publisher(Descriptor, "~/descriptor", 10)
         self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", latched)
         self._match_image = node.create_lifecycle_publisher(CompressedImage, "~/match_image/compressed", 1)
@@ -39,7 +42,7 @@ class Publishers:
     def close(self) -> None:
         publishers = self._matches, self._loop_closures, self._descriptor, self._markers, self._match_image
         # Not destroy_publisher: it would leave them among the managed entities.
-        for publisher in publishers:
+        for publisher in (*publishers, self.inter_robot):
             self._node.destroy_lifecycle_publisher(publisher)
 
     def publish(
@@ -58,7 +61,9 @@ class Publishers:
                 unknown: it is not published.
         """
         if outcome.descriptor is not None and self._settings.publish_descriptors:
-            message = convert.descriptor_message(header, outcome.camera, describer, outcome.descriptor)
+            place = -1 if outcome.place_id is None else outcome.place_id
+            of = self._robot, outcome.camera, place, describer.family, describer.sizes
+            message = convert.descriptor_message(header, *of, outcome.descriptor)
             self._descriptor.publish(message)
         if outcome.loop_closure is not None and mounts is not None:
             base = self._settings.base_frame

@@ -4,18 +4,20 @@ import threading
 import traceback
 from collections.abc import Callable
 from concurrent.futures import CancelledError
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from std_srvs.srv import Empty, Trigger
-from vpr_aesvc_msgs.srv import AddPlace, GetMapInfo, LoadMap, QueryPlace, SaveMap
+from vpr_aesvc_msgs.srv import AddPlace, GetMapInfo, LoadMap, NextPlace, QueryPlace, SaveMap
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.info import map_info
 from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.convert import matches_message, pose_of, seconds
 from vpr_aesvc.ros.frame_worker import incoming_frame
+from vpr_aesvc.ros.peers import next_place
 from vpr_aesvc.ros.session import Session
 from vpr_aesvc.types import Frame
 
@@ -33,6 +35,7 @@ class Services:
             "load_map": (LoadMap, self._load_map),
             "save_map": (SaveMap, self._save_map),
             "get_map_info": (GetMapInfo, self._get_map_info),
+            "next_place": (NextPlace, partial(next_place, session)),
             "reset": (Trigger, self._reset),
             "relocalize": (Trigger, self._relocalize),
         }

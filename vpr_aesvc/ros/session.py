@@ -13,8 +13,10 @@ from rclpy.lifecycle import LifecycleNode
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.onboard.engine import Engine
+from vpr_aesvc.onboard.engine import Engine, Outcome
+from vpr_aesvc.onboard.fleet_ask import FleetAsk
 from vpr_aesvc.onboard.fleet_push import FleetPush
+from vpr_aesvc.onboard.fleet_thread import FleetThread
 from vpr_aesvc.onboard.latest_frame_worker import LatestFrameWorker
 from vpr_aesvc.onboard.rig_frames import RIG, RigFrames
 from vpr_aesvc.placemap import PlaceMap
@@ -58,13 +60,14 @@ class Session:
         self._rig: RigFrames[ReceivedImage] | None = None
         describer = open_model(settings)
         self.map_path = Path(settings.map).expanduser()
+        self.robot = settings.fleet_robot or node.get_namespace().strip("/") or socket.gethostname()
         self.engine = self._engine_for(open_map(settings, describer), describer, prepare=False)
         try:
-            self.fleet = self._push_to_fleet()
+            self.fleet = self._exchange_with_fleet()
         except BaseException:
             self.engine.close()
             raise
-        self.publishers = Publishers(node, settings)
+        self.publishers = Publishers(node, settings, self.robot)
         self.localization = Localization(node, settings, health)
         self.worker: LatestFrameWorker[Any] = LatestFrameWorker(partial(process, self))
         self._prepare(describer)
@@ -96,8 +99,8 @@ class Session:
     def close(self) -> None:
         """Stops the worker, then closes publishers and map. Call ``deactivate`` first."""
         self.worker.stop()
-        if self.fleet is not None:
-            self.fleet.close()
+        for exchange in self.fleet:
+            exchange.close()
         self.publishers.close()
         self.localization.close()
         self.engine.close()
@@ -117,9 +120,9 @@ class Session:
         self.engine = self._engine_for(PlaceMap.open(path, previous.describer), previous.describer)
         previous.close()
         self.map_path = path
-        if self.fleet is not None:
-            self.fleet.close()
-            self.fleet = self._push_to_fleet()
+        for exchange in self.fleet:
+            exchange.close()
+        self.fleet = self._exchange_with_fleet()
         self.localization.reset("the map was replaced")
         return self.engine.map
 
@@ -183,14 +186,22 @@ class Session:
             place_map.close()
             raise
 
-    def _push_to_fleet(self) -> FleetPush | None:
-        """Mode ``localization`` adds no places."""
+    def ask_fleet(self, outcome: Outcome) -> None:
+        """Offers a frame to the fleet, which is asked in the background if the own map does not know it for some time."""
+        recognition, stamp = outcome.recognition, outcome.frame.stamp
+        for one in self.fleet:
+            if isinstance(one, FleetAsk) and recognition and outcome.descriptor is not None and stamp is not None:
+                one.offer(recognition, outcome.descriptor, stamp)
+
+    def _exchange_with_fleet(self) -> list[FleetThread]:
+        """Mode ``localization`` adds no places, ``mapping`` recognizes none. A frame of this robot alone holds no answers."""
         settings = self.settings
-        if not settings.fleet_url or settings.mode == "localization":
-            return None
-        robot = settings.fleet_robot or socket.gethostname()
-        frame = settings.fleet_frame or f"{robot}/{settings.map_frame}"
-        return FleetPush(self.map_path, settings.fleet_url, robot, frame)
+        if not settings.fleet_url:
+            return []
+        frame = settings.fleet_frame or f"{self.robot}/{settings.map_frame}"
+        kinds: list[type[FleetPush | FleetAsk]] = [] if settings.mode == "localization" else [FleetPush]
+        kinds += [FleetAsk] if settings.fleet_frame and settings.mode != "mapping" else []
+        return [kind(self.map_path, settings.fleet_url, self.robot, frame) for kind in kinds]
 
     def _on_image(self, image: ReceivedImage) -> None:
         self.latest_image = image

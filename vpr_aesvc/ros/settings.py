@@ -102,12 +102,19 @@ class NodeSettings(BaseModel):
     fleet_url: str = Field(
         default="",
         description="Address of the fleet's map, postgresql://HOST/DATABASE?map=NAME; modes mapping and slam push new places to it in the "
-        "background. The password is best in ~/.pgpass",
+        "background, localization and slam ask it what the map does not know. The password is best in ~/.pgpass",
     )
-    fleet_robot: str = Field(default="", description="Name of this robot in the fleet; by default the host's name")
+    fleet_robot: str = Field(
+        default="",
+        description="Name of this robot for others; by default the node's namespace, without one the host's name",
+    )
+    peers: list[str] = Field(
+        default=[""],
+        description="Other robots, by their namespaces: their new places are recognized in the map, and loop closures between the robots published",
+    )
     fleet_frame: str = Field(
         default="",
-        description="Name of the frame of the map's poses in the fleet; by default a frame of this robot alone",
+        description="Name of the frame of the map's poses in the fleet; by default a frame of this robot alone, and the fleet is not asked",
     )
     publish_descriptors: bool = Field(default=False, description="Publish the descriptor of each image on ~/descriptor")
     diagnostics_period: float = Field(default=1.0, gt=0, description="Seconds between messages on /diagnostics")
@@ -128,18 +135,20 @@ class NodeSettings(BaseModel):
             )
         if self.publish_tf and self.pose_source == "none":
             raise ValueError("publish_tf needs odometry: pose_source odom, pose or tf")
+        if any(self.peers) and self.mode == "mapping":
+            raise ValueError("peers needs mode slam or localization: mode mapping recognizes nothing")
         if self.rig and (len(self.cameras) < 2 or RIG in self.cameras):
             raise ValueError(f"rig needs two or more cameras, none of them named {RIG!r}")
         return self
 
-    @field_validator("cameras")
+    @field_validator("cameras", "peers")
     @classmethod
     def _check_camera_names(cls, names: list[str]) -> list[str]:
         for name in names:
             if name and not re.fullmatch(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*", name):
                 raise ValueError(f"{name!r} is not a valid topic prefix: use letters, digits, _ and /")
         if len(set(names)) < len(names):
-            raise ValueError("camera names must be different")
+            raise ValueError("names must be different")
         return names
 
     def mounts(self) -> dict[str, Pose]:
