@@ -19,9 +19,12 @@ OTHER_OPTIONS = {  # of other programs
     "--constraint",
     "--frame-id",
     "--from-paths",
+    "--head",
     "--ignore-src",
+    "--local-dir",
     "--merge-install",
     "--qos-profile-overrides-path",
+    "--revision",
     "--symlink-install",
 }
 DESIGN_PAGES = ("docs/design.md",)

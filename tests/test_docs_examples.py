@@ -22,6 +22,8 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "make ",
     "mkdir -p ~/ws",
     "pip install",
+    "ray start",
+    "vpr extract my_building/ -o shards/ --ray",
     "python benchmarks/",
     "python3 -m venv",
     "ros2 ",
@@ -48,6 +50,7 @@ GIVEN = {  # what a page says that the reader has, beyond the inputs
     "docs/view.md": ("model", "office.vprmap"),
     "docs/search.md": ("model", "building.vprmap"),
 }
+OTHERS = ("gtsam", "cslam_common_interfaces")  # programs that some blocks are for
 INPUTS = ("my_building", "new_images", "new.jpg", "drive", "another_drive", "encoder")
 RUN = [page for page in PAGES if any(block.language in ("sh", "python") for block in blocks(page))]
 
@@ -107,7 +110,7 @@ def test_every_example_runs(page, made, workspace):
         if block.language == "sh":
             for line in block.text.replace("\\\n", " ").splitlines():
                 run_shell(line, where)
-        elif "postgresql://" in block.text or ("import gtsam" in block.text and not find_spec("gtsam")):
+        elif "postgresql://" in block.text or any(one in block.text and not find_spec(one) for one in OTHERS):
             continue  # needs a server, or another program
         elif block.language == "python":
             exec(compile("\n" * (block.line - 1) + block.text, os.fspath(page), "exec"), namespace)

@@ -70,3 +70,17 @@ def test_what_the_node_and_the_launch_files_import_is_declared():
     assert {"bond", "launch_ros", "rclpy", "tf2_ros"} <= of_ros
     packages = {"tf2_ros": "tf2_ros_py", "vpr_aesvc_msgs": "vpr_aesvc_interfaces"}
     assert {packages.get(name, name) for name in of_ros} <= listed
+
+
+def test_constraints_of_each_target_name_every_dependency():
+    requirements = re.search(r"^dependencies = \[\n(.*?)^\]", PROJECT, re.MULTILINE | re.DOTALL)[1]
+    least = dict(re.findall(r'"([\w-]+)>=([\d.]+)', requirements))
+    files = sorted((ROOT / "docker" / "constraints").glob("*.txt"))
+    assert {file.stem for file in files} == {"humble", "jazzy", "jetson", "raspberrypi5"}
+    for file in files:
+        pinned = dict(re.findall(r"^([\w.-]+)==([\d.]+)$", file.read_text(), re.MULTILINE))
+        elsewhere = {"onnxruntime"} if file.stem == "jetson" else set()
+        elsewhere |= set() if file.stem in ("humble", "jetson") else {"tomli"}  # for Python 3.10
+        assert set(least) - {name.replace("_", "-") for name in pinned} == elsewhere, file
+        for name in set(least) - elsewhere:
+            assert [int(n) for n in pinned[name].split(".")] >= [int(n) for n in least[name].split(".")], (file, name)

@@ -21,6 +21,8 @@ _PUBLIC = {
     **dict.fromkeys(("RunFollower", "recognize_run"), "recognition.run"),
     "VprError": "errors",
     "Where": "placemap.where",
+    **dict.fromkeys(("Local", "Ray", "extract"), "sharding"),
+    "Shards": "backbones.shards",
     "build_map": "mapping",
     "export_model": "export",
     "open_backbone": "backbones",
@@ -34,6 +36,7 @@ __all__ = ["__version__", *_PUBLIC]
 
 if TYPE_CHECKING:
     from vpr_aesvc.backbones import open_backbone as open_backbone
+    from vpr_aesvc.backbones.shards import Shards as Shards
     from vpr_aesvc.describer import Describer as Describer
     from vpr_aesvc.errors import VprError as VprError
     from vpr_aesvc.export import export_model as export_model
@@ -51,6 +54,9 @@ if TYPE_CHECKING:
     from vpr_aesvc.recognition.run import RunFollower as RunFollower
     from vpr_aesvc.recognition.run import recognize_run as recognize_run
     from vpr_aesvc.recognition.settings import RecognizerSettings as RecognizerSettings
+    from vpr_aesvc.sharding import Local as Local
+    from vpr_aesvc.sharding import Ray as Ray
+    from vpr_aesvc.sharding import extract as extract
     from vpr_aesvc.training import train as train
     from vpr_aesvc.types import Frame as Frame
     from vpr_aesvc.types import Intrinsics as Intrinsics

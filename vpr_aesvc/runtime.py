@@ -63,6 +63,16 @@ def bounded_threads(count: int) -> Iterator[None]:
                 torch.set_num_threads(before)
 
 
+@contextmanager
+def timed(milliseconds: dict[str, float], name: str) -> Iterator[None]:
+    """Sets ``milliseconds[name]`` to the duration of the block."""
+    start = time.perf_counter()
+    try:
+        yield
+    finally:
+        milliseconds[name] = 1000 * (time.perf_counter() - start)
+
+
 def median_ms(call: Callable[[int], object], times: int) -> float:
     """Median duration of ``call(0)`` to ``call(times - 1)``, milliseconds."""
     durations = []

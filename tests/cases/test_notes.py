@@ -87,4 +87,4 @@ def test_a_benchmark_says_how_its_input_was_read(drawn):
     assert "input" not in bench(source, "a street", open_backbone("hog"), ["raw"]).protocol
     source.notes += ["degrees", "qw first"]
     run = bench(source, "a street", open_backbone("hog"), ["raw"])
-    assert ("input", "degrees; qw first") in benchmark_report(run).notes
+    assert ("input", "degrees; qw first") in benchmark_report([run]).notes

@@ -8,8 +8,9 @@ import pytest
 from tests.datasets.images import image
 from vpr_aesvc.datasets.catalog import open_dataset
 from vpr_aesvc.datasets.check import check_dataset
-from vpr_aesvc.datasets.positives import positives
+from vpr_aesvc.datasets.positives import Tolerance, guess_tolerance, positives
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.types import Frame, Pose
 
 
 def test_utm_folders(tmp_path):
@@ -66,3 +67,12 @@ def test_frames_csv_with_categories(tmp_path):
     (tmp_path / "frames.csv").write_text("path,split\na,database\n")
     with pytest.raises(VprError, match="no row has split 'query'"):
         check_dataset(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("extent", "step", "meters"),
+    [(8, 0.2, 1), (110, 1, 5), (70, 1.75, 5), (300, 2, 10), (3000, 20, 25), (9000, 40, 25)],
+)
+def test_meters_are_in_the_scale_of_the_drive(extent, step, meters):
+    frames = [Frame(str(at), pose=Pose.planar(at * step, 0.0)) for at in range(round(extent / step))]
+    assert guess_tolerance(frames) == Tolerance("meters", meters)

@@ -34,7 +34,8 @@ def numbers(folder):
     """results.json without what may differ between two runs of the same: times."""
     found = json.loads((folder / "results.json").read_text())
     for row in found["results"]:
-        del row["seconds"], row["search_ms"]
+        del row["seconds"], row["search_ms"], row["describe_ms"]
+    found.pop("use")  # it depends on the times
     return found
 
 
@@ -64,7 +65,7 @@ def test_both_layouts_and_a_killed_run_give_the_same(tmp_path, both_layouts, enc
 
     done = vpr(*run(both_layouts[0], "published", "a"))
     assert done.returncode == 0, done.stderr
-    assert vpr(*run(both_layouts[1], "downloader", "b")).returncode == 0
+    assert vpr(*run(both_layouts[1], "downloader", "a")).returncode == 0  # embeddings of the same images
     with subprocess.Popen([*VPR, *run(both_layouts[1], "killed", "c")], stderr=subprocess.DEVNULL) as process:
         data = tmp_path / "c"
         while not (sum(path.stat().st_size for path in data.glob("*/embeddings.f16")) if data.exists() else 0):
@@ -111,7 +112,7 @@ def test_all_that_is_written(tmp_path, drawn):
     assert done.returncode == 0, done.stderr
     assert "R@1" in done.stdout and "report.html" in done.stdout
     found = json.loads((out / "results.json").read_text())
-    assert set(found) == {"dataset", "title", "protocol", "results"}
+    assert set(found) == {"dataset", "title", "protocol", "results", "use"}
     row = found["results"][0]
     assert row["method"] == "raw" and row["size"] == 1056 and set(row["recall"]) == {"1", "5", "10", "20"}
     assert {"map_at_4", "seconds", "search_ms", "bytes_per_place"} <= set(row)
@@ -335,7 +336,7 @@ def test_evaluating_twice_gives_the_same_bytes():
     assert runs[0] == runs[1]
 
 
-@pytest.mark.parametrize(("queries", "low", "high"), [(5, "0.57", "1.00"), (12, "0.76", "1.00"), (29, "0.88", "1.00")])
+@pytest.mark.parametrize(("queries", "low", "high"), [(5, "0.57", "1.00"), (12, "0.65", "0.99"), (29, "0.78", "0.98")])
 def test_few_queries_name_no_best_method(drawn, queries, low, high):
     """The interval is Wilson's; from 30 queries on the methods are compared."""
     frames = open_input(drawn)

@@ -70,7 +70,16 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
         + [f"{name}.{kind}" for name in ("trajectory", "precision_recall", "reliability") for kind in ("png", "svg")]
     )
     page = (tmp_path / "out" / "report.html").read_text()
-    assert page.count("<svg") == 3 and "<script" not in page and "src=" not in page and "url(http" not in page
+    assert page.count("<svg") == 3 and "<script" not in page and "url(http" not in page
+    assert not re.search(r'src="(?!data:image/jpeg)', page)
+    refused_frames = [
+        frame["answers"]["with both"] for frame in frames if not frame["answers"]["with both"]["accepted"]
+    ]
+    gallery = page.split("<h2>Failures</h2>")[1]
+    assert (
+        0 < gallery.count("– not accepted") <= min(24, len(refused_frames)) and "✗" not in gallery.split("</p>", 1)[1]
+    )
+    assert all(f'<p class="reason">{one["why"]}</p>' in page for one in refused_frames[:1])
     assert page.index("<p>Out of 100 frames") < page.index("in 9 of 10 cases") < page.index("It fails longest from")
     assert (
         page.index("It fails longest from")

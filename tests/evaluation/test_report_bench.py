@@ -24,6 +24,7 @@ _FIGURES = (
     "recall_against_size",
     "map_against_size",
     "precision_recall",
+    "recall_against_bytes",
 )
 
 
@@ -63,6 +64,7 @@ def _report() -> Report:
             GroupResult("AE-SVC", 128, "night", 104, {1: 0.234, 5: 0.4}),
             GroupResult("AE-SVC", 256, "night", 104, {1: 0.456, 5: 0.5}),
         ],
+        shown=[one for one in results if one.size in (256, 768)],
     )
 
 
@@ -98,7 +100,7 @@ def test_figures_are_files(figures: Path) -> None:
     )
     for file in figures.glob("*.png"):
         image = cv2.imread(str(file))
-        assert image.shape[1] == 1120  # 5.6 inches of 200 dots
+        assert image.shape[1] == 1320  # 4.4 inches of 300 dots
         assert (image[:3] == 255).all() and image.min() < 20  # white to the edge, ink black
     for file in figures.glob("*.svg"):
         text = file.read_text("utf-8")
@@ -111,6 +113,7 @@ def test_axes_and_methods_are_named(figures: Path) -> None:
     axes = {
         "recall_against_size": ("descriptor size [numbers]", "recall at 1 [0 to 1]"),
         "map_against_size": ("descriptor size [numbers]", "mAP at 4 [0 to 1]"),
+        "recall_against_bytes": ("bytes a place", "recall at 1 [0 to 1]", "Pareto front"),
         "precision_recall": ("recall [0 to 1]", "precision [0 to 1]", "raw (768): 0.602"),
     }
     for name, labels in axes.items():
@@ -173,7 +176,7 @@ _BARE = MethodResult("PCA", 64, {1: 0.5}, 128)
     ],
 )
 def test_missing_data_is_not_shown(tmp_path: Path, results: list[MethodResult], expected: set[str]) -> None:
-    report = Report("T", [], results, [], [])
+    report = Report("T", [], results, [], [], shown=results)
     paths = save_figures(report, tmp_path)
     assert {path.stem for path in paths} == expected
     page = render(report)

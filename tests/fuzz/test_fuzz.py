@@ -8,7 +8,7 @@ from tests.fuzz.broken import BROKEN
 from tests.fuzz.campaign import Campaign
 from tests.fuzz.readers import READERS
 
-SECONDS = 60.0
+SECONDS = 30.0
 pytestmark = pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="memory is read from /proc")
 
 

@@ -96,7 +96,7 @@ def test_localization_recognizes_the_later_laps(lap, describer, frames):
         accepted = [result.accepted for result in results]
         errors = [distance(result.pose, frame.pose) for result, frame in zip(results, later, strict=True)]
         assert np.mean(accepted) > 0.65 and max(np.array(errors)[accepted]) <= 3 * STEP
-        assert set(outcomes[0].milliseconds) == {"decode", "describe", "pose", "recognize"}
+        assert set(outcomes[0].milliseconds) == {"decode", "describe", "pose", "search", "sequence", "geometry"}
         assert all(outcome.place_id is None and outcome.loop_closure is None for outcome in outcomes)
         assert len(place_map) == sum(frame.lap == 1 for frame in frames)
 

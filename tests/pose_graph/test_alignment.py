@@ -106,7 +106,7 @@ def test_the_covariance_is_that_of_repeated_alignments(kind):
     source = way(20, rise=0.2)
     truth = Transform((FLAT if kind == "se2" else TILTED).pose, 1.3 if kind == "sim3" else 1.0)
     middle, squared = source.mean(0), []
-    for seed in range(300):
+    for seed in range(100):
         target, turns = posed(truth, source, seed)
         found = find_alignment(source, target, 0.5, kind, turns)
         error = rotation_matrix(found.transform.pose) @ rotation_matrix(truth.pose).T

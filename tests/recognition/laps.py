@@ -27,3 +27,16 @@ def is_right(recognition, frame):
 
 def recognized(recognizer, frames, descriptors):
     return [recognizer.recognize(frame, descriptor=row) for frame, row in zip(frames, descriptors, strict=True)]
+
+
+def same_numbers(one, other):
+    """Two learned models agree up to the rounding of floats, which the number of threads changes."""
+    return np.allclose(_numbers(one.model_dump()), _numbers(other.model_dump()), rtol=1e-3, atol=1e-4, equal_nan=True)
+
+
+def _numbers(value):
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        return np.concatenate([_numbers(one) for one in value])
+    return np.array([np.nan if value is None else value], np.float64)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.recognition.laps import is_right, new_map, recognized
+from tests.recognition.laps import is_right, new_map, recognized, same_numbers
 from tests.recognition.similarity.null_models import margin_at
 from vpr_aesvc import Describer, PlaceMap, Recognizer, open_backbone, open_input, train
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -152,8 +152,8 @@ def test_a_growing_map_is_learned_again_in_the_background(described, tmp_path):
             again.store_learned_parameters(f"matches/{describer.dim}", None)
             again.store_learned_parameters(f"similarities/{describer.dim}", None)
             at_once.prepare()
-        assert at_once.learned.null == recognizer.learned.null
-        assert at_once.learned.match_model == recognizer.learned.match_model
+        assert same_numbers(at_once.learned.null, recognizer.learned.null)
+        assert same_numbers(at_once.learned.match_model, recognizer.learned.match_model)
         before = recognizer.learned.match_model
         place_map.add(frames[41:60], descriptors[41:60], [frame.image for frame in frames[41:60]])
         recognizer.recognize(frames[61], descriptor=descriptors[61])

@@ -63,7 +63,7 @@ def _run(folder: Path, seed: int, progress: StageProgress) -> tuple[Describer, T
     model = train(morning, backbone, folder / "model", seed=seed, progress=progress)
     build_map(morning, model, folder / "place.vprmap", progress=partial(progress, "building the map"))
     run = bench(route, "A street drawn for this demo", backbone, _METHODS, seed=seed, progress=progress)
-    report = benchmark_report(run)
+    report = benchmark_report([run])
     report.summary.insert(0, "The database is the morning's drive along the street, the queries are the evening's.")
     report.notes.insert(0, ("model chosen", f"{model.trained.method}: {model.trained.training.why}"))
     write_report(report, folder / "report.html")

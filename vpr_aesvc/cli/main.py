@@ -29,11 +29,13 @@ try:
         doctor,
         eval,
         export,
+        extract,
         fleet,
         live,
         map,
         model,
         pairs,
+        plan,
         query,
         replay,
         train,
@@ -67,10 +69,11 @@ app = App(
     help="Visual place recognition: has the robot's camera been here before, and where is that?\n\n"
     "Three steps: [bold]vpr train[/] fits a model to images of the place, without labels; [bold]vpr map build[/] makes a map of them; "
     "[bold]vpr query[/] finds new images in the map.\n\n"
-    "[bold]vpr view[/] shows map and matches in a browser. [bold]vpr demo[/] shows all of it, offline. [bold]vpr bench[/] compares methods and descriptor sizes on a benchmark or on your data.",
+    "[bold]vpr view[/] shows map and matches in a browser. [bold]vpr demo[/] shows all of it, offline. [bold]vpr bench[/] says which encoder, method and descriptor size to use on your data, [bold]vpr plan[/] what they cost on this machine.",
 )
 app.register_install_completion_command()
 app.command(train.train_command, name="train")
+app.command(extract.extract_command, name="extract")
 app.command(map.app)
 app.command(fleet.app)
 app.command(query.query_command, name="query")
@@ -79,6 +82,7 @@ app.command(live.live_command, name="live")
 app.command(replay.replay_command, name="replay")
 app.command(eval.eval_command, name="eval")
 app.command(pairs.pairs_command, name="pairs")
+app.command(plan.plan_command, name="plan")
 app.command(export.export_command, name="export")
 app.command(bench.bench_command, name="bench")
 app.command(data.app)

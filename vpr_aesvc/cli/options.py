@@ -17,9 +17,9 @@ from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.runtime import PROVIDER_HELP, THREADS_HELP
 
-_EMBEDDINGS_HELP = (
+EMBEDDINGS_HELP = (
     "Embeddings computed elsewhere, in place of a backbone: .npy (images x D) in the order of the input, .npz with names, "
-    "or .h5 as hloc writes it."
+    ".h5 as hloc writes it, a folder of `vpr extract`, or that of VPR-methods-evaluation's --save_descriptors."
 )
 _CAMERA_HELP = (
     "Calibration of the camera: ROS's or OpenCV's YAML, or KITTI's calib.txt. By default camera_info of a bag, or the calib.txt "
@@ -41,7 +41,7 @@ MapAddress = Annotated[str, Parameter(help=MAP_HELP)]
 InputPath = Annotated[Path, Parameter(help=f"A folder of images, a frames.csv, or {RECORDING_HELP}.")]
 Output = Annotated[Path, Parameter(name=("--output", "-o"), help="What to write; it must not exist yet.")]
 ModelOption = Annotated[Path | None, Parameter(name=("--model", "-m"), help="The model folder; default the map's.")]
-Embeddings = Annotated[Path | None, Parameter(help=_EMBEDDINGS_HELP)]
+Embeddings = Annotated[Path | None, Parameter(help=EMBEDDINGS_HELP)]
 Json = Annotated[bool, Parameter(name="--json", negative="", help="Print JSON on standard output.")]
 Rate = Annotated[float | None, number("Of a recording, at most so many frames a second; by default all.", 0.001)]
 FalsePositiveRate = Annotated[float, Parameter(help="Accept at most this part of the frames that the map lacks.")]

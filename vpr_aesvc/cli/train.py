@@ -9,6 +9,8 @@ from cyclopts import Parameter
 from rich.text import Text
 
 from vpr_aesvc.backbones import BACKBONE_HELP, open_backbone
+from vpr_aesvc.backbones.given import GivenEmbeddings
+from vpr_aesvc.backbones.shards import Shards, is_shards
 from vpr_aesvc.cli.console import out, progress_bars, say_skipped, say_source
 from vpr_aesvc.cli.options import Embeddings, InputFlags, InputPath, KeyframeFlags, Output
 from vpr_aesvc.errors import VprError
@@ -37,6 +39,8 @@ def train_command(
     Of a set with splits, the `database` images are used; of a recording, its keyframes. Poses and order are not needed; if the input has
     them, they only help to choose the projection.
 
+    Of many images, `vpr extract` writes the embeddings first; give its folder as the input.
+
     Example:  vpr train my_building/ -o model/ --backbone facebook/dinov2-small
     """
     from vpr_aesvc.training import require_torch, train
@@ -44,6 +48,13 @@ def train_command(
     check_free(output, "model")
     requested_sizes = parse_sizes(sizes)
     require_torch()
+    if is_shards(input):
+        shards = Shards(input, "database")
+        with progress_bars() as progress:
+            given = GivenEmbeddings(shards.manifest.dim, shards)
+            describe_model(train(shards, given, output, requested_sizes, method, seed, progress).trained)
+        out.print(f"model {output} is ready; it needs the encoder {shards.manifest.spec}")
+        return
     source = reading.open(input, embeddings, **keyframes.given)
     opened = source.embeddings or open_backbone(backbone)
     with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:

@@ -33,6 +33,9 @@ class Tolerance:
 METERS = Tolerance("meters", 25.0)
 """The field's usual tolerance (NetVLAD, Arandjelovic et al., CVPR 2016)."""
 FRAMES = Tolerance("frames", 3.0)
+DISTANCES = (1.0, 5.0, 10.0, 25.0)
+"""Meters."""
+_EXTENT_PER_THRESHOLD = 20  # the default threshold is at most this fraction (1/20) of the extent
 
 
 @dataclass(frozen=True)
@@ -119,12 +122,29 @@ def positives(
 
 
 def guess_tolerance(frames: Sequence[Frame]) -> Tolerance | None:
-    """25 m in x and y if every frame has a pose, else 3 frames of ``index`` in one ``sequence``, else ``category``, else 25 m if most have a
-    pose; None if nothing tells."""
+    """Meters in x and y, in the scale of the frames, if every frame has a pose, else 3 frames of ``index`` in one ``sequence``, else ``category``,
+    else meters if most have a pose; None if nothing tells."""
     for tolerance in (METERS, FRAMES, Tolerance("category")):
         if _tells(frames, tolerance):
-            return tolerance
-    return METERS if 2 * sum(frame.pose is not None for frame in frames) > len(frames) else None
+            return _in_scale(frames) if tolerance is METERS else tolerance
+    return _in_scale(frames) if 2 * sum(frame.pose is not None for frame in frames) > len(frames) else None
+
+
+def default_threshold(positions: NDArray[np.float64], distances: tuple[float, ...] = DISTANCES) -> float:
+    """Meters within which a match is right: the largest of the distances that is at most 1/20 of the extent (the diagonal in x and y) of
+    these positions [n, 2 or 3], else the smallest."""
+    extent = float(np.linalg.norm(np.ptp(positions[:, :2], axis=0)))
+    return max((one for one in distances if one <= extent / _EXTENT_PER_THRESHOLD), default=distances[0])
+
+
+def _in_scale(frames: Sequence[Frame]) -> Tolerance:
+    """``default_threshold``, but at least 1.5 times the usual step from frame to frame: else most queries would have no right place."""
+    xy = np.array([(frame.pose.x, frame.pose.y) for frame in frames if frame.pose])
+    steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
+    step = 1.5 * float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
+    return Tolerance(
+        "meters", max(default_threshold(xy), min((one for one in DISTANCES if one >= step), default=METERS.value))
+    )
 
 
 def image_codes(frames: Sequence[Frame]) -> Rows:

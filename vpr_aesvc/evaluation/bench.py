@@ -4,7 +4,7 @@ import importlib.metadata
 import os
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from vpr_aesvc import __version__
 from vpr_aesvc.backbones import Backbone
+from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.datasets.frameset import FrameSet
 from vpr_aesvc.datasets.positives import Tolerance, image_codes, positives
 from vpr_aesvc.embedding_cache import EmbeddingCache
@@ -19,15 +20,18 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.evaluate import EvaluationResult, RetrievalTask, evaluate
 from vpr_aesvc.evaluation.methods import DEFAULT_METHODS, Method, check_methods, fit_methods
 from vpr_aesvc.extraction import Extraction, extract
+from vpr_aesvc.images import image_of
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import default_sizes
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
 from vpr_aesvc.projections.stages import Stages
 from vpr_aesvc.projections.threads import fit_threads
+from vpr_aesvc.runtime import median_ms
 from vpr_aesvc.training import VIEWS
 from vpr_aesvc.types import Frame, StageProgress
 
 _LIBRARIES = ("numpy", "torch", "faiss-cpu", "opencv-python-headless", "transformers", "onnxruntime", "scikit-learn")
+_TIMED = 10  # images
 
 
 @dataclass(frozen=True)
@@ -58,6 +62,7 @@ def bench(
     seed: int = 0,
     cache: EmbeddingCache | None = None,
     progress: StageProgress | None = None,
+    encoder: str | None = None,
 ) -> BenchmarkRun:
     """Embeds both splits, fits every method on the database alone, and evaluates it on the queries.
 
@@ -68,6 +73,7 @@ def bench(
         sizes: descriptor sizes; by default powers of two up to the rank of the embeddings.
         cache: keeps embeddings between runs.
         progress: called with (stage, done, total).
+        encoder: name of the backbone in reports; by default its ``spec``.
 
     Raises:
         VprError: the data set does not define right places, has no queries, or no size can be filled.
@@ -83,9 +89,10 @@ def bench(
     database = extract(backbone, splits[0], VIEWS, seed, progress=shown[0], cache=cache)
     queries = extract(backbone, splits[1], 0, seed, progress=shown[1], cache=cache)
     task = _retrieval_task(dataset, tolerance, database, queries)
+    task = replace(task, embed_ms=_embed_ms(backbone, queries.frames), encoder=encoder or backbone.spec)
     data = TrainingData.of(database.embeddings, database.views, database.view_rows)
     used_sizes, left_out = _sizes(sizes, data)
-    stages = Stages(data, database.frames, used_sizes, seed, progress)
+    stages = Stages(data, data.of_sample(database.frames), used_sizes, seed, progress)
     with fit_threads(data):
         fitted = fit_methods(stages, backbone.dim, methods)
     protocol = {
@@ -101,6 +108,7 @@ def bench(
         "embedding_size": backbone.dim,
         "preprocessing": backbone.preprocessing,
         "fitted_on": "database images only",
+        "rows_in_memory": len(data.embeddings),
         "changed_views": f"{len(database.views)} of {len(np.unique(database.view_rows))} database images",
         "embeddings_stored_as": "float16" if database.embeddings.dtype == np.float16 else "float32",
         "descriptors_stored_as": "float16",
@@ -141,6 +149,15 @@ def _retrieval_task(
         times=times if all(times) else [],
         panoramas=np.unique(panoramas, return_inverse=True)[1] if panoramas and all(panoramas) else None,
     )
+
+
+def _embed_ms(backbone: Backbone, frames: list[Frame]) -> float | None:
+    """Median time to embed an image that is decoded already, milliseconds; None for embeddings from elsewhere."""
+    if isinstance(backbone, GivenEmbeddings):
+        return None
+    images = [image_of(frame) for frame in frames[:_TIMED]]
+    backbone.embed(images[:1])
+    return median_ms(lambda at: backbone.embed([images[at % len(images)]]), 2 * _TIMED)
 
 
 def _sizes(sizes: Sequence[int] | None, data: TrainingData) -> tuple[tuple[int, ...], list[int]]:

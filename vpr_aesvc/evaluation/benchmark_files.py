@@ -1,52 +1,57 @@
 """A finished benchmark run -> a folder with ``results.json``, ``results.csv``, the figures and the report page."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from vpr_aesvc.evaluation.bench import BenchmarkRun
 from vpr_aesvc.evaluation.benchmark_report import benchmark_report
 from vpr_aesvc.evaluation.report import save_figures, write_report
-from vpr_aesvc.evaluation.results import GroupResult, MethodResult, to_json
+from vpr_aesvc.evaluation.results import GroupResult, MethodResult, Report, to_json
 from vpr_aesvc.files import new_folder, write_file
 from vpr_aesvc.text import csv_text
 
 
-def write_benchmark(run: BenchmarkRun, dataset: str, folder: Path) -> list[str]:
+def write_benchmark(runs: Sequence[BenchmarkRun], dataset: str, folder: Path) -> Report:
     """Writes the whole folder, or nothing.
 
     Args:
+        runs: of one or more encoders over the set.
         dataset: the set's name in ``results.json``.
 
     Returns:
-        the findings, in sentences.
+        what the page shows.
 
     Raises:
         VprError: the folder exists or cannot be written, or a library for the figures is missing.
     """
-    report = benchmark_report(run)
-    content = json.dumps(benchmark_json(run, dataset), indent=1) + "\n"
+    report = benchmark_report(runs)
+    content = json.dumps(benchmark_json(runs, dataset, report), indent=1) + "\n"
     with new_folder(folder, "results") as partial:
         write_file(partial / "results.json", content.encode(), "results")
-        write_file(partial / "results.csv", _as_csv(run.evaluation.results).encode(), "results")
+        write_file(partial / "results.csv", _as_csv(report.results).encode(), "results")
         save_figures(report, partial / "figures")
         write_report(report, partial / "report.html")
-    return report.summary
+    return report
 
 
-def benchmark_json(run: BenchmarkRun, dataset: str) -> dict[str, Any]:
-    """Every score with its protocol."""
+def benchmark_json(runs: Sequence[BenchmarkRun], dataset: str, report: Report) -> dict[str, Any]:
+    """Every score with its protocol; of several encoders, the protocol by encoder."""
+    use = report.use
     content = {
         "dataset": dataset,
-        "title": run.title,
-        "protocol": run.protocol,
-        "results": [_method_json(one, run.evaluation.groups) for one in run.evaluation.results],
+        "title": runs[0].title,
+        "protocol": runs[0].protocol if len(runs) == 1 else {run.task.encoder: run.protocol for run in runs},
+        "use": None if use is None else {"encoder": use.encoder, "method": use.method, "size": use.size},
+        "results": [_method_json(one, run.evaluation.groups) for run in runs for one in run.evaluation.results],
     }
     return dict(to_json(content))
 
 
 def _method_json(one: MethodResult, groups: list[GroupResult]) -> dict[str, Any]:
     return {
+        "encoder": one.encoder,
         "method": one.method,
         "size": one.size,
         "recall": one.recall,
@@ -68,6 +73,7 @@ def _common_columns(one: MethodResult) -> dict[str, float | None]:
         "recall_at_full_precision": one.curve.recall_at_full_precision if one.curve else None,
         "bytes_per_place": one.bytes_per_place,
         "search_ms": one.search_ms,
+        "describe_ms": one.describe_ms,
         "seconds": one.seconds,
     }
 
@@ -78,6 +84,7 @@ def _as_csv(results: list[MethodResult]) -> str:
     return csv_text(
         [
             {
+                "encoder": one.encoder,
                 "method": one.method,
                 "size": one.size,
                 **{f"recall_at_{k}": one.recall.get(k) for k in ks},

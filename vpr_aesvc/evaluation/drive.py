@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.datasets.positives import DISTANCES
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.geography import require_one_zone
+from vpr_aesvc.images import thumbnail
 from vpr_aesvc.placemap.placemap import DEFAULT_TRAVERSE
 from vpr_aesvc.recognition.decision import lowest_rate
 from vpr_aesvc.recognition.recognizer import Recognizer
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from vpr_aesvc.placemap.where import Where
     from vpr_aesvc.recognition.result import Recognition
     from vpr_aesvc.recognition.settings import RecognizerSettings
-    from vpr_aesvc.types import Frame, Intrinsics, Pose
+    from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +54,7 @@ VARIANTS = (
     Variant("with geometry", geometry=True),
     Variant(BOTH, sequence=True, geometry=True),
 )
+_MAX_PICTURES, _PICTURE = 200, 240  # failures whose picture is kept, pixels of its longest side
 MAX_DISTANCE = 25.0
 """Meters. A frame farther than this from every place shows nothing of the map."""
 
@@ -66,6 +69,7 @@ class FrameAnswer:
         probability, false_positive_rate: as in ``Recognition``.
         accepted: False also for ``unjudged`` matches: accepted, but with a place that has no pose, so neither right nor wrong.
         metric: the metric pose in the map frame; None without one.
+        why: the reason in words.
     """
 
     place: int
@@ -75,6 +79,7 @@ class FrameAnswer:
     false_positive_rate: float
     accepted: bool
     metric: Pose | None = None
+    why: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +111,8 @@ class Drive:
         without_pose: number of frames left out because they have no pose.
         unjudged: by variant, number of accepted matches with places that have no pose.
         lowest: by variant, the lowest false-positive rate that the map can promise at the end.
+        pictures: of some frames that ``BOTH`` did not place well, small: row in ``frames`` -> RGB of the frame, and
+            of its best match.
     """
 
     loops: bool
@@ -115,6 +122,7 @@ class Drive:
     without_pose: int = 0
     unjudged: dict[str, int] = field(default_factory=lambda: {variant.name: 0 for variant in VARIANTS})
     lowest: dict[str, float] = field(default_factory=dict)
+    pictures: dict[int, tuple[Image, Image]] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -137,7 +145,19 @@ class Drive:
             false_positive_rate=result.false_positive_rate,
             accepted=result.accepted and pose is not None,
             metric=None if result.metric is None else result.pose,
+            why=result.why,
         )
+
+    def keep_picture(self, image: Image, place_map: OpenMap) -> None:
+        """Of the last frame, if ``BOTH`` did not place it within a meter. Of many such frames every second one is kept, so that memory is bounded."""
+        one = self.frames[-1].answers[BOTH]
+        if one.place < 0 or (one.accepted and one.error <= DISTANCES[0]):
+            return
+        match = place_map.thumbnail(one.place)
+        if match is not None:
+            self.pictures[len(self) - 1] = thumbnail(image, _PICTURE), thumbnail(match, _PICTURE)
+        if len(self.pictures) > _MAX_PICTURES:
+            self.pictures = dict(list(self.pictures.items())[::2])
 
     @property
     def times(self) -> Floats:
@@ -262,6 +282,7 @@ def _recognized(
             for name, follower in followers.items()
         }
         drive.frames.append(DriveFrame(frame.label, stamp, position, driven, nearest, answers, frame.pose))
+        drive.keep_picture(frame.image, place_map)
         yield frame, descriptor
     if drive.frames:
         learned = {name: follower.recognizer.learned for name, follower in followers.items()}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from vpr_aesvc.datasets.positives import DISTANCES, default_threshold
 from vpr_aesvc.evaluation.calibration import Reliability, reliability
 from vpr_aesvc.evaluation.drive import VARIANTS, Drive, Floats
 from vpr_aesvc.evaluation.metrics import precision_recall
@@ -13,9 +14,6 @@ from vpr_aesvc.evaluation.results import PrecisionRecall
 from vpr_aesvc.transforms import angle
 from vpr_aesvc.transforms import distance as distance_between
 
-DISTANCES = (1.0, 5.0, 10.0, 25.0)
-"""Meters."""
-_EXTENT_PER_THRESHOLD = 20  # the default threshold is at most this fraction (1/20) of the extent of the run
 Flags = NDArray[np.bool_]
 
 
@@ -215,10 +213,3 @@ def _usual_wait(drive: Drive, fixed: Flags, recognizable: Flags) -> Elapsed:
 
 def _elapsed(drive: Drive, times: Floats, first: int, last: int) -> Elapsed:
     return Elapsed(float(times[last] - times[first]), drive.frames[last].driven - drive.frames[first].driven)
-
-
-def default_threshold(positions: Floats, distances: tuple[float, ...] = DISTANCES) -> float:
-    """Meters within which a match is right: the largest of the distances that is at most 1/20 of the extent (the diagonal in x and y) of a run with
-    these positions [n, 3], else the smallest."""
-    extent = float(np.linalg.norm(np.ptp(positions[:, :2], axis=0)))
-    return max((one for one in distances if one <= extent / _EXTENT_PER_THRESHOLD), default=distances[0])

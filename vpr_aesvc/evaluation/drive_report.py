@@ -6,12 +6,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from vpr_aesvc.evaluation.drive import BOTH, Drive
 from vpr_aesvc.evaluation.drive_measures import DriveMeasures, Elapsed, VariantMeasures
-from vpr_aesvc.evaluation.report import check_installed, render_page
-from vpr_aesvc.evaluation.results import to_json
+from vpr_aesvc.evaluation.report import cards_of, check_installed, render_page
+from vpr_aesvc.evaluation.results import Prediction, to_json
 from vpr_aesvc.evaluation.tables import Cell, Column, Table, number_text
 from vpr_aesvc.files import new_folder, write_file
+
+_FAILURES = 24  # shown
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,37 @@ def write_drive(report: DriveReport, folder: Path) -> list[str]:
     drawings = [drawing for drawing in figures if drawing is not None]
     opening, facts = _opening(report), drive_summary(report)
     table = _variants_table(measures)
-    page = render_page("drive.html", report=report, summary=opening, facts=facts, table=table, drawings=drawings)
+    failures, more = _failures(drive, measures.threshold)
+    values = {"summary": opening, "facts": facts, "table": table, "drawings": drawings, "more": more}
+    page = render_page("drive.html", report=report, cards=cards_of(failures), **values)
     with new_folder(folder, "results") as partial:
         write_file(partial / "drive.json", (json.dumps(drive_json(report), indent=1) + "\n").encode(), "results")
         for drawing in drawings:
             drawing.save(partial)
         write_file(partial / "report.html", page.encode(), "report")
     return [*opening, *facts]
+
+
+def _failures(drive: Drive, threshold: float) -> tuple[list[Prediction], int]:
+    """Accepted matches that are wrong, then frames with a place that were not accepted, spread over the run; and how many others failed."""
+    accepted, error = drive.column("accepted", BOTH), drive.column("error", BOTH)
+    wrong, refused = accepted & (error > threshold), ~accepted & (drive.column("nearest") <= threshold)
+    rows: list[int] = []
+    for group in (wrong, refused):
+        seen = [row for row in drive.pictures if group[row]]
+        rows += [
+            seen[at]
+            for at in np.unique(np.linspace(0, len(seen) - 1, min(len(seen), _FAILURES - len(rows))).astype(int))
+        ]
+    predictions = []
+    for row in rows:
+        frame, one = drive.frames[row], drive.frames[row].answers[BOTH]
+        distance = one.error if math.isfinite(one.error) else None
+        pair = drive.pictures[row]
+        predictions.append(
+            Prediction(*pair, frame.frame, f"place {one.place}", None, False, distance, one.why, one.accepted)
+        )
+    return predictions, int((wrong | refused).sum()) - len(rows)
 
 
 def drive_summary(report: DriveReport) -> list[str]:

@@ -7,17 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.datasets.positives import Positives
-from vpr_aesvc.evaluation.methods import Method, describe_in_chunks
+from vpr_aesvc.evaluation.methods import Describe, Method, describe_in_chunks
 from vpr_aesvc.evaluation.metrics import collapse, mean_average_precision, precision_recall, recall, recall_interval
 from vpr_aesvc.evaluation.results import GroupResult, MethodResult
 from vpr_aesvc.placemap.index import SizedIndex
 from vpr_aesvc.runtime import median_ms
-from vpr_aesvc.types import StageProgress
+from vpr_aesvc.types import Rows, StageProgress
 
 KS = (1, 5, 10, 20)
 _MAP_AT = (1, 4, 5, 10, 20)
 _TIMED_QUERIES = 50
 _HALF = np.float16
+_BLOCK = 32_768  # database rows in memory
+_Best = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -25,11 +27,13 @@ class RetrievalTask:
     """What every method has to solve.
 
     Attributes:
-        database, queries: embeddings [n, D], [q, D].
+        database, queries: embeddings [n, D], [q, D]; arrays, or ``Shards``, which are read block by block.
         positives: the right database rows of each query.
         image_ids: int64 [q + n], one number per image file, queries first. A database row with the query's own id is not an answer.
         times: time of day of each query where the data set gives it, else empty.
         panoramas: int64 [n], the panorama that each database image was cut from, where the data set gives it.
+        embed_ms: median time to embed one image, milliseconds; None where it is unknown.
+        encoder: name of what embeds, for reports.
     """
 
     database: NDArray[np.floating]
@@ -38,6 +42,8 @@ class RetrievalTask:
     image_ids: NDArray[np.int64]
     times: list[str] = field(default_factory=list)
     panoramas: NDArray[np.int64] | None = None
+    embed_ms: float | None = None
+    encoder: str = ""
 
     @property
     def own_images(self) -> int:
@@ -70,38 +76,61 @@ def evaluate(task: RetrievalTask, methods: Sequence[Method], progress: StageProg
     evaluation = EvaluationResult()
     steps, done = sum(len(method.by_size) for method in methods), 0
     for method in methods:
-        for index, queries, sizes in _descriptors(task, method):
-            for size in sizes:
-                _evaluate_size(task, method, size, index, queries, evaluation)
-                done += 1
-                if progress:
-                    progress("evaluating", done, steps)
+        describe_ms: dict[int, float | None] = {}  # by projection
+        for size, similarities, ranked in _searched(task, method, evaluation.search_ms):
+            describe = method.by_size[size]
+            if id(describe) not in describe_ms:
+                describe_ms[id(describe)] = _describe_ms(task, describe)
+            _evaluate_size(task, method, size, similarities, ranked, evaluation, describe_ms[id(describe)])
+            done += 1
+            if progress:
+                progress("evaluating", done, steps)
     return evaluation
 
 
-def _descriptors(task: RetrievalTask, method: Method) -> Iterator[tuple[SizedIndex, NDArray[np.float16], list[int]]]:
-    """Database index and query descriptors of each projection of the method, with the sizes that the projection serves."""
+def _searched(task: RetrievalTask, method: Method, search_ms: dict[int, float]) -> Iterator[tuple[int, _Best, Rows]]:
+    """Each size of the method, with cosines and rows of the best matches of each query. The database is described and searched in
+    blocks, for each projection of the method once. New sizes are added to ``search_ms``."""
+    depth = max(KS) * (1 if task.panoramas is None else int(np.bincount(task.panoramas).max())) + task.own_images
     sizes_of: dict[int, list[int]] = {}
     for size, describe in method.by_size.items():
         sizes_of.setdefault(id(describe), []).append(size)
     for sizes in sizes_of.values():
         describe = method.by_size[sizes[0]]
-        database, queries = (describe_in_chunks(describe, part, _HALF) for part in (task.database, task.queries))
-        yield SizedIndex(database), queries, sorted(sizes)
+        queries = describe_in_chunks(describe, task.queries, _HALF)
+        best: dict[int, tuple[_Best, Rows]] = {}
+        took = {size: 0.0 for size in sizes if size not in search_ms}
+        for first in range(0, len(task.database), _BLOCK):
+            index = SizedIndex(describe_in_chunks(describe, task.database[first : first + _BLOCK], _HALF))
+            for size in sizes:
+                similarities, rows = index.search(queries, depth, size)
+                best[size] = _merged(best.get(size), similarities, rows + first, depth)
+                if size in took:
+                    took[size] += _search_ms(index, queries, size)
+                index.forget(size)
+        search_ms |= took
+        yield from ((size, *best[size]) for size in sorted(sizes))
+
+
+def _merged(before: tuple[_Best, Rows] | None, similarities: _Best, rows: Rows, depth: int) -> tuple[_Best, Rows]:
+    """The best ``depth`` matches of each query, of the blocks before and of a new one."""
+    if before is None:
+        return similarities, rows
+    both, rows = np.concatenate([before[0], similarities], 1), np.concatenate([before[1], rows], 1)
+    order = np.argsort(-both, axis=1, kind="stable")[:, :depth]
+    return np.take_along_axis(both, order, 1), np.take_along_axis(rows, order, 1)
 
 
 def _evaluate_size(
     task: RetrievalTask,
     method: Method,
     size: int,
-    index: SizedIndex,
-    queries: NDArray[np.floating],
+    similarities: _Best,
+    ranked: Rows,
     evaluation: EvaluationResult,
+    describe_ms: float | None,
 ) -> None:
-    depth = max(KS) * (1 if task.panoramas is None else int(np.bincount(task.panoramas).max()))
-    similarities, ranked = _without_own_image(*index.search(queries, depth + task.own_images, size), task.image_ids)
-    if size not in evaluation.search_ms:
-        evaluation.search_ms[size] = _search_ms(index, queries, size)
+    similarities, ranked = _without_own_image(similarities, ranked, task.image_ids)
     ks = [k for k in KS if k <= ranked.shape[1]]
     recalls = recall(ranked, task.positives, ks)
     evaluation.best[method.name, size] = BestMatches(ranked[:, 0], similarities[:, 0])
@@ -116,10 +145,11 @@ def _evaluate_size(
             curve=precision_recall(similarities[:, 0], task.positives.hits(ranked[:, :1])[:, 0]),
             search_ms=evaluation.search_ms[size],
             seconds=method.seconds,
+            describe_ms=describe_ms,
+            encoder=task.encoder,
         )
     )
     evaluation.groups += _group_results(task, method.name, size, ranked, ks)
-    index.forget(size)
 
 
 def _group_results(
@@ -145,6 +175,14 @@ def _without_own_image(
         return similarities, ranked
     order = np.argsort(own, axis=1, kind="stable")[:, : ranked.shape[1] - most]
     return np.take_along_axis(similarities, order, 1), np.take_along_axis(ranked, order, 1)
+
+
+def _describe_ms(task: RetrievalTask, describe: Describe) -> float | None:
+    """Median time from an image to its descriptor, milliseconds."""
+    if task.embed_ms is None:
+        return None
+    rows = np.asarray(task.queries[:_TIMED_QUERIES], np.float32)
+    return task.embed_ms + median_ms(lambda at: describe(rows[at % len(rows)][None]), _TIMED_QUERIES)
 
 
 def _search_ms(index: SizedIndex, queries: NDArray[np.floating], size: int) -> float:

@@ -1,6 +1,8 @@
 """Writes HTML pages, one file with no script and no references to other files; and the report of a demo or a benchmark, with its figures as files."""
 
 import base64
+import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,19 @@ def render_page(template: str, **values: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["breakable"] = _breakable
     return environment.get_template(template).render(**values)
+
+
+def _breakable(text: object) -> str:
+    """Long names and paths get places to break after their parts, so that no line breaks inside a word."""
+    from markupsafe import Markup, escape
+
+    words = (
+        re.sub(r"([/_\-.@=,])(?=\w)", r"\1<wbr>", word) if len(word) > 20 else word
+        for word in str(escape(text)).split(" ")
+    )
+    return Markup(" ".join(words))
 
 
 def write_report(report: Report, path: Path) -> None:
@@ -77,13 +91,14 @@ def render(report: Report) -> str:
         summary=report.summary,
         tables=report_tables(report),
         drawings=drawings(report),
-        cards=[_card(prediction) for prediction in report.predictions],
+        cards=cards_of(report.predictions),
         right=sum(prediction.right for prediction in report.predictions),
     )
 
 
-def _card(prediction: Prediction) -> dict[str, object]:
-    return {"prediction": prediction, "query": _picture(prediction.query), "match": _picture(prediction.match)}
+def cards_of(predictions: Sequence[Prediction]) -> list[dict[str, object]]:
+    """What ``card_grid`` of the templates shows."""
+    return [{"prediction": one, "query": _picture(one.query), "match": _picture(one.match)} for one in predictions]
 
 
 def _picture(image: NDArray[np.uint8]) -> dict[str, object]:

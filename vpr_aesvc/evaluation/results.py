@@ -1,6 +1,7 @@
 """Results of an evaluation and what a report shows of them: plain data, filled by the metrics and shown by tables, figures and files."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
@@ -24,7 +25,7 @@ class PrecisionRecall:
     recall_at_full_precision: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MethodResult:
     """One method at one descriptor size. What was not measured is empty or None."""
 
@@ -37,6 +38,13 @@ class MethodResult:
     curve: PrecisionRecall | None = None
     search_ms: float | None = None  # measured, one query against all places, median
     seconds: float | None = None  # to fit the method
+    describe_ms: float | None = None  # measured, one image in memory -> its descriptor, median
+    encoder: str = ""
+
+    @property
+    def frame_ms(self) -> float | None:
+        """To describe and to search, milliseconds; None where one is unknown."""
+        return None if self.describe_ms is None or self.search_ms is None else self.describe_ms + self.search_ms
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,15 @@ class Measure:
         """The 95 % bootstrap interval, where there is one."""
         ends = None if self.is_map else result.interval.get(self.k)
         return ends if ends is not None and all(math.isfinite(end) for end in ends) else None
+
+
+def pareto_front(results: Sequence[MethodResult], cost: str) -> list[MethodResult]:
+    """The results that none with the same or a lower cost (the name of an attribute) beats in recall at 1; cheapest first."""
+    front: list[MethodResult] = []
+    for one in sorted(results, key=lambda one: (getattr(one, cost), -one.recall[1])):
+        if not front or one.recall[1] > front[-1].recall[1]:
+            front.append(one)
+    return front
 
 
 R1 = Measure("R@1", "recall at 1", "recall", 1, is_map=False)
@@ -84,9 +101,11 @@ class Prediction:
     match: NDArray[np.uint8]  # RGB [H, W, 3]
     query_label: str
     match_label: str
-    similarity: float  # cosine
+    similarity: float | None  # cosine; None where ``reason`` tells more
     right: bool
     distance: float | None  # meters between the poses; None where one is unknown
+    reason: str = ""  # of recognition, in words
+    accepted: bool = True
 
 
 @dataclass(frozen=True)
@@ -100,6 +119,13 @@ class Report:
     predictions: list[Prediction]
     notes: list[tuple[str, str]]  # how the report was made: name and value
     groups: list[GroupResult] = field(default_factory=list)
+    advice: list[str] = field(default_factory=list)  # what to use, in sentences
+    use: MethodResult | None = None  # the recommended result
+    # Method -> cosines of pairs of the same place [n] and of different places [m], in standard deviations from the mean of the latter.
+    cosines: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = field(default_factory=dict)
+    shown: list[MethodResult] = field(
+        default_factory=list
+    )  # of each method the result at the recommended size, or at its nearest
 
 
 def to_json(value: Any) -> Any:

@@ -3,9 +3,8 @@
 import math
 
 from vpr_aesvc.evaluation.bench import BenchmarkRun
+from vpr_aesvc.evaluation.recommendation import FEW_QUERIES
 from vpr_aesvc.evaluation.results import MethodResult
-
-_FEW_QUERIES = 30
 
 
 def methods_summary(run: BenchmarkRun) -> list[str]:
@@ -25,7 +24,7 @@ def methods_summary(run: BenchmarkRun) -> list[str]:
             f"{len(protocol['skipped'])} images could not be read: the numbers are for a part of the set, not for the whole set."
         )
     usable = protocol["query_images"] - protocol["queries_without_positives"]
-    if 0 < usable < _FEW_QUERIES:
+    if 0 < usable < FEW_QUERIES:
         return [*sentences, _few_queries(usable, results)]
     raw = next((one for one in results if one.method == "raw"), None)
     fitted = [one for one in results if one.method != "raw"]
@@ -63,5 +62,5 @@ def _few_queries(usable: int, results: list[MethodResult]) -> str:
     return (
         f"Only {usable} queries have a right place, too few to name a best method: {hits} right of {usable} is a recall between "
         f"{center - half:.2f} and {center + half:.2f} (95 %), so methods within {2 * half:.2f} of each other cannot be told apart. Use at "
-        f"least {_FEW_QUERIES} queries."
+        f"least {FEW_QUERIES} queries."
     )

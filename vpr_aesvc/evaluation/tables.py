@@ -45,14 +45,16 @@ class Table:
 
 def report_tables(report: Report) -> list[Table]:
     """The tables that the report has data for."""
-    tables = [
-        _results_table(report.results) if report.results else None,
-        _groups_table(report.groups) if report.groups else None,
-    ]
-    return [table for table in tables if table is not None]
+    by_encoder: dict[str, list[MethodResult]] = {}
+    for one in report.results:
+        by_encoder.setdefault(one.encoder, []).append(one)
+    titles = {name: f"Results of {name}" if len(by_encoder) > 1 else "Results" for name in by_encoder}
+    tables = [_results_table(results, titles[name]) for name, results in by_encoder.items()]
+    tables[1:] = [replace(table, notes=[]) for table in tables[1:]]  # as of the first
+    return [*tables, *([_groups_table(report.groups)] if report.groups else [])]
 
 
-def _results_table(results: Sequence[MethodResult]) -> Table:
+def _results_table(results: Sequence[MethodResult], title: str) -> Table:
     """Methods by sizes: recall at 1 and 5, and mAP at 4 where any method has it."""
     methods, sizes, by_key = _by_method_and_size(results)
     measures = [R1, R5, *([MAP4] if any(map(MAP4.value, results)) else [])]
@@ -71,7 +73,7 @@ def _results_table(results: Sequence[MethodResult]) -> Table:
         "The size is the number of values of a descriptor: a smaller one takes less memory and less time to compare. The best of each size is bold "
         "and underlined; a dot means not measured at that size."
     )
-    return Table("Results", [note], "method", methods, columns)
+    return Table(title, [note], "method", methods, columns)
 
 
 def _accuracy_cell(result: MethodResult | None, measure: Measure) -> Cell:

@@ -25,6 +25,7 @@ from vpr_aesvc.recognition.row_sets import union
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.sampled import Similarities, similarities_at
+from vpr_aesvc.runtime import timed
 from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
 
 
@@ -46,6 +47,7 @@ class Recognizer:
     Attributes:
         snapshot: the map as arrays, a ``MapSnapshot``.
         learned: the ``LearnedModels`` of the map.
+        milliseconds: of the last frame, by stage: search, sequence, and geometry with the decision.
 
     Raises:
         VprError: the model is not that of the map, or the map has no descriptors of the size in the settings.
@@ -78,6 +80,7 @@ class Recognizer:
             StoredPatches.of(place_map, describer) if self.settings.patches and self.settings.geometry else None,
             self.filter.settings.window,
         )
+        self.milliseconds: dict[str, float] = {}
         self._points = (
             None
             if self._matcher.keypoints is None or not self.settings.metric_pose
@@ -147,12 +150,15 @@ class Recognizer:
         if descriptor is None:
             assert image is not None
             descriptor = self.describer.describe(image)
-        self.update()
-        similarities = self.snapshot.similarities(descriptor, self.settings.where(frame))
-        if not self.settings.sequence:
-            self.filter.reset()
-        belief = self.filter.step(similarities, stamp=frame.stamp, odometry=odometry)
-        return self.decide_match(image, similarities, belief, intrinsics)
+        with timed(self.milliseconds, "search"):
+            self.update()
+            similarities = self.snapshot.similarities(descriptor, self.settings.where(frame))
+        with timed(self.milliseconds, "sequence"):
+            if not self.settings.sequence:
+                self.filter.reset()
+            belief = self.filter.step(similarities, stamp=frame.stamp, odometry=odometry)
+        with timed(self.milliseconds, "geometry"):
+            return self.decide_match(image, similarities, belief, intrinsics)
 
     def decide_match(
         self,

@@ -28,11 +28,14 @@ class RunFollower:
     def recognize(
         self, frame: Frame, descriptor: Descriptor | None = None, intrinsics: Intrinsics | None = None
     ) -> Recognition:
-        """Like ``Recognizer.recognize``. There is no odometry if this frame or the previous one has no pose, or if the clock jumped back.
+        """Like ``Recognizer.recognize``. There is no odometry if this frame or the previous one has no pose, or if the clock jumped back. At another
+        ``sequence`` another run starts.
 
         Raises:
             VprError: the image cannot be read, or the map is damaged. The sequence is unchanged.
         """
+        if self._previous is not None and frame.sequence != self._previous.sequence:
+            self.reset()
         odometry = None if self._previous is None else motion_between(self._previous, frame)
         result = self.recognizer.recognize(frame, odometry, descriptor, intrinsics)
         self._previous = replace(frame, image=None, decode=None)

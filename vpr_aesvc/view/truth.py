@@ -13,10 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from vpr_aesvc.datasets.positives import FRAMES, positives
+from vpr_aesvc.datasets.positives import FRAMES, default_threshold, positives
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.evaluation.drive import MAX_DISTANCE
-from vpr_aesvc.evaluation.drive_measures import default_threshold
 from vpr_aesvc.pose_graph.alignment import find_alignment, tolerance_of
 from vpr_aesvc.types import Floats, Frame, Place, Rows
 from vpr_aesvc.view.places import DrawnPlaces

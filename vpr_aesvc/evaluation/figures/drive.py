@@ -7,11 +7,11 @@ import numpy as np
 from vpr_aesvc.evaluation.calibration import Reliability
 from vpr_aesvc.evaluation.drive import BOTH, Drive, Floats
 from vpr_aesvc.evaluation.drive_measures import PoseErrors
-from vpr_aesvc.evaluation.figures.style import INK, Drawing, figure_style, legend_above
+from vpr_aesvc.evaluation.figures.style import INK, WIDTH, Drawing, figure_style, legend_above
 
 _RIGHT, _WRONG, _FAINT, _RUN = "#157f3d", "#d62728", "#8a94a3", "#2a86c8"
 _GAP = "#e69f00"
-_WIDTH, _MAX_HEIGHT, _MIN_HEIGHT = 6.4, 8.0, 3.2  # inches
+_MAX_HEIGHT, _MIN_HEIGHT = 5.6, 3.4  # inches
 _RASTER_FROM = 2000  # frames; from there dots are drawn as pixels, else the SVG is too large to open
 
 
@@ -65,7 +65,7 @@ def trajectory_drawing(drive: Drive, threshold: float, gap: tuple[int, int]) -> 
     axes.set_xlabel("x [m]")
     axes.set_ylabel("y [m]")
     artists, labels = zip(*handles, strict=True)
-    place: dict[str, Any] = {"loc": "outside upper center", "ncols": 3, "columnspacing": 1.6, "handletextpad": 0.5}
+    place: dict[str, Any] = {"loc": "outside upper center", "ncols": 2, "columnspacing": 1.2, "handletextpad": 0.5}
     for handle in figure.legend(artists, labels, **place).legend_handles:
         if handle is not None and hasattr(handle, "set_sizes"):
             handle.set_sizes([36])  # large enough to be seen
@@ -83,7 +83,7 @@ def pose_error_drawing(poses: PoseErrors) -> Drawing:
     """The part of the accepted matches whose pose is off by less than a distance."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 2.8), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 2.8), layout="constrained")
     axes = figure.subplots()
     part = (np.arange(len(poses.meters)) + 1) / len(poses.meters)
     lines = [("metric pose", poses.meters, _RIGHT, "-"), ("pose of the place", poses.place_meters, _FAINT, (0, (4, 2)))]
@@ -104,7 +104,7 @@ def reliability_drawing(reliability: Reliability) -> Drawing:
     """The part of the matches that is right against their probability, in bins."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2, 4.0), layout="constrained")
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=_FAINT, linestyle=(0, (4, 2)))
     filled = reliability.counts > 0
@@ -131,4 +131,4 @@ def _size(points: Floats) -> tuple[float, float]:
     """Inches, in the proportions of the points."""
     points = points[np.isfinite(points).all(1)]
     width, height = np.maximum(np.ptp(points, axis=0), 1e-3) if len(points) else (1.0, 1.0)
-    return _WIDTH, float(np.clip(_WIDTH * height / width + 0.8, _MIN_HEIGHT, _MAX_HEIGHT))
+    return WIDTH, float(np.clip(WIDTH * height / width + 1.2, _MIN_HEIGHT, _MAX_HEIGHT))

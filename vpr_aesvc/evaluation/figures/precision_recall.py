@@ -23,16 +23,16 @@ _MAX_POINTS = 300  # of a curve; more cannot be seen
 
 
 def curve_drawing(results: Sequence[MethodResult]) -> Drawing | None:
-    """Precision against recall of the best match, each method at its largest size that has a curve."""
-    largest: dict[str, tuple[int, PrecisionRecall]] = {}
-    for result in sorted(results, key=lambda result: result.size):
-        if result.curve is not None and result.curve.recall.size:
-            largest[result.method] = (result.size, result.curve)
-    methods = [name for name in dict.fromkeys(result.method for result in results) if name in largest]
-    lines = [(f"{name} ({largest[name][0]})", method_style(name), largest[name][1]) for name in methods]
+    """Precision against recall of the best match, of results of different methods. None without any curve."""
+    lines = [
+        (f"{one.method} ({one.size})", method_style(one.method), one.curve)
+        for one in results
+        if one.curve is not None and one.curve.recall.size
+    ]
     caption = (
         "Matches above a similarity threshold are accepted. As the threshold falls, more right places are found (recall, to the right) and more wrong "
-        "ones accepted (precision, down). Higher and further right is better; the area under the curve sums it up. Each method at its largest size."
+        "ones accepted (precision, down). Higher and further right is better; the area under the curve sums it up. Each method at the recommended size, or at "
+        "its nearest."
     )
     return _drawing(lines, "method (size): area under the curve", caption)
 
