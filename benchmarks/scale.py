@@ -4,7 +4,7 @@
 
 The places and queries are drawn as `search.py` draws them (256 numbers). Measured, for the numbers of places that are given: the search of a map in memory, one query
 and one thread; resident memory; and R@1 by counting, where a place of the same clip within three frames is right, too. With a pose prior of 500 m a query is compared with the
-places within it: 5,200 in a city with one every 3 m of street (`fleet.py`), however large the map is. 10 million places take 12 GB and ten minutes.
+places within it: 5,200 in a city with one every 3 m of street (`fleet.py`), however large the map is.
 
 Beyond, by arithmetic, marked ~: time and memory grow in proportion to the largest map that was measured. R@1: the query's own building decides first (its floors look alike); the
 cosines of a query with all other places are taken as normally distributed, so that none of N exceeds the right one's with the probability exp(-N p). The table has

@@ -108,6 +108,8 @@ class Shards:
         ]
         self.skipped: list[str] = []
         counts = []
+        if not self._files:
+            raise VprError(f"{self.path}: holds no frames of split {split!r}")
         for path, _ in self._files:
             with _opened(path) as file:
                 shape = file.get_slice("embeddings").get_shape()

@@ -10,7 +10,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from vpr_aesvc.cli import options as opt
-from vpr_aesvc.cli.console import out, progress_bars, say_source
+from vpr_aesvc.cli.console import out, progress_bars, say_skipped, say_source
 from vpr_aesvc.extraction import Reader
 from vpr_aesvc.inputs import open_input
 
@@ -39,8 +39,11 @@ def plan_command(
     given = []
     if images is not None:
         source = open_input(images)
-        given = [image for _, image in islice(Reader(list(source.split("query"))), _IMAGES)]
+        reader = Reader(list(source.split("query")))
+        given = [image for _, image in islice(reader, _IMAGES)]
+        reader.require_one()
         say_source(source)
+        say_skipped(reader.skipped, len(reader.frames))
     with progress_bars() as progress:
         plan = measure_plan(model, map, hz, cores, given, partial(progress, "measuring"))
     table = Table("stage", "median, ms", "95 %, ms", "part")

@@ -47,7 +47,7 @@ def benchmark_report(runs: Sequence[BenchmarkRun]) -> Report:
         groups=run.evaluation.groups,
         advice=advice.sentences() if advice else [],
         use=advice.use if advice else None,
-        cosines={method.name: _cosines(run, method, one.size) for method, one in zip(run.methods, shown, strict=True)},
+        cosines=_all_cosines(run, shown),
         shown=shown,
     )
 
@@ -59,8 +59,14 @@ def _nearest(run: BenchmarkRun, method: Method, size: int) -> MethodResult:
     return next(one for one in run.evaluation.results if (one.method, one.size) == (method.name, chosen))
 
 
-def _cosines(run: BenchmarkRun, method: Method, size: int) -> tuple[Floats, Floats]:
-    """Evenly chosen queries, with one right place each and with one random other place each."""
+def _all_cosines(run: BenchmarkRun, shown: Sequence[MethodResult]) -> dict[str, tuple[Floats, Floats]]:
+    """By method; empty where one has too few different pairs to compare with."""
+    found = {method.name: _cosines(run, method, one.size) for method, one in zip(run.methods, shown, strict=True)}
+    return {name: pair for name, pair in found.items() if pair} if all(found.values()) else {}
+
+
+def _cosines(run: BenchmarkRun, method: Method, size: int) -> tuple[Floats, Floats] | None:
+    """Evenly chosen queries, with one right place each and with some random other places each; None if every place is right, or all others are alike."""
     random, positives = np.random.default_rng(0), run.task.positives
     known = np.flatnonzero(positives.counts > 0)
     asked = known[np.linspace(0, len(known) - 1, min(_PAIRS, len(known))).astype(np.int64)]
@@ -79,7 +85,11 @@ def _cosines(run: BenchmarkRun, method: Method, size: int) -> tuple[Floats, Floa
         query, place = (prefix(describe_in_chunks(method.by_size[size], part, np.float32), size) for part in embeddings)
         return np.einsum("nd,nd->n", query, place, dtype=np.float64)
 
+    if not len(wrong):
+        return None
     same, different = cosines(asked, right), cosines(*wrong.T)
+    if not different.std() > 0:
+        return None
     center, spread = float(different.mean()), float(different.std())
     return (same - center) / spread, (different - center) / spread
 
