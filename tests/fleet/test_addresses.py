@@ -87,3 +87,13 @@ def test_without_the_extra_an_error_names_it_and_import_loads_none_of_it():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "the extra `fleet`" in done.stdout and "pip install 'psycopg[binary]' pgvector" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "index", ["milvus://root:hunter2@host:19530", "milvus://root:hunter2%40host", "http://u:hunter2@a:1"]
+)
+@pytest.mark.parametrize("name", ["map=city&", ""])
+def test_a_password_of_the_index_is_not_printed(name, index):
+    with pytest.raises(VprError, match="expected index=milvus://HOST:PORT") as error:
+        FleetAddress.parse(f"postgresql://robot@db/fleet?{name}index={index}")
+    assert "hunter2" not in str(error.value)

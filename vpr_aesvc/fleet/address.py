@@ -47,6 +47,12 @@ class FleetAddress:
             )
         given = parse_qsl(parts.query, keep_blank_values=True)
         ours = {name: value for name, value in given if name in _OURS}
+        if not re.fullmatch(
+            r"milvus://[^@/]+", ours.get("index", "milvus://host")
+        ):  # not printed: it may hold a password
+            raise VprError(
+                "the address of a fleet's map: expected index=milvus://HOST:PORT; a token is in MILVUS_TOKEN"
+            )
         user, _, host = parts.netloc.rpartition("@")
         name, _, password = user.partition(":")
         secrets = {password, unquote(password), *(value for key, value in given if key in _SECRET)} - {""}
@@ -55,8 +61,6 @@ class FleetAddress:
         text = f"{parts.scheme}://{netloc}{parts.path}" + (f"?{shown}" if shown else "")
         if needs_map and not ours.get("map"):
             raise VprError(f"{text}: names no map; add one to the address, as in postgresql://host/database?map=city")
-        if not re.fullmatch(r"milvus://[^@/]+", ours.get("index", "milvus://host")):
-            raise VprError(f"{text}: expected index=milvus://HOST:PORT; a token is in MILVUS_TOKEN")
         libpq = urlencode([(key, value) for key, value in given if key not in _OURS], safe="/")
         return cls(
             conninfo=urlunsplit((parts.scheme, parts.netloc, parts.path, libpq, "")),
