@@ -102,6 +102,11 @@ def test_the_commands(drawn, shards, tmp_path):
     assert vpr("extract", drawn, "-o", tmp_path / "s").returncode == 0
     trained = vpr("train", tmp_path / "s", "-o", tmp_path / "model", "--method", "aesvc")
     assert trained.returncode == 0, trained.stderr
+    for option in (("--backbone", "hog"), ("--keyframe-meters", "3"), ("--embeddings", tmp_path / "s")):
+        refused(
+            vpr("train", tmp_path / "s", "-o", tmp_path / "other", *option),
+            "shards hold embeddings; leave out --backbone",
+        )
     direct = train(open_input(drawn), open_backbone("hog"), tmp_path / "direct", method="aesvc")
     images = [frame.path for frame in open_input(drawn).frames[::9]]
     opened = Describer.open(tmp_path / "model")

@@ -23,7 +23,7 @@ from vpr_aesvc.backbones.shards import Part, Shards, ShardsManifest
 from vpr_aesvc.errors import VprError, first_line, require_installed
 from vpr_aesvc.extraction import extract as extract_frames
 from vpr_aesvc.extraction import viewed_positions
-from vpr_aesvc.files import check_free, os_errors_named, write_file
+from vpr_aesvc.files import check_free, new_folder, write_file
 from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.moments import Moments
@@ -172,9 +172,8 @@ def extract(
             raise VprError(f"{output}: holds shards of another input, encoder or version; choose another name")
     else:
         check_free(output, "shards")
-        with os_errors_named(output, "shards"):
-            output.mkdir()
-        write_file(output / stored.MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode(), "shards")
+        with new_folder(output, "shards") as folder:
+            write_file(folder / stored.MANIFEST, (manifest.model_dump_json(indent=1) + "\n").encode(), "shards")
 
     def jobs() -> Iterator[Job]:
         number = 0

@@ -1,5 +1,6 @@
 """Folders, pairs and tables: every set that is no dbStruct."""
 
+import random
 import shutil
 from pathlib import Path
 
@@ -76,3 +77,9 @@ def test_frames_csv_with_categories(tmp_path):
 def test_meters_are_in_the_scale_of_the_drive(extent, step, meters):
     frames = [Frame(str(at), pose=Pose.planar(at * step, 0.0)) for at in range(round(extent / step))]
     assert guess_tolerance(frames) == Tolerance("meters", meters)
+
+
+def test_the_order_of_the_frames_does_not_change_the_meters():
+    hall = [Frame(f"{x} {y}", pose=Pose(float(x), float(y))) for x in range(20) for y in range(20)]
+    random.Random(0).shuffle(hall)
+    assert guess_tolerance(hall) == Tolerance("meters", 5.0)

@@ -106,3 +106,11 @@ def test_the_front_is_what_no_other_beats(runs):
 def test_few_queries_recommend_nothing(drawn):
     frames = open_input(drawn)
     assert recommend([bench(frames, "few", open_backbone("hog"), ("raw",))]) is None
+
+
+def test_a_set_in_which_every_place_is_right_is_reported(drawn, tmp_path):
+    frames = open_input(drawn)
+    same = tuple(replace(frame, category="here", pose=None, sequence="", index=None) for frame in frames.frames)
+    run = bench(replace(frames, frames=same), "one place", open_backbone("hog"), ("raw", "pca"), (16,))
+    report = write_benchmark([run], "one place", tmp_path / "out")
+    assert report.cosines == {} and {one.recall[1] for one in report.results} == {1.0}

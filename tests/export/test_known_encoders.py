@@ -123,3 +123,12 @@ def test_the_list_tells_all_of_one_encoder():
     assert "DINOv3 License, to be accepted on its page" in told and "revision not pinned, SHA-256 not pinned" in told
     assert "384 numbers of 224 x 224 pixels, 86 MB" in told
     refused(vpr("model", "list", "resnet"), "'resnet': no such encoder")
+
+
+def test_a_mirror_of_torch_hub_is_not_filled_from_the_network(tmp_path):
+    done = vpr("model", "fetch", "boq-resnet50", "-o", tmp_path / "encoder", "--mirror", tmp_path / "typo")
+    refused(done, "typo: no such folder")
+    (tmp_path / "mirror").mkdir()
+    done = vpr("model", "fetch", "boq-resnet50", "-o", tmp_path / "encoder", "--mirror", tmp_path / "mirror")
+    refused(done, "the mirror lacks what is at https://github.com/")
+    assert [path.name for path in tmp_path.iterdir()] == ["mirror"]

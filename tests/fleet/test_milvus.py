@@ -86,3 +86,36 @@ def test_without_the_server_postgresql_answers_and_says_so(postgres, milvus):
         assert labels(fleet.search(rows[3:4], k=1)) == [["monday/3.jpg"]]
     with pytest.raises(VprError, match="expected index=milvus://HOST:PORT"):
         FleetMap.open(new_url(postgres, index="http://a:1"))
+
+
+def test_many_removed_places_take_no_room_among_the_candidates(filled):
+    fleet, _ = filled
+    query = unit_rows(1, seed=11)[0]
+    nearest = [match.place.id for match in fleet.search(query, k=200, exact=True)]
+    fleet.remove(nearest[:150])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert fleet.search(query, k=1)[0].place.id == fleet.search(query, k=1, exact=True)[0].place.id == nearest[150]
+
+
+def test_a_database_that_was_restored_and_a_second_indexer_are_noticed(filled):
+    fleet, url = filled
+    rows = unit_rows(3, seed=13)
+    fleet.add(drive(3, "restored"), rows)
+    with (
+        fleet.connection.transaction() as db
+    ):  # transactions count from the start again: the horizon lies in the future
+        db.execute("UPDATE vpr.indexes SET horizon = '9000000000000' WHERE map = %s", [fleet.map_id])
+    with pytest.warns(UserWarning, match="was filled before the database was restored"):
+        assert labels(fleet.search(rows[:1], k=1)) == [["restored/0.jpg"]]
+    with FleetMap.open(url) as again:
+        assert again.index().update() == COUNT + 3
+        assert labels(again.search(rows[1:2], k=1)) == [["restored/1.jpg"]]
+
+        def another(_done, _of):
+            with again.connection.transaction() as db:
+                db.execute("UPDATE vpr.indexes SET collection = 'another' WHERE map = %s", [again.map_id])
+
+        again.add(drive(2, "late"), unit_rows(2, seed=14))
+        with pytest.raises(VprError, match="another `vpr fleet index` has filled this map anew"):
+            again.index().update(another)

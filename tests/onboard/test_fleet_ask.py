@@ -113,4 +113,7 @@ def test_it_asks_only_after_some_time_and_not_while_matches_are_accepted(postgre
         asking.offer(no, rows[1], 4.0)
         until(lambda: asking.state != "nothing yet" or asking.error)
         assert "of r2/monday, which has no pose in frame elsewhere" in asking.state, asking.error
+        asking.error = "the server cannot be reached"
+        asking.offer(yes, rows[1], 5.0)
+        until(lambda: not asking.error)  # nothing to ask: nothing is wrong
         asking.close()

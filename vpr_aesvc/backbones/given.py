@@ -191,7 +191,11 @@ def _read_hdf5(path: Path) -> tuple[NDArray[np.floating], list[str]]:
 def _match(names: list[str], frames: Sequence[Frame]) -> dict[str, int]:
     """Frame label -> row. A name matches if it is the label or the end of the image's path (whole folders, suffix ignored); else if
     its file name is the frame's and both are unique."""
-    whole = {_parts(name): row for row, name in enumerate(names)}
+    whole: dict[tuple[str, ...], int] = {}
+    for at, name in enumerate(names):
+        whole.setdefault(
+            _parts(name), at
+        )  # of shards with an image in both splits the database's row, which has the views
     by_file: dict[str, list[int]] = {}
     for parts, named_row in whole.items():
         by_file.setdefault(parts[-1], []).append(named_row)

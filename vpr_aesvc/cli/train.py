@@ -24,7 +24,9 @@ def train_command(
     /,
     *,
     output: Output,
-    backbone: Annotated[str, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}.")] = "hog",
+    backbone: Annotated[
+        str | None, Parameter(help=f"What turns an image into an embedding: {BACKBONE_HELP}; default hog.")
+    ] = None,
     embeddings: Embeddings = None,
     sizes: Annotated[str, Parameter(help="Descriptor sizes, e.g. 16,32,64; by default powers of two.")] = "",
     method: Annotated[
@@ -49,14 +51,19 @@ def train_command(
     requested_sizes = parse_sizes(sizes)
     require_torch()
     if is_shards(input):
+        if backbone or embeddings or keyframes != KeyframeFlags() or reading != InputFlags():
+            raise VprError(
+                f"{input}: shards hold embeddings; leave out --backbone, --embeddings and the options of recordings"
+            )
         shards = Shards(input, "database")
         with progress_bars() as progress:
             given = GivenEmbeddings(shards.manifest.dim, shards)
             describe_model(train(shards, given, output, requested_sizes, method, seed, progress).trained)
+        say_skipped(shards.skipped, len(shards) + len(shards.skipped))
         out.print(f"model {output} is ready; it needs the encoder {shards.manifest.spec}")
         return
     source = reading.open(input, embeddings, **keyframes.given)
-    opened = source.embeddings or open_backbone(backbone)
+    opened = source.embeddings or open_backbone(backbone or "hog")
     with tempfile.TemporaryDirectory(prefix="vpr-keyframes-") as folder, progress_bars() as progress:
         frames = database_frames(source, Path(folder), keyframes.settings, progress=progress)
         model = train(frames, opened, output, requested_sizes, method, seed, progress).trained

@@ -35,6 +35,7 @@ METERS = Tolerance("meters", 25.0)
 FRAMES = Tolerance("frames", 3.0)
 DISTANCES = (1.0, 5.0, 10.0, 25.0)
 """Meters."""
+_ASKED = 100  # positions of which the distance to the nearest other is measured
 _EXTENT_PER_THRESHOLD = 20  # the default threshold is at most this fraction (1/20) of the extent
 
 
@@ -138,13 +139,16 @@ def default_threshold(positions: NDArray[np.float64], distances: tuple[float, ..
 
 
 def _in_scale(frames: Sequence[Frame]) -> Tolerance:
-    """``default_threshold``, but at least 1.5 times the usual step from frame to frame: else most queries would have no right place."""
+    """``default_threshold``, but at least 1.5 times the usual distance to the nearest other position: else most queries would have no right place."""
     xy = np.array([(frame.pose.x, frame.pose.y) for frame in frames if frame.pose])
-    steps = np.linalg.norm(np.diff(xy, axis=0), axis=1)
-    step = 1.5 * float(np.median(steps[steps > 0])) if (steps > 0).any() else 0.0
-    return Tolerance(
-        "meters", max(default_threshold(xy), min((one for one in DISTANCES if one >= step), default=METERS.value))
-    )
+    threshold = default_threshold(xy)
+    places = np.unique(xy, axis=0)
+    if threshold == METERS.value or len(places) < 2:
+        return Tolerance("meters", threshold)
+    asked = places[np.linspace(0, len(places) - 1, min(len(places), _ASKED)).astype(np.int64)]
+    apart = np.hypot(*(asked[:, None, axis] - places[None, :, axis] for axis in (0, 1)))
+    step = 1.5 * float(np.median(np.partition(apart, 1, axis=1)[:, 1]))  # the nearest is the position itself
+    return Tolerance("meters", max(threshold, min((one for one in DISTANCES if one >= step), default=METERS.value)))
 
 
 def image_codes(frames: Sequence[Frame]) -> Rows:

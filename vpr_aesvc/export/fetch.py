@@ -2,7 +2,8 @@
 
 import os
 import sys
-from contextlib import redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -107,6 +108,21 @@ def _from_hub(source: str, known: KnownEncoder | None, mirror: Path | None) -> "
     return encoder_graph(backbone), backbone.preprocess
 
 
+@contextmanager
+def _no_downloads() -> Iterator[None]:
+    """torch.hub takes repositories and weights from its folder only."""
+    import torch
+
+    def refuse(url: str, *_: Any, **__: Any) -> None:
+        raise VprError(f"the mirror lacks what is at {url}")
+
+    original, torch.hub.download_url_to_file = torch.hub.download_url_to_file, refuse
+    try:
+        yield
+    finally:
+        torch.hub.download_url_to_file = original
+
+
 def _from_torchhub(source: str, rule: Preprocess, mirror: Path | None) -> "onnx.ModelProto":
     """``torchhub:OWNER/NAME:FUNCTION?ARGUMENT=VALUE&...``, ``OWNER/NAME:COMMIT`` or a folder with ``hubconf.py`` in place of ``OWNER/NAME``."""
     import torch
@@ -116,11 +132,13 @@ def _from_torchhub(source: str, rule: Preprocess, mirror: Path | None) -> "onnx.
     values: dict[str, Any] = {key: int(text) if text.isdigit() else text for key, text in parse_qsl(arguments)}
     kind = "local" if Path(repository).is_dir() else "github"
     if mirror:
+        if not mirror.is_dir():
+            raise VprError(f"{mirror}: no such folder")
         torch.hub.set_dir(mirror)
     os.environ["TORCH_FORCE_WEIGHTS_ONLY_LOAD"] = "1"  # torch.load reads tensors only, whatever the repository asks for
     try:
         # What the repository prints is no result of the command. A commit is not looked for among branches, and the user named the repository.
-        with redirect_stdout(sys.stderr):
+        with redirect_stdout(sys.stderr), _no_downloads() if mirror else nullcontext():
             module = torch.hub.load(repository, function, source=kind, trust_repo=True, skip_validation=True, **values)
     except Exception as error:  # urllib's, and any that the repository raises
         raise VprError(

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
@@ -26,7 +26,7 @@ _NEW = 20_000  # places that Milvus may lack; with more, PostgreSQL answers alon
 _BATCH = 5_000  # places in one request: 5 MB
 _INDEXED = 1024  # Milvus compares with every place of a part that has fewer
 _INDEX = {"index_type": "SCANN", "metric_type": "IP", "params": {"nlist": 1}}
-_SEARCH = {"metric_type": "IP", "params": {"nprobe": 1, "reorder_k": 1000}}
+_SEARCH: dict[str, Any] = {"metric_type": "IP", "params": {"nprobe": 1, "reorder_k": 1000}}
 
 
 class Candidates(NamedTuple):
@@ -50,16 +50,25 @@ class MilvusIndex:
     def candidates(self, query: np.ndarray, k: int, without: tuple[str, ...]) -> Candidates:
         """For a query, float32 [dim]. ``without``: names of traverses."""
         words = (
-            "SELECT i.collection, coalesce(sum(c.count), 0)::bigint, coalesce(min(c.first), 9223372036854775807) FROM vpr.indexes i "
+            "SELECT i.collection, i.horizon > pg_snapshot_xmin(pg_current_snapshot()), "
+            "(SELECT count(*) FROM vpr.tombstones t WHERE t.map = i.map AND t.xid >= i.horizon), "
+            "coalesce(sum(c.count), 0)::bigint, coalesce(min(c.first), 9223372036854775807) FROM vpr.indexes i "
             "LEFT JOIN vpr.changes c ON c.map = i.map AND c.xid >= i.horizon AND c.count > 0 "
-            "WHERE i.map = %s AND i.address = %s GROUP BY i.collection"
+            "WHERE i.map = %s AND i.address = %s GROUP BY i.map, i.address"
         )
         found = self._connection.all(words, self._map, self._address)
         if not found:
             raise VprError(f"{self._address}: does not have this map yet; `vpr fleet index` brings it there")
-        ((collection, new, first),) = found
-        if new > _NEW:
-            raise VprError(f"{self._address}: lacks {new} places; `vpr fleet index` brings it up to date")
+        ((collection, is_ahead, removed, new, first),) = found
+        if is_ahead:
+            raise VprError(
+                f"{self._address}: was filled before the database was restored; `vpr fleet index` fills it anew"
+            )
+        # Removed places take the room of others among the candidates.
+        if new > _NEW or k + removed > _SEARCH["params"]["reorder_k"]:
+            raise VprError(
+                f"{self._address}: lacks {new} new places and has {removed} removed ones; `vpr fleet index` brings it up to date"
+            )
         words = "SELECT id FROM vpr.traverses WHERE map = %s AND name = ANY(%s)"
         left_out = [one for (one,) in self._connection.all(words, self._map, list(without))] if without else []
         with self._errors():
@@ -67,7 +76,7 @@ class MilvusIndex:
                 collection,
                 [query],
                 filter=f"traverse not in {left_out}" if left_out else "",
-                limit=k,
+                limit=k + removed,
                 search_params=_SEARCH,
                 output_fields=["id"],
                 consistency_level="Eventually",
@@ -85,6 +94,8 @@ class MilvusIndex:
             collection, since = self._collection()
             with self._connection.transaction(reading=True) as db:
                 horizon = horizon_of(db)
+                if int(since) > horizon:  # the database was restored and counts transactions from the start
+                    since = "0"
                 query = (
                     "SELECT p.id, p.traverse FROM (SELECT DISTINCT first, last FROM vpr.changes WHERE map = %(map)s AND count > 0 AND "
                     f"xid >= %(since)s::text::xid8) c JOIN vpr.places p ON p.map = {self._map} AND p.id BETWEEN c.first AND c.last "
@@ -121,9 +132,15 @@ class MilvusIndex:
                     timeout=_LONG,
                     output_fields=["id"],
                 )
-            query = "UPDATE vpr.indexes SET horizon = %s::text::xid8 WHERE map = %s AND address = %s"
+            query = (
+                "UPDATE vpr.indexes SET horizon = %s::text::xid8 WHERE map = %s AND address = %s AND collection = %s"
+            )
             with self._connection.transaction() as db:
-                db.execute(query, [str(horizon), self._map, self._address])
+                done = db.execute(query, [str(horizon), self._map, self._address, collection]).rowcount
+            if not done:
+                raise VprError(
+                    f"{self._address}: another `vpr fleet index` has filled this map anew; run one at a time"
+                )
         return len(new)
 
     def _wait_for_index(self, collection: str) -> None:

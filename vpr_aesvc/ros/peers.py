@@ -91,10 +91,7 @@ class Peers:
             self._session.node.destroy_client(client)
 
     def _ask_all(self) -> None:
-        """What is recognized while the map is learned, or while nobody subscribes, would be lost: it is asked for afterwards."""
-        session = self._session
-        is_ready = session.engine.learned.is_ready(session.settings.recognition.geometry)
-        if is_ready and session.publishers.inter_robot.get_subscription_count():
+        if self._is_ready():
             for peer in self._clients:
                 asked, future = self._asked.get(peer, (-_PATIENCE, None))
                 if time.monotonic() - asked >= _PATIENCE:
@@ -102,22 +99,33 @@ class Peers:
                         self._clients[peer].remove_pending_request(future)
                     self._ask(peer)
 
+    def _is_ready(self) -> bool:
+        """What is recognized while the map is learned, or while nobody subscribes, would be lost: it is asked for afterwards."""
+        session = self._session
+        is_learned = session.engine.learned.is_ready(session.settings.recognition.geometry)
+        return is_learned and session.publishers.inter_robot.get_subscription_count() > 0
+
     def _ask(self, peer: str) -> None:
         client = self._clients.get(peer)
         if client is None or not client.service_is_ready():
             self._session.health.peers[peer] = "not in reach"
             return
-        if self._of is not self._session.engine.map:
-            self._of = self._session.engine.map
-            self._stored = self._of.meta.get(_KEY, "{}")
+        place_map = self._session.engine.map
+        if self._of is not place_map:
+            self._asked.clear()  # their answers are for the map before
+            self._stored = place_map.meta.get(_KEY, "{}")
             self._last = json.loads(self._stored)
+            self._of = place_map
         future = client.call_async(NextPlace.Request(after=self._last.get(peer, ["", -1])[1]))
         self._asked[peer] = time.monotonic(), future
         future.add_done_callback(lambda done: self._session.worker.submit(partial(self._look, peer, done)))
 
     def _look(self, peer: str, future: Any) -> None:
-        """In the worker thread. After an error the same place is asked for again."""
+        """In the worker thread. After an error, or if nothing can be recognized now, the same place is asked for again."""
         if peer not in self._clients or self._asked.get(peer, (0, None))[1] is not future:
+            return
+        if self._of is not self._session.engine.map or not self._is_ready():
+            self._asked.pop(peer, None)
             return
         try:
             is_new = self._recognize(peer, future.result())
@@ -125,7 +133,7 @@ class Peers:
             self._session.health.peers[peer] = str(error)
             self._session.node.get_logger().warning(f"robot {peer}: {error}", throttle_duration_sec=10.0)
             is_new = False
-        self._asked.pop(peer)
+        self._asked.pop(peer, None)
         if is_new:
             self._ask(peer)
 
@@ -177,6 +185,6 @@ class Peers:
         mounts = mount, convert.pose_of(answer.mount)
         base = session.settings.base_frame
         message = convert.loop_closure_message(descriptor.header, base, mounts, closure)
-        message.from_robot, message.to_robot = session.robot, peer.strip("/")
+        message.from_robot, message.to_robot = session.robot, descriptor.robot or peer.strip("/")
         session.publishers.inter_robot.publish(message)
         return True
