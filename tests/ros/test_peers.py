@@ -13,6 +13,7 @@ pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and
 
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from vpr_aesvc_msgs.msg import Descriptor, LoopClosure
+from vpr_aesvc_msgs.srv import LoadMap
 
 from tests.recordings.corridor import LAP
 from tests.ros import world
@@ -52,7 +53,7 @@ def test_each_place_of_the_other_robot_is_recognized_once(tmp_path):
             return start("r1", mine, "localization", peers="[r2]")
 
         def r2():
-            return start("r2", theirs, "slam", publish_descriptors="true")
+            return start("r2", theirs, "slam", publish_descriptors="true", fleet_robot="beta")
 
         def drive(rows):
             wait_for_subscription(second.images)
@@ -82,8 +83,16 @@ def test_each_place_of_the_other_robot_is_recognized_once(tmp_path):
                     drive(thirds[2])
                     looked_at(len(later))
                     time.sleep(1.0)
+                    before = len(closures)
+                    another = shutil.copy(world.lap_map(), tmp_path / "another.vprmap")  # which knows nothing of r2
+                    loaded = first.call(LoadMap, "/r1/vpr_node/load_map", LoadMap.Request(path=str(another)))
+                    assert loaded.success, loaded.message
+                    wait_for(lambda: len(closures) - before >= 0.5 * len(later), 4 * TIMEOUT, "closures of the new map")
+                    looked_at(len(later))
+                    again, closures = closures[before:], closures[:before]
+    assert len({one.to_place for one in again}) == len(again)
     message = seen[0]
-    assert isinstance(message, Descriptor) and message.robot == "r2" and message.place_id == 1
+    assert isinstance(message, Descriptor) and message.robot == "beta" and message.place_id == 1
     found = [one.to_place for one in closures]
     assert len(set(found)) == len(found) >= 0.5 * len(later)
     assert all(np.isin(rows + 1, found).any() for rows in thirds)
@@ -91,6 +100,6 @@ def test_each_place_of_the_other_robot_is_recognized_once(tmp_path):
     for one in closures:
         apart = (later[one.to_place - 1].number - lap[one.from_place - 1].number) % LAP
         assert min(apart, LAP - apart) <= 3, "a wrong loop closure"
-        assert (one.from_robot, one.to_robot) == ("r1", "r2") and one.body_frame == "base_link"
+        assert (one.from_robot, one.to_robot) == ("r1", "beta") and one.body_frame == "base_link"
         assert one.header.stamp.sec == int(later[one.to_place - 1].stamp) and 0.5 < one.probability <= 1
         assert np.linalg.eigvalsh(np.array(one.relative_pose.covariance).reshape(6, 6)).min() > -1e-9
