@@ -31,7 +31,8 @@ class FleetAsk(FleetThread):
         self._unknown_since: float | None = None  # stamp of the first frame that was not accepted
         self._question: Descriptor | None = None
         self._last: Pose | None = None  # the answer before
-        self._pulled: dict[str, list[Pose]] = {}  # by the id of the robot's map
+        self.pulled = 0
+        self._pulled_at: dict[str, list[Pose]] = {}  # the centers of what was pulled, by the id of the robot's map
         super().__init__(path, f"{url}&frame={quote(frame)}", robot, frame, period, share=5)
 
     def offer(self, recognition: Recognition, descriptor: Descriptor, stamp: float) -> None:
@@ -71,11 +72,12 @@ class FleetAsk(FleetThread):
                 self.state = f"answered {words}, which has no pose in frame {self._frame}: nothing is pulled"
             elif last is None or _apart(pose, last) > WITHIN:
                 self.state = f"answered {words}; the next answer must be near it"
-            elif any(_apart(pose, one) < WITHIN / 2 for one in self._pulled.get(place_map.id, ())):
+            elif any(_apart(pose, one) < WITHIN / 2 for one in self._pulled_at.get(place_map.id, ())):
                 self.state = f"answered {words}, around which the map has all places already"
             else:
                 added = pull(fleet, place_map, Area(pose.x, pose.y, WITHIN), self._go_on, _BATCH).added
-                self._pulled.setdefault(place_map.id, []).append(pose)
+                self.pulled += added
+                self._pulled_at.setdefault(place_map.id, []).append(pose)
                 self.state = f"answered {words}; pulled {added} places within {WITHIN:g} m of it"
 
 
