@@ -61,15 +61,9 @@ from vpr_aesvc.transforms import OPTICAL
 from vpr_aesvc.types import Frame, Intrinsics, Pose
 
 _WARM_UP = 30  # frames that are not counted
+_PIXELS = {"scale": 1 / 255, "mean": [0.5] * 3, "std": [0.25] * 3}
 _PREPROCESS = {
-    "input": {
-        "name": "image",
-        "layout": "NCHW",
-        "size": [224, 224],
-        "scale": 1 / 255,
-        "mean": [0.5] * 3,
-        "std": [0.25] * 3,
-    },
+    "input": {"name": "image", "layout": "NCHW", "size": [224, 224], **_PIXELS},
     "output": {"name": "embedding", "size": 128},
 }
 
@@ -121,8 +115,8 @@ def measure(args: argparse.Namespace, model: Path, map: Path) -> None:
     bare = {stage: spread([stages[stage] for stages in runs]) for stage in runs[-1]}
     result["bare pipeline, ms"] = bare
     result["echo, ms"] = echoed
-    added = {key: round(result["stamp to answer, ms"][key] - bare["total"][key], 2) for key in bare["total"]}
-    result["added to the bare pipeline, ms"] = added
+    answered = result["stamp to answer, ms"]
+    result["added to the bare pipeline, ms"] = {key: round(answered[key] - ms, 2) for key, ms in bare["total"].items()}
     result["exit code"] = process.returncode
     memory = result.pop("memory")
     print(json.dumps(result, indent=2))
@@ -238,14 +232,8 @@ def bare_pipeline(images: list[np.ndarray], model: Path, map: Path, args: argpar
 
     times, start_time = [], time.monotonic()
     with PlaceMap.open(map) as place_map:
-        engine = Engine(
-            place_map,
-            Describer.open(model, threads=args.threads),
-            "localization",
-            settings(args),
-            KeyframeSettings(),
-            "",
-        )
+        describer = Describer.open(model, threads=args.threads)
+        engine = Engine(place_map, describer, "localization", settings(args), KeyframeSettings(), "")
         for at in range(_WARM_UP + 200):
             message = image_message(images[at % len(images)], 1.0 + at / args.rate)
             pose = Pose.planar(0.5 * at / args.rate, 0)
@@ -276,20 +264,8 @@ def start(model: Path, map: Path, args: argparse.Namespace) -> subprocess.Popen:
         "recognition.geometry": str(not args.no_geometry).lower(),
     }
     words = [word for name, value in parameters.items() for word in ("-p", f"{name}:={value}")]
-    return subprocess.Popen(
-        [
-            str(node),
-            "--ros-args",
-            *words,
-            "-r",
-            "image:=/camera/image_raw",
-            "-r",
-            "camera_info:=/camera/camera_info",
-            "--log-level",
-            "warn",
-        ],
-        stdout=sys.stderr,
-    )
+    topics = ["-r", "image:=/camera/image_raw", "-r", "camera_info:=/camera/camera_info"]
+    return subprocess.Popen([str(node), "--ros-args", *words, *topics, "--log-level", "warn"], stdout=sys.stderr)
 
 
 def run(pid: int, args: argparse.Namespace) -> dict:
