@@ -16,37 +16,26 @@ _SECONDS = 900
 _one_at_a_time = threading.Lock()
 
 
-def _environment():
-    left_out = ("PYTEST_CURRENT_TEST",)
-    return {
-        **{name: value for name, value in os.environ.items() if name not in left_out},
-        "COLUMNS": "200",
-        "NO_COLOR": "1",
-    }
+def _environment(columns):
+    given = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return {**given, "COLUMNS": str(columns), "NO_COLOR": "1"}
 
 
 @cache
-def _server():
+def _server(columns):
     """``command_server`` and the environment that it has."""
-    environment = _environment()
-    server = subprocess.Popen(
-        [sys.executable, "-m", "tests.command_server"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_ROOT,
-        env=environment,
-    )
-    return server, environment
+    environment, command = _environment(columns), [sys.executable, "-m", "tests.command_server"]
+    pipe = subprocess.PIPE
+    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=_ROOT, env=environment), environment
 
 
-def vpr(*words, cwd=None):
+def vpr(*words, cwd=None, columns=200):
     """The command has ended; its output is read."""
     words = list(map(str, words))
-    server, environment = _server()
-    if environment != _environment():  # libraries read it when they are imported
+    server, environment = _server(columns)
+    if environment != (now := _environment(columns)):  # libraries read it when they are imported
         return subprocess.run(
-            [*VPR, *words], capture_output=True, text=True, check=False, cwd=cwd, env=_environment(), timeout=_SECONDS
+            [*VPR, *words], capture_output=True, text=True, check=False, cwd=cwd, env=now, timeout=_SECONDS
         )
     with _one_at_a_time, tempfile.TemporaryDirectory() as folder:
         out, err = Path(folder) / "out", Path(folder) / "err"

@@ -29,8 +29,7 @@ COMMANDS = sorted(commands(app))
 
 
 def text_of(*words):
-    environment = {**os.environ, "COLUMNS": "80", "NO_COLOR": "1", "TERM": "dumb"}
-    done = subprocess.run([*VPR, *words], capture_output=True, text=True, check=False, env=environment, timeout=100)
+    done = vpr(*words, columns=80)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
