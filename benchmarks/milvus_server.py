@@ -42,6 +42,9 @@ class MilvusServer:
         self.address = f"milvus://127.0.0.1:{self._server.listen_port}"
         return self
 
+    def signal(self, number: int) -> None:
+        self._server.server_proc.send_signal(number)
+
     def stop(self) -> None:
         process = self._server.server_proc
         if process is not None:

@@ -1,5 +1,6 @@
 """A fleet's map whose search Milvus helps: the answers are those of PostgreSQL alone."""
 
+import signal
 import warnings
 
 import numpy as np
@@ -119,3 +120,15 @@ def test_a_database_that_was_restored_and_a_second_indexer_are_noticed(filled):
         again.add(drive(2, "late"), unit_rows(2, seed=14))
         with pytest.raises(VprError, match="another `vpr fleet index` has filled this map anew"):
             again.index().update(another)
+
+
+def test_while_the_server_hangs_postgresql_answers_and_says_so(filled, milvus):
+    fleet, _ = filled
+    rows = unit_rows(COUNT)
+    assert labels(fleet.search(rows[3:4], k=1)) == [["monday/3.jpg"]]
+    milvus.signal(signal.SIGSTOP)
+    try:
+        with pytest.warns(UserWarning, match=r"cannot be used \(Deadline Exceeded\); PostgreSQL searches alone"):
+            assert labels(fleet.search(rows[4:5], k=1)) == [["monday/4.jpg"]]
+    finally:
+        milvus.signal(signal.SIGCONT)

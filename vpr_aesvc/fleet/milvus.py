@@ -4,6 +4,7 @@ counts, ranks them again together with the places that Milvus does not have yet.
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 import uuid
@@ -11,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import grpc
 import numpy as np
 from pymilvus import DataType, MilvusClient, MilvusException
 
@@ -20,6 +22,7 @@ from vpr_aesvc.fleet.arrays import horizon_of
 from vpr_aesvc.fleet.connection import FleetConnection
 from vpr_aesvc.types import Progress
 
+logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # its errors are raised, not logged
 # Seconds for a search, and for the work of an update: without limits a wrong parameter makes the client wait forever.
 _PATIENCE, _LONG = 1.0, 600.0
 _NEW = 20_000  # places that Milvus may lack; with more, PostgreSQL answers alone
@@ -183,5 +186,7 @@ class MilvusIndex:
     def _errors(self) -> Iterator[None]:
         try:
             yield
-        except MilvusException as error:
-            raise VprError(f"{self._address}: cannot be used ({first_line(error)})") from None
+        except (MilvusException, grpc.RpcError) as error:
+            # Its text has many lines.
+            reason = error.details() if isinstance(error, grpc.Call) else first_line(error)
+            raise VprError(f"{self._address}: cannot be used ({reason})") from None

@@ -1,6 +1,6 @@
 """The metric pose of a camera relative to a place of the map: its key points, solved against the points of the place.
 
-SQPnP within RANSAC (Terzakis and Lourakis, ECCV 2020) begins; Gauss-Newton with the covariance of each point refines; the points that were not
+P3P within RANSAC begins; Gauss-Newton with the covariance of each point refines; the points that were not
 matched are then looked for where the pose puts them.
 """
 
@@ -127,7 +127,7 @@ def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> _Po
             iterationsCount=100,
             reprojectionError=_RANSAC_PIXELS * pixel,
             confidence=0.999,
-            flags=cv2.SOLVEPNP_SQPNP,
+            flags=cv2.SOLVEPNP_P3P,
         )
     except cv2.error:  # OpenCV asserts on some degenerate sets of points
         return None
