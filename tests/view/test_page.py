@@ -213,7 +213,7 @@ def test_fifty_thousand_places_are_drawn_in_full(open_page, tmp_path):
 
 
 def test_a_live_page_follows_its_run(browser, drawn, drawn_map):
-    """Frames come while the page is open; the newest is selected until the user selects another."""
+    """Frames come while the page is open; the newest is selected until the user selects another, or that one is no longer kept."""
     import threading
 
     import uvicorn
@@ -226,7 +226,7 @@ def test_a_live_page_follows_its_run(browser, drawn, drawn_map):
     with PlaceMap.open(drawn_map) as place_map:
         model = Describer.open(place_map.model_path)
         recognizer = Recognizer(place_map, model)
-        run = RecognizedRun("camera 0", recognizer.snapshot, recognizer.settings)
+        run = RecognizedRun("camera 0", recognizer.snapshot, recognizer.settings, most=4)
         frames = list(open_input(drawn).split("query"))
 
         def come(frame):
@@ -250,7 +250,10 @@ def test_a_live_page_follows_its_run(browser, drawn, drawn_map):
                 assert shown(page) == number - 1
             page.keyboard.press("Home")
             come(frames[4])
-            until(page, "document.getElementById('summary').textContent.includes('5 frames')")
+            until(
+                page, "document.getElementById('summary').textContent.includes('3 frames')"
+            )  # the newest two, and this one
+            until(page, f"document.querySelector('#detail h2').innerText === '{frames[2].label}'")
             assert shown(page) == 0
             page.close()
         finally:

@@ -89,7 +89,7 @@ def _say_all(answers: Iterable[Answer], ended: threading.Event | None = None) ->
         clock = time.strftime("%H:%M:%S", time.localtime(frame.stamp))
         late = f"{1000 * (now - (frame.stamp or now)):.0f} ms"
         if not result.accepted or result.best is None:
-            out.print(f"{clock}  -         {late:>7}  {result.why}")
+            out.print(f"{clock}  refused   {late:>7}  {result.why.partition(': ')[2] or result.why}")
             continue
         place, pose = result.best.place, result.pose
         where = "" if pose is None else f"  at {pose.x:.2f}, {pose.y:.2f} m{' (metric)' if result.metric else ''}"
