@@ -6,6 +6,7 @@ import shutil
 import signal
 import time
 import urllib.request
+from contextlib import closing
 
 import pytest
 
@@ -30,8 +31,8 @@ def test_the_page_follows_the_node(drawn, drawn_model, drawn_map, tmp_path):
     refused(vpr("view", place_map, "--live", "--port", 0), "nobody publishes vpr_aesvc_msgs/msg/PlaceMatches: start")
     options = {"pose_source": "none", "publish_descriptors": True, "model": drawn_model, "map": place_map}
     frames = list(open_input(drawn).split("query"))[:3]
-    with running_node(**options), Process(*VPR, "view", place_map, "--live", "--port", 0, COLUMNS="300") as viewer:
-        robot = Robot()
+    words = [*VPR, "view", place_map, "--live", "--port", 0]
+    with running_node(**options), closing(Robot()) as robot, Process(*words, COLUMNS="300") as viewer:
         viewer.wait_for_output("Ctrl-C ends it")
         with Process(*VPR, "view", other, "--live", "--port", 0, COLUMNS="300") as wrong:
             wrong.wait_for_output("Ctrl-C ends it")
@@ -54,6 +55,5 @@ def test_the_page_follows_the_node(drawn, drawn_model, drawn_map, tmp_path):
             assert (shown["verdict"][at] == "accepted") == message.accepted
             assert asked(f"frame/0/{at}.jpg")[:3] == b"\xff\xd8\xff"
             assert len(asked(f"frame/0/{at}/cosines")) == 4 * len(labels)
-        robot.close()
         viewer.send(signal.SIGINT)
         assert viewer.wait() == 0
