@@ -28,7 +28,10 @@ def test_the_page_follows_the_node(drawn, drawn_model, drawn_map, tmp_path):
     with PlaceMap.open(place_map) as opened, PlaceMap.create(other, Describer.open(drawn_model)) as made:
         labels = [place.label for place in opened.places().values()]
         made.add([Frame(f"another {label}") for label in labels], opened.descriptors()[1].astype("f4"))
-    refused(vpr("view", place_map, "--live", "--port", 0), "nobody publishes vpr_aesvc_msgs/msg/PlaceMatches: start")
+    refused(
+        vpr("view", place_map, "--live", "--port", 0),
+        "nobody publishes vpr_aesvc_msgs/msg/PlaceMatches: start and configure",
+    )
     options = {"pose_source": "none", "publish_descriptors": True, "model": drawn_model, "map": place_map}
     frames = list(open_input(drawn).split("query"))[:3]
     words = [*VPR, "view", place_map, "--live", "--port", 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache, partial
@@ -28,6 +29,9 @@ from vpr_aesvc.types import Frame, Match
 from vpr_aesvc.view.recognized_run import NEWEST, RecognizedRun
 
 _DISCOVERY = 2.0  # seconds in which DDS finds the nodes of a graph
+_PATIENCE = 5.0  # seconds more, on a busy machine
+_MATCHES = type_name(PlaceMatches)
+_IMAGES = {IMAGE: Image, COMPRESSED: CompressedImage}
 _WAITING = 40  # messages that wait for the node's answer: the images that come meanwhile
 
 
@@ -46,19 +50,24 @@ def followed_nodes(place_map: OpenMap, warn: Callable[[str], None]) -> Iterator[
     thread = threading.Thread(target=_spin, args=(executor,), name="vpr_aesvc view")
     thread.start()
     try:
-        threading.Event().wait(_DISCOVERY)
-        kind = type_name(PlaceMatches)
-        topics = [name for name, kinds in node.get_topic_names_and_types() if kind in kinds]
-        found = {name: info for name in topics for info in node.get_publishers_info_by_topic(name)}
-        if not found:
-            raise VprError(
-                f"nobody publishes {kind}: start the node, or set ROS_DOMAIN_ID as for it; `vpr doctor` says more"
-            )
+        time.sleep(_DISCOVERY)
+        deadline = time.monotonic() + _PATIENCE
+        while not (found := _publishers(node)):
+            if time.monotonic() > deadline:
+                advice = "start and configure the node, or set ROS_DOMAIN_ID as for it; `vpr doctor` says more"
+                raise VprError(f"nobody publishes {_MATCHES}: {advice}")
+            time.sleep(0.1)
         yield [_FollowedNode(node, place_map, topic, info, warn).run for topic, info in sorted(found.items())]
     finally:
         executor.shutdown()
         context.try_shutdown()
         thread.join()
+
+
+def _publishers(node: Any) -> dict[str, Any]:
+    """What publishes matches, by topic."""
+    topics = [name for name, kinds in node.get_topic_names_and_types() if _MATCHES in kinds]
+    return {name: info for name in topics for info in node.get_publishers_info_by_topic(name)}
 
 
 def _spin(executor: SingleThreadedExecutor) -> None:
@@ -74,15 +83,23 @@ class _FollowedNode:
         self._snapshot = MapSnapshot(place_map, place_map.dim)
         self.run = RecognizedRun(self._name, self._snapshot, most=NEWEST)
         self._waiting: dict[type, dict[tuple[Any, ...], Any]] = {Image: {}, Descriptor: {}}
-        kinds = {IMAGE: Image, COMPRESSED: CompressedImage}
-        for heard, types in node.get_subscriber_names_and_types_by_node(info.node_name, info.node_namespace):
-            if types[0] in kinds:
-                self._listen(node, kinds[types[0]], heard, partial(self._keep, Image))
-        self._listen(node, Descriptor, topic.removesuffix("matches") + "descriptor", partial(self._keep, Descriptor))
-        self._listen(node, PlaceMatches, topic, self._answered)
+        self._node, self._info, self._heard = node, info, set[str]()
+        self._listen(Descriptor, topic.removesuffix("matches") + "descriptor", partial(self._keep, Descriptor))
+        self._listen(PlaceMatches, topic, self._answered)
+        self._listen_to_images()
 
-    def _listen(self, node: Any, kind: type, topic: str, call: Callable[[Any], None]) -> None:
-        node.create_subscription(kind, topic, call, qos_profile_sensor_data)
+    def _listen(self, kind: type, topic: str, call: Callable[[Any], None]) -> None:
+        self._heard.add(topic)
+        self._node.create_subscription(kind, topic, call, qos_profile_sensor_data)
+
+    def _listen_to_images(self) -> None:
+        """To the topics that the node hears, which it does while it is active."""
+        info, heard = self._info, []
+        with suppress(RuntimeError):  # the node has left the graph, or is not fully known yet
+            heard = self._node.get_subscriber_names_and_types_by_node(info.node_name, info.node_namespace)
+        for topic, types in heard:
+            if types[0] in _IMAGES and topic not in self._heard:
+                self._listen(_IMAGES[types[0]], topic, partial(self._keep, Image))
 
     def _keep(self, kind: type, message: Any) -> None:
         if getattr(message, "encoding", "").lower() in ("16uc1", "32fc1"):
@@ -104,6 +121,8 @@ class _FollowedNode:
         places = self._map.places([one.place_id for one in message.candidates])
         if any(one.place_id in places and places[one.place_id].label != one.label for one in message.candidates):
             raise VprError(f"it answers with another map than {self._map.path}")
+        if image is None:
+            self._listen_to_images()
         if descriptor is not None:
             self._snapshot.update()
         candidates = tuple(
