@@ -1,12 +1,13 @@
 """What ``vpr query`` prints: the answers as JSON lines or as a table, how many were accepted, and recall if the truth is known."""
 
 import json
+import os
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from rich.table import Table
+from rich.table import Column, Table
 
 from vpr_aesvc.cli.console import err, out
 from vpr_aesvc.datasets.positives import guess_tolerance, positives
@@ -76,22 +77,39 @@ def _match_json(match: Match) -> dict[str, Any]:
 
 
 def answers_table(answers: Sequence[Answer]) -> Table:
-    """A row for each answer, at most 40; it fits 80 columns. Refused matches say why."""
-    decided = any(answer.recognition is not None for answer in answers)
-    columns = ("accepted", "why") if decided else ("x, y [m]", "next best")
-    table = Table("query", "best match", "similarity", *columns)
-    for frame, matches, result in answers[:_SHOWN]:
-        if not matches:
-            table.add_row(frame.label, "", "", *(("", "the map is empty") if result is None else ("no", result.why)))
-            continue
-        best = matches[0]
-        if result is None:
-            details = (_xy(best.place.pose), ", ".join(f"{match.similarity:.2f}" for match in matches[1:]))
-        else:
+    """A row for each answer, at most 40; it fits 80 columns. Each decision says why. The folder that all labels share is in the title alone."""
+    shown = answers[:_SHOWN]
+    decided = any(answer.recognition is not None for answer in shown)
+    columns = ["accepted", "best match, similarity and why"]
+    if not decided:
+        columns = ["best match", "similarity", "x, y [m]", "next best"]
+    of_query = _folder([frame.label for frame, *_ in shown])
+    of_place = _folder([matches[0].place.label for _, matches, _ in shown if matches])
+    named = " and ".join(
+        f"{what} in {folder}" for what, folder in (("queries", of_query), ("matches", of_place)) if folder
+    )
+    table = Table(
+        *(Column(name, overflow="fold") for name in ("query", *columns)), title=named or None, show_lines=decided
+    )
+    for frame, matches, result in shown:
+        query = frame.label.removeprefix(of_query)
+        best = matches[0].place.label.removeprefix(of_place) if matches else ""
+        if result is not None:
             reason = result.why.partition(": ")[2] or result.why
-            details = (f"{'yes' if result.accepted else 'no'}, {result.probability:.2f}", reason)
-        table.add_row(frame.label, best.place.label, f"{best.similarity:.3f}", *details)
+            found = f"{best}, {matches[0].similarity:.3f}\n" if matches else ""
+            table.add_row(query, f"{'yes' if result.accepted else 'no'}, {result.probability:.2f}", f"{found}{reason}")
+        elif not matches:
+            table.add_row(query, "the map is empty", *[""] * (len(columns) - 1))
+        else:
+            others = ", ".join(f"{match.similarity:.2f}" for match in matches[1:])
+            table.add_row(query, best, f"{matches[0].similarity:.3f}", _xy(matches[0].place.pose), others)
     return table
+
+
+def _folder(labels: Sequence[str]) -> str:
+    """The folder that all labels are in, with its slash; empty without one."""
+    shared = os.path.commonprefix(labels)  # noqa: RUF071 (cut at a slash)
+    return shared[: shared.rfind("/") + 1]
 
 
 class QuerySummary:

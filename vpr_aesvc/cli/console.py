@@ -6,7 +6,16 @@ from functools import partial
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from vpr_aesvc.errors import printable
@@ -33,10 +42,18 @@ out = _Console(highlight=False, markup=False)  # names of files and topics may h
 err = _Console(stderr=True, highlight=False, markup=False)
 
 
+class _Rate(ProgressColumn):
+    """Units a second."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if speed is None else f"{speed:.3g}/s" if speed < 1000 else f"{speed:.0f}/s")
+
+
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
-    """A callback (stage, done, of) that draws one bar a stage, with time gone and time left."""
-    time = TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
+    """A callback (stage, done, of) that draws one bar a stage, with its rate, time gone and time left."""
+    time = _Rate(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
     with Progress(TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), *time, console=err) as bars:
         tasks: dict[str, object] = {}
 
@@ -73,5 +90,6 @@ def say_promise(place_map: OpenMap) -> None:
 
     with progress_bars() as progress:
         learn_map(place_map, partial(progress, "learning the map"))
-    for line in measure_promise(place_map).lines():
+        promise = measure_promise(place_map, partial(progress, "measuring the map"))
+    for line in promise.lines():
         out.print(line)

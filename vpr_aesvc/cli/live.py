@@ -17,7 +17,7 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recordings.live_camera import LiveCamera
 from vpr_aesvc.replay.recognize import followed
-from vpr_aesvc.view.recognized_run import Answer, RecognizedRun
+from vpr_aesvc.view.recognized_run import NEWEST, Answer, RecognizedRun
 
 _PERIOD = 1.0  # seconds between lines about the same place
 
@@ -57,7 +57,7 @@ def live_command(
             return
         from vpr_aesvc.view.server import application, serve
 
-        run = RecognizedRun(str(source.path), recognizer)
+        run = RecognizedRun(str(source.path), recognizer.snapshot, settings, NEWEST)
         ended = threading.Event()
         thread = threading.Thread(target=_say_until, args=(run.collected(answers), ended))
         thread.start()
@@ -89,7 +89,7 @@ def _say_all(answers: Iterable[Answer], ended: threading.Event | None = None) ->
         clock = time.strftime("%H:%M:%S", time.localtime(frame.stamp))
         late = f"{1000 * (now - (frame.stamp or now)):.0f} ms"
         if not result.accepted or result.best is None:
-            out.print(f"{clock}  -         {late:>7}  {result.why}")
+            out.print(f"{clock}  refused   {late:>7}  {result.why.partition(': ')[2] or result.why}")
             continue
         place, pose = result.best.place, result.pose
         where = "" if pose is None else f"  at {pose.x:.2f}, {pose.y:.2f} m{' (metric)' if result.metric else ''}"

@@ -47,7 +47,9 @@ def prune_command(
         with new_file(output) as unfinished, PlaceMap.create_like(unfinished, whole.meta) as pruned:
             copy_places(whole, pruned, chosen.kept, progress=partial(progress, "copying places"))
             with temporary_folder_beside(output) as folder:
-                lost = recognition_loss(whole, pruned, chosen.kept, Path(folder))
+                lost = recognition_loss(
+                    whole, pruned, chosen.kept, Path(folder), partial(progress, "recognizing the rest")
+                )
             found = (
                 f"recognition at a false-positive rate of {RATE:g}: of {lost.asked} removed places, recognized as single new images, "
                 f"{lost.before} are accepted in the whole map, {lost.after} in the new one"
@@ -55,7 +57,7 @@ def prune_command(
             if lost.asked and not lost.after and not force:
                 words = f"not written, nothing would be accepted in it; {found}"
                 raise VprError(f"{output}: {words}; keep more --places, or add --force")
-            promise = measure_promise(pruned)
+            promise = measure_promise(pruned, partial(progress, "measuring the map"))
         before = whole.size_bytes
     kept, saved = len(chosen.kept), before - output.stat().st_size
     size = f"{kept} of {kept + chosen.removed} places and saves {saved / 1e6:.2f} of {before / 1e6:.2f} MB"

@@ -105,7 +105,7 @@ def query_command(
                 recognizer.prepare(progress=partial(progress, "learning the map"))
                 results = recognition.results(source, recognizer, rate, show)
                 if output is not None:
-                    run = RecognizedRun(Path(input).resolve().name, recognizer)
+                    run = RecognizedRun(Path(input).resolve().name, recognizer.snapshot, settings)
                     results = run.collected(results)
                 answers = (
                     Answer(frame, [candidate.match for candidate in result.candidates], result)

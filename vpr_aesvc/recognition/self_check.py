@@ -17,7 +17,7 @@ from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.leave_out import leave_neighborhood_out
 from vpr_aesvc.recognition.similarity.null_model import NullModel
-from vpr_aesvc.types import Image, Intrinsics, Place, Rows
+from vpr_aesvc.types import Image, Intrinsics, Place, Progress, Rows
 
 _MOST_ASKED = 100
 RATE = RecognizerSettings().false_positive_rate
@@ -49,15 +49,17 @@ class Promise:
         ]
 
 
-def measure_promise(place_map: OpenMap) -> Promise:
-    """Measures a map, and stores the result in it: about four seconds for 10,000 places.
+def measure_promise(place_map: OpenMap, progress: Progress | None = None) -> Promise:
+    """Measures a map, and stores the result in it: about four seconds for 10,000 places. ``progress`` is called with (percent done, 100).
 
     Raises:
         VprError: the map is damaged, or the disk refuses.
     """
     snapshot = MapSnapshot(place_map, place_map.dim)
     snapshot.update()
-    result = leave_neighborhood_out(snapshot.neighborhoods)
+    say: Progress = progress or (lambda done, of: None)
+    result = leave_neighborhood_out(snapshot.neighborhoods, lambda part: say(round(100 * part), 100))
+    say(100, 100)
     null = NullModel.fit(snapshot.neighborhoods, result)
     accepted = result.right & (null.false_positive_rate(result.present) <= RATE)
     promise = Promise(len(snapshot), null.min_rate, len(accepted), int(accepted.sum()))
@@ -120,12 +122,15 @@ class RecognitionLoss:
     after: int
 
 
-def recognition_loss(whole: PlaceMap, pruned: PlaceMap, kept: Rows, folder: Path) -> RecognitionLoss:
+def recognition_loss(
+    whole: PlaceMap, pruned: PlaceMap, kept: Rows, folder: Path, progress: Progress | None = None
+) -> RecognitionLoss:
     """What recognition loses where a map is pruned.
 
     Args:
         kept: ids of the places of ``whole`` that ``pruned`` has.
         folder: for a temporary copy of ``whole``.
+        progress: called with (places recognized, of all).
 
     Raises:
         VprError: a map is damaged, or the disk refuses.
@@ -135,7 +140,10 @@ def recognition_loss(whole: PlaceMap, pruned: PlaceMap, kept: Rows, folder: Path
     asked = removed[np.linspace(0, len(removed) - 1, min(len(removed), len(ids) // 5, _MOST_ASKED)).astype(np.int64)]
     with PlaceMap.create_like(folder / "rest.vprmap", whole.meta) as rest:
         copy_places(whole, rest, np.setdiff1d(ids, asked))
-        before, after = (
-            sum(result.accepted for _, result in recognize_places(one, whole, asked)) for one in (rest, pruned)
-        )
-    return RecognitionLoss(len(asked), before, after)
+        accepted = [0, 0]
+        for number, one in enumerate((rest, pruned)):
+            for at, (_, result) in enumerate(recognize_places(one, whole, asked), 1 + number * len(asked)):
+                accepted[number] += result.accepted
+                if progress:
+                    progress(at, 2 * len(asked))
+    return RecognitionLoss(len(asked), *accepted)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.placemap.interface import OpenMap
+from vpr_aesvc.view.matrix import Matrices
 from vpr_aesvc.view.places import DrawnPlaces
 from vpr_aesvc.view.recognized_run import RecognizedRun
 
@@ -62,6 +63,7 @@ def application(
         "/frame/{run:int}/{at:int}": ("application/json", lambda run, at: runs[run].details[at]),
         "/frame/{run:int}/{at:int}.jpg": ("image/jpeg", lambda run, at: runs[run].pictures[at]),
         "/frame/{run:int}/{at:int}/cosines": ("application/octet-stream", lambda run, at: runs[run].similarities(at)),
+        "/matrix/{rows:int}/{columns:int}": ("application/octet-stream", Matrices(place_map, drawn, runs).cosines),
     }
 
     def route(path: str) -> Route:

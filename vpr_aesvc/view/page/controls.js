@@ -34,6 +34,7 @@ export function connectKeys(state, view) {
     w: () => state.set({ show: "wrong" }),
     r: () => state.set({ show: "refused" }),
     h: () => state.set({ heat: !state.heat }),
+    m: () => byId("matrix-open").click(),
     "+": () => view.zoom(1.5),
     "=": () => view.zoom(1.5),
     "-": () => view.zoom(1 / 1.5),

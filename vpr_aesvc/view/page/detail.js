@@ -25,6 +25,7 @@ export class Detail {
 
   async parts() {
     const { state, source } = this;
+    if (state.cell) return this.cellParts(state.cell);
     if (state.place !== null) return this.placeParts(state.map, state.place);
     if (state.frame !== null && state.run) return this.frameParts(await source.frame(state.runNumber, state.frame));
     const what = state.run ? "Click a frame or a place on the map, or drag along the time line." : "Click a place on the map.";
@@ -48,6 +49,14 @@ export class Detail {
       frame.candidates.length > 1 ? element("h3", {}, "Candidates") : null,
       frame.candidates.length > 1 ? this.candidates(frame) : null,
     ];
+  }
+
+  cellParts({ cosine, sides }) {
+    const links = sides.map(({ go, caption }) => {
+      const onclick = () => this.state.set({ matrix: false, cell: null, ...go });
+      return element("li", {}, element("button", { type: "button", class: "plain", onclick }, element("strong", {}, "Show on the map"), element("small", {}, caption)));
+    });
+    return [element("h2", {}, `Cosine ${cosine}`), pairOfPictures(...sides, []), element("ul", { class: "others" }, ...links)];
   }
 
   pictureOf(candidate) {
@@ -113,5 +122,5 @@ function verdictWords(run, at) {
 function pointWords(candidate) {
   if (candidate.inliers === undefined) return "Key points were not compared.";
   const drawn = candidate.points.length / 4;
-  return `${candidate.why}${drawn < candidate.inliers ? `; ${drawn} of them are drawn` : ""}.`;
+  return `${candidate.why}${drawn && drawn < candidate.inliers ? `; ${drawn} of them are drawn` : ""}.`;
 }

@@ -6,6 +6,7 @@ import { Detail } from "./detail.js";
 import { byId } from "./dom.js";
 import { showLegend } from "./legend.js";
 import { MapView } from "./mapview.js";
+import { Matrix } from "./matrix.js";
 import { prepareMap, prepareRuns } from "./plane.js";
 import { openSource } from "./source.js";
 import { State } from "./state.js";
@@ -22,6 +23,7 @@ async function start() {
   const view = new MapView(state);
   const timeline = new Timeline(state);
   const detail = new Detail(state, source);
+  const matrix = new Matrix(state, source);
   connectFilters(state);
   connectKeys(state, view);
   const refresh = () => {
@@ -29,11 +31,13 @@ async function start() {
     showLegend(state, view);
     timeline.draw();
     view.draw();
+    matrix.draw();
   };
   onSchemeChange(() => showLegend(state, view));
   state.on(async (changes) => {
+    if ("matrix" in changes) matrix.show();
     refresh();
-    if (Object.keys(changes).some((name) => name !== "heat" && (state.place !== null || !FILTERS.includes(name)))) detail.show();
+    if (Object.keys(changes).some((name) => !["heat", "matrix"].includes(name) && (state.place !== null || !FILTERS.includes(name)))) detail.show();
     if (changes.frame >= 0 || changes.place >= 0) view.showSelected();
     if ("heat" in changes || "frame" in changes || "runNumber" in changes) await showHeat(state, view, source);
   });
@@ -52,10 +56,14 @@ async function follow(state, source) {
     await new Promise((done) => setTimeout(done, PERIOD));
     const runs = await source.grownRuns(state.scene.runs.reduce((sum, run) => sum + run.frames, 0));
     if (!runs) continue;
-    const followed = state.place === null && (state.frame === null || state.frame === state.run.frames - 1);
+    const old = state.run; // of a long run the server keeps the newest frames alone
+    const moved = runs[state.runNumber].dropped - old.dropped;
+    const followed = state.place === null && !state.cell && (state.frame === null || state.frame === state.run.frames - 1);
     prepareRuns(runs);
     state.scene.runs = runs;
-    state.set({ runNumber: state.runNumber, ...(followed ? { frame: state.run.frames - 1 } : {}) });
+    if (moved) matrix.load();
+    const frame = followed ? state.run.frames - 1 : state.frame - moved;
+    state.set({ runNumber: state.runNumber, ...(followed || (moved && state.frame !== null) ? { frame: Math.max(frame, 0) } : {}) });
   }
 }
 

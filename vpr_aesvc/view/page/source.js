@@ -21,6 +21,16 @@ class Server {
     return answer.status === 200 ? new Float32Array(await answer.arrayBuffer()) : null;
   }
 
+  /** Of two sides of the distance matrix: `counts` and `of`, how many places of each are shown and are there, and `values`, int16. Null without descriptors. */
+  async cosines(rows, columns) {
+    const answer = await fetch(`matrix/${rows}/${columns}`);
+    if (answer.status === 404) return null;
+    if (!answer.ok) throw new Error(await answer.text());
+    const bytes = await answer.arrayBuffer();
+    const head = [...new Uint32Array(bytes, 0, 4)];
+    return { counts: head.slice(0, 2), of: head.slice(2), values: new Int16Array(bytes, 16) };
+  }
+
   framePicture(run, at) {
     return `frame/${run}/${at}.jpg`;
   }

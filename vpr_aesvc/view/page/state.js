@@ -3,7 +3,7 @@
 export class State {
   constructor(scene) {
     this.scene = scene;
-    Object.assign(this, { runNumber: 0, frame: null, place: null, show: "all", below: 1, heat: false, rival: 0 });
+    Object.assign(this, { runNumber: 0, frame: null, place: null, show: "all", below: 1, heat: false, rival: 0, matrix: false, cell: null });
     this.listeners = [];
     this.filter();
   }
@@ -23,6 +23,7 @@ export class State {
 
   set(changes) {
     if ("frame" in changes) changes = { place: null, rival: 0, ...changes };
+    if ("place" in changes) changes = { cell: null, ...changes };
     Object.assign(this, changes);
     if ("show" in changes || "below" in changes || "runNumber" in changes) this.filter();
     for (const call of this.listeners) call(changes);
