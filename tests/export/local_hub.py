@@ -147,9 +147,9 @@ def serve(hub: Hub) -> Iterator[Hub]:
                 return self.missing("GatedRepo")
             if words[:2] == ["api", "models"] and words[4:] == ["discussions"]:
                 return self.send_json(discussions(hub))
-            if words[:2] == ["api", "models"] and (len(words) == 4 or words[4] == "revision"):
+            if words[:2] == ["api", "models"] and words[4:5] in ([], ["revision"]):
                 found = hub.find("/".join(words[2:4]), "/".join(words[5:]) or "main")
-                return self.missing("RepoNotFound") if found is None else self.send_json(listing(*found, words))
+                return self.missing("RepoNotFound") if found is None else self.send_json(listing(hub, *found, words))
             if words[:2] == ["api", "models"] and words[4:5] == ["tree"]:
                 found = hub.find("/".join(words[2:4]), "/".join(words[5:]))
                 return self.missing("RepoNotFound") if found is None else self.send_json(tree(found[0]))
@@ -258,10 +258,12 @@ def tree(folder: Path) -> list[dict[str, object]]:
     return files
 
 
-def listing(folder: Path, commit: str, words: list[str]) -> dict[str, object]:
+def listing(hub: Hub, folder: Path, commit: str, words: list[str]) -> dict[str, object]:
     """The answer of ``/api/models/ID/revision/REVISION``."""
     files = [{"rfilename": path.name} for path in sorted(folder.iterdir())]
-    return {"id": "/".join(words[2:4]), "sha": commit, "siblings": files, "tags": [], "private": False}
+    name = "/".join(words[2:4])
+    private = any(one["name"] == words[3] and one.get("visibility") == "private" for one in hub.created)
+    return {"id": name, "sha": commit, "siblings": files, "tags": [], "private": private}
 
 
 def discussions(hub: Hub) -> dict[str, object]:

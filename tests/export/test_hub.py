@@ -143,6 +143,8 @@ def test_a_card_that_the_user_wrote_is_kept_and_the_other_kind_of_weights_is_rem
     assert (tmp_path / "model/README.md").read_bytes() == (copied / "README.md").read_bytes()
     assert (tmp_path / "model" / GRAPH).read_bytes() == (robot / GRAPH).read_bytes()
     assert len(hub.created) == 1
+    assert "is public" in refusal(push_model, drawn_model, "someone/street", True)
+    assert GRAPH in names(tmp_path / "hub/street")
 
 
 def test_no_path_of_this_machine_is_published(hub, drawn_model, robot, tmp_path):
@@ -174,6 +176,7 @@ def test_an_encoder_of_this_machine_is_refused(hub, onnx_model):
 def test_what_cannot_be_pushed_says_what_to_do(hub, drawn_model, tmp_path, monkeypatch):
     assert "cannot be pushed to" in refusal(push_model, drawn_model, "other/street")
     assert "some one/street" in refusal(push_model, drawn_model, "some one/street")
+    assert "expected OWNER/NAME" in refusal(push_model, drawn_model, "street")
     assert "not a model folder" in refusal(push_model, tmp_path / "hub", "someone/street")
     damaged = shutil.copytree(drawn_model, tmp_path / "damaged")
     weights = (damaged / WEIGHTS).read_bytes()

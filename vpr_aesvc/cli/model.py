@@ -119,7 +119,9 @@ def push_command(
     repository: Repository,
     /,
     *,
-    private: Annotated[bool, Parameter(negative="", help="If the repository is new: only you can see it.")] = False,
+    private: Annotated[
+        bool, Parameter(negative="", help="Only you can see the repository; one that is public already is refused.")
+    ] = False,
 ) -> None:
     """Upload a model to the Hugging Face hub, with a card that says what it was made from.
 

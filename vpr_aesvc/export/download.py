@@ -55,6 +55,8 @@ def hub_errors(hub_id: str, done: str, advice: str, missing: str = "") -> Iterat
         RevisionNotFoundError,
     )
 
+    if hub_id.count("/") != 1:
+        raise VprError(f"{hub_id!r}: expected OWNER/NAME")
     try:
         yield
     except VprError:

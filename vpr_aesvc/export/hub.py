@@ -27,13 +27,14 @@ def push_model(path: Path, repository: str, private: bool = False) -> str:
     Args:
         path: a folder of `vpr train` or `vpr export`.
         repository: ``OWNER/NAME`` on the hub, without files or with a model.
-        private: whether only the owner sees a new repository; by default as in the owner's settings, which begin as public.
+        private: only its owner sees the repository; by default a new one is as the owner's settings say, which begin as public.
 
     Returns:
         the address of the repository.
 
     Raises:
-        VprError: not a model, its encoder is a file of this machine, no login, other files in the repository, or not uploaded.
+        VprError: not a model, its encoder is a file of this machine, no login, other files in the repository, it is public against ``private``, or
+            not uploaded.
     """
     manifest, weights = _opened(path)
     content, card = _shared(path, manifest, repository)
@@ -48,7 +49,10 @@ def push_model(path: Path, repository: str, private: bool = False) -> str:
     with hub_errors(repository, "pushed to", f"copy the folder. If you were refused, {login}", f"; {login}"):
         api = HfApi()
         url = str(api.create_repo(repository, private=private or None, exist_ok=True))
-        there = set(api.list_repo_files(repository))
+        info = api.model_info(repository)
+        there = {one.rfilename for one in info.siblings or []}
+        if private and not info.private:
+            raise VprError(f"{repository}: is public; make it private in its settings, or choose another name")
         if there - {".gitattributes", CARD} and MANIFEST not in there:
             raise VprError(f"{repository}: holds other files and no model; choose another name")
         operations += [CommitOperationDelete(name) for name in {WEIGHTS, GRAPH} - {weights} if name in there]
