@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def hub(tmp_path, monkeypatch):
 
 
 def started(hub, tmp_path, *words, token=TOKEN):
-    """The command as a process."""
+    """The command as a process, which heeds Ctrl-C even where a shell started the tests in the background."""
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
     environment |= {
         "HF_ENDPOINT": hub.url,
@@ -81,8 +82,9 @@ def started(hub, tmp_path, *words, token=TOKEN):
         "HF_HUB_DISABLE_XET": "1",
     }
     environment |= {"HF_TOKEN": token} if token else {}
+    heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen([*VPR, "model", *map(str, words)], env=environment, cwd=tmp_path, **pipes)
+    return subprocess.Popen([*VPR, "model", *map(str, words)], env=environment, cwd=tmp_path, preexec_fn=heed, **pipes)
 
 
 def ended(process):

@@ -42,11 +42,11 @@ def push_model(path: Path, repository: str, private: bool = False) -> str:
     from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, get_token
 
     login = "give a token that may write there to `hf auth login` or in HF_TOKEN"
-    if get_token() is None:
-        raise VprError(f"{repository}: pushing needs a login; {login}")
     added = ((MANIFEST, content), (weights, path / weights), (CARD, card))
     operations: list[Any] = [CommitOperationAdd(name, data) for name, data in added]
     with hub_errors(repository, "pushed to", f"copy the folder. If you were refused, {login}", f"; {login}"):
+        if get_token() is None:
+            raise VprError(f"{repository}: pushing needs a login; {login}")
         api = HfApi()
         url = str(api.create_repo(repository, private=private or None, exist_ok=True))
         info = api.model_info(repository)
