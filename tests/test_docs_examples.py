@@ -34,7 +34,10 @@ NOT_RUN = (  # installation, other programs, and what needs a robot or data that
     "vpr data check pitts30k",
     "vpr doctor",
     "vpr fleet",
+    "hf auth login",
     "vpr model fetch",
+    "vpr model pull",
+    "vpr model push",
     "vpr live",
     "vpr view",
 )

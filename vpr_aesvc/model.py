@@ -13,7 +13,7 @@ from vpr_aesvc.projections.artifact import Projection
 
 FORMAT_VERSION = 1
 Content = TypeVar("Content", bound=BaseModel)
-MANIFEST, _WEIGHTS = "model.json", "projection.safetensors"
+MANIFEST, WEIGHTS = "model.json", "projection.safetensors"
 
 
 class BackboneInfo(BaseModel):
@@ -82,7 +82,7 @@ def save_model(path: Path, manifest: Manifest, projection: Projection) -> None:
     check_free(path, "model")
     manifest = manifest.model_copy(update={"checksum": manifest.expected_checksum()})
     with new_folder(path, "model") as folder:
-        projection.save(folder / _WEIGHTS)
+        projection.save(folder / WEIGHTS)
         (folder / MANIFEST).write_text(json.dumps(manifest.model_dump(), indent=1) + "\n")
 
 
@@ -115,7 +115,7 @@ def validated(kind: type[Content], path: Path, content: dict[str, object], newes
 def load_model(path: Path) -> tuple[Manifest, Projection]:
     """Reads and checks the folder. Raises VprError: not a model folder, a newer format, or damaged."""
     manifest = validated(Manifest, path, read_manifest(path), FORMAT_VERSION)
-    projection = Projection.load(path / _WEIGHTS)
+    projection = Projection.load(path / WEIGHTS)
     if projection.dim_in != manifest.backbone.dim or projection.dim_out != manifest.sizes[-1]:
         raise VprError(f"{path}: model.json and the weights do not agree on the sizes; copy the model folder again")
     problem = None

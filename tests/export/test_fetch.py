@@ -83,7 +83,9 @@ def test_a_known_name_is_fetched_at_its_commit_and_again_without_network(dinov2,
     assert done.returncode == 0, done.stderr
     assert any(f"/resolve/{PINNED.revision}/" in request for request in hub.requests)
     expected = open_backbone(f"{dinov2}?pooling=gem").embed(images)
-    assert np.allclose(open_backbone(str(tmp_path / "encoder")).embed(images), expected, atol=1e-4)
+    fetched = open_backbone(str(tmp_path / "encoder"))
+    assert np.allclose(fetched.embed(images), expected, atol=1e-4)
+    assert fetched.described.source == f"{PINNED.source}?pooling=gem"
     weights = cached_weights(tmp_path / "encoder")[0]  # as caches with a shared store have it: one more link
     blob = weights.resolve()
     blob.symlink_to(shutil.move(blob, tmp_path / "store"))
@@ -212,7 +214,8 @@ def test_a_repository_in_a_folder_and_what_is_wrong_with_one(checkpoint, tmp_pat
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     folder = write_repository(tmp_path / "clone")
     spec = f"torchhub:{folder}:get_trained_model?backbone=ResNet18&fc_output_dim=512"
-    assert fetch_encoder(spec, tmp_path / "encoder").dim == 512
+    fetched = fetch_encoder(spec, tmp_path / "encoder")
+    assert fetched.dim == 512 and fetched.described.source is None  # others do not have the folder
     with pytest.raises(VprError, match=r"torch\.hub cannot load it \(Cannot find callable nothing"):
         fetch_encoder(f"torchhub:{folder}:nothing", tmp_path / "other")
     (folder / "hubconf.py").write_text("dependencies = ['no_such_package']\n")

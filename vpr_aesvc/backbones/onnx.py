@@ -41,7 +41,7 @@ class OnnxBackbone:
             raise VprError(f"{self.preprocess_path}: {first_line(error)}") from error
         weights = read_weights(self.path, graph)
         hashes = [hashlib.sha256(data).digest() for data in (graph, *weights.values())]
-        self.fingerprint = fingerprint("onnx", self.described.model_dump_json(exclude={"patches"}), *hashes)
+        self.fingerprint = fingerprint("onnx", self.described.model_dump_json(exclude={"patches", "source"}), *hashes)
         require_fingerprint(self.path, self.fingerprint, expected)
         self._graph = Graph(graph, self.path, self.described, provider, threads, weights)
         self.spec = f"onnx:{self.path.resolve()}"

@@ -65,12 +65,13 @@ class GraphPatches(BaseModel):
 
 
 class PreprocessFile(BaseModel):
-    """``preprocess.json``: input and outputs of a graph."""
+    """``preprocess.json``: input and outputs of a graph, and the source of its weights, for people."""
 
     model_config = ConfigDict(extra="forbid")
     input: GraphInput
     output: GraphOutput
     patches: GraphPatches | None = None
+    source: str | None = None
 
 
 _Wanted = Sequence[GraphOutput | GraphPatches]

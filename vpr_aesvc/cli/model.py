@@ -1,4 +1,4 @@
-"""``vpr model list`` and ``vpr model fetch``."""
+"""``vpr model list`` and ``fetch``, of encoders, and ``vpr model push`` and ``pull``, of models."""
 
 import shlex
 from pathlib import Path
@@ -11,12 +11,17 @@ from rich.table import Column, Table
 from vpr_aesvc.cli.console import out
 from vpr_aesvc.cli.options import Output
 from vpr_aesvc.errors import VprError
+from vpr_aesvc.model import Manifest
 from vpr_aesvc.runtime import median_ms
 
 if TYPE_CHECKING:
     from vpr_aesvc.export.known_encoders import KnownEncoder
 
-app = App(name="model", help="Encoders: list the known ones, fetch one as an ONNX file.")
+app = App(
+    name="model",
+    help="Encoders: list the known ones, fetch one as an ONNX file. Models: push and pull, with the Hugging Face hub.",
+)
+Repository = Annotated[str, Parameter(help="OWNER/NAME on the Hugging Face hub, or on the server in HF_ENDPOINT.")]
 _TIMED = 5
 
 
@@ -106,3 +111,41 @@ def fetch_command(
     )
     out.print(f"images become {encoder.preprocessing}")
     out.print(f"next: vpr train IMAGES -o model/ --backbone {shlex.quote(str(output))}")
+
+
+@app.command(name="push")
+def push_command(
+    model: Annotated[Path, Parameter(help="A model folder from `vpr train` or `vpr export`.")],
+    repository: Repository,
+    /,
+    *,
+    private: Annotated[
+        bool, Parameter(negative="", help="Only you can see the repository; one that is public already is refused.")
+    ] = False,
+) -> None:
+    """Upload a model to the Hugging Face hub, with a card that says what it was made from.
+
+    It is public unless --private or your settings say otherwise. The card is the folder's README.md, if you wrote one. Log in once with `hf auth login`.
+
+    Example:  vpr model push robot_model/ me/office-places
+    """
+    from vpr_aesvc.export.hub import push_model
+
+    out.print(f"model {model} is at {push_model(model, repository, private)}")
+    out.print(f"next, anywhere: vpr model pull {repository} -o model/")
+
+
+@app.command(name="pull")
+def pull_command(repository: Repository, /, *, output: Output) -> None:
+    """Download a model from the Hugging Face hub and check it.
+
+    Example:  vpr model pull me/office-places -o model/
+    """
+    from vpr_aesvc.export.hub import pull_model
+
+    manifest = pull_model(repository, output)
+    needs = f"; it needs the encoder {manifest.backbone.spec}" if isinstance(manifest, Manifest) else ""
+    out.print(
+        f"model {output}: {manifest.precision}, {manifest.sizes[-1]} numbers, fingerprint {manifest.fingerprint}{needs}"
+    )
+    out.print(f"next: vpr map build IMAGES -m {shlex.quote(str(output))} -o place.vprmap")

@@ -1,6 +1,8 @@
 """Weights from the Hugging Face hub, as safetensors, into the user's cache."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -24,30 +26,12 @@ def download_weights(hub_id: str, revision: str | None = None) -> Path:
         VprError: no such model, no network, no safetensors, or damaged weights, which are then removed from the cache.
     """
     from huggingface_hub import constants
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        HFValidationError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
 
-    try:
+    advice = f"run it on another machine and copy the encoder, or copy {constants.HF_HUB_CACHE} and run it here"
+    with hub_errors(hub_id, "downloaded from", advice, "; `vpr model list` names the known ones"):
         folder = _snapshot(hub_id, revision)
         if not any(folder.glob("*.safetensors")):
             folder = _snapshot(hub_id, _conversion(hub_id) or revision)
-    except GatedRepoError as error:
-        raise VprError(
-            f"{hub_id}: its licence must be accepted first, at {constants.ENDPOINT}/{hub_id}; then run `hf auth login` and this command again"
-        ) from error
-    except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
-        raise VprError(
-            f"{hub_id}: no such model at {constants.ENDPOINT}, or it needs `hf auth login` ({first_line(error)}); `vpr model list` names the known ones"
-        ) from error
-    except Exception as error:  # httpx, OSError and others, all for: not downloaded
-        raise VprError(
-            f"{hub_id}: cannot be downloaded from {constants.ENDPOINT} ({first_line(error)}). Run the command again. "
-            f"Without network, run it on another machine and copy the encoder, or copy {constants.HF_HUB_CACHE} and run it here"
-        ) from error
     weights = sorted(folder.glob("*.safetensors"))
     if not weights:
         raise VprError(
@@ -57,6 +41,38 @@ def download_weights(hub_id: str, revision: str | None = None) -> Path:
     for path in weights:
         _check(path, hub_id)
     return folder
+
+
+@contextmanager
+def hub_errors(hub_id: str, done: str, advice: str, missing: str = "") -> Iterator[None]:
+    """Raises what huggingface_hub raises as VprError: a licence to accept, no such model (``missing`` follows), and else that the model cannot be
+    ``done`` the hub, with ``advice`` for a machine without network."""
+    from huggingface_hub import constants
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        HFValidationError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    if hub_id.count("/") != 1:
+        raise VprError(f"{hub_id!r}: expected OWNER/NAME")
+    try:
+        yield
+    except VprError:
+        raise
+    except GatedRepoError as error:
+        raise VprError(
+            f"{hub_id}: its licence must be accepted first, at {constants.ENDPOINT}/{hub_id}; then run `hf auth login` and this command again"
+        ) from error
+    except (HFValidationError, RepositoryNotFoundError, RevisionNotFoundError) as error:
+        raise VprError(
+            f"{hub_id}: no such model at {constants.ENDPOINT}, or it needs `hf auth login` ({first_line(error)}){missing}"
+        ) from error
+    except Exception as error:  # httpx, OSError and others, all for: not done
+        raise VprError(
+            f"{hub_id}: cannot be {done} {constants.ENDPOINT} ({first_line(error)}). Run the command again. Without network, {advice}"
+        ) from error
 
 
 def _snapshot(hub_id: str, revision: str | None) -> Path:

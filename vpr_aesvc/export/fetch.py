@@ -63,8 +63,16 @@ def fetch_encoder(name: str, output: Path, mirror: Path | None = None) -> OnnxBa
     else:
         graph, rule = _from_hub(source, known, mirror)
     dim = graph.graph.output[0].type.tensor_type.shape.dim[-1].dim_value
-    described = PreprocessFile(input=GraphInput.of(INPUT, rule), output=GraphOutput(name=EMBEDDING, size=dim))
+    described = PreprocessFile(
+        input=GraphInput.of(INPUT, rule), output=GraphOutput(name=EMBEDDING, size=dim), source=_public(source)
+    )
     return _write(graph, described, output)
+
+
+def _public(source: str) -> str | None:
+    """The source, unless it is a folder of this machine."""
+    place = source.removeprefix(TORCHHUB).partition("?")[0]
+    return None if any(Path(one).is_dir() for one in (place, place.rpartition(":")[0]) if one) else source
 
 
 def _with_patches(encoder: OnnxBackbone, output: Path) -> OnnxBackbone:

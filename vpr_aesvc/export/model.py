@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from vpr_aesvc.backbones import Backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings
 from vpr_aesvc.backbones.hog import HogBackbone
+from vpr_aesvc.backbones.onnx import OnnxBackbone
 from vpr_aesvc.backbones.onnx_graph import Graph, PreprocessFile
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, require_installed
@@ -94,12 +96,17 @@ def export_model(
         patches=patches,
         sizes=list(describer.sizes),
         original=Original(
-            fingerprint=describer.fingerprint, backbone=describer.backbone.spec, method=describer.manifest.method
+            fingerprint=describer.fingerprint, backbone=_source(describer.backbone), method=describer.manifest.method
         ),
         check=attempt.check,
     )
     save_robot_model(output, manifest, attempt.graph)
     return manifest
+
+
+def _source(backbone: Backbone) -> str:
+    """Where the encoder comes from: of a fetched one its source, else what opens it."""
+    return (isinstance(backbone, OnnxBackbone) and backbone.described.source) or backbone.spec
 
 
 def _check_has_graph(model: Path, describer: Describer) -> None:
