@@ -89,7 +89,7 @@ def is_above_zero(gains: NDArray[np.float64], errors: float = 2.0) -> bool:
 
 def smallest_size(ranks: NDArray[np.float64]) -> int | None:
     """Column of the smallest size that loses at most .01 of the best size's mean reciprocal rank, with two standard errors to spare; None for
-    fewer than 30 frames. One standard error below the best, as `vpr bench` allows, lost .02 to .06 of R@1 (benchmarks/small_maps.py).
+    fewer than 30 frames. One standard error below the best, as `vpr bench` allows, lost .02 to .05 of R@1 on an indoor set (benchmarks/small_maps.py).
 
     Args:
         ranks: ``HeldOut.reciprocal_ranks``, float64 [held-out frames, sizes].
