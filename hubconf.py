@@ -24,7 +24,7 @@ _MEAN, _STD = torch.tensor([0.485, 0.456, 0.406]), torch.tensor([0.229, 0.224, 0
 class _Descriptor(torch.nn.Module):
     def __init__(self, folder, size):
         super().__init__()
-        self._describer, self._size = Describer.open(folder), size
+        self._describer, self._size = Describer.open(folder).of_size(None), size
 
     def forward(self, images):
         pixels = images.cpu() * _STD[:, None, None] + _MEAN[:, None, None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from copy import copy
 from pathlib import Path
 from typing import cast
 
@@ -16,7 +17,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.extraction import Reader
 from vpr_aesvc.images import as_rgb
 from vpr_aesvc.model import Manifest, load_model, read_manifest
-from vpr_aesvc.projections.artifact import Projection
+from vpr_aesvc.projections.artifact import Projection, prefix
 from vpr_aesvc.robot_model import RobotManifest, RobotModel, is_robot_model, load_robot_model
 from vpr_aesvc.types import Frame, Image
 
@@ -29,7 +30,7 @@ class Describer:
 
     Attributes:
         projection: None for a robot model, whose graph computes descriptors.
-        dim: the full descriptor size.
+        dim: the descriptor size: that which the training recommends, see ``of_size``.
         sizes: valid prefix sizes, ascending; the last is ``dim``.
         fingerprint: models with the same fingerprint give the same descriptors.
         family: models of the same family can use the same maps. A robot model that passed its check is of its original's family.
@@ -44,8 +45,12 @@ class Describer:
         self.manifest = manifest
         self.projection = projection
         self.backbone = backbone
-        self.sizes = tuple(manifest.sizes)
-        self.dim = self.sizes[-1]
+        self.dim = manifest.recommended_size or manifest.sizes[-1]
+        if self.dim not in manifest.sizes:
+            raise VprError(
+                f"{path}: recommends size {self.dim}, for which it was not trained; copy or train the model again"
+            )
+        self.sizes = tuple(size for size in manifest.sizes if size <= self.dim)
         self.fingerprint = manifest.fingerprint
         self.family: str = manifest.family
         self.precision: str = manifest.precision
@@ -85,6 +90,20 @@ class Describer:
         if backbone.fingerprint != info.fingerprint:
             raise VprError(f"{path}: {trained_on}, which now has {backbone.fingerprint}; {advice}")
         return cls(path, manifest, projection, backbone)
+
+    def of_size(self, size: int | None) -> Describer:
+        """This model with descriptors of ``size`` numbers, None for all: itself if it has that size, else a copy with the same backbone. Raises
+        VprError if it was not trained for this size."""
+        sizes = self.manifest.sizes
+        size = size or sizes[-1]
+        if size not in sizes:
+            known = ", ".join(map(str, sizes))
+            raise VprError(f"{self.path}: size {size} is not one this model was trained for; choose one of {known}")
+        if size == self.dim:
+            return self
+        other = copy(self)
+        other.dim, other.sizes = size, tuple(one for one in sizes if one <= size)
+        return other
 
     @property
     def trained(self) -> Manifest:
@@ -156,4 +175,5 @@ class Describer:
         return self.patch_grid
 
     def _projected(self, embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
-        return embeddings if self.projection is None else self.projection(embeddings)
+        whole = embeddings if self.projection is None else self.projection(embeddings)
+        return whole if self.dim == whole.shape[1] else prefix(whole, self.dim)

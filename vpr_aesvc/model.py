@@ -36,6 +36,7 @@ class TrainingInfo(BaseModel):
     isotropic: float = Field(description="fraction of the mean eigenvalue added to the covariance")
     view: float = Field(description="weight of the covariance of view changes")
     held_out_scores: dict[str, float] = Field(description="mean reciprocal rank over the sizes on held-out frames")
+    size_scores: dict[int, float] = Field(default={}, description="mean reciprocal rank on held-out frames, by size")
     terms: dict[str, dict[str, float]] = Field(description="the four AE-SVC terms before (PCA) and after")
     cosine_variance: dict[str, float] = Field(description="variance of the cosines of database pairs before and after")
 
@@ -51,6 +52,7 @@ class Manifest(BaseModel):
     sizes: list[int] = Field(min_length=1, description="trained descriptor sizes, ascending; the last is the full size")
     fingerprint: str = Field(description="over the backbone and the weights")
     neighbor_weight: float = Field(default=0.0, ge=0, le=1, description="of a place's neighbors along the drive")
+    recommended_size: int | None = Field(default=None, description="used where none is given; null for the full size")
     training: TrainingInfo
     checksum: str | None = Field(default=None, description="without backbone.spec, which a user may correct")
 
@@ -67,8 +69,13 @@ class Manifest(BaseModel):
     def expected_checksum(self) -> str:
         """The correct value of ``checksum``."""
         content = self.model_dump(exclude={"backbone": {"spec"}, "checksum": True})
-        if not self.neighbor_weight:  # older models do not have it
-            del content["neighbor_weight"]
+        for part, name in (
+            (content, "neighbor_weight"),
+            (content, "recommended_size"),
+            (content["training"], "size_scores"),
+        ):
+            if not part[name]:  # older models do not have it
+                del part[name]
         return fingerprint("manifest", json.dumps(content, sort_keys=True))
 
 

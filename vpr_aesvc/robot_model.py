@@ -60,6 +60,7 @@ class RobotManifest(BaseModel):
     output: GraphOutput
     patches: GraphPatches | None = Field(default=None, description="null if the encoder has none")
     sizes: list[int] = Field(min_length=1)
+    recommended_size: int | None = Field(default=None, description="as in the original")
     original: Original
     check: Check | None = Field(description="null if the export was not checked")
     fingerprint: str = Field(description="over the graph and the preprocessing")
@@ -82,7 +83,10 @@ class RobotManifest(BaseModel):
 
     def expected_checksum(self) -> str:
         """The correct value of ``checksum``."""
-        left_out = {"checksum"} if self.patches else {"checksum", "patches"}  # which version 1 does not have
+        left_out = {
+            "checksum",
+            *(name for name in ("patches", "recommended_size") if not getattr(self, name)),
+        }  # as older ones
         return fingerprint("manifest", json.dumps(self.model_dump(exclude=left_out), sort_keys=True))
 
 

@@ -78,6 +78,7 @@ def train(
         sizes=list(result.sizes),
         fingerprint=model_fingerprint(backbone.fingerprint, result.projection),
         neighbor_weight=result.neighbor_weight,
+        recommended_size=result.recommended_size,
         training=TrainingInfo(
             images=count,
             skipped=skipped,
@@ -86,6 +87,7 @@ def train(
             isotropic=result.isotropic,
             view=result.view,
             held_out_scores=result.scores,
+            size_scores=result.size_scores,
             terms=result.terms,
             cosine_variance=result.cosine_variance,
         ),

@@ -9,7 +9,7 @@ from vpr_aesvc.projections import linear, ss2d, stages
 from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.fit import default_sizes, fit
-from vpr_aesvc.projections.selection import hold_out
+from vpr_aesvc.projections.selection import hold_out, smallest_size
 from vpr_aesvc.types import Frame
 
 pytest.importorskip("torch")
@@ -146,6 +146,32 @@ def test_reciprocal_rank_by_hand():
 
     for at in (0, 5, 11):
         assert ranks[at] == pytest.approx((one(at) + one(20 + at)) / 2)
+
+
+def test_the_smallest_size_that_held_out_frames_show_to_do():
+    """Its loss against the best is at most .01, with two standard errors to spare; few frames show nothing."""
+    hard = np.tile([1.0, 0.0], 50)[:, None]  # every second frame is found at no size
+    lost = np.zeros((100, 1))
+    lost[:10, 0] = 1 / 2
+    ranks = np.hstack([hard * 0.5, hard - lost * hard, hard, hard])
+    assert smallest_size(ranks) == 2
+    assert smallest_size(ranks[10:]) == 1  # without the frames that lose there
+    assert smallest_size(ranks[10:39]) is None
+    almost = np.hstack([hard, hard])
+    almost[0, 0] = 0.5  # one frame of 100: mean .005, two standard errors .01
+    assert smallest_size(almost) == 1
+
+
+def test_the_fit_recommends_a_size():
+    data, frames = clustered(rows=300, dim=48)
+    found = fit(data, frames, [8, 16, 32])
+    scores = found.size_scores
+    assert tuple(scores) == found.sizes and found.recommended_size in found.sizes
+    assert scores[found.recommended_size] >= max(scores.values()) - 0.01
+    few = fit(*clustered(rows=60), [8, 16])  # 12 held-out frames
+    assert few.recommended_size is None and len(few.size_scores) == 3
+    asked = fit(data, frames, [8], "aesvc")
+    assert asked.recommended_size is None and asked.size_scores == {}
 
 
 def test_too_few_to_hold_out_any():

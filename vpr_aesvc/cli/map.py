@@ -44,6 +44,9 @@ def build_command(
     output: Annotated[str, Parameter(name=("--output", "-o"), help=f"A new map. {opt.MAP_HELP}")],
     traverse: _Traverse = None,
     neighbor_weight: _NeighborWeight = None,
+    size: Annotated[
+        int | None, opt.number("Store so many numbers a place; default as the model recommends.", 1)
+    ] = None,
     patches: Annotated[bool, Parameter(negative="", help="Store patches too, some kB a place, to rank by.")] = False,
     embeddings: opt.Embeddings = None,
     keyframes: opt.KeyframeFlags = opt.KeyframeFlags(),
@@ -64,6 +67,7 @@ def build_command(
         check_free(file, "map")
     source = reading.open(input, embeddings, **keyframes.given)
     describer = Describer.open(model, source.embeddings)
+    describer = describer.of_size(size or describer.dim)
     if is_url:
         check_new(output, describer)  # before a long run
         with tempfile.TemporaryDirectory(prefix="vpr-map-") as folder:

@@ -122,7 +122,7 @@ class RuntimeFlags:
         path = model or place_map.model_path
         describer = Describer.open(path, embeddings, provider=self.provider, threads=self.threads)
         place_map.require(describer)
-        return describer
+        return describer.of_size(place_map.dim)
 
 
 @Parameter(name="*", group=Group("Loops within one run", sort_key=9))

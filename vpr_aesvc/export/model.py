@@ -65,7 +65,7 @@ def export_model(
         raise VprError(
             "int8 in standard operators finds other places (median cosine below .5); a portable export is fp32 or fp16"
         )
-    describer = Describer.open(model)
+    describer = Describer.open(model).of_size(None)
     _check_has_graph(model, describer)
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)
     images, labels = _read_images(frames)
@@ -95,6 +95,7 @@ def export_model(
         output=graph_output,
         patches=patches,
         sizes=list(describer.sizes),
+        recommended_size=describer.manifest.recommended_size,
         original=Original(
             fingerprint=describer.fingerprint, backbone=_source(describer.backbone), method=describer.manifest.method
         ),

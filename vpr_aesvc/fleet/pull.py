@@ -68,6 +68,7 @@ def pull(
         raise VprError(
             f"{place_map.path}: was made with model {place_map.model_family}, {fleet.path} with {fleet.model_family}; pull into a new map"
         )
+    place_map.require_same_size(fleet)
     scope = [str(fleet.path), fleet.id, area and list(area)]
     stored = json.loads(place_map.meta.get(_STATE, "{}"))
     with fleet.connection.transaction(reading=True) as db:

@@ -61,7 +61,9 @@ def fleet_map_for(url: str, place_map: PlaceMap) -> FleetMap:
             f"{place_map.model_family}, whose descriptors cannot be compared with them; build it again with the fleet's model, or make a "
             "second map of this name from recordings with `vpr map build INPUT -m MODEL -o URL`"
         )
-    return FleetMap.open(url, family=place_map.model_family)
+    fleet = FleetMap.open(url, family=place_map.model_family)
+    fleet.require_same_size(place_map)
+    return fleet
 
 
 def push(place_map: PlaceMap, fleet: FleetMap, robot: str, frame: str, progress: Progress | None = None) -> Changed:

@@ -106,7 +106,7 @@ class Engine:
     ) -> None:
         place_map.require(describer)
         self.map = place_map
-        self.describer = describer
+        self.describer = describer = describer.of_size(place_map.dim)
         self.mode = mode
         self.traverse = traverse
         self.learned = LearnedModels(place_map, place_map.check_size(recognition.size))  # of all cameras

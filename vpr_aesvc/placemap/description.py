@@ -57,10 +57,17 @@ class Description:
             raise VprError(f"{self.path}: was made with model {self.model_fingerprint} {found}; {advice}")
 
     def require_same_model(self, other: Description) -> None:
-        """Raises VprError for a map of another model family: the descriptors cannot be compared."""
+        """Raises VprError for a map of another model family, or of another size: the descriptors cannot be compared."""
         if other.model_family != self.model_family:
             made = f"{other.path}: was made with model {other.model_fingerprint}, {self.path} with {self.model_fingerprint}"
             raise VprError(f"{made}; build one of them again with the other's model")
+        self.require_same_size(other)
+
+    def require_same_size(self, other: Description) -> None:
+        """Raises VprError for a map whose descriptors have another length."""
+        if other.dim != self.dim:
+            found = f"{other.path}: holds descriptors of {other.dim} numbers, {self.path} of {self.dim}"
+            raise VprError(f"{found}; build one of them again with --size")
 
     def check_size(self, size: int | None) -> int:
         """The descriptor size for search; None is the full size. Raises VprError if the map was not made for this size."""

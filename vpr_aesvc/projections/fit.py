@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.projections import linear
 from vpr_aesvc.projections.aesvc import constraint_terms, cosine_sample
@@ -11,7 +14,7 @@ from vpr_aesvc.projections.data import TrainingData
 from vpr_aesvc.projections.neighbor_pooling import NEIGHBOR_WEIGHT
 from vpr_aesvc.projections.paper import TEACHER_SIZE
 from vpr_aesvc.projections.reduction import MAX_DIMENSIONS
-from vpr_aesvc.projections.selection import is_above_zero
+from vpr_aesvc.projections.selection import is_above_zero, smallest_size
 from vpr_aesvc.projections.stages import Stages
 from vpr_aesvc.types import Frame, StageProgress
 
@@ -25,6 +28,8 @@ class Fit:
     """A fitted projection and the record of the fit, for ``model.json`` and reports.
 
     ``neighbor_weight``: weight of a place's neighbors along the drive in its descriptor, 0 for none (``vpr_aesvc.projections.neighbor_pooling``).
+    ``size_scores``: mean reciprocal rank of held-out frames at each size that the images span; empty if none were held out.
+    ``recommended_size``: see ``vpr_aesvc.projections.selection.smallest_size``; None where held-out frames cannot tell.
     """
 
     projection: Projection
@@ -35,6 +40,8 @@ class Fit:
     view: float
     scores: dict[str, float]
     neighbor_weight: float
+    size_scores: dict[int, float]
+    recommended_size: int | None
     terms: dict[str, dict[str, float]]
     cosine_variance: dict[str, float]
 
@@ -126,15 +133,28 @@ def _result(stages: Stages, projection: Projection, method: str, why: str, score
         variance["after"] = float(cosine_sample(projection(data.sample())).var())
     outside = 1.0 if method == "raw" else stages.outside if method in _ALL_DIMENSIONS else 0.0
     chosen = stages.shrinkage if scores or shrunk else (0.0, 0.0)
-    weight = NEIGHBOR_WEIGHT if scores and _pooling_helps(stages, method) else 0.0
-    return Fit(stages.lift(projection, outside), method, stages.sizes, why, *chosen, scores, weight, terms, variance)
+    weight, ranks = _ranks_by_size(stages, method) if scores else (0.0, np.empty((1, 0)))
+    measured = [*stages.trial_sizes[:-1], stages.sizes[-1]] if scores else []
+    smallest = smallest_size(ranks)
+    return Fit(
+        stages.lift(projection, outside),
+        method,
+        stages.sizes,
+        why,
+        *chosen,
+        scores,
+        neighbor_weight=weight,
+        size_scores=dict(zip(measured, ranks.mean(0).tolist(), strict=True)),
+        recommended_size=None if smallest is None else measured[smallest],
+        terms=terms,
+        cosine_variance=variance,
+    )
 
 
-def _pooling_helps(stages: Stages, method: str) -> bool:
+def _ranks_by_size(stages: Stages, method: str) -> tuple[float, NDArray[np.float64]]:
+    """The neighbor weight, ``NEIGHBOR_WEIGHT`` where it helps, and the reciprocal ranks of held-out frames with it: [held-out frames, sizes]."""
     held_out = stages.held_out
     assert held_out is not None
     form = linear.rotated_identity(held_out.data) if method == "raw" else stages.trial_rotation[1]
-    alone, together = (
-        held_out.reciprocal_ranks(form, stages.trial_sizes, weight).mean(1) for weight in (0.0, NEIGHBOR_WEIGHT)
-    )
-    return is_above_zero(together - alone)
+    alone, together = (held_out.reciprocal_ranks(form, stages.trial_sizes, weight) for weight in (0.0, NEIGHBOR_WEIGHT))
+    return (NEIGHBOR_WEIGHT, together) if is_above_zero((together - alone).mean(1)) else (0.0, alone)

@@ -21,6 +21,7 @@ _EVERY = 5  # one frame in five is held out
 _MAX_HELD_OUT = 400
 _MAX_FITTED = 4096  # rows of a trial fit: more would double the training time for the same choice
 _MAX_DATABASE = 4096  # database rows that a pseudo-query is compared with
+_MIN_FRAMES, _MAX_LOSS = 30, 0.01  # to recommend a size: held-out frames, and mean reciprocal rank lost
 _CHUNK = 256  # queries compared at once, for constant memory
 
 
@@ -84,6 +85,20 @@ class HeldOut:
 def is_above_zero(gains: NDArray[np.float64], errors: float = 2.0) -> bool:
     """Whether the mean of some frames' gains is above zero by more than ``errors`` standard errors."""
     return bool(gains.mean() > errors * gains.std(ddof=1) / len(gains) ** 0.5)
+
+
+def smallest_size(ranks: NDArray[np.float64]) -> int | None:
+    """Column of the smallest size that loses at most .01 of the best size's mean reciprocal rank, with two standard errors to spare; None for
+    fewer than 30 frames. One standard error below the best, as `vpr bench` allows, lost .02 to .05 of R@1 on an indoor set (benchmarks/small_maps.py).
+
+    Args:
+        ranks: ``HeldOut.reciprocal_ranks``, float64 [held-out frames, sizes].
+    """
+    if len(ranks) < _MIN_FRAMES:
+        return None
+    losses = ranks[:, [ranks.mean(0).argmax()]] - ranks
+    highest = losses.mean(0) + 2 * losses.std(0, ddof=1) / len(losses) ** 0.5
+    return int((highest <= _MAX_LOSS).argmax())
 
 
 def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut | None:

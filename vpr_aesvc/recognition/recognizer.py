@@ -66,6 +66,7 @@ class Recognizer:
         if describer is not None:
             expect(describer, Describer, "a model: Describer.open(PATH)")
             place_map.require(describer)
+            describer = describer.of_size(place_map.dim)
         self.map = place_map
         self._describer = describer
         self.settings = settings or RecognizerSettings()
