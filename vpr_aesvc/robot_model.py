@@ -19,9 +19,10 @@ from vpr_aesvc.fingerprint import fingerprint
 from vpr_aesvc.model import MANIFEST, validated
 
 FORMAT = "vpr_aesvc robot model"
-VERSION = 2  # 2: may have a second output, of patches
+VERSION = 3  # 2: may have a second output, of patches; 3: target
 GRAPH = "descriptor.onnx"
 Precision = Literal["fp32", "fp16", "int8"]
+Target = Literal["cpu", "openvino", "tensorrt", "portable"]
 
 
 class Check(BaseModel):
@@ -55,6 +56,7 @@ class RobotManifest(BaseModel):
     format: Literal["vpr_aesvc robot model"] = "vpr_aesvc robot model"
     version: int = VERSION
     precision: Precision
+    target: Target = Field(default="cpu", description="a graph for openvino is run by OpenVINO, others by ONNX Runtime")
     how: str = Field(description="how the precision was reached, for people")
     input: GraphInput
     output: GraphOutput
@@ -83,18 +85,18 @@ class RobotManifest(BaseModel):
 
     def expected_checksum(self) -> str:
         """The correct value of ``checksum``."""
-        left_out = {
-            "checksum",
-            *(name for name in ("patches", "recommended_size") if not getattr(self, name)),
-        }  # as older ones
+        newer = {"patches": None, "target": "cpu", "recommended_size": None}  # which older ones do not have
+        left_out = {"checksum", *(name for name, default in newer.items() if getattr(self, name) == default)}
         return fingerprint("manifest", json.dumps(self.model_dump(exclude=left_out), sort_keys=True))
 
 
 class RobotModel:
-    """Image -> descriptor in one graph, with the interface of a backbone."""
+    """Image -> descriptor in one graph, with the interface of a backbone. On the CPU, a graph for OpenVINO is run by OpenVINO."""
 
     def __init__(self, path: Path, manifest: RobotManifest, graph: bytes, provider: str, threads: int | None) -> None:
         described = PreprocessFile(input=manifest.input, output=manifest.output, patches=manifest.patches)
+        if manifest.target == "openvino" and provider == "cpu":
+            provider = "openvino"  # which checked it
         self._graph = Graph(graph, path / GRAPH, described, provider, threads)
         self.provider = self._graph.provider
         self.embed = self._graph.__call__

@@ -118,7 +118,7 @@ def test_a_hidden_layer_is_exported_too(encoder, frames):
 
 
 def test_an_export_that_recognizes_less_is_refused_unless_forced(vit_tiny, trained_vit, frames, tmp_path, monkeypatch):
-    def coarse(fused, tensors, reference, run, progress=None):
+    def coarse(fused, tensors, reference, run, progress=None, static=False):
         graph = precision.to_dynamic(fused()).SerializeToString()  # all 72 products: too coarse for this ViT
         return Attempt(graph, "dynamic", reference.check(run(graph)))
 

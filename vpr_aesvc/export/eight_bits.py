@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.export.check import Describe, Reference
-from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_weight_only
+from vpr_aesvc.export.precision import is_convolutional, quantizable, to_dynamic, to_static, to_weight_only, with_exact
 from vpr_aesvc.robot_model import Check
 from vpr_aesvc.runtime import open_session
 from vpr_aesvc.types import StageProgress
@@ -37,32 +38,39 @@ def eight_bits(
     reference: Reference | None,
     run: Callable[[bytes], Describe],
     progress: StageProgress | None = None,
+    static: bool = False,
 ) -> Attempt:
     """The first attempt that passes its check and is close to the original, else the last attempt.
 
-    Transformers: dynamic quantization of all matrix products, then of all but the 1, 2, 4, ... with the largest error. Convolutional
-    networks: weight-only quantization.
+    Static quantization, and dynamic quantization of transformers: of all layers, then of all but the 1, 2, 4, ... with the largest error.
+    Convolutional networks, if not static: weight-only quantization.
 
     Args:
         fused: makes a new float32 graph; the quantization tools modify their input.
         tensors: calibration inputs, float32 [1, 3, H, W]; empty without images.
         reference: images to check with; None: one attempt, unchecked.
         run: bytes of a graph -> function that describes images.
+        static: for engines that take ranges from the graph, such as OpenVINO and TensorRT. Needs images.
     """
-    if is_convolutional(fused()):
+    is_conv = is_convolutional(fused())
+    if is_conv and not static:
         graph = to_weight_only(fused()).SerializeToString()
         how = "weights only; computation stays in fp32, which is as fast for this network"
         return Attempt(graph, how, None if reference is None else reference.check(run(graph)))
     names = quantizable(fused())
+    kind, layers = "static" if static else "dynamic", "convolutions" if is_conv else "matrix products"
     if reference is None:
-        return Attempt(to_dynamic(fused()).SerializeToString(), f"dynamic, {len(names)} matrix products", None)
-    ranked = _by_quantization_error(fused(), names, tensors)
+        return Attempt(to_dynamic(fused()).SerializeToString(), f"{kind}, {len(names)} {layers}", None)
+    all_static = to_static(fused(), tensors)
+    ranked = _by_quantization_error(fused(), all_static, names, tensors)
     counts = [0, *(2**step for step in range(len(names).bit_length()) if 2**step < len(names))]
     for at, count in enumerate(counts):
         if progress:
             progress("choosing layers", at, len(counts))
-        graph = to_dynamic(fused(), ranked[:count]).SerializeToString()
-        how = f"dynamic, {len(names) - count} of {len(names)} matrix products; {count} stay in fp32"
+        kept = ranked[:count]
+        quantized = with_exact(all_static, fused(), kept) if static else to_dynamic(fused(), kept)
+        graph = quantized.SerializeToString()
+        how = f"{kind}, {len(names) - count} of {len(names)} {layers}; {count} stay in fp32"
         describe = run(graph)
         is_last = count == counts[-1]
         if not is_last and reference.first(_QUICK_IMAGES).check(describe).top1_changed > _QUICK_LIMIT:
@@ -76,48 +84,36 @@ def eight_bits(
 
 
 def _by_quantization_error(
-    model: onnx.ModelProto, names: Sequence[str], tensors: Sequence[NDArray[np.float32]]
+    model: onnx.ModelProto, quantized: onnx.ModelProto, names: Sequence[str], tensors: Sequence[NDArray[np.float32]]
 ) -> list[str]:
-    """The MatMul nodes ``names``, largest error first.
-
-    The error is the relative squared error of a node's output for real inputs ``tensors`` [1, 3, H, W]: float32 against dynamic
-    quantization, with one range for the input and one range for each column of the weights.
+    """The nodes ``names``, largest error first: the relative squared error of a node's output for real inputs ``tensors`` [1, 3, H, W],
+    if that node alone is quantized as in the statically ``quantized`` graph.
     """
-    import onnx
-    from onnx import helper, numpy_helper
+    from onnx import TensorProto, helper
 
-    nodes = [node for node in model.graph.node if node.name in set(names)]
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
-    with_inputs = onnx.ModelProto()  # the same graph, which also outputs the inputs of the nodes
-    with_inputs.CopyFrom(model)
-    inputs = sorted({node.input[0] for node in nodes})
-    with_inputs.graph.output.extend(
-        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, None) for name in inputs
-    )
-    session = open_session(with_inputs.SerializeToString(), "the graph")
-    weights = {node.name: numpy_helper.to_array(constants[node.input[1]]) for node in nodes}
-    quantized = {name: _quantized_weights(weight) for name, weight in weights.items()}
-    errors = dict.fromkeys(names, 0.0)
-    for tensor in tensors:
-        values = dict(zip(inputs, session.run(inputs, {model.graph.input[0].name: tensor}), strict=True))
-        for node in nodes:
-            activations = values[node.input[0]].reshape(-1, weights[node.name].shape[0])
-            exact = activations @ weights[node.name]
-            error = _quantized_activations(activations) @ quantized[node.name] - exact
-            errors[node.name] += float(np.square(error).sum() / max(np.square(exact).sum(), 1e-30))
-    return sorted(errors, key=lambda name: -errors[name])
-
-
-def _quantized_activations(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to 256 steps between minimum and maximum; zero stays exact."""
-    low, high = min(float(values.min()), 0.0), max(float(values.max()), 0.0)
-    step = (high - low) / 255 or 1.0
-    zero = round(-low / step)
-    return np.asarray((np.clip(np.round(values / step) + zero, 0, 255) - zero) * step, np.float32)
-
-
-def _quantized_weights(weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Rounded to 127 symmetric steps in each column."""
-    step = np.abs(weights).max(0) / 63
-    step[step == 0] = 1
-    return np.asarray(np.round(weights / step) * step, np.float32)
+    exact = {node.name: node for node in model.graph.node if node.name in set(names)}
+    nodes: list[onnx.NodeProto] = []  # what follows a quantized node takes the output of its exact twin
+    sums = [f"{name}_{kind}" for name in exact for kind in ("error", "power")]
+    probe = deepcopy(quantized)
+    for node in probe.graph.node:
+        nodes.append(node)
+        if twin := exact.get(node.name):
+            output, node.name, node.output[0] = node.output[0], f"{node.name}_int8", f"{node.output[0]}_int8"
+            difference = f"{twin.name}_difference"
+            nodes += [
+                twin,
+                helper.make_node("Sub", [output, node.output[0]], [difference]),
+                helper.make_node("ReduceSumSquare", [difference], [f"{twin.name}_error"], keepdims=0),
+                helper.make_node("ReduceSumSquare", [output], [f"{twin.name}_power"], keepdims=0),
+            ]
+    known = {tensor.name for tensor in probe.graph.initializer}
+    probe.graph.initializer.extend(one for one in model.graph.initializer if one.name not in known)
+    outputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, []) for name in sums]
+    del probe.graph.node[:], probe.graph.output[:]
+    probe.graph.node.extend(nodes)
+    probe.graph.output.extend(outputs)
+    session = open_session(probe.SerializeToString(), "the graph")
+    image = model.graph.input[0].name
+    totals = np.sum([session.run(sums, {image: tensor}) for tensor in tensors], axis=0).reshape(-1, 2)
+    errors = dict(zip(exact, totals[:, 0] / np.maximum(totals[:, 1], 1e-30), strict=True))
+    return sorted(names, key=lambda name: -errors[name])

@@ -22,7 +22,8 @@ from vpr_aesvc.export.precision import to_half
 from vpr_aesvc.extraction import Reader
 from vpr_aesvc.files import check_free
 from vpr_aesvc.model import Manifest
-from vpr_aesvc.robot_model import GRAPH, Original, Precision, RobotManifest, save_robot_model
+from vpr_aesvc.openvino_session import computes_bf16
+from vpr_aesvc.robot_model import GRAPH, Original, Precision, RobotManifest, Target, save_robot_model
 from vpr_aesvc.types import Frame, Image, StageProgress
 
 _MAX_IMAGES = 250  # evenly spaced; with the augmented views 500 runs of each model
@@ -37,7 +38,7 @@ def export_model(
     frames: Sequence[Frame] | None = None,
     force: bool = False,
     progress: StageProgress | None = None,
-    portable: bool = False,
+    target: Target = "cpu",
 ) -> RobotManifest:
     """Writes the robot model ``output``: one graph from normalized image to descriptor, and to patches if its encoder
     has some. It needs no torch.
@@ -49,8 +50,9 @@ def export_model(
             images the export is not checked, and maps of the original refuse it.
         force: write the export even if the check fails; maps of the original then refuse it.
         progress: called with (stage, done, total).
-        portable: use standard operators of opset 17 alone, for OpenVINO, TensorRT and the compilers of accelerators. By default attention
-            is one node of ONNX Runtime, which is faster there. Not with int8.
+        target: ``cpu``: for ONNX Runtime, with attention as one node, which is faster there. The others have standard operators of opset 17
+            alone, and static int8, which needs ``frames``. ``openvino``: OpenVINO checks and runs it, and must be installed.
+            ``tensorrt``, ``portable``: ONNX Runtime checks it on the CPU; for TensorRT, and for the compilers of accelerators.
 
     Returns:
         the content of ``model.json``, with the result of the check in ``check``.
@@ -61,10 +63,13 @@ def export_model(
     model, output = Path(model), Path(output)
     check_free(output, "robot model")
     require_installed("exporting", "onnx")
-    if portable and precision == "int8":
-        raise VprError(
-            "int8 in standard operators finds other places (median cosine below .5); a portable export is fp32 or fp16"
-        )
+    provider = "cpu"
+    if target == "openvino":
+        require_installed("exporting for OpenVINO", "openvino")
+        provider = "openvino"
+    portable = target != "cpu"
+    if portable and precision == "int8" and frames is None:
+        raise VprError(f"int8 for {target} takes the ranges of its numbers from images; give some with --calibrate")
     describer = Describer.open(model).of_size(None)
     _check_has_graph(model, describer)
     assert describer.projection is not None and isinstance(describer.manifest, Manifest)
@@ -74,7 +79,7 @@ def export_model(
     fp32 = (standard_operators(fused, graph_output.name, graph_input) if portable else fused).SerializeToString()
 
     def run(graph: bytes) -> Graph:
-        return Graph(graph, output / GRAPH, PreprocessFile(input=graph_input, output=graph_output))
+        return Graph(graph, output / GRAPH, PreprocessFile(input=graph_input, output=graph_output), provider)
 
     calibration = slice(0, None, _CALIBRATION_STEP) if precision == "int8" else slice(0, 0)
     tensors = [run(fp32).tensor(image)[None] for image in images[calibration]]
@@ -87,10 +92,14 @@ def export_model(
             f"with the original (limit {MAX_CHANGED:.0%}) and the median cosine to the original is {attempt.check.cosine_median:.3f} "
             f"(limit {MIN_COSINE}; {attempt.how}); choose fp16 or fp32, or --force it"
         )
+    how = attempt.how
+    if target == "openvino" and precision != "fp32":  # OpenVINO chooses the type of what is not quantized
+        how += f"; here OpenVINO computed the rest in {'bf16' if computes_bf16() else 'fp32'}"
     manifest = RobotManifest.of(
         attempt.graph,
         precision=precision,
-        how=attempt.how,
+        target=target,
+        how=how,
         input=graph_input,
         output=graph_output,
         patches=patches,
@@ -163,7 +172,7 @@ def _convert(
     import onnx
 
     if precision == "int8":
-        return eight_bits(lambda: onnx.load_from_string(fp32), tensors, reference, run, progress)
+        return eight_bits(lambda: onnx.load_from_string(fp32), tensors, reference, run, progress, portable)
     graph, how = fp32, "as trained"
     if precision == "fp16":
         graph, how = to_half(onnx.load_from_string(fp32)).SerializeToString(), "the projection stays in fp32"

@@ -1,8 +1,8 @@
 """The fused graph in fp16 or int8.
 
-Two kinds of int8 quantization. *Dynamic*: int8 weights; activation ranges are computed at run time. For the matrix products of
-transformers. *Weight-only*: int8 weights, float32 computation. For convolutional networks, which have no fast dynamic form in ONNX Runtime; static
-quantization made MobileNetV3 too coarse.
+Three kinds of int8 quantization. *Dynamic*: int8 weights; activation ranges are computed at run time. For the matrix products of
+transformers. *Weight-only*: int8 weights, float32 computation. For convolutional networks, which have no fast dynamic form in ONNX Runtime.
+*Static*: pairs of QuantizeLinear and DequantizeLinear, with ranges from images, which OpenVINO and TensorRT compute in int8.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import logging
 import tempfile
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,6 +77,67 @@ def to_dynamic(model: onnx.ModelProto, kept: Collection[str] = ()) -> onnx.Model
             extra_options={"MatMulConstBOnly": True, "DefaultTensorType": 1},
         ),
     )
+
+
+def to_static(model: onnx.ModelProto, tensors: Tensors) -> onnx.ModelProto:
+    """Static quantization of the inputs and weights of the ``quantizable`` nodes. Outputs stay in float32.
+
+    Ranges are symmetric, as TensorRT takes no others. Weights have 7 bits, see ``to_dynamic``.
+
+    Args:
+        tensors: inputs of the graph, float32 [1, 3, H, W], for the ranges.
+    """
+    from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
+
+    name = model.graph.input[0].name
+
+    class Inputs(CalibrationDataReader):  # type: ignore[misc]
+        def __init__(self) -> None:
+            self._left = iter(tensors)
+
+        def get_next(self) -> dict[str, NDArray[np.float32]] | None:
+            return next(({name: tensor} for tensor in self._left), None)
+
+    kinds = ["Conv", "MatMul", "Gemm"]
+    return _quantized(
+        model,
+        lambda source, target: quantize_static(
+            source,
+            target,
+            Inputs(),
+            QuantFormat.QDQ,
+            nodes_to_quantize=quantizable(model),
+            op_types_to_quantize=kinds,
+            per_channel=True,
+            reduce_range=True,
+            activation_type=QuantType.QInt8,
+            weight_type=QuantType.QInt8,
+            extra_options={
+                "ActivationSymmetric": True,
+                "CalibMovingAverage": True,
+                "OpTypesToExcludeOutputQuantization": kinds,
+                "QuantizeBias": False,
+            },
+        ),
+    )
+
+
+def with_exact(quantized: onnx.ModelProto, model: onnx.ModelProto, kept: Collection[str]) -> onnx.ModelProto:
+    """A copy of the statically ``quantized`` graph of ``model``, with the nodes ``kept`` in float32 again."""
+    exact = {node.name: node for node in model.graph.node if node.name in kept}
+    graph, nodes = quantized.graph, []
+    needed = {output.name for output in graph.output}
+    for node in reversed(graph.node):
+        node = exact.get(node.name, node)
+        if needed.intersection(node.output):
+            nodes.append(node)
+            needed.update(node.input)
+    tensors = {one.name: one for one in (*model.graph.initializer, *graph.initializer) if one.name in needed}
+    result = deepcopy(quantized)
+    del result.graph.node[:], result.graph.initializer[:]
+    result.graph.node.extend(reversed(nodes))
+    result.graph.initializer.extend(tensors.values())
+    return result
 
 
 def to_weight_only(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -60,7 +60,7 @@ def traced_graph(
                     custom_opsets={"com.microsoft": 1} if context is attention else None,
                     dynamo=False,  # the dynamo exporter needs one more package, and its graphs do not quantize better
                 )
-            output = open_session(buffer.getvalue(), name).run(None, {INPUT: pixels.numpy()})[0]
+            output = open_session(buffer.getvalue(), name).run([EMBEDDING], {INPUT: pixels.numpy()})[0]
             if expected.ndim == 2 and np.abs(output - expected).max() <= _TOLERANCE * np.abs(expected).max():
                 graph = onnx.load_from_string(buffer.getvalue())
                 shaped = onnx.helper.make_tensor_value_info(EMBEDDING, onnx.TensorProto.FLOAT, expected.shape)

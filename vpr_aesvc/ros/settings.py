@@ -31,7 +31,7 @@ class NodeSettings(BaseModel):
         description="localization: recognize images in the map; mapping: add places to the map; slam: both, with loop closures",
     )
     autostart: bool = Field(default=False, description="Configure and activate at startup, without a lifecycle manager")
-    provider: str = Field(default="cpu", description="ONNX Runtime provider: cpu, cuda, tensorrt or openvino")
+    provider: str = Field(default="cpu", description="what runs the graph: cpu, cuda, tensorrt or openvino")
     threads: int = Field(default=0, ge=0, description="CPU threads of the model; 0 uses all cores")
 
     cameras: list[str] = Field(
