@@ -14,7 +14,7 @@ pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
 
 from tests.command import VPR, refused, vpr
-from tests.ros.patience import wait_for
+from tests.ros.patience import patience, wait_for
 from tests.ros.processes import Process, running_node
 from tests.ros.robot import Robot
 from vpr_aesvc import PlaceMap, open_input, read_image
@@ -39,6 +39,9 @@ def test_the_page_follows_the_node(drawn, drawn_model, drawn_map, tmp_path):
         viewer.wait_for_output("Ctrl-C ends it")
         with Process(*VPR, "view", other, "--live", "--port", 0, COLUMNS="300") as wrong:
             wrong.wait_for_output("Ctrl-C ends it")
+            for topic in ("/camera/image_raw", "/vpr_node/matches", "/vpr_node/descriptor"):  # both, and node or robot
+                wait_for(lambda topic=topic: robot.node.count_subscribers(topic) >= 3, what=topic)
+            time.sleep(0.5 * patience())  # each publisher has to find both viewers, too
             for number, frame in enumerate(frames, 1):
                 robot.publish_image(read_image(frame.path), time.time())
                 robot.wait_for_matches(number)

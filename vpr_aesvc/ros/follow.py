@@ -84,9 +84,9 @@ class _FollowedNode:
         self.run = RecognizedRun(self._name, self._snapshot, most=NEWEST)
         self._waiting: dict[type, dict[tuple[Any, ...], Any]] = {Image: {}, Descriptor: {}}
         self._node, self._info, self._heard = node, info, set[str]()
+        self._listen_to_images()  # first: of messages that are there, the executor takes them in this order
         self._listen(Descriptor, topic.removesuffix("matches") + "descriptor", partial(self._keep, Descriptor))
         self._listen(PlaceMatches, topic, self._answered)
-        self._listen_to_images()
 
     def _listen(self, kind: type, topic: str, call: Callable[[Any], None]) -> None:
         self._heard.add(topic)

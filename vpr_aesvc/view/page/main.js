@@ -47,11 +47,11 @@ async function start() {
   detail.show();
   if (state.run?.frames) state.set({ frame: Math.max(state.run.verdict.indexOf("wrong"), 0) });
   document.body.dataset.ready = "yes";
-  if (scene.live) await follow(state, source);
+  if (scene.live) await follow(state, source, matrix);
 }
 
 /** Shows frames as they come. While the newest one is selected, the next one is selected when it comes. */
-async function follow(state, source) {
+async function follow(state, source, matrix) {
   for (;;) {
     await new Promise((done) => setTimeout(done, PERIOD));
     const runs = await source.grownRuns(state.scene.runs.reduce((sum, run) => sum + run.frames, 0));
@@ -61,7 +61,7 @@ async function follow(state, source) {
     const followed = state.place === null && !state.cell && (state.frame === null || state.frame === state.run.frames - 1);
     prepareRuns(runs);
     state.scene.runs = runs;
-    if (moved) matrix.load();
+    if (moved && matrix.cosines) matrix.load();
     const frame = followed ? state.run.frames - 1 : state.frame - moved;
     state.set({ runNumber: state.runNumber, ...(followed || (moved && state.frame !== null) ? { frame: Math.max(frame, 0) } : {}) });
   }
