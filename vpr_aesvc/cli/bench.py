@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.table import Table
+from rich.table import Column, Table
 
 from vpr_aesvc.backbones import BACKBONE_HELP, Backbone, open_backbone
 from vpr_aesvc.backbones.given import GivenEmbeddings, read_embeddings
@@ -99,10 +99,9 @@ def results_table(results: list[MethodResult]) -> Table:
     rows = (
         pareto_front([one for one in results if R1.value(one) is not None], "bytes_per_place") if is_front else results
     )
-    table = Table(
-        *(["encoder"] if is_front else []), "method", "size", "R@1", "R@5", "95 % of R@1", "mAP@4", "bytes", "ms"
-    )
-    table.columns[0].no_wrap = True
+    words = [Column(name, overflow="fold") for name in ("encoder", "method")[not is_front :]]
+    numbers = [Column(name, no_wrap=True) for name in ("size", "R@1", "R@5", "95 % of R@1", "mAP@4", "bytes", "ms")]
+    table = Table(*words, *numbers, box=None, pad_edge=False)
     last = ""
     for one in rows:
         low, high = one.interval.get(1, (float("nan"), float("nan")))

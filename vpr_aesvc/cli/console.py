@@ -16,6 +16,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
 from vpr_aesvc.errors import printable
@@ -53,8 +54,11 @@ class _Rate(ProgressColumn):
 @contextmanager
 def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
     """A callback (stage, done, of) that draws one bar a stage, with its rate, time gone and time left."""
-    time = _Rate(), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn()
-    with Progress(TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), *time, console=err) as bars:
+    stage = TextColumn("{task.description:<28}", table_column=Column(overflow="fold"))
+    bar = BarColumn(40 if err.width >= 110 else 8)
+    numbers = MofNCompleteColumn, _Rate, TimeElapsedColumn, TimeRemainingColumn
+    whole = [one(table_column=Column(no_wrap=True)) for one in numbers]  # at 80 columns the stage wraps
+    with Progress(stage, bar, *whole[:3], TextColumn("left"), whole[3], console=err) as bars:
         tasks: dict[str, object] = {}
 
         def show(stage: str, done: int, of: int) -> None:
