@@ -272,6 +272,17 @@ def test_a_foreign_model_is_refused_by_name(url, tmp_path):
             assert len(second) == 0
 
 
+def test_descriptors_of_another_size_are_refused(url, tmp_path):
+    short = {**META, "dim": "16", "sizes": "[8, 16]"}
+    with new_map(tmp_path / "r1.vprmap", drive(3), unit_rows(3)) as mine:
+        push_map(mine, url)
+    with PlaceMap.create_like(tmp_path / "r2.vprmap", short) as other:
+        with pytest.raises(VprError, match=r"r2\.vprmap: holds descriptors of 16 numbers, .* of 32; build one of them"):
+            push_map(other, url)
+        with open_fleet_map(url) as fleet, pytest.raises(VprError, match="of 32 numbers, .* of 16; build one of them"):
+            pull(fleet, other)
+
+
 def test_meters_compare_within_one_frame_only(url, tmp_path):
     for robot, frame in (("r1", "map"), ("r2", "utm32")):
         with new_map(tmp_path / f"{robot}.vprmap", drive(10), unit_rows(10)) as mine:

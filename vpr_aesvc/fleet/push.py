@@ -62,7 +62,11 @@ def fleet_map_for(url: str, place_map: PlaceMap) -> FleetMap:
             "second map of this name from recordings with `vpr map build INPUT -m MODEL -o URL`"
         )
     fleet = FleetMap.open(url, family=place_map.model_family)
-    fleet.require_same_size(place_map)
+    try:
+        fleet.require_same_size(place_map)
+    except VprError:
+        fleet.close()
+        raise
     return fleet
 
 
