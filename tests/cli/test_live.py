@@ -26,7 +26,7 @@ def test_a_line_for_each_place(corridor_bags, film):  # noqa: F811
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert 3 <= len(lines) <= 12
-    assert all(re.match(r"\d\d:\d\d:\d\d  (accepted|-) +\d+ ms  \S", line) for line in lines)
+    assert all(re.match(r"\d\d:\d\d:\d\d  (accepted|refused) +\d+ ms  \S", line) for line in lines)
     assert any("accepted" in line and "probability" in line for line in lines)
 
 
