@@ -279,7 +279,7 @@ def test_descriptors_of_another_size_are_refused(url, tmp_path):
     with PlaceMap.create_like(tmp_path / "r2.vprmap", short) as other:
         with pytest.raises(VprError, match=r"r2\.vprmap: holds descriptors of 16 numbers, .* of 32; build one of them"):
             push_map(other, url)
-        with open_fleet_map(url) as fleet, pytest.raises(VprError, match="of 32 numbers, .* of 16; build one of them"):
+        with open_fleet_map(url) as fleet, pytest.raises(VprError, match=r"of 32 numbers, .* of 16; build one of them"):
             pull(fleet, other)
 
 
