@@ -31,13 +31,6 @@ def frames(clips_folder):
 
 
 @pytest.fixture(scope="module")
-def trained(encoder, frames, tmp_path_factory):
-    path = tmp_path_factory.mktemp("trained") / "model"
-    train(frames, open_backbone(str(encoder)), path, method="aesvc")
-    return path
-
-
-@pytest.fixture(scope="module")
 def trained_vit(transformer, frames, tmp_path_factory):
     pytest.importorskip("transformers")
     path = tmp_path_factory.mktemp("trained") / "model"

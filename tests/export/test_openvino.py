@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.command import refused, vpr
-from vpr_aesvc import Describer, VprError, open_backbone, open_input, read_image, train
+from vpr_aesvc import Describer, VprError, open_input, read_image
 from vpr_aesvc.export import export_fastest, export_model
 from vpr_aesvc.runtime import open_session
 
@@ -19,13 +19,6 @@ onnx = pytest.importorskip("onnx")
 @pytest.fixture(scope="module")
 def frames(clips_folder):
     return open_input(clips_folder).split("database").frames[::80]
-
-
-@pytest.fixture(scope="module")
-def trained(encoder, frames, tmp_path_factory):
-    path = tmp_path_factory.mktemp("trained") / "model"
-    train(frames, open_backbone(str(encoder)), path, method="aesvc")
-    return path
 
 
 @pytest.fixture(scope="module")
