@@ -126,7 +126,8 @@ def print_sizes(source: Path, backbone_spec: str) -> None:
             recall = one.recall(stages.lift(stages.teacher, stages.outside), measured)
             for name, rule in rules.items():
                 column = rule(ranks)
-                column = len(measured) - 1 if column is None else column
+                if column is None or (name == "vpr train" and not known):
+                    column = len(measured) - 1
                 key = round(one.places, -1), known, name
                 found.setdefault(key, []).append((measured[column], float(recall[-1] - recall[column])))
     print(f"R@1 lost against the full size, {source.name}, {backbone_spec}")

@@ -135,7 +135,8 @@ def _result(stages: Stages, projection: Projection, method: str, why: str, score
     chosen = stages.shrinkage if scores or shrunk else (0.0, 0.0)
     weight, ranks = _ranks_by_size(stages, method) if scores else (0.0, np.empty((1, 0)))
     measured = [*stages.trial_sizes[:-1], stages.sizes[-1]] if scores else []
-    smallest = smallest_size(ranks)
+    # Augmented views are easier than another visit: sizes that find them lost .03 of R@1 (benchmarks/small_maps.py).
+    smallest = smallest_size(ranks) if stages.held_out is not None and stages.held_out.has_neighbors else None
     return Fit(
         stages.lift(projection, outside),
         method,

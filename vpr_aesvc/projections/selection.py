@@ -21,7 +21,7 @@ _EVERY = 5  # one frame in five is held out
 _MAX_HELD_OUT = 400
 _MAX_FITTED = 4096  # rows of a trial fit: more would double the training time for the same choice
 _MAX_DATABASE = 4096  # database rows that a pseudo-query is compared with
-_MIN_FRAMES, _MAX_LOSS = 30, 0.01  # to recommend a size: held-out frames, and mean reciprocal rank lost
+_MIN_FRAMES, _MAX_LOSS = 60, 0.01  # to recommend a size: held-out frames, and mean reciprocal rank lost
 _CHUNK = 256  # queries compared at once, for constant memory
 
 
@@ -37,6 +37,7 @@ class HeldOut:
         frame: int64 [q], the held-out frame of each query. A frame and its views are correlated, so uncertainty is computed over frames.
         kind: describes the pseudo-queries, for people.
         follows: bool [n'], which rows of ``database`` follow the one before them along a drive (``vpr_aesvc.projections.neighbor_pooling``).
+        has_neighbors: the positives are other frames, not the queries' originals.
     """
 
     data: TrainingData
@@ -46,6 +47,7 @@ class HeldOut:
     frame: NDArray[np.int64]
     kind: str
     follows: NDArray[np.bool_]
+    has_neighbors: bool
 
     def reciprocal_ranks(
         self, projection: Projection, sizes: Sequence[int], neighbor_weight: float = 0.0
@@ -89,7 +91,7 @@ def is_above_zero(gains: NDArray[np.float64], errors: float = 2.0) -> bool:
 
 def smallest_size(ranks: NDArray[np.float64]) -> int | None:
     """Column of the smallest size that loses at most .01 of the best size's mean reciprocal rank, with two standard errors to spare; None for
-    fewer than 30 frames. One standard error below the best, as `vpr bench` allows, lost .02 to .05 of R@1 on an indoor set (benchmarks/small_maps.py).
+    fewer than 60 frames. One standard error below the best, as `vpr bench` allows, lost up to .11 of R@1 on maps of an indoor set (benchmarks/small_maps.py).
 
     Args:
         ranks: ``HeldOut.reciprocal_ranks``, float64 [held-out frames, sizes].
@@ -132,7 +134,7 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
         kind = f"{len(np.unique(frame))} {what}"
         along = follows([frames[int(row)] for row in rest[compared]])
         database = data.embeddings[rest[compared]]
-        return HeldOut(subset, queries[answerable], database, is_positive[answerable], frame, kind, along)
+        return HeldOut(subset, queries[answerable], database, is_positive[answerable], frame, kind, along, True)
     if not len(views):
         return None
     frame = data.view_rows[views]
@@ -140,7 +142,7 @@ def hold_out(data: TrainingData, frames: Sequence[Frame], seed: int) -> HeldOut 
     is_positive = frame[:, None] == compared[None]
     kind = f"{len(np.unique(frame))} held-out frames, augmented views of which must find their original"
     along = np.zeros(len(compared), np.bool_)
-    return HeldOut(subset, data.views[views], data.embeddings[compared], is_positive, frame, kind, along)
+    return HeldOut(subset, data.views[views], data.embeddings[compared], is_positive, frame, kind, along, False)
 
 
 def _subsample(count: int, needed: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.int64]:
