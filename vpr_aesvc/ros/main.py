@@ -15,7 +15,7 @@ from vpr_aesvc.runtime import wait_passively
 
 _THREADS = 3  # services; parameters and transitions; a goal
 _SWITCH_INTERVAL = 0.0005  # seconds
-_LAST_SPINS = 5
+_LAST_SECONDS = 1.0
 _POLL = 0.2  # seconds between checks for a signal
 
 
@@ -91,8 +91,9 @@ def _run(args: Sequence[str] | None) -> int:
                 time.sleep(_POLL)
     finally:
         if node.interrupt("the node is stopping"):
-            with suppress(Exception):
-                for _ in range(_LAST_SPINS):  # they send the result of the goal: its client would wait forever
+            end = time.monotonic() + _LAST_SECONDS  # the result of the goal is sent: its client would wait forever
+            while time.monotonic() < end:
+                with suppress(Exception):
                     executor.spin_once(timeout_sec=_POLL)
         node.release()
         if (pool := getattr(executor, "_executor", None)) is not None:
