@@ -10,7 +10,7 @@ demo: $(INSTALLED)  ## draw a street, learn it, recognize it; writes demo/report
 	$(BIN)/vpr demo -o demo
 
 test: $(INSTALLED) lint  ## lint, types, tests
-	@echo "tests: about 10 minutes on 2 cores with the real data, less without"
+	@echo "tests: 15 to 40 minutes on 2 cores with the real data, less without"
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile  # with more threads the two processes wait for each other
 
 lint: $(INSTALLED)  ## style, the direction of imports, types
