@@ -76,6 +76,7 @@ class RecognizedRun:
         self._frames: list[Frame] = []
         self._answers: list[tuple[int, bool, float]] = []  # place, accepted, probability
         self._dropped = 0  # frames that were not kept
+        self._lock = Lock()  # the page reads while frames are dropped
 
     def __len__(self) -> int:
         return len(self._frames)
@@ -96,8 +97,9 @@ class RecognizedRun:
         )  # now another thread may see it
 
     def _keep_newest(self, count: int) -> None:
-        self._dropped += len(self) - count
-        del self._frames[:-count], self._answers[:-count]
+        with self._lock:
+            self._dropped += len(self) - count
+            del self._frames[:-count], self._answers[:-count]
         for blobs in (self.details, self.pictures, self._descriptors):
             blobs.keep_newest(count)
 
@@ -119,12 +121,13 @@ class RecognizedRun:
 
     def content(self, drawn: DrawnPlaces) -> dict[str, Any]:
         """The columns of all frames, for the page."""
-        frames = list(self._frames)
+        with self._lock:
+            frames, dropped = list(self._frames), self._dropped
+            answers = self._answers[: len(frames)]
         if not frames:
             return {"name": self.name, "truth": "", "frames": 0, "dropped": 0}
         from vpr_aesvc.view.truth import find_truth
 
-        answers = self._answers[: len(frames)]
         row_of = {place.id: row for row, place in enumerate(drawn.places)}
         best = np.array([row_of.get(place, -1) for place, *_ in answers], np.int64)
         accepted = np.array([one[1] for one in answers], np.bool_)
@@ -133,7 +136,7 @@ class RecognizedRun:
         return {
             "name": self.name,
             "frames": len(frames),
-            "dropped": self._dropped,
+            "dropped": dropped,
             "truth": truth.words,
             "label": [frame.label for frame in frames],
             "stamp": [frame.stamp for frame in frames],
