@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="ROS 2 is not sourced")
 pytest.importorskip("vpr_aesvc_msgs", reason="the ROS workspace is not built and sourced")
+pytest.importorskip("starlette", reason="starlette and uvicorn are not installed (extra: view)")
 
 from tests.command import VPR, refused, vpr
 from tests.ros.patience import patience, wait_for
