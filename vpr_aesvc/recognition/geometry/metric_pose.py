@@ -23,7 +23,9 @@ _SEARCH = 5.0
 _MIN_SHARE = 0.7  # right cameras have .85 and more, with 20 % of difference .56 and less
 _LEAST_PIXELS = 0.15
 _SPREAD = 0.1, 2.0  # least and most, of the squared errors of this picture's key points
-_ROUNDS = 6
+_ROUNDS = 3, 6  # at most, before and after the others are looked for
+_SMALL_STEP = 0.1  # in standard deviations of the pose: the last
+_RIDGE = 1e-9 * np.eye(6)
 _FITS = 9.21  # squared error in standard deviations that 99 of 100 right matches stay below
 _MAX_SIGMA = 0.2  # standard deviation of the position, as part of the distance to the nearest neighbor
 _MAX_TURN = np.radians(75.0)
@@ -71,31 +73,31 @@ def solve_metric_pose(
     pose = _begin(bearings[matched[:, 0]], place.points[matched[:, 1]], place.noise[matched[:, 1]], sigma)
     if pose is None:
         return f"the {len(matched)} matched points of known depth do not fit one pose"
-    pose = _refine(pose, bearings, place, matched, sigma, 3)[:2]
-    expected = project(place.points, *pose)[0]
+    pose = _refine(pose, bearings, place, matched, sigma, _ROUNDS[0])[:2]
+    expected = project(place.points.T, *pose)[0].T
     off = np.linalg.norm(bearings[matched[:, 0]] - expected[matched[:, 1]], axis=1)
     if np.mean(off < _SEARCH * sigma) < _MIN_SHARE * rigid:
         return "few of the points that fit a rigid scene fit one pose: the intrinsics of the camera or of the map are wrong"
-    apart = (bearings**2).sum(1)[:, None] + (expected**2).sum(1) - 2 * bearings @ expected.T  # squared
-    allowed = apart < (_SEARCH * sigma) ** 2
-    matched = match_keypoints(query, place.seen_keypoints, allowed)
+    across, down = bearings.T.astype(np.float32)[:, :, None] - expected.T.astype(np.float32)[:, None]
+    matched = match_keypoints(query, place.seen_keypoints, across * across + down * down < (_SEARCH * sigma) ** 2)
     if len(matched) < _MIN_INLIERS:
         return f"only {len(matched)} points of the place are seen, fewer than {_MIN_INLIERS}"
-    found = _refine(pose, bearings, place, matched, sigma, _ROUNDS)
-    inliers = int(found.fits.sum())
+    found = _refine(pose, bearings, place, matched, sigma, _ROUNDS[1])
+    fits, covariance = _covariance(found, place.modes[matched[:, 1]])
+    inliers = int(fits.sum())
     if inliers < _MIN_INLIERS:
         return f"{inliers} of {len(matched)} points fit one pose, fewer than {_MIN_INLIERS}"
     if not np.linalg.norm(cv2.Rodrigues(found.rotation)[0]) < _MAX_TURN:
         return "the camera looks in another direction than the place's"
-    if not np.sqrt(np.linalg.eigvalsh(found.covariance[:3, :3])[-1]) < _MAX_SIGMA * place.reach:
+    if not np.sqrt(np.linalg.eigvalsh(covariance[:3, :3])[-1]) < _MAX_SIGMA * place.reach:
         return "the points that fit lie so that the position stays uncertain"
-    if relief(place.points[matched[found.fits, 1]], place.noise[matched[found.fits, 1]]) < _MIN_RELIEF:
+    if relief(place.points[matched[fits, 1]], place.noise[matched[fits, 1]]) < _MIN_RELIEF:
         return "the points that fit lie on a plane, which more than one pose explains"
     body = rotation_matrix(OPTICAL)
     axes = np.kron(np.eye(2), body)
     return MetricPose(
         pose_of_rotation(body @ found.rotation @ body.T, *(body @ found.position).tolist()),
-        axes @ found.covariance @ axes.T,
+        axes @ covariance @ axes.T,
         inliers,
         len(matched),
         place.place_noise(float(np.linalg.norm(found.position))),
@@ -138,40 +140,60 @@ def _begin(bearings: Points, points: Points, noise: Points, pixel: float) -> _Po
 
 
 class _Fit(NamedTuple):
-    """A pose, which of the pairs fit it, and the covariance [6, 6] of position and rotation."""
+    """A pose, and of the last round each error of k points with its derivatives: by the camera's pose, by the point, and by the noise of the point.
+
+    Attributes:
+        rows: float64 [2, 1 + 6 + 3 + 3, k], in standard deviations. far: float64 [k], squared errors in units of the tail's.
+    """
 
     rotation: Points
     position: Points
-    fits: NDArray[np.bool_]
-    covariance: Floats
+    rows: Points
+    far: Floats
 
 
 def _refine(pose: _Pose, bearings: Points, place: PlacePoints, pairs: Rows, sigma: float, rounds: int) -> _Fit:
     """Gauss-Newton with robust weights. The points move within their noise: derivatives at where they were triangulated would take that noise for
-    depth, and so for parallax. The covariance is that of an M-estimator (Huber, 1981)."""
+    depth, and so for parallax."""
     rotation, position = pose
-    observed, known = bearings[pairs[:, 0]], place.points[pairs[:, 1]]
-    points = known
-    noise, modes = place.noise[pairs[:, 1]], place.modes[pairs[:, 1]]
+    observed, known = bearings[pairs[:, 0]].T, place.points[pairs[:, 1]].T
+    points, noise = known, place.noise[pairs[:, 1]].T
+    rows = np.empty((2, 13, len(pairs)))
+    error, by_pose, by_point, gain = rows[:, 0], rows[:, 1:7], rows[:, 7:10], rows[:, 10:]
     for _ in range(rounds):
-        seen, by_point, by_pose = project(points, rotation, position)
-        error = observed - seen - np.einsum("kai,ki->ka", by_point, known - points)
-        gain = noise @ by_point.transpose(0, 2, 1)
-        info = _inverted(by_point @ gain + sigma**2 * np.eye(2))
-        squared = np.einsum("ka,kab,kb->k", error, info, error)
-        far = squared / (TAIL * np.clip(np.median(squared) / MEDIAN, *_SPREAD))
-        slope = by_pose.transpose(0, 2, 1) @ (info / (1 + far[:, None, None]) ** 2)
-        covariance = np.linalg.inv(np.einsum("kia,kaj->ij", slope, by_pose) + 1e-9 * np.eye(6))
-        moved = covariance @ np.einsum("kia,ka->i", slope, error)
+        seen, by_point[:], by_pose[:] = project(points, rotation, position)
+        error[:] = observed - seen - np.einsum("aik,ik->ak", by_point, known - points)
+        gain[:] = np.einsum("aik,ijk->ajk", by_point, noise)
+        (first, both), (_, second) = np.einsum("aik,bik->abk", gain, by_point)
+        first, second = first + sigma**2, second + sigma**2
+        # whitened, by the inverse of Cholesky's factor
+        rows[0] = (rows[0] - rows[1] * (both / second)) / np.sqrt(first - both**2 / second)
+        rows[1] /= np.sqrt(second)
+        squared = np.einsum("ak,ak->k", error, error)
+        far = squared / (TAIL * min(max(_median(squared) / MEDIAN, _SPREAD[0]), _SPREAD[1]))
+        equations = ((by_pose / (1 + far) ** 2) @ rows[:, :7].transpose(0, 2, 1)).sum(0)
+        info = equations[:, 1:] + _RIDGE
+        moved = np.linalg.solve(info, equations[:, 0])
         rotation, position = turned(rotation, moved[3:]), position + moved[:3]
-        points = known + np.einsum("kia,kab,kb->ki", gain, info, error - by_pose @ moved)
-    shared = covariance @ np.einsum("kia,kab,kbm->im", slope, by_point, modes)
+        points = known + np.einsum("aik,ak->ik", gain, error - moved @ by_pose)
+        if moved @ info @ moved < _SMALL_STEP**2:
+            break
+    return _Fit(rotation, position, rows, far)
+
+
+def _covariance(fit: _Fit, modes: NDArray[np.floating]) -> tuple[NDArray[np.bool_], Floats]:
+    """Which points fit, bool [k], and the covariance [6, 6] of position and rotation: that of an M-estimator (Huber, 1981), and of the errors that the
+    points share."""
+    far, by_pose, by_point = fit.far, fit.rows[:, 1:7], fit.rows[:, 7:10]
+    squared = (fit.rows[:, 0] ** 2).sum(0)
+    slope = by_pose / (1 + far) ** 2
+    turned_by = np.einsum("aik,kim->akm", by_point, modes)
+    shared = np.linalg.solve((slope @ by_pose.transpose(0, 2, 1)).sum(0) + _RIDGE, (slope @ turned_by).sum(0))
     spread = (squared / (1 + far) ** 4).sum() / max(2 * len(squared) - 6, 1) / np.mean((1 - far) / (1 + far) ** 3) ** 2
-    alone = np.linalg.inv(np.einsum("kai,kab,kbj->ij", by_pose, info, by_pose) + 1e-9 * np.eye(6))
-    return _Fit(rotation, position, squared < _FITS, max(spread, _SPREAD[0]) * alone + shared @ shared.T)
+    alone = np.linalg.inv((by_pose @ by_pose.transpose(0, 2, 1)).sum(0) + _RIDGE)
+    return squared < _FITS, max(spread, _SPREAD[0]) * alone + shared @ shared.T
 
 
-def _inverted(matrices: Points) -> Points:
-    """Of symmetric matrices [k, 2, 2]; several times faster than numpy."""
-    (a, b), (_, d) = matrices.transpose(1, 2, 0)
-    return np.stack([np.stack([d, -b], 1), np.stack([-b, a], 1)], 1) / (a * d - b * b)[:, None, None]
+def _median(values: Floats) -> float:
+    """Several times faster than numpy's."""
+    return float(np.partition(values, len(values) // 2)[len(values) // 2])

@@ -116,23 +116,24 @@ def project(points: Points, rotation: Points, position: Points) -> tuple[Points,
     """Where a camera sees points.
 
     Args:
-        points: float64 [k, 3], (u, v, w). rotation, position: of the camera, as in ``View``.
+        points: float64 [3, k], (u, v, w). rotation, position: of the camera, as in ``View``.
 
     Returns:
-        bearings [k, 2], and their derivatives by the point [k, 2, 3] and by the camera's pose [k, 2, 6]: position, and rotation about the axes
+        bearings [2, k], and their derivatives by the point [2, 3, k] and by the camera's pose [2, 6, k]: position, and rotation about the axes
         of the place.
     """
-    u, v, w = points.T
-    a, b, c = offset = np.stack([u - w * position[0], v - w * position[1], 1 - w * position[2]])
-    x, y, z = rotation.T @ offset
-    near = 1 / np.maximum(z, 1e-3)  # a point behind the camera lies far outside
-    x, y = x * near, y * near
-    by_point, by_pose = np.empty((2, 3, len(points))), np.empty((2, 6, len(points)))
-    for at, bearing in enumerate((x, y)):
-        i, j, k = by_offset = (rotation[:, at, None] - rotation[:, 2, None] * bearing) * near
-        by_point[at, :2], by_point[at, 2] = by_offset[:2], -(position @ by_offset)
-        by_pose[at, :3], by_pose[at, 3:] = -w * by_offset, (j * c - k * b, k * a - i * c, i * b - j * a)
-    return np.column_stack([x, y]), by_point.transpose(2, 0, 1), by_pose.transpose(2, 0, 1)
+    w = points[2]
+    a, b, c = offset = np.array([points[0], points[1], np.ones_like(w)]) - position[:, None] * w
+    seen = rotation.T @ offset
+    near = 1 / np.maximum(seen[2], 1e-3)  # a point behind the camera lies far outside
+    xy = seen[:2] * near
+    by_offset = (rotation.T[:2, :, None] - rotation[:, 2:] * xy[:, None]) * near  # [2, 3, k]
+    by_point, by_pose = np.empty((2, 3, len(w))), np.empty((2, 6, len(w)))
+    by_point[:, :2], by_point[:, 2] = by_offset[:, :2], -position @ by_offset
+    i, j, k = by_offset.transpose(1, 0, 2)
+    by_pose[:, :3] = by_offset * -w
+    by_pose[:, 3], by_pose[:, 4], by_pose[:, 5] = j * c - k * b, k * a - i * c, i * b - j * a
+    return xy, by_point, by_pose
 
 
 def turned(rotation: Points, vector: Points) -> Points:
@@ -208,8 +209,8 @@ def _refusal(place: View, view: View, pairs: Rows, still: float) -> str:
     inliers = np.zeros(len(pairs), np.bool_) if mask is None else mask.ravel().astype(np.bool_)
     if inliers.sum() < _MIN_MATCHES:
         return _TOO_FEW
-    far = project(np.column_stack([one[inliers], np.zeros(inliers.sum())]), view.rotation, view.position)[0]
-    if np.median(np.linalg.norm(far - other[inliers], axis=1)) < _MIN_PARALLAX * view.pixel:
+    far = project(np.vstack([one[inliers].T, np.zeros(inliers.sum())]), view.rotation, view.position)[0]
+    if np.median(np.linalg.norm(far.T - other[inliers], axis=1)) < _MIN_PARALLAX * view.pixel:
         return _STANDING
     lines = np.cross(view.position, _rays(one[inliers])) @ view.rotation
     offset = np.abs((lines * _rays(other[inliers])).sum(1)) / np.maximum(np.linalg.norm(lines[:, :2], axis=1), 1e-9)
@@ -252,7 +253,7 @@ def _initial(place: View, views: list[View], matches: list[Rows]) -> _Bundle:
         tried = np.column_stack([place.bearings, np.maximum(depths[hypothesis], 0)])
         errors = np.stack(
             [
-                np.linalg.norm(project(tried, one.rotation, one.position)[0] - xy, axis=1)
+                np.linalg.norm(project(tried.T, one.rotation, one.position)[0].T - xy, axis=1)
                 for one, xy in zip(views, observed, strict=True)
             ]
         )
@@ -327,19 +328,19 @@ def _adjust(
         cross = np.zeros((len(points), 3, count))
         squares = [((own - points[:, :2]) ** 2).sum(1)]
         for at, view in enumerate(views):
-            bearings, by_point, by_pose = project(points, view.rotation, view.position)
-            error = bundle.observed[at] - bearings
+            bearings, by_point, by_pose = project(points.T, view.rotation, view.position)
+            error = bundle.observed[at] - bearings.T
             squared = (error**2).sum(1)
             squares.append(squared)
             far = squared / sigma**2
             tail = (1 + far / TAIL) ** 2 if robust else 1 + far / 4 if step < rounds // 2 else 1  # first Cauchy's
             weight = seen[at] / sigma**2 / tail
             part = slice(6 * at, 6 * at + 6)
-            point_info += np.einsum("k,kai,kaj->kij", weight, by_point, by_point)
-            point_slope += np.einsum("k,kai,ka->ki", weight, by_point, error)
-            cross[:, :, part] = np.einsum("k,kai,kaj->kij", weight, by_point, by_pose)
-            pose_info[part, part] += np.einsum("k,kai,kaj->ij", weight, by_pose, by_pose)
-            pose_slope[part] += np.einsum("k,kai,ka->i", weight, by_pose, error)
+            point_info += np.einsum("k,aik,ajk->kij", weight, by_point, by_point)
+            point_slope += np.einsum("k,aik,ka->ki", weight, by_point, error)
+            cross[:, :, part] = np.einsum("k,aik,ajk->kij", weight, by_point, by_pose)
+            pose_info[part, part] += np.einsum("k,aik,ajk->ij", weight, by_pose, by_pose)
+            pose_slope[part] += np.einsum("k,aik,ka->i", weight, by_pose, error)
         alone = np.linalg.inv(point_info)
         follows = -alone @ cross
         reduced = pose_info + np.einsum("kia,kib->ab", cross, follows)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from vpr_aesvc.errors import VprError
-from vpr_aesvc.recognition.geometry.local_features import LONGEST_SIDE, ROOTSIFT_SCALE, Keypoints
+from vpr_aesvc.recognition.geometry.local_features import LONGEST_SIDE, ROOTSIFT_SCALE, Keypoints, Kind
 from vpr_aesvc.recognition.geometry.relative_pose import Model, relative_pose
 from vpr_aesvc.types import Intrinsics, Points, Rows
 
@@ -161,16 +161,12 @@ def match_keypoints(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.
     """
     if len(query) < 2 or len(candidate) < 2:
         return np.empty((0, 2), np.int64)
-    distances = _squared_distances(_vectors(query), _vectors(candidate))
-    if allowed is not None:
-        distances[~(allowed & (distances < _FAR[query.kind]))] = np.inf
-    rows = np.arange(len(query))
-    nearest, mutual = distances.argmin(axis=1), distances.argmin(axis=0)
-    best = distances[rows, nearest]
-    distances[rows, nearest] = np.inf
-    second = distances.min(axis=1)
+    if allowed is None:
+        nearest, best, second, mutual = _nearest_of_all(query, candidate)
+    else:
+        nearest, best, second, mutual = _nearest_of_allowed(query, candidate, allowed)
     limit = _RATIO**2 if query.kind == "sift" else _RATIO  # a Hamming distance is not squared
-    chosen = np.flatnonzero((best < limit * second) & (mutual[nearest] == rows))
+    chosen = np.flatnonzero(mutual & (best < limit * second))
     chosen = chosen[np.argsort(best[chosen], kind="stable")]
     pairs = np.column_stack([chosen, nearest[chosen]]).astype(np.int64)
     # SIFT describes one position once for each of its orientations; it must count as one match.
@@ -178,6 +174,40 @@ def match_keypoints(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.
         positions = np.round(points.xy[pairs[:, side]] * (LONGEST_SIDE / points.longest_side))
         pairs = pairs[np.sort(np.unique(positions, axis=0, return_index=True)[1])]
     return pairs
+
+
+_Nearest = tuple[Rows, NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]
+
+
+def _nearest_of_all(query: Keypoints, candidate: Keypoints) -> _Nearest:
+    """Of each key point of the query: the nearest one of the candidate, its distance, that of the second nearest, and whether it is mutual."""
+    distances = _squared_distances(_vectors(query.descriptors, query.kind), _vectors(candidate.descriptors, query.kind))
+    rows = np.arange(len(query))
+    nearest, back = distances.argmin(axis=1), distances.argmin(axis=0)
+    best = distances[rows, nearest]
+    distances[rows, nearest] = np.inf
+    return nearest, best, distances.min(axis=1), back[nearest] == rows
+
+
+def _nearest_of_allowed(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.bool_]) -> _Nearest:
+    """As ``_nearest_of_all``, among few pairs, and without those of different points; infinite distances where there are none."""
+    rows, columns = np.divmod(np.flatnonzero(allowed), len(candidate))
+    between = _vectors(query.descriptors[rows], query.kind) - _vectors(candidate.descriptors[columns], query.kind)
+    distances = np.einsum("ij,ij->i", between, between)
+    near = distances < _FAR[query.kind]
+    rows, columns, distances = rows[near], columns[near], distances[near]
+    nearest = np.zeros(len(query), np.int64)
+    best, second = np.full((2, len(query)), np.inf, np.float32)
+    order = np.lexsort((distances, rows))
+    rows, columns, distances = rows[order], columns[order], distances[order]
+    first = np.r_[True, rows[1:] != rows[:-1]][: len(rows)]
+    nearest[rows[first]], best[rows[first]] = columns[first], distances[first]
+    after = np.flatnonzero(first[:-1] & ~first[1:]) + 1
+    second[rows[after]] = distances[after]
+    back = np.full(len(candidate), -1)
+    order = np.lexsort((rows, distances, columns))[::-1]  # the last that is written is the nearest
+    back[columns[order]] = rows[order]
+    return nearest, best, second, back[nearest] == np.arange(len(query))
 
 
 def _robust_fit(
@@ -197,10 +227,9 @@ def _robust_fit(
     return inside if inside.sum() >= min_inliers else none
 
 
-def _vectors(points: Keypoints) -> NDArray[np.float32]:
-    """Descriptors as float32 [k, 128], or the bits of ORB [k, 256]."""
-    descriptors = np.unpackbits(points.descriptors, axis=1) if points.kind == "orb" else points.descriptors
-    return descriptors.astype(np.float32)
+def _vectors(descriptors: NDArray[np.uint8], kind: Kind) -> NDArray[np.float32]:
+    """As float32 [k, 128], or the bits of ORB [k, 256]."""
+    return (np.unpackbits(descriptors, axis=1) if kind == "orb" else descriptors).astype(np.float32)
 
 
 def _squared_distances(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
