@@ -1,5 +1,6 @@
 """The `vpr` command as a process, for tests."""
 
+import atexit
 import json
 import os
 import signal
@@ -14,6 +15,7 @@ VPR = [sys.executable, "-c", "from vpr_aesvc.cli.main import main; main()"]
 _ROOT = Path(__file__).parents[1]
 _SECONDS = 900
 _one_at_a_time = threading.Lock()
+_servers: list[subprocess.Popen[str]] = []
 
 
 def _environment(columns):
@@ -26,7 +28,17 @@ def _server(columns):
     """``command_server`` and the environment that it has."""
     environment, command = _environment(columns), [sys.executable, "-m", "tests.command_server"]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=_ROOT, env=environment), environment
+    server = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, cwd=_ROOT, env=environment)
+    atexit.register(end_servers)
+    _servers.append(server)
+    return server, environment
+
+
+def end_servers():
+    """They end when nobody can ask them any more; their next command needs new ones."""
+    _server.cache_clear()
+    while _servers:
+        _servers.pop().communicate()
 
 
 def vpr(*words, cwd=None, columns=200):

@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from tests import command
 from tests.ros import processes
 
 os.environ.setdefault("ROS_DOMAIN_ID", str(os.getpid() % 100 + 1))
@@ -34,6 +35,7 @@ def pytest_pycollect_makemodule(module_path, parent):
 
 def pytest_sessionfinish(session):
     """A process that a test leaves behind is a failure. `ros2 topic` and its like start a daemon: give them --no-daemon."""
+    command.end_servers()
     if killed := processes.kill_left_over():
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
         print("\nFAILED: the tests left processes behind:", *killed, sep="\n  ")
