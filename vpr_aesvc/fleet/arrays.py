@@ -40,7 +40,7 @@ class FleetArrays(PlaceArrays):
             ids = np.concatenate([np.empty(0, np.int64), *(np.arange(first, last + 1) for _, _, first, last in new)])
         if new or self._version is None:
             self._version = None  # until all have arrived
-            self._append(select_batches(db, map_id, self._dim, np.unique(ids), in_frame))
+            self._append(select_batches(db, map_id, np.unique(ids), in_frame))
             self._version = version + 1, alters
         self._horizon, self._seen = horizon, (frozenset(change[0] for change in changes), revision)
 

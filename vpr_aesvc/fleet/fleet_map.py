@@ -127,7 +127,7 @@ class FleetMap(OpenMap):
     def descriptors(self) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
         with self.connection.transaction(reading=True) as db:
             ids = rows.select_ids(db, self.map_id)
-            batches = [one[1] for one in rows.select_batches(db, self.map_id, self.dim, ids, [])]
+            batches = [one[1] for one in rows.select_batches(db, self.map_id, ids, [])]
         return ids, np.concatenate([np.empty((0, self.dim), DESCRIPTOR), *batches])
 
     def thumbnail_jpeg(self, place: int) -> bytes | None:

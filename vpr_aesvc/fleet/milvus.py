@@ -112,7 +112,7 @@ class MilvusIndex:
             for start in range(0, len(ids), _BATCH):
                 part = np.array(ids[start : start + _BATCH])
                 with self._connection.transaction(reading=True) as db:
-                    for keys, halves, _ in rows.select_batches(db, self._map, self._dim, part, []):
+                    for keys, halves, _ in rows.select_batches(db, self._map, part, []):
                         data = [
                             {"id": int(place), "traverse": int(traverse), "descriptor": row}
                             for place, traverse, row in zip(

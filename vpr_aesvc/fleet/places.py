@@ -123,7 +123,7 @@ def existing(db: Db, map_id: int, ids: Sequence[int]) -> set[int]:
 def select_rows(
     db: Db, map_id: int, ids: Sequence[int] | NDArray[np.int64], descriptors: bool = True
 ) -> Iterator[list[Any]]:
-    """Places by ascending id, some at a time: id, traverse, local, label, path, extra, descriptor as ``half_of`` reads it, stamp and pose.
+    """Places by ascending id, some at a time: id, traverse, local, label, path, extra, descriptor as ``halves_of`` reads it, stamp and pose.
     Removed and unknown ones are left out."""
     query = (
         f"SELECT p.id, p.traverse, p.local, p.label, p.path, p.extra, {HALVES if descriptors else 'NULL'}, {NUMBERS} "
@@ -139,14 +139,12 @@ def place_of(row: Sequence[Any], traverse: str, in_frame: bool = True) -> Place:
     return Place(row[0], row[3], traverse, row[4] or None, row[7], pose, json.loads(row[5]))
 
 
-def half_of(sent: bytes) -> NDArray[np.float16]:
-    """A descriptor in PostgreSQL's binary form, after its length."""
-    return np.frombuffer(sent, ">f2", offset=4).astype(DESCRIPTOR)
+def halves_of(sent: Sequence[bytes]) -> NDArray[np.float16]:
+    """Descriptors [n, dim] in PostgreSQL's binary form, each after its length."""
+    return np.frombuffer(b"".join(sent), ">f2").reshape(len(sent), -1)[:, 2:].astype(DESCRIPTOR)
 
 
-def select_batches(
-    db: Db, map_id: int, dim: int, ids: Sequence[int] | NDArray[np.int64], in_frame: list[int]
-) -> Iterator[Batch]:
+def select_batches(db: Db, map_id: int, ids: Sequence[int] | NDArray[np.int64], in_frame: list[int]) -> Iterator[Batch]:
     """As ``place_table.select_batches``, without checksums: PostgreSQL has its own. ``in_frame``: traverses whose poses count."""
     for rows in select_rows(db, map_id, ids):
         keys = np.empty(len(rows), np.dtype([("id", "<i8"), ("traverse", "<i8"), ("numbers", "<f8", 8)]))
@@ -154,8 +152,7 @@ def select_batches(
         keys["traverse"] = [row[1] for row in rows]
         keys["numbers"] = np.array([row[7:] for row in rows], np.float64).reshape(-1, 8)  # None becomes NaN
         keys["numbers"][~np.isin(keys["traverse"], in_frame), 1:] = np.nan
-        halves = np.frombuffer(b"".join(row[6] for row in rows), ">f2").reshape(-1, dim + 2)[:, 2:]
-        yield keys, halves.astype(DESCRIPTOR), 0
+        yield keys, halves_of([row[6] for row in rows]), 0
 
 
 def select_blobs(db: Db, table: str, ids: Sequence[int]) -> dict[int, bytes]:

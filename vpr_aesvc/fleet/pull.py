@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.fleet import FLEET_ID
@@ -23,6 +22,9 @@ from vpr_aesvc.types import Frame, Pose, Progress
 
 _STATE = "fleet"  # key of the map's metadata
 _SINCE = "map = %(map)s AND xid >= %(since)s::text::xid8"
+
+
+_Read = tuple[list[Any], dict[int, bytes], dict[int, bytes]]  # rows, thumbnails and patches
 
 
 class Area(NamedTuple):
@@ -164,25 +166,40 @@ def _add(
 ) -> None:
     """Adds the places of the ids, by ascending id."""
     has_patches = fleet.patch_projection is not None and fleet.patch_projection == place_map.patch_projection
-    names: dict[int, str] = {}
-    ids = sorted(uids)
-    for start in range(0, len(ids), batch):
-        part = ids[start : start + batch]
+
+    def read(part: list[int]) -> _Read:
         with fleet.connection.transaction(reading=True) as db:
             (found,) = rows.select_rows(db, fleet.map_id, part)
-            jpegs = rows.select_blobs(db, "thumbnails", part)
-            patches = rows.select_blobs(db, "patches", part) if has_patches else {}
+            thumbnails = rows.select_blobs(db, "thumbnails", part)
+            return found, thumbnails, rows.select_blobs(db, "patches", part) if has_patches else {}
+
+    names: dict[int, str] = {}
+    ids = sorted(uids)
+    done = 0
+    for found, jpegs, patches in _ahead(read, [ids[start : start + batch] for start in range(0, len(ids), batch)]):
         frames: list[Frame] = []
         for row in found:
             if row[1] not in names:
                 traverse = traverses[row[1]]
                 names[traverse.id] = _local_name(fleet, traverse)
                 place_map.start_traverse(names[traverse.id], traverse.started, traverse.robot or None, traverse.notes)
-            frame = frame_of(rows.place_of(row, names[row[1]]))
-            frames.append(replace(frame, extra={**frame.extra, FLEET_ID: uids[row[0]]}))
+            frames.append(frame_of(rows.place_of(row, names[row[1]]), **{FLEET_ID: uids[row[0]]}))
         if found:  # else all were removed meanwhile
             numbers = [row[0] for row in found]
-            halves = np.stack([rows.half_of(row[6]) for row in found])
+            halves = rows.halves_of([row[6] for row in found])
             place_map.add_stored(frames, halves, map(jpegs.get, numbers), patches=map(patches.get, numbers))
+        done = min(done + batch, len(ids))
         if progress:
-            progress(start + len(part), len(ids))
+            progress(done, len(ids))
+
+
+def _ahead(read: Callable[[list[int]], _Read], parts: list[list[int]]) -> Iterator[_Read]:
+    """What is read of each part, and meanwhile the next one: the server works while the map is written."""
+    with ThreadPoolExecutor(1) as executor:
+        reading: Future[_Read] | None = None
+        for part in parts:
+            was, reading = reading, executor.submit(read, part)
+            if was is not None:
+                yield was.result()
+        if reading is not None:
+            yield reading.result()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from vpr_aesvc.fleet.connection import Db
-from vpr_aesvc.fleet.places import ALIVE, HALVES, LATEST, NOT_REVISED, NUMBERS, REVISED, UNREVISED, half_of, place_of
+from vpr_aesvc.fleet.places import ALIVE, HALVES, LATEST, NOT_REVISED, NUMBERS, REVISED, UNREVISED, halves_of, place_of
 from vpr_aesvc.placemap.where import Where, traverse_id
 from vpr_aesvc.projections.artifact import Array, prefix
 from vpr_aesvc.types import Match, Pose
@@ -99,7 +99,7 @@ def nearest(
     found = sorted(rows.fetchall())  # equal ones in the order of adding
     if not found:
         return []
-    cosines = prefix(np.stack([half_of(row[6]) for row in found]), size) @ unit_query
+    cosines = prefix(halves_of([row[6] for row in found]), size) @ unit_query
     return [
         Match(place_of(found[at], found[at][1], found[at][2] == scope.frame), float(cosines[at]))
         for at in np.argsort(-cosines, kind="stable")[:k]

@@ -40,10 +40,10 @@ def backup(place_map: PlaceMap, output: Path, progress: Progress | None = None) 
             copy.mark_as_copy()
 
 
-def frame_of(place: Place) -> Frame:
-    """A frame that adds this place to another map."""
+def frame_of(place: Place, **extra: str) -> Frame:
+    """A frame that adds this place to another map. ``extra``: beside that of the place."""
     path = None if place.path is None else Path(place.path)
-    return Frame(place.label, path, None, place.stamp, place.pose, place.traverse, extra=place.extra)
+    return Frame(place.label, path, None, place.stamp, place.pose, place.traverse, extra={**place.extra, **extra})
 
 
 def copy_places(

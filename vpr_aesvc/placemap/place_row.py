@@ -77,7 +77,7 @@ def words_of(frame: Frame) -> tuple[str, str | None, str]:
 def pose_numbers(pose: Pose) -> tuple[float, ...]:
     """A pose as stored, 7 numbers (SQLite stores no negative zero). Raises VprError unless the quaternion is of unit length."""
     expect(pose, Pose, "a pose (vpr_aesvc.Pose)")
-    numbers = tuple(float(number) + 0.0 for number in pose.as_tuple())
+    numbers = tuple([float(number) + 0.0 for number in pose.as_tuple()])  # faster than a generator
     if abs(math.hypot(*numbers[3:]) - 1) > 0.01:
         raise VprError(f"the orientation of a pose must be a unit quaternion, found {numbers[3:]}; nothing was changed")
     return numbers

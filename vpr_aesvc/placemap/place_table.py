@@ -6,7 +6,7 @@ All raise VprError for a damaged or missing row, and sqlite3.Error for a damaged
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +27,8 @@ _BATCH = 8192
 _KEY = np.dtype([("id", "<i8"), ("traverse", "<i8"), ("numbers", "<f8", 8)])  # the bytes that place_checksum packs
 _BATCH_COLUMNS = f"id, traverse, {NUMBERS}, checksum, words_checksum, descriptor"
 _SELECT_WITH_JPEG = f"SELECT {COLUMNS}, (SELECT jpeg FROM thumbnails WHERE place = places.id) FROM places WHERE id = ?"
+NewPlace = tuple[int, Frame, int, bytes, bytes | None, bytes | None]
+"""Id, frame, id of the traverse, descriptor (float16 [d_max], little-endian), JPEG thumbnail, patches."""
 _INSERT = f"INSERT INTO places ({COLUMNS}) VALUES ({', '.join('?' * 17)})"
 Batch = tuple[NDArray[Any], NDArray[np.float16], int]
 
@@ -176,25 +178,21 @@ def next_id(db: sqlite3.Connection) -> int:
     return 1 if row is None else int(row[0]) + 1
 
 
-def insert_place(
-    db: sqlite3.Connection,
-    change: TallyChange,
-    place: int,
-    frame: Frame,
-    traverse: int,
-    descriptor: bytes,
-    jpeg: bytes | None,
-    patches: bytes | None,
-) -> None:
-    """Inserts a place, its thumbnail and its patches. ``descriptor``: float16 [d_max], little-endian."""
-    row = row_of(place, frame, traverse, descriptor, thumbnail=None if jpeg is None else zlib.crc32(jpeg))
-    db.execute(_INSERT, row)
-    if jpeg is not None:
-        db.execute("INSERT INTO thumbnails VALUES (?, ?)", (place, jpeg))
-    if patches is not None:
-        db.execute("INSERT INTO patches VALUES (?, ?, ?)", (place, patches, patches_checksum(place, patches)))
-    change.places += 1
-    change.checksums += row.checksum + row.words_checksum
+def insert_places(db: sqlite3.Connection, change: TallyChange, places: Iterable[NewPlace]) -> None:
+    """Inserts places, their thumbnails and their patches."""
+    rows: list[PlaceRow] = []
+    thumbnails, patches = [], []
+    for place, frame, traverse, descriptor, jpeg, patch in places:
+        rows.append(row_of(place, frame, traverse, descriptor, thumbnail=None if jpeg is None else zlib.crc32(jpeg)))
+        if jpeg is not None:
+            thumbnails.append((place, jpeg))
+        if patch is not None:
+            patches.append((place, patch, patches_checksum(place, patch)))
+    db.executemany(_INSERT, rows)
+    db.executemany("INSERT INTO thumbnails VALUES (?, ?)", thumbnails)
+    db.executemany("INSERT INTO patches VALUES (?, ?, ?)", patches)
+    change.places += len(rows)
+    change.checksums += sum(row.checksum + row.words_checksum for row in rows)
 
 
 def delete_places(db: sqlite3.Connection, change: TallyChange, ids: set[int]) -> tuple[list[int], set[int]]:

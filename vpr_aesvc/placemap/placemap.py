@@ -85,9 +85,14 @@ class PlaceMap(MapFile):
             traverse_ids = self._traverses.ids_of(frame.sequence or traverse for frame in frames)
             first = place_table.next_id(self._db)
             stored = zip(frames, descriptors, jpegs, [None] * len(frames) if patches is None else patches, strict=True)
-            for place, (frame, descriptor, jpeg, patch) in enumerate(stored, first):
-                traverse_id = traverse_ids[frame.sequence or traverse]
-                place_table.insert_place(self._db, change, place, frame, traverse_id, descriptor.tobytes(), jpeg, patch)
+            place_table.insert_places(
+                self._db,
+                change,
+                (
+                    (place, frame, traverse_ids[frame.sequence or traverse], descriptor.tobytes(), jpeg, patch)
+                    for place, (frame, descriptor, jpeg, patch) in enumerate(stored, first)
+                ),
+            )
         with self._lock:
             if self._arrays is not None:
                 self._arrays.refresh(self._db, added=True)
