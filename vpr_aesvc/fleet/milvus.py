@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import grpc
 import numpy as np
@@ -29,7 +29,7 @@ _NEW = 20_000  # places that Milvus may lack; with more, PostgreSQL answers alon
 _BATCH = 5_000  # places in one request: 5 MB
 _INDEXED = 1024  # Milvus compares with every place of a part that has fewer
 _INDEX = {"index_type": "SCANN", "metric_type": "IP", "params": {"nlist": 1}}
-_SEARCH: dict[str, Any] = {"metric_type": "IP", "params": {"nprobe": 1, "reorder_k": 1000}}
+_RANKED = 200, 1000  # of each part, those with the best codes are compared exactly: least and most
 
 
 class Candidates(NamedTuple):
@@ -68,7 +68,7 @@ class MilvusIndex:
                 f"{self._address}: was filled before the database was restored; `vpr fleet index` fills it anew"
             )
         # Removed places take the room of others among the candidates.
-        if new > _NEW or k + removed > _SEARCH["params"]["reorder_k"]:
+        if new > _NEW or k + removed > _RANKED[1]:
             raise VprError(
                 f"{self._address}: lacks {new} new places and has {removed} removed ones; `vpr fleet index` brings it up to date"
             )
@@ -80,7 +80,7 @@ class MilvusIndex:
                 [query],
                 filter=f"traverse not in {left_out}" if left_out else "",
                 limit=k + removed,
-                search_params=_SEARCH,
+                search_params={"metric_type": "IP", "params": {"nprobe": 1, "reorder_k": max(_RANKED[0], k + removed)}},
                 output_fields=["id"],
                 consistency_level="Eventually",
                 timeout=_PATIENCE,
