@@ -142,10 +142,11 @@ class RtabmapBridge(Node):
     def _on_map(self, data: MapData) -> None:
         self._learn(data)
         ids = {one for one in data.graph.poses_id if one > 0}  # those of landmarks are negative
-        nodes = [node for one in ids if (node := self._known.get(one)) is not None]
-        self._nodes = sorted(nodes, key=lambda node: node.stamp)
         self._links = {_pair(link) for link in data.graph.links}
         self._unknown_nodes = bool(ids - self._known.keys())
+        # With unknown nodes RTAB-Map may be another one, which uses the same ids again.
+        nodes = [] if self._unknown_nodes else [node for one in ids if (node := self._known[one]) is not None]
+        self._nodes = sorted(nodes, key=lambda node: node.stamp)
         self._send()
 
     def _on_nodes(self, answer: Future) -> None:
