@@ -115,8 +115,9 @@ class Rtabmap:
 
     def __init__(self, nodes):
         self.nodes, self.links, self.refused, self.maps_asked = nodes, [], [], 0
-        self.answers = threading.Event()
+        self.answers, self.map_answers = threading.Event(), threading.Event()
         self.answers.set()
+        self.map_answers.set()
         self.intermediate = set()  # ids of nodes with a negative weight, as RTAB-Map's service publish_map sends them
         self._known = {node.id for node in nodes[:64]}
         self._context = rclpy.Context()
@@ -133,6 +134,7 @@ class Rtabmap:
 
     def close(self):
         self.answers.set()
+        self.map_answers.set()
         self._executor.shutdown()
         self._thread.join(5)
         self._node.destroy_node()
@@ -155,6 +157,7 @@ class Rtabmap:
     def _get_map(self, request, response):
         assert not (request.with_images or request.with_scans or request.with_grids or request.with_words)
         self.maps_asked += 1
+        self.map_answers.wait()
         response.data.nodes = [self._message(node) for node in self.nodes if node.id in self._known]
         return response
 
@@ -265,7 +268,7 @@ def test_a_closure_whose_nodes_never_come_is_left_out_after_a_while(bridge):
     assert counts_of(robot)["closures received"] == "2" and not rtabmap.links + rtabmap.refused
     said = [one.status[0] for one in robot.messages["/diagnostics"] if "RTAB-Map" in one.status[0].name][-1]
     assert {item.key for item in said.values if item.key.startswith("not sent") and item.value == "1"} == {
-        "not sent: its covariance is not one",
+        "not sent: its relative pose or covariance is not valid",
         "not sent: RTAB-Map's graph has no nodes with odometry around both stamps; give both the same images and clock",
     }
 
@@ -304,13 +307,16 @@ def test_a_link_that_rtabmap_did_not_get_is_sent_again(bridge):
 
 
 def test_nodes_that_are_numbered_anew_are_not_taken_for_the_old_ones(bridge):
-    _, rtabmap, closures, turn_until = bridge
-    closures.publish(closure(3, 63))
-    turn_until(lambda: rtabmap.publish(65) or rtabmap.links, "a link")
+    robot, rtabmap, closures, turn_until = bridge
+    closures.publish(closure(2, 60))
+    turn_until(lambda: rtabmap.publish(65) or counts_of(robot).get("links sent") == "1", "a link")
     rtabmap.links.clear()
     asked = rtabmap.maps_asked
     rtabmap.nodes = map_nodes(START + np.arange(3.0, 73.0))  # another database was loaded; the service was never away
+    rtabmap.map_answers.clear()
     turn_until(lambda: rtabmap.publish(70) or rtabmap.maps_asked > asked, "the question for the nodes")
     closures.publish(closure(5, 62.9))
-    turn_until(lambda: rtabmap.publish(70) or rtabmap.links, "a link")
+    turn_until(lambda: counts_of(robot)["closures received"] == "2", "the closure")
+    rtabmap.map_answers.set()
+    turn_until(lambda: rtabmap.publish(70) or rtabmap.links + rtabmap.refused, "a link")
     assert [(one.from_id, one.to_id) for one in rtabmap.links] == [(3, 61)] and not rtabmap.refused

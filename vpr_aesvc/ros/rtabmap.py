@@ -242,13 +242,12 @@ def _refusal(closure: LoopClosure) -> str:
     if not closure.metric:
         return "its translation was not measured, which needs intrinsics, and poses in the map"
     covariance = np.reshape(closure.relative_pose.covariance, (6, 6))
-    if not np.isfinite(covariance).all() or np.linalg.eigvalsh(covariance)[0] < -_LEAST / 2:
-        return "its covariance is not one"
     try:
         pose_of(closure.relative_pose.pose)
-    except ValueError as error:
-        return str(error)
-    return ""
+        valid = np.isfinite(covariance).all() and np.linalg.eigvalsh(covariance)[0] > -_LEAST / 2
+    except ValueError:
+        valid = False
+    return "" if valid else "its relative pose or covariance is not valid"
 
 
 def _pair(link: Link) -> tuple[int, int]:
