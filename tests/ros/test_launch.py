@@ -1,5 +1,7 @@
 """Launch files with missing files: they end with a message instead of waiting."""
 
+import sys
+
 import pytest
 
 pytest.importorskip("launch_ros", reason="ROS 2 is not sourced")
@@ -12,7 +14,7 @@ def launch(file, *words):
     return run("ros2", "launch", "vpr_aesvc", file, *words)
 
 
-@pytest.mark.parametrize("file", ["vpr.launch.py", "map_bag.launch.py"])
+@pytest.mark.parametrize("file", ["vpr.launch.py", "map_bag.launch.py", "rtabmap.launch.py"])
 def test_every_argument_is_described(file):
     code, output = launch(file, "--show-args")
     assert code == 0 and "no description given" not in output, output
@@ -44,3 +46,11 @@ def test_a_missing_model_ends_the_mapping_of_a_bag(tmp_path):
     code, output = launch("map_bag.launch.py", f"bag:={tmp_path}", "model:=/nowhere/model", f"map:={path}")
     assert code == 1 and "vpr train" in output and "the bag is not played" in output, output
     assert "Traceback" not in output and not path.exists()
+
+
+def test_without_the_messages_of_rtabmap_its_bridge_says_what_to_install():
+    absent = (
+        "import sys; sys.modules['rtabmap_msgs'] = None; from vpr_aesvc.ros.rtabmap_main import main; sys.exit(main())"
+    )
+    code, output = run(sys.executable, "-c", absent)
+    assert code == 1 and len(output.splitlines()) == 1 and "sudo apt install ros-DISTRO-rtabmap-msgs" in output, output

@@ -61,7 +61,8 @@ class TestMetricSlam(unittest.TestCase):
         for one in closures:
             assert one.body_frame == "base_link" and one.header.frame_id == OPTICAL_FRAME
             exact = relative_pose(bases[one.from_place - 1], bases[one.to_place - 1])
-            if np.sqrt(one.relative_pose.covariance[0]) > 1:
+            assert one.metric == (np.sqrt(one.relative_pose.covariance[0]) < 1)
+            if not one.metric:
                 continue  # not measured: the place's pose, and its wide covariance
             assert one.relative_pose.covariance[0] > 0
             measured = pose_of(one.relative_pose.pose)

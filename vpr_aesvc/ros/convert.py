@@ -113,6 +113,7 @@ def loop_closure_message(
         to_place=closure.to_place,
         from_stamp=time_message(closure.from_stamp),
         probability=float(closure.probability),
+        metric=closure.metric,
         relative_pose=with_covariance(relative, covariance),
     )
 

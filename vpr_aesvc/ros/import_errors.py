@@ -17,4 +17,8 @@ def explain(error: ImportError) -> Finding:
     if (error.name or "").split(".")[0] == "vpr_aesvc_msgs":
         advice = "build it with `colcon build`, then source install/setup.bash of the workspace"
         return Finding("error", f"the package vpr_aesvc_msgs is not built or not sourced ({error})", advice)
+    if (error.name or "").split(".")[0] == "rtabmap_msgs":
+        return Finding(
+            "error", f"RTAB-Map's messages are missing ({error})", "sudo apt install ros-DISTRO-rtabmap-msgs"
+        )
     return Finding("error", f"cannot import {error.name or 'a package'}: {error}", "install or repair this package")
