@@ -43,7 +43,7 @@ def trajectory_drawing(drive: Drive, threshold: float, gap: tuple[int, int]) -> 
         (band,) = axes.plot(
             part[:, 0], part[:, 1], color=_GAP, linewidth=9, alpha=0.4, solid_capstyle="round", zorder=1.5
         )
-        handles.append((band, "longest without a right match"))
+        handles.append((band, "longest gap"))
     accepted, near = drive.column("accepted", BOTH), drive.column("error", BOTH) <= threshold
     faint = float(np.clip(30 / max(1, int((~accepted).sum())), 0.06, 0.3))
     groups = (  # rows, label, color, dot size, line width and alpha
@@ -72,7 +72,7 @@ def trajectory_drawing(drive: Drive, threshold: float, gap: tuple[int, int]) -> 
     caption = (
         f"Seen from above, with sequence and geometry. Each frame is a dot with a line to its best match: green where the match was accepted and lies within "
         f"{threshold:g} m, red where it was accepted and does not, faint where it was not accepted. Where the run follows the map closely, right lines are "
-        "as short as their dots, and wrong ones stand out. The broad band is the longest interval without a right match. "
+        "as short as their dots, and wrong ones stand out. The broad band is the longest gap: the longest interval without a right match. "
     )
     caption += "The places are the run's own earlier keyframes." if drive.loops else "Gray dots are the map's places."
     return Drawing("trajectory", "The run from above", caption, figure)
