@@ -50,6 +50,20 @@ def test_loops_are_closed_while_the_map_grows(described, tmp_path):
     assert accepted[44:].mean() >= 0.7
 
 
+def test_key_points_detected_ahead_are_those_of_the_frame(described, lap):
+    describer, frames, descriptors = described
+    path, first = lap
+    asked = list(zip(frames[first : first + 3], descriptors[first:], strict=False))
+    with PlaceMap.open(path) as place_map:
+        alone, ahead, other = (Recognizer(place_map, describer, RecognizerSettings(sequence=False)) for _ in range(3))
+        for frame, row in asked:
+            ahead.look_ahead(frame.image)
+            other.look_ahead(frames[0].image)  # of a frame that is then not asked
+            found = [one.recognize(frame, descriptor=row) for one in (alone, ahead, other)]
+            assert len({(one.inliers, one.best.place.id, one.false_positive_rate) for one in found}) == 1
+        assert found[0].inliers >= 12
+
+
 def test_sequence_and_geometry_can_be_turned_off(described, lap):
     describer, frames, descriptors = described
     path, first = lap

@@ -291,6 +291,8 @@ class Engine:
             if outcome.skip_reason is not None:
                 return False
         with outcome.stage("describe"):
+            if self.mode != "mapping":
+                self._follower(incoming.camera).recognizer.look_ahead(image)
             outcome.descriptor = self.describer.describe(image)
         return True
 

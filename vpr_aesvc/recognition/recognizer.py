@@ -1,6 +1,6 @@
 """Frame -> match: all stages of recognition, in order."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from vpr_aesvc.errors import VprError, expect
 from vpr_aesvc.images import image_of, thumbnail
 from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.decision import Decision, decide
-from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints, detect_keypoints
+from vpr_aesvc.recognition.geometry.local_features import Keypoints, StoredKeypoints, detect_keypoints
 from vpr_aesvc.recognition.geometry.metric_pose import MetricPose, pose_in_map, solve_metric_pose
 from vpr_aesvc.recognition.geometry.place_points import StoredPoints
 from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict
@@ -88,6 +88,7 @@ class Recognizer:
             else StoredPoints(place_map, self.snapshot, self._matcher.keypoints)
         )
         self._intrinsics = intrinsics
+        self._ahead: tuple[Image, tuple[int, ...], Future[Keypoints]] | None = None  # image, its size for detection
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
 
@@ -150,6 +151,7 @@ class Recognizer:
         image = image_of(frame) if needs_image else None
         if descriptor is None:
             assert image is not None
+            self.look_ahead(image)
             descriptor = self.describer.describe(image)
         with timed(self.milliseconds, "search"):
             self.update()
@@ -160,6 +162,13 @@ class Recognizer:
             belief = self.filter.step(similarities, stamp=frame.stamp, odometry=odometry)
         with timed(self.milliseconds, "geometry"):
             return self.decide_match(image, similarities, belief, intrinsics)
+
+    def look_ahead(self, image: Image) -> None:
+        """Begins to detect the key points of the next frame's image, RGB uint8 [H, W, 3], in another thread, while the caller describes it."""
+        keypoints = self._matcher.keypoints
+        if keypoints is not None and len(keypoints) and (self._ahead is None or self._ahead[0] is not image):
+            small = thumbnail(image, keypoints.longest_side)
+            self._ahead = image, small.shape, _detection_thread().submit(detect_keypoints, small)
 
     def decide_match(
         self,
@@ -231,13 +240,13 @@ class Recognizer:
         """Key points are detected at the size of the stored pictures, on which the models were learned."""
         if image is None:
             return FrameFeatures()
-        keypoints, patches = self._matcher.keypoints, self._matcher.patches
-        intrinsics = self._intrinsics if intrinsics is None else intrinsics
-        small = image if keypoints is None else thumbnail(image, keypoints.longest_side)
+        self.look_ahead(image)
+        ahead, self._ahead = self._ahead, None
+        patches, intrinsics = self._matcher.patches, self._intrinsics if intrinsics is None else intrinsics
         return FrameFeatures(
-            keypoints=None if keypoints is None else _detection_thread().submit(detect_keypoints, small).result(),
+            keypoints=None if ahead is None else ahead[2].result(),
             patches=None if patches is None else patches.projection(self.describer.patches(image)),
-            intrinsics=None if intrinsics is None else intrinsics.resized(image.shape, small.shape),
+            intrinsics=None if ahead is None or intrinsics is None else intrinsics.resized(image.shape, ahead[1]),
         )
 
     def _decide(self, found: RankedCandidates) -> Decision:
