@@ -21,6 +21,8 @@ def test_a_red_square_stays_red_from_file_to_tensor(tmp_path):
 def test_bgr_arrays_are_named_as_such():
     assert as_rgb(RED[..., ::-1], "bgr")[0, 0].tolist() == [255, 0, 0]
     assert as_rgb(RED, "rgb")[0, 0].tolist() == [255, 0, 0]
+    whole = np.ascontiguousarray(RED)
+    assert as_rgb(whole) is whole
 
 
 def test_exif_orientation_is_honored(tmp_path):

@@ -114,7 +114,7 @@ def resize(image: Image, height: int, width: int, interpolation: str = "cubic") 
 def as_rgb(image: Image, color: Literal["rgb", "bgr"] = "rgb") -> Image:
     """Converts gray [H, W] or [H, W, 1], color [H, W, 3] or color with alpha [H, W, 4] to RGB uint8 [H, W, 3].
 
-    ``color`` is the channel order of the array; OpenCV functions return ``bgr``. Raises VprError: not uint8, empty, or not
+    ``color`` is the channel order of the array; OpenCV functions return ``bgr``. RGB in one block of memory is returned itself. Raises VprError: not uint8, empty, or not
     1, 3 or 4 channels."""
     image = np.asarray(image)
     if image.dtype != np.uint8:
@@ -125,7 +125,8 @@ def as_rgb(image: Image, color: Literal["rgb", "bgr"] = "rgb") -> Image:
         raise VprError(f"an image must be [H, W], [H, W, 3] or [H, W, 4] and not empty, found shape {image.shape}")
     if image.ndim == 2:
         return np.repeat(image[:, :, None], 3, axis=2)
-    image = image[:, :, :3]
+    if image.shape[2] == 4:
+        image = image[:, :, :3]
     return np.ascontiguousarray(image[:, :, ::-1] if color == "bgr" else image)
 
 

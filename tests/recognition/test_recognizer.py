@@ -7,6 +7,8 @@ import pytest
 
 from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
+from vpr_aesvc.recognition import recognizer as recognizers
+from vpr_aesvc.recognition.geometry import local_features
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 
@@ -50,9 +52,16 @@ def test_loops_are_closed_while_the_map_grows(described, tmp_path):
     assert accepted[44:].mean() >= 0.7
 
 
-def test_key_points_detected_ahead_are_those_of_the_frame(described, lap):
+def test_key_points_detected_ahead_are_those_of_the_frame(described, lap, monkeypatch):
     describer, frames, descriptors = described
     path, first = lap
+    detected = []
+
+    def detect(image):
+        detected.append(image)
+        return local_features.detect_keypoints(image)
+
+    monkeypatch.setattr(recognizers, "detect_keypoints", detect)
     asked = list(zip(frames[first : first + 3], descriptors[first:], strict=False))
     with PlaceMap.open(path) as place_map:
         alone, ahead, other = (Recognizer(place_map, describer, RecognizerSettings(sequence=False)) for _ in range(3))
@@ -62,6 +71,8 @@ def test_key_points_detected_ahead_are_those_of_the_frame(described, lap):
             found = [one.recognize(frame, descriptor=row) for one in (alone, ahead, other)]
             assert len({(one.inliers, one.best.place.id, one.false_positive_rate) for one in found}) == 1
         assert found[0].inliers >= 12
+    # Once for each frame; the other's first image came before its map was read, the next two were in vain.
+    assert len(detected) == 3 + 3 + (3 + 2)
 
 
 def test_sequence_and_geometry_can_be_turned_off(described, lap):
