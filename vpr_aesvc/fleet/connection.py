@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from pgvector import HalfVector
+from pgvector.psycopg.halfvec import HalfVectorBinaryDumper
 from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 
@@ -57,7 +59,7 @@ class FleetConnection:
 
     def all(self, query: str, *values: object) -> list[Any]:
         """All rows of a query."""
-        with self.transaction(reading=True) as db:
+        with self.statements() as db:
             return db.cursor(binary=True).execute(query, values).fetchall()  # type: ignore[no-any-return]
 
     def close(self) -> None:
@@ -110,6 +112,7 @@ class FleetConnection:
             given: dict[str, Any] = {**_DEFAULTS, **conninfo_to_dict(self.address.conninfo)}
             # prepare_threshold: a pooler such as PgBouncer passes statements of one session to several servers.
             self._db = psycopg.connect(autocommit=True, prepare_threshold=None, **given)
+            self._db.adapters.register_dumper(HalfVector, HalfVectorBinaryDumper)
         return self._db
 
 

@@ -7,6 +7,7 @@ import time
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from vpr_aesvc.placemap.place_row import numbers_of, pose_numbers, words_of
 from vpr_aesvc.placemap.place_table import DESCRIPTOR
 from vpr_aesvc.placemap.traverses import Traverse
 from vpr_aesvc.placemap.where import Where
-from vpr_aesvc.types import Frame, Place, Pose
+from vpr_aesvc.types import Frame, Match, Place, Pose
 
 if TYPE_CHECKING:
     from vpr_aesvc.fleet.milvus import MilvusIndex
@@ -51,6 +52,7 @@ class FleetMap(OpenMap):
         self.map_id = map_id
         self.id = f"{map_id} {self.created}"
         self._meta = dict(meta)
+        self._scope: Scope | None = None  # of the last search
         self._arrays: FleetArrays | None = None
         self._index: MilvusIndex | None = None
         self._index_down = 0.0  # until then it is not asked again
@@ -117,7 +119,8 @@ class FleetMap(OpenMap):
     def places(self, ids: Iterable[int] | None = None) -> dict[int, Place]:
         with self.connection.transaction(reading=True) as db:
             wanted = rows.select_ids(db, self.map_id).tolist() if ids is None else sorted({int(place) for place in ids})
-            traverses, frame = self._traverses_by_id(db), self.scope(db).frame
+            scope = self.scope(db)
+            traverses, frame = scope.traverses, scope.frame
             stored = [row for part in rows.select_rows(db, self.map_id, wanted, descriptors=False) for row in part]
         found = {row[0]: rows.place_of(row, traverses[row[1]][0], traverses[row[1]][1] == frame) for row in stored}
         if len(found) != len(wanted):
@@ -270,11 +273,31 @@ class FleetMap(OpenMap):
         whole = where is None or where == Where(without_traverses=where.without_traverses)
         has_index = bool(self.connection.address.index) and whole and chosen == self.dim and not exact
         with self.connection.statements() as db:
-            scope = self.scope(db, needs_frame=where is not None and where.pose is not None)
-            asked = [(query, int(k), chosen) for query in queries]
             among = [self._candidates(query, int(k), where) if has_index else None for query in queries]
-            matches = [nearest(db, scope, *one, where, some) for one, some in zip(asked, among, strict=True)]
+            matches = [
+                self._nearest(db, query, int(k), chosen, where, some)
+                for query, some in zip(queries, among, strict=True)
+            ]
         return matches[0] if np.ndim(descriptors) == 1 else matches
+
+    def _nearest(
+        self,
+        db: Db,
+        query: NDArray[np.float32],
+        k: int,
+        size: int,
+        where: Where | None,
+        among: tuple[list[int], int] | None,
+    ) -> list[Match]:
+        needs_frame = where is not None and where.pose is not None
+        scope, excludes = self._scope, where is not None and not (where.beyond is None and where.recent_meters is None)
+        if scope is not None and not excludes and (scope.frame or not needs_frame):
+            found = nearest(db, scope, query, k, size, where, among)
+            if found:  # nothing may be found because the scope is out of date
+                return found
+        while (found := nearest(db, self.scope(db, needs_frame), query, k, size, where, among)) is None:
+            pass  # it changed in between
+        return found
 
     @contextmanager
     def arrays(self) -> Iterator[FleetArrays]:
@@ -282,8 +305,8 @@ class FleetMap(OpenMap):
         with self.connection.lock:
             with self.connection.transaction(reading=True) as db:
                 self._arrays = self._arrays or FleetArrays(Path(self.connection.address.map), self.dim)
-                frame = self.scope(db).frame
-                in_frame = [number for number, one in self._traverses_by_id(db).items() if one[1] == frame]
+                scope = self.scope(db)
+                in_frame = [number for number, one in scope.traverses.items() if one[1] == scope.frame]
                 self._arrays.update(db, self.map_id, in_frame)
             yield self._arrays
 
@@ -316,17 +339,18 @@ class FleetMap(OpenMap):
 
     def scope(self, db: Db, needs_frame: bool = False) -> Scope:
         """With the frame of the address, or the only one of the map. Raises VprError if there are several and one is needed."""
-        frames, revised, removed = db.execute(
-            "SELECT array(SELECT DISTINCT frame FROM vpr.traverses WHERE map = %(map)s ORDER BY frame), "
-            "EXISTS (SELECT FROM vpr.poses WHERE map = %(map)s), EXISTS (SELECT FROM vpr.tombstones WHERE map = %(map)s)",
-            {"map": self.map_id},
-        ).fetchone()
+        has = [f"EXISTS (SELECT FROM vpr.{one} WHERE map = {self.map_id})" for one in ("poses", "tombstones")]
+        scope = Scope(
+            self.map_id, self.dim, None, self._traverses_by_id(db), *db.execute(f"SELECT {', '.join(has)}").fetchone()
+        )
+        frames = scope.frames
         frame = self.connection.address.frame or (frames[0] if len(frames) == 1 else None)
         if needs_frame and frame is None and frames:
             raise VprError(
                 f"{self.path}: has poses in the frames {', '.join(frames)}, which cannot be compared; add &frame={frames[0]} to the address"
             )
-        return Scope(self.map_id, self.dim, frame, frames not in ([], [frame]), revised, removed)
+        self._scope = replace(scope, frame=frame)
+        return self._scope
 
     def _traverses_by_id(self, db: Db) -> dict[int, tuple[str, str]]:
         """Names and frames."""

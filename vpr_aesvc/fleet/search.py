@@ -6,10 +6,12 @@ no clusters, so HNSW and lists lose matches.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from pgvector import HalfVector
 
 from vpr_aesvc.fleet.connection import Db
 from vpr_aesvc.fleet.places import ALIVE, HALVES, LATEST, NOT_REVISED, NUMBERS, REVISED, UNREVISED, halves_of, place_of
@@ -34,15 +36,19 @@ class Scope:
 
     Attributes:
         map: id. dim: of the descriptors. frame: of the query's pose; None if it is not known.
-        has_others: whether the map has poses in other frames, too. has_revised: poses that were revised. has_removed: removed places.
+        traverses: names and frames by id. has_revised: whether there are poses that were revised. has_removed: removed places.
     """
 
     map: int
     dim: int
     frame: str | None
-    has_others: bool
+    traverses: Mapping[int, tuple[str, str]]
     has_revised: bool
     has_removed: bool
+
+    @property
+    def frames(self) -> list[str]:
+        return sorted({frame for _, frame in self.traverses.values()})
 
     @property
     def alive(self) -> str:
@@ -53,7 +59,7 @@ class Scope:
     def in_frame(self) -> str:
         """SQL for the places ``p`` whose poses are in the frame."""
         own = f"SELECT id FROM vpr.traverses WHERE map = {self.map} AND frame = %(frame)s"
-        return f"p.traverse IN ({own})" if self.has_others else "true"
+        return "true" if self.frames in ([], [self.frame]) else f"p.traverse IN ({own})"
 
 
 def nearest(
@@ -64,8 +70,13 @@ def nearest(
     size: int,
     where: Where | None,
     among: tuple[list[int], int] | None = None,
-) -> list[Match]:
-    """The ``k`` most similar places of a query, float32 [d_max], most similar first. ``among``: only places with one of some ids, or from an id on."""
+) -> list[Match] | None:
+    """The ``k`` most similar places of a query, float32 [d_max], most similar first. None if the matches show that ``scope`` is out of date: the
+    statement reads it, too, so that a search with a known scope is one round trip.
+
+    Args:
+        among: only places with one of some ids, or from an id on.
+    """
     conditions, values = _conditions(db, scope, where)
     if among is not None:
         conditions.append("(p.id = ANY(%(ids)s) OR p.id >= %(first)s)")
@@ -75,12 +86,12 @@ def nearest(
     if size < scope.dim:  # a prefix of zeros has no cosine
         distance = f"coalesce(nullif(subvector(p.descriptor, 1, {size})::halfvec <=> %(query)s::halfvec, 'NaN'), 1)"
     unit_query = prefix(query[None], size)[0]
-    values["query"] = str(np.round(unit_query, 7).tolist())
+    values["query"] = HalfVector(unit_query.astype(np.float16))
     sources = [f"vpr.places p WHERE p.map = {scope.map}"]
     if where is not None and where.within is not None and where.pose is not None:
         sources = near(scope, where.pose, where.within, values)
     parts = [
-        " AND ".join([f"SELECT p.id, {distance} AS distance, {at} AS revised FROM {source}", *conditions])
+        " AND ".join([f"SELECT p.*, {distance} AS distance, {at} AS revised FROM {source}", *conditions])
         for at, source in enumerate(sources)
     ]
     # Removed places and outdated poses are few: they are left out of the best ones, not of all.
@@ -89,21 +100,24 @@ def nearest(
         [str(k + _SPARE), *(f"(SELECT count(*) FROM vpr.{one} WHERE map = {scope.map})" for one in spare)]
     )
     revised = REVISED if scope.has_revised else NOT_REVISED
+    has = ", ".join(f"EXISTS (SELECT FROM vpr.{one} WHERE map = {scope.map})" for one in ("poses", "tombstones"))
     rows = db.cursor(binary=True).execute(
-        f"SELECT p.id, t.name, t.frame, p.label, p.path, p.extra, {HALVES}, {NUMBERS} FROM "
-        f"(SELECT * FROM ({' UNION ALL '.join(parts)}) f ORDER BY distance LIMIT {limit}) f "
-        f"JOIN vpr.places p ON p.map = {scope.map} AND p.id = f.id JOIN vpr.traverses t ON t.id = p.traverse {revised} "
-        f"WHERE {scope.alive} AND (f.revised = 1 OR r.place IS NULL OR {len(sources)} = 1) ORDER BY f.distance LIMIT {k + _SPARE}",
+        f"SELECT p.id, p.traverse, p.local, p.label, p.path, p.extra, {HALVES}, {NUMBERS}, {has} "
+        f"FROM (SELECT * FROM ({' UNION ALL '.join(parts)}) f ORDER BY distance LIMIT {limit}) p {revised} "
+        f"WHERE {scope.alive} AND (p.revised = 1 OR r.place IS NULL OR {len(sources)} = 1) ORDER BY p.distance LIMIT {k + _SPARE}",
         values,
     )
-    found = sorted(rows.fetchall())  # equal ones in the order of adding
+    found = sorted(rows.fetchall(), key=lambda row: row[0])  # equal ones in the order of adding
     if not found:
         return []
+    seen = (scope.has_revised, scope.has_removed)
+    if not all(row[1] in scope.traverses and row[-2:] == seen for row in found):
+        return None
     cosines = prefix(halves_of([row[6] for row in found]), size) @ unit_query
-    return [
-        Match(place_of(found[at], found[at][1], found[at][2] == scope.frame), float(cosines[at]))
-        for at in np.argsort(-cosines, kind="stable")[:k]
-    ]
+    best = [found[at] for at in np.argsort(-cosines, kind="stable")[:k]]
+    named = [(row, *scope.traverses[row[1]]) for row in best]
+    places = [place_of(row[:-2], name, frame == scope.frame) for row, name, frame in named]
+    return [Match(place, float(cosine)) for place, cosine in zip(places, -np.sort(-cosines)[:k], strict=True)]
 
 
 def near(scope: Scope, pose: Pose, within: float, values: dict[str, Any], name: str = "") -> list[str]:
