@@ -87,11 +87,13 @@ def nearest(
         distance = f"coalesce(nullif(subvector(p.descriptor, 1, {size})::halfvec <=> %(query)s::halfvec, 'NaN'), 1)"
     unit_query = prefix(query[None], size)[0]
     values["query"] = HalfVector(unit_query.astype(np.float16))
-    sources = [f"vpr.places p WHERE p.map = {scope.map}"]
+    sources, few = [f"vpr.places p WHERE p.map = {scope.map}"], among is not None
     if where is not None and where.within is not None and where.pose is not None:
-        sources = near(scope, where.pose, where.within, values)
+        sources, few = near(scope, where.pose, where.within, values), True
     parts = [
-        " AND ".join([f"SELECT p.*, {distance} AS distance, {at} AS revised FROM {source}", *conditions])
+        " AND ".join(
+            [f"SELECT {'p.*' if few else 'p.id'}, {distance} AS distance, {at} AS revised FROM {source}", *conditions]
+        )
         for at, source in enumerate(sources)
     ]
     # Removed places and outdated poses are few: they are left out of the best ones, not of all.
@@ -99,12 +101,15 @@ def nearest(
     limit = " + ".join(
         [str(k + _SPARE), *(f"(SELECT count(*) FROM vpr.{one} WHERE map = {scope.map})" for one in spare)]
     )
+    best = f"(SELECT * FROM ({' UNION ALL '.join(parts)}) f ORDER BY distance LIMIT {limit})"
+    # To sort few whole rows is faster than to read the best ones again; to sort all of a map is slower.
+    best += " p" if few else f" f JOIN vpr.places p ON p.map = {scope.map} AND p.id = f.id"
     revised = REVISED if scope.has_revised else NOT_REVISED
     has = ", ".join(f"EXISTS (SELECT FROM vpr.{one} WHERE map = {scope.map})" for one in ("poses", "tombstones"))
     rows = db.cursor(binary=True).execute(
         f"SELECT p.id, p.traverse, p.local, p.label, p.path, p.extra, {HALVES}, {NUMBERS}, {has} "
-        f"FROM (SELECT * FROM ({' UNION ALL '.join(parts)}) f ORDER BY distance LIMIT {limit}) p {revised} "
-        f"WHERE {scope.alive} AND (p.revised = 1 OR r.place IS NULL OR {len(sources)} = 1) ORDER BY p.distance LIMIT {k + _SPARE}",
+        f"FROM {best} {revised} WHERE {scope.alive} AND (revised = 1 OR r.place IS NULL OR {len(sources)} = 1) "
+        f"ORDER BY distance LIMIT {k + _SPARE}",
         values,
     )
     found = sorted(rows.fetchall(), key=lambda row: row[0])  # equal ones in the order of adding
@@ -114,10 +119,11 @@ def nearest(
     if not all(row[1] in scope.traverses and row[-2:] == seen for row in found):
         return None
     cosines = prefix(halves_of([row[6] for row in found]), size) @ unit_query
-    best = [found[at] for at in np.argsort(-cosines, kind="stable")[:k]]
-    named = [(row, *scope.traverses[row[1]]) for row in best]
-    places = [place_of(row[:-2], name, frame == scope.frame) for row, name, frame in named]
-    return [Match(place, float(cosine)) for place, cosine in zip(places, -np.sort(-cosines)[:k], strict=True)]
+    matches = []
+    for at in np.argsort(-cosines, kind="stable")[:k]:
+        name, frame = scope.traverses[found[at][1]]
+        matches.append(Match(place_of(found[at][:-2], name, frame == scope.frame), float(cosines[at])))
+    return matches
 
 
 def near(scope: Scope, pose: Pose, within: float, values: dict[str, Any], name: str = "") -> list[str]:
