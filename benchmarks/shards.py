@@ -31,6 +31,7 @@ from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.moments import Moments
 from vpr_aesvc.types import Frame, Pose
 
+_CLUSTER = "127.0.0.1:6399"
 DIM, _ROWS, _VIEWED = 768, 10_000, 20  # numbers of a row; rows of a drawn shard, and those of them with a view
 
 
@@ -51,51 +52,61 @@ def compare_ray(images: Path, count: int, rounds: int) -> None:
             "--num-cpus",
             "2",
             "--node-ip-address",
-            "127.0.0.1",
+            _CLUSTER.partition(":")[0],
             "--port",
-            "6399",
+            _CLUSTER.partition(":")[2],
         ]
         words += ["--include-dashboard", "false"]
         cluster = subprocess.Popen([str(Path(sys.executable).parent / words[0]), *words[1:]], stdout=subprocess.DEVNULL)
         time.sleep(20)
-        for turn in range(rounds):
-            start, before = time.perf_counter(), os.times()
-            words = [sys.executable, __file__, "half", str(root / "all")]
-            halves = [
-                subprocess.Popen([*words, "--half", str(half), "--out", str(root / f"p{turn}{half}")])
-                for half in (0, 1)
-            ]
-            codes = [process.wait() for process in halves]
-            if any(codes):
-                raise SystemExit("a plain process failed")
-            plain, after = time.perf_counter() - start, os.times()
-            cpu = after.children_user + after.children_system - before.children_user - before.children_system
-            print(
-                f"two processes: {count / plain:.1f} images/s ({plain:.1f} s, {cpu:.1f} s of CPU), load {os.getloadavg()[0]:.1f}"
-            )
-            frames = open_input(root / "all").frames
-            done: list[tuple[float, float]] = []
-            start, idle = time.perf_counter(), cpu_of_ray(cluster.pid)
+        try:
+            for turn in range(rounds):
+                start, before = time.perf_counter(), os.times()
+                words = [sys.executable, __file__, "half", str(root / "all")]
+                halves = [
+                    subprocess.Popen([*words, "--half", str(half), "--out", str(root / f"p{turn}{half}")])
+                    for half in (0, 1)
+                ]
+                codes = [process.wait() for process in halves]
+                if any(codes):
+                    raise SystemExit("a plain process failed")
+                plain, after = time.perf_counter() - start, os.times()
+                cpu = after.children_user + after.children_system - before.children_user - before.children_system
+                print(
+                    f"two processes: {count / plain:.1f} images/s ({plain:.1f} s, {cpu:.1f} s of CPU), load {os.getloadavg()[0]:.1f}"
+                )
+                frames = open_input(root / "all").frames
+                done: list[tuple[float, float]] = []
+                start, idle = time.perf_counter(), cpu_of_ray(cluster.pid)
 
-            def shard_done(now: int, total: int, start: float = start, idle: float = idle, done: list = done) -> None:  # type: ignore[type-arg]
-                done.append((time.perf_counter() - start, cpu_of_ray(cluster.pid) - idle))
+                def shard_done(
+                    now: int, total: int, start: float = start, idle: float = idle, done: list = done
+                ) -> None:  # type: ignore[type-arg]
+                    done.append((time.perf_counter() - start, cpu_of_ray(cluster.pid) - idle))
 
-            sharding.extract(
-                frames, open_backbone("hog"), root / f"r{turn}", Ray("local"), views=0, progress=shard_done
-            )
-            whole, cpu = done[-1]
-            print(
-                f"Ray, two CPUs: {count / whole:.1f} images/s ({whole:.1f} s, first shard after {done[0][0]:.1f} s; "
-                f"{cpu:.1f} s of CPU with all of Ray), load {os.getloadavg()[0]:.1f}",
-                flush=True,
-            )
-            print(f"Ray / two processes: {plain / whole:.3f}")
-            halves_files = [path for half in (0, 1) for path in sorted((root / f"p{turn}{half}").glob("*.safetensors"))]
-            whole_files = sorted((root / f"r{turn}").glob("*.safetensors"))
-            rows = [[Shards(root / name)[:] for name in names] for names in ((f"p{turn}0", f"p{turn}1"), (f"r{turn}",))]
-            print(
-                f"{len(halves_files)} and {len(whole_files)} shards; same rows: {np.array_equal(*map(np.concatenate, rows))}"
-            )
+                sharding.extract(
+                    frames, open_backbone("hog"), root / f"r{turn}", Ray("auto"), views=0, progress=shard_done
+                )
+                whole, cpu = done[-1]
+                print(
+                    f"Ray, two CPUs: {count / whole:.1f} images/s ({whole:.1f} s, first shard after {done[0][0]:.1f} s; "
+                    f"{cpu:.1f} s of CPU with all of Ray), load {os.getloadavg()[0]:.1f}",
+                    flush=True,
+                )
+                print(f"Ray / two processes: {plain / whole:.3f}")
+                halves_files = [
+                    path for half in (0, 1) for path in sorted((root / f"p{turn}{half}").glob("*.safetensors"))
+                ]
+                whole_files = sorted((root / f"r{turn}").glob("*.safetensors"))
+                rows = [
+                    [Shards(root / name)[:] for name in names] for names in ((f"p{turn}0", f"p{turn}1"), (f"r{turn}",))
+                ]
+                print(
+                    f"{len(halves_files)} and {len(whole_files)} shards; same rows: {np.array_equal(*map(np.concatenate, rows))}"
+                )
+        finally:
+            cluster.terminate()
+            cluster.wait()
 
 
 def cpu_of_ray(cluster: int) -> float:
