@@ -5,7 +5,8 @@
 A DINOv2 ViT-S/14 at 224 x 224 with random weights, batch size 1, the network alone. The contenders take turns in one run. int8 quantizes all
 72 matrix products, with 12 drawn images as calibration; an export of real weights may keep some in fp32 and takes longer. "cosine" and
 "top-1 changed" are the check of `vpr export` against torch, on 12 other images and their augmented views. OpenVINO is left out if it is not
-installed; a graph with fp16 weights is computed in bfloat16 on a CPU that has it.
+installed; a graph with fp16 weights is computed in bfloat16 on a CPU that has it. NNCF, if it is installed, quantizes for OpenVINO with the same images, as
+its documentation says for transformers; the titles of OpenVINO say in what it computes the rest, which may not be what was asked for.
 
 The peaks are those of a large matrix product on as many threads: fp32 in torch, int8 in ONNX Runtime. "of peak" is the speed of the network
 (its multiply-adds count as two operations) over the peak of the contender's type.
@@ -88,6 +89,31 @@ def graphs(folder: Path, images: Sequence[np.ndarray]) -> tuple[Any, dict[str, t
     return backbone, made, rule
 
 
+def openvino_call(
+    graph: bytes, threads: int, precision: str, calibration: Sequence[np.ndarray] = ()
+) -> tuple[str, Any]:
+    """A graph compiled with a precision as hint, and quantized by NNCF if there is ``calibration``. Returns the precision that OpenVINO took, and a
+    function of the input tensor."""
+    import openvino
+
+    model = openvino.Core().read_model(graph)
+    if calibration:
+        import nncf
+
+        model = nncf.quantize(
+            model, nncf.Dataset(calibration), model_type=nncf.ModelType.TRANSFORMER, subset_size=len(calibration)
+        )
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        "INFERENCE_PRECISION_HINT": precision,
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", options)
+    request = compiled.create_infer_request()
+    taken = compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name()
+    return taken, lambda tensor: next(iter(request.infer([tensor]).values()))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=default_threads())
@@ -119,6 +145,15 @@ def main() -> None:
         describe[title] = lambda some, session=session, image=image: np.concatenate(
             [session.run(["descriptor"], {image: rule(one)[None]})[0] for one in some]
         )
+    if find_spec("openvino"):
+        asked = {"OpenVINO bf16": ("bf16", ())}
+        if find_spec("nncf"):
+            asked["OpenVINO int8 by NNCF"] = ("f32", [rule(image)[None] for image in images[::2]])
+        for title, (precision, calibration) in asked.items():
+            taken, run = openvino_call(made["OpenVINO fp32"][1], arguments.threads, precision, calibration)
+            title = f"{title}, computed in {taken}"
+            timed[title] = lambda run=run: run(pixels.numpy())
+            describe[title] = lambda some, run=run: np.concatenate([run(rule(one)[None]).copy() for one in some])
     square = torch.randn(_PEAK_SIDE, _PEAK_SIDE)
     peaks = {"fp32": lambda: square @ square, "int8": int8_product(arguments.threads)}
     labels = [path.name for path in drawn[1::2]]
