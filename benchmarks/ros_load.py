@@ -281,6 +281,7 @@ def run(pid: int, args: argparse.Namespace) -> dict:
     diagnostics = robot.diagnostics()
     robot.close()
     span = answers["stamps"][-1] - answers["stamps"][0]
+    missing = int((np.rint(np.diff(answers["stamps"]) * args.rate) - 1).clip(0).sum())
     minute = [megabytes for second, megabytes in memory if second >= min(60, args.seconds / 3)]
     stages = {
         key.removesuffix(", ms"): float(value.split()[1].rstrip(","))
@@ -298,6 +299,7 @@ def run(pid: int, args: argparse.Namespace) -> dict:
         "answers per second": round(len(answers["stamps"]) / span, 1),
         "images": int(diagnostics["images"]),
         "dropped, as the node says": int(diagnostics["dropped for newer ones"]),
+        "without an answer after the warm-up": f"{missing} of {missing + len(answers['stamps'])}",
         "stamp to answer, ms": answer,
         "by stage, ms (median)": table,
         "CPU, % of one core": round(100 * (cpu[-1][1] - cpu[5][1]) / (cpu[-1][0] - cpu[5][0])),

@@ -1,6 +1,7 @@
 """The Recognizer on a robot's real laps, with real maps and a real encoder."""
 
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -71,8 +72,13 @@ def test_key_points_detected_ahead_are_those_of_the_frame(described, lap, monkey
             found = [one.recognize(frame, descriptor=row) for one in (alone, ahead, other)]
             assert len({(one.inliers, one.best.place.id, one.false_positive_rate) for one in found}) == 1
         assert found[0].inliers >= 12
-    # Once for each frame; the other's first image came before its map was read, the next two were in vain.
-    assert len(detected) == 3 + 3 + (3 + 2)
+        # Once for each frame; the other's first image came before its map was read, and then it is kept.
+        assert len(detected) == 3 + 3 + (3 + 1)
+        waiting, row = frames[first + 3], descriptors[first + 3]
+        image = ahead.decode_ahead(lambda: waiting.image.copy()).result()
+        found = [one.recognize(replace(waiting, image=image), descriptor=row) for one in (ahead, alone)]
+        assert len({(one.inliers, one.best.place.id, one.false_positive_rate) for one in found}) == 1
+        assert len(detected) == 3 + 3 + (3 + 1) + 2
 
 
 def test_sequence_and_geometry_can_be_turned_off(described, lap):

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -203,6 +204,11 @@ class Engine:
                 self._recognize(outcome)
             self._add_keyframe(outcome, gate)
         return outcome
+
+    def decode_ahead(self, camera: str, decode: Callable[[], Image]) -> Future[Image] | None:
+        """Decodes a frame that waits, and detects its key points, while the one before it is processed; None where nothing is gained. For any thread."""
+        follower = self._followers.get(camera)
+        return None if follower is None or self.mode != "localization" else follower.recognizer.decode_ahead(decode)
 
     def query(self, image: Image, top: int | None = None) -> Recognition:
         """Recognizes a single image. The cameras' sequences are neither used nor changed.

@@ -26,16 +26,20 @@ class LatestFrameWorker(Generic[Item]):
         self._waiting: dict[str, Item] = {}
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(1, "recognition")
+        self._processes = False
 
-    def offer(self, camera: str, item: Item) -> None:
-        """Sets the waiting frame of a camera. One that is replaced counts as dropped; the camera keeps its place in the order."""
+    def offer(self, camera: str, item: Item) -> bool:
+        """Sets the waiting frame of a camera. One that is replaced counts as dropped; the camera keeps its place in the order. Returns whether the frame
+        replaces none and must wait for another one."""
         with self._lock:
             replaced = camera in self._waiting
             self._waiting[camera] = item
+            waits = self._processes and not replaced
         if replaced:
             self.dropped[camera] = self.dropped.get(camera, 0) + 1
         else:
             self.submit(partial(self._process_waiting, camera))
+        return waits
 
     def submit(self, job: Callable[[], Any]) -> Future[Any]:
         """Runs a job in the thread; the future has its result or exception. After ``stop`` the future is canceled."""
@@ -59,5 +63,8 @@ class LatestFrameWorker(Generic[Item]):
     def _process_waiting(self, camera: str) -> None:
         with self._lock:
             item = self._waiting.pop(camera, None)
+            self._processes = item is not None
         if item is not None:
             self._process(camera, item)
+            with self._lock:
+                self._processes = False

@@ -1,8 +1,10 @@
 """Frame -> match: all stages of recognition, in order."""
 
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -88,7 +90,7 @@ class Recognizer:
             else StoredPoints(place_map, self.snapshot, self._matcher.keypoints)
         )
         self._intrinsics = intrinsics
-        self._ahead: tuple[Image, tuple[int, ...], Future[Keypoints]] | None = None  # image, its size for detection
+        self._ahead: dict[int, _Ahead] = {}  # by id of the image, oldest first
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
 
@@ -164,11 +166,27 @@ class Recognizer:
             return self.decide_match(image, similarities, belief, intrinsics)
 
     def look_ahead(self, image: Image) -> None:
-        """Begins to detect the key points of the next frame's image, RGB uint8 [H, W, 3], in another thread, while the caller describes it."""
+        """Begins to detect the key points of a frame to come, RGB uint8 [H, W, 3], in another thread. For any thread: the caller describes the image
+        meanwhile, or recognizes the frame before it. Of the last two images they are kept."""
         keypoints = self._matcher.keypoints
-        if keypoints is not None and len(keypoints) and (self._ahead is None or self._ahead[0] is not image):
-            small = thumbnail(image, keypoints.longest_side)
-            self._ahead = image, small.shape, _detection_thread().submit(detect_keypoints, small)
+        if keypoints is None or not len(keypoints) or id(image) in self._ahead:
+            return
+        small = thumbnail(image, keypoints.longest_side)
+        detected = _detection_thread().submit(detect_keypoints, small)
+        for old in list(self._ahead)[:-1]:
+            if (unused := self._ahead.pop(old, None)) is not None:
+                unused.keypoints.cancel()
+        self._ahead[id(image)] = _Ahead(image, small.shape, detected)
+
+    def decode_ahead(self, decode: Callable[[], Image]) -> Future[Image]:
+        """The image of a frame to come, decoded in another thread, where ``look_ahead`` follows. For any thread."""
+
+        def work() -> Image:
+            image = decode()
+            self.look_ahead(image)
+            return image
+
+        return _detection_thread().submit(work)
 
     def decide_match(
         self,
@@ -241,12 +259,12 @@ class Recognizer:
         if image is None:
             return FrameFeatures()
         self.look_ahead(image)
-        ahead, self._ahead = self._ahead, None
+        ahead = self._ahead.pop(id(image), None)
         patches, intrinsics = self._matcher.patches, self._intrinsics if intrinsics is None else intrinsics
         return FrameFeatures(
-            keypoints=None if ahead is None else ahead[2].result(),
+            keypoints=None if ahead is None else ahead.keypoints.result(),
             patches=None if patches is None else patches.projection(self.describer.patches(image)),
-            intrinsics=None if ahead is None or intrinsics is None else intrinsics.resized(image.shape, ahead[1]),
+            intrinsics=None if ahead is None or intrinsics is None else intrinsics.resized(image.shape, ahead.shape),
         )
 
     def _decide(self, found: RankedCandidates) -> Decision:
@@ -286,6 +304,14 @@ class Recognizer:
                 ids, similarities_at(similarities, rows), found.belief.at(rows), geometries, found.patches, strict=True
             )
         )
+
+
+class _Ahead(NamedTuple):
+    """``shape``: of the image in which the key points are detected. The image is kept, so that no other one gets its id."""
+
+    image: Image
+    shape: tuple[int, ...]
+    keypoints: Future[Keypoints]
 
 
 @cache

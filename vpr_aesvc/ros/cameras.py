@@ -1,12 +1,15 @@
-"""Subscriptions to images and intrinsics. Images stay encoded until the worker decodes them."""
+"""Subscriptions to images and intrinsics. Images stay encoded until their frame is processed, or is the next one."""
 
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from rclpy.exceptions import NameValidationException
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_profile_sensor_data
@@ -16,7 +19,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from vpr_aesvc.depth import DepthImage
 from vpr_aesvc.errors import VprError
 from vpr_aesvc.recordings.bags.camera import is_rectified, read_intrinsics
-from vpr_aesvc.recordings.image_messages import depth_of
+from vpr_aesvc.recordings.image_messages import depth_of, rgb_of
 from vpr_aesvc.ros.convert import seconds
 from vpr_aesvc.ros.diagnostics import Health
 from vpr_aesvc.ros.sensor_thread import SensorThread
@@ -27,14 +30,34 @@ _DEPTH_GAP = 0.02  # seconds between an image and its depth
 _DEPTHS = 5  # depth images that wait for their image
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class ReceivedImage:
-    """An image message. ``stamp`` is the header's, in seconds; ``received`` is the time of arrival in seconds of the monotonic clock."""
+    """An image message.
+
+    Attributes:
+        stamp: of the header, in seconds. received: time of arrival in seconds of the monotonic clock.
+        ahead: the decoded image, if another thread was told to decode it while the frame waits.
+    """
 
     camera: str
     message: Any
     stamp: float
     received: float
+    ahead: Future[NDArray[np.uint8]] | None = None
+
+    @property
+    def label(self) -> str:
+        """CAMERA/SECONDS.NANOSECONDS, or without CAMERA/ if there is one camera."""
+        seconds, nanoseconds = divmod(round(self.stamp * 1e9), 10**9)
+        return f"{self.camera}{'/' if self.camera else ''}{seconds}.{nanoseconds:09d}"
+
+    def decode(self) -> NDArray[np.uint8]:
+        """RGB uint8 [H, W, 3]. Raises VprError if the image is bad."""
+        return rgb_of(self.message, self.label)
+
+    def decoded(self) -> NDArray[np.uint8]:
+        """As ``decode``; the image of ``ahead`` if the other thread has begun."""
+        return self.decode() if self.ahead is None or self.ahead.cancel() else self.ahead.result()
 
 
 class Cameras:

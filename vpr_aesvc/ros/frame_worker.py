@@ -15,7 +15,6 @@ from vpr_aesvc.onboard.body_pose import base_pose
 from vpr_aesvc.onboard.engine import IncomingFrame, Outcome
 from vpr_aesvc.onboard.relocalization import Sighting
 from vpr_aesvc.onboard.rig import RigView, decide_rig
-from vpr_aesvc.recordings.image_messages import rgb_of
 from vpr_aesvc.ros.cameras import ReceivedImage
 from vpr_aesvc.ros.convert import time_message
 from vpr_aesvc.ros.session import Session
@@ -23,19 +22,17 @@ from vpr_aesvc.types import Frame, Pose
 
 
 def incoming_frame(session: Session, image: ReceivedImage) -> IncomingFrame:
-    """The input of the engine for an image. Its label is CAMERA/SECONDS.NANOSECONDS, or without CAMERA/ if there is one camera."""
+    """The input of the engine for an image."""
     motion, cameras = session.motion, session.cameras
     frame_id = image.message.header.frame_id
-    seconds, nanoseconds = divmod(round(image.stamp * 1e9), 10**9)
-    label = f"{image.camera}{'/' if image.camera else ''}{seconds}.{nanoseconds:09d}"
     return IncomingFrame(
         image.camera,
         Frame(
-            label,
+            image.label,
             stamp=image.stamp,
             depth=None if cameras is None else partial(cameras.depth_at, image.camera, image.stamp),
         ),
-        decode=partial(rgb_of, image.message, label),
+        decode=image.decoded,
         pose=(lambda: None) if motion is None else partial(motion.camera_pose, image.camera, frame_id, image.stamp),
         calibration=None if cameras is None else cameras.intrinsics.get(image.camera),
     )

@@ -206,7 +206,8 @@ class Session:
     def _on_image(self, image: ReceivedImage) -> None:
         self.latest_image = image
         if self._rig is None:
-            self.worker.offer(image.camera, image)
+            if self.worker.offer(image.camera, image):
+                image.ahead = self.engine.decode_ahead(image.camera, image.decode)
             return
         if images := self._rig.add(image.camera, image.stamp, image):
             self.worker.offer(RIG, images)

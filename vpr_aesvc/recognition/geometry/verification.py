@@ -171,8 +171,8 @@ def match_keypoints(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.
     pairs = np.column_stack([chosen, nearest[chosen]]).astype(np.int64)
     # SIFT describes one position once for each of its orientations; it must count as one match.
     for side, points in enumerate((query, candidate)):
-        positions = np.round(points.xy[pairs[:, side]] * (LONGEST_SIDE / points.longest_side))
-        pairs = pairs[np.sort(np.unique(positions, axis=0, return_index=True)[1])]
+        x, y = np.round(points.xy[pairs[:, side]] * (LONGEST_SIDE / points.longest_side)).T.astype(np.int64)
+        pairs = pairs[np.sort(np.unique(x * 2 * LONGEST_SIDE + y, return_index=True)[1])]
     return pairs
 
 
