@@ -148,7 +148,7 @@ class PlaceArrays:
 
 
 class _Column:
-    """An array with spare capacity; appending takes amortized constant time."""
+    """An array with spare capacity; appending takes amortized constant time. Each of its columns is contiguous: a search reads all x."""
 
     def __init__(self, dtype: Any, width: int = 0) -> None:
         self._buffer = np.empty((0, width) if width else 0, dtype)
@@ -162,7 +162,8 @@ class _Column:
         """All rows: a view that the next call may replace."""
         needed = self._used + len(rows)
         if needed > len(self._buffer):
-            grown = np.empty((max(needed, len(self._buffer) * 3 // 2), *self._buffer.shape[1:]), self._buffer.dtype)
+            shape = (max(needed, len(self._buffer) * 3 // 2), *self._buffer.shape[1:])
+            grown = np.empty(shape, self._buffer.dtype, order="F")
             grown[: self._used] = self.values
             self._buffer = grown
         self._buffer[self._used : needed] = rows

@@ -69,13 +69,10 @@ class Where:
             excluded.append(arrays.last(self.recent_places))
         for name in self.without_traverses:
             excluded.append(arrays.traverses == traverse_id(name, traverses))
-        if self.pose is not None and (self.beyond is not None or self.within is not None):
-            x, y = arrays.positions[:, 0] - self.pose.x, arrays.positions[:, 1] - self.pose.y
-            squared = x * x + y * y
-            if self.beyond is not None:
-                excluded.append(squared < self.beyond**2)
-            if self.within is not None:
-                excluded.append(~(squared <= self.within**2))  # True for NaN, no pose
+        if self.pose is not None and self.beyond is not None:
+            excluded.append(_around(arrays, self.pose, self.beyond, np.less))
+        if self.pose is not None and self.within is not None:
+            excluded.append(~_around(arrays, self.pose, self.within, np.less_equal))
         if not excluded:
             return None
         return ~np.logical_or.reduce(excluded) if len(excluded) > 1 else ~excluded[0]
@@ -90,6 +87,16 @@ class Where:
         if self.pose is not None and last_position is not None:
             traveled += float(np.hypot(self.pose.x - last_position[0], self.pose.y - last_position[1]))
         return (arrays.traverses == traverse) & (arrays.traveled > traveled - float(meters))
+
+
+def _around(arrays: PlaceArrays, pose: Pose, meters: float, compare: np.ufunc) -> Mask:
+    """bool [n], the places whose distance from the pose compares so with ``meters``; False without a pose."""
+    x, y = arrays.positions[:, 0], arrays.positions[:, 1]
+    rows = np.flatnonzero(np.abs(x - pose.x) <= meters)  # of a large map few, for which alone y is read
+    east, north = x[rows] - pose.x, y[rows] - pose.y
+    mask = np.zeros(len(x), bool)
+    mask[rows[compare(east * east + north * north, meters**2)]] = True
+    return mask
 
 
 def traverse_id(name: str, traverses: dict[str, int]) -> int:
