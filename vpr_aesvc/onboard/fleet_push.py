@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from vpr_aesvc.onboard.fleet_thread import FleetThread
 from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.database import wal_of
+
+_TICK = 1_000_000_000  # nanoseconds, longer than any
 
 
 class FleetPush(FleetThread):
@@ -21,13 +24,15 @@ class FleetPush(FleetThread):
     def _step(self) -> None:
         from vpr_aesvc.fleet.push import fleet_map_for, push
 
-        files = self._path, wal_of(self._path)
+        now, files = time.time_ns(), (self._path, wal_of(self._path))
         changed = [one.stat().st_mtime_ns for one in files if one.exists()]
         if changed != self._pushed:
             with PlaceMap.open(self._path) as place_map, fleet_map_for(self._url, place_map) as fleet:
+                count = len(place_map)  # more may be added meanwhile
                 push(place_map, fleet, self._robot, self._frame, self._go_on)
-                self.state = f"all {len(place_map)} places are pushed"
-            self._pushed = changed
+                self.state = f"all {count} places are pushed"
+            # Files keep time in ticks of some milliseconds: a write in the tick of the last one that was seen would look like none.
+            self._pushed = changed if max(changed) < now - _TICK else []
         self.error = ""
 
     def _go_on(self, done: int, of: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -59,6 +60,9 @@ class FleetThread(ABC):
                 self.error = str(error)
             except _StoppedError:
                 return
+            except Exception as error:  # nobody waits for this thread: it says so and tries again
+                self.error = f"internal error: {type(error).__name__}: {error}"
+                logging.getLogger(__name__).exception("internal error")
             pause = max(self._period, self._share * (time.monotonic() - began))
 
     def _go_on(self, done: int, of: int) -> None:
