@@ -18,6 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import cycle, islice
 from pathlib import Path
 
@@ -31,7 +33,6 @@ from vpr_aesvc.projections.artifact import unit
 from vpr_aesvc.projections.moments import Moments
 from vpr_aesvc.types import Frame, Pose
 
-_CLUSTER = "127.0.0.1:6399"
 DIM, _ROWS, _VIEWED = 768, 10_000, 20  # numbers of a row; rows of a drawn shard, and those of them with a view
 
 
@@ -44,22 +45,7 @@ def compare_ray(images: Path, count: int, rounds: int) -> None:
             (root / "all" / str(half)).mkdir(parents=True)
         for at, path in enumerate(islice(cycle(found), count)):
             (root / "all" / str(2 * at // count) / f"{at:06}{path.suffix}").symlink_to(path.resolve())
-        words = [
-            "ray",
-            "start",
-            "--head",
-            "--block",
-            "--num-cpus",
-            "2",
-            "--node-ip-address",
-            _CLUSTER.partition(":")[0],
-            "--port",
-            _CLUSTER.partition(":")[2],
-        ]
-        words += ["--include-dashboard", "false"]
-        cluster = subprocess.Popen([str(Path(sys.executable).parent / words[0]), *words[1:]], stdout=subprocess.DEVNULL)
-        time.sleep(20)
-        try:
+        with ray_cluster() as cluster:
             for turn in range(rounds):
                 start, before = time.perf_counter(), os.times()
                 words = [sys.executable, __file__, "half", str(root / "all")]
@@ -77,12 +63,12 @@ def compare_ray(images: Path, count: int, rounds: int) -> None:
                 )
                 frames = open_input(root / "all").frames
                 done: list[tuple[float, float]] = []
-                start, idle = time.perf_counter(), cpu_of_ray(cluster.pid)
+                start, idle = time.perf_counter(), cpu_of_ray(cluster)
 
                 def shard_done(
                     now: int, total: int, start: float = start, idle: float = idle, done: list = done
                 ) -> None:  # type: ignore[type-arg]
-                    done.append((time.perf_counter() - start, cpu_of_ray(cluster.pid) - idle))
+                    done.append((time.perf_counter() - start, cpu_of_ray(cluster) - idle))
 
                 sharding.extract(
                     frames, open_backbone("hog"), root / f"r{turn}", Ray("auto"), views=0, progress=shard_done
@@ -104,9 +90,20 @@ def compare_ray(images: Path, count: int, rounds: int) -> None:
                 print(
                     f"{len(halves_files)} and {len(whole_files)} shards; same rows: {np.array_equal(*map(np.concatenate, rows))}"
                 )
-        finally:
-            cluster.terminate()
-            cluster.wait()
+
+
+@contextmanager
+def ray_cluster() -> Iterator[int]:
+    """Two CPUs on 127.0.0.1. Yields the id of the process."""
+    words = ["ray", "start", "--head", "--block", "--num-cpus", "2", "--node-ip-address", "127.0.0.1", "--port", "6399"]
+    words += ["--include-dashboard", "false"]
+    process = subprocess.Popen([str(Path(sys.executable).parent / words[0]), *words[1:]], stdout=subprocess.DEVNULL)
+    try:
+        time.sleep(20)
+        yield process.pid
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def cpu_of_ray(cluster: int) -> float:

@@ -45,6 +45,30 @@ def url(postgres):
     return new_url(postgres)
 
 
+@pytest.mark.parametrize("change", ["removed", "moved", "added", "in another frame"])
+def test_an_open_map_sees_what_another_robot_changes(url, tmp_path, change):
+    rows = unit_rows(30)
+
+    def answers(fleet):
+        found = [fleet.search(rows[2], 8, where=where) for where in (Where(pose=Pose(0, 0), within=6), None)]
+        return [[(one.place, one.similarity) for one in matches] for matches in found]
+
+    with new_map(tmp_path / "r1.vprmap", drive(30), rows) as mine, new_map(tmp_path / "r2.vprmap", [], None) as other:
+        push_map(mine, url)
+        with open_fleet_map(url + "&frame=map") as fleet:
+            before = answers(fleet)
+            if change == "removed":
+                mine.remove([3])
+            elif change == "moved":
+                mine.set_poses({3: Pose(100, 100), 30: Pose(1, 1)})
+            else:
+                other.add(drive(3, "tuesday"), rows[[2, 2, 2]])
+            push_map(mine, url)
+            push_map(other, url, "r2", "elsewhere" if change == "in another frame" else "map")
+            with open_fleet_map(url + "&frame=map") as fresh:
+                assert answers(fleet) == answers(fresh) != before
+
+
 def test_pushed_again_adds_nothing_and_changes_follow(url, tmp_path):
     with new_map(tmp_path / "r1.vprmap", drive(30), unit_rows(30)) as mine:
         mine.start_traverse("monday", 1.7e9, None, "a bag")
