@@ -66,7 +66,7 @@ def main() -> None:
     for model in args.model:
         describer = Describer.open(model)
         for path in args.inputs:
-            frames = [frame for frame in open_input(path).frames if frame.split in (None, "database")]
+            frames = [frame for frame in open_input(path) if frame.split in (None, "database")]
             for value in sorted({frame.extra.get(args.of, "") for frame in frames}):
                 part = [frame for frame in frames if frame.extra.get(args.of, "") == value]
                 if len(part) < _FEW:

@@ -14,6 +14,7 @@ from vpr_aesvc import PlaceMap, Recognizer, VprError
 from vpr_aesvc.placemap.repair import check_map
 from vpr_aesvc.recognition import learned_models, learning
 from vpr_aesvc.recognition.learned_models import learn_map
+from vpr_aesvc.recognition.match_model import stored_name
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
 FIRST_LAP = 39
@@ -38,7 +39,7 @@ def unlearned(described, tmp_path_factory):
 
 
 def learned_names(place_map):
-    names = f"similarities/{place_map.dim}", f"matches/{place_map.dim}"
+    names = f"similarities/{place_map.dim}", stored_name(place_map.dim)
     return [name for name in names if place_map.learned_parameters(name) is not None]
 
 
@@ -50,7 +51,7 @@ def test_a_program_that_ends_during_learning_ends_well_and_at_once(unlearned, tm
     )
     assert done.returncode == 0 and done.stderr == "" and float(done.stdout) < 1
     with PlaceMap.open(path) as place_map:
-        assert f"matches/{place_map.dim}" not in learned_names(place_map)
+        assert stored_name(place_map.dim) not in learned_names(place_map)
 
 
 def test_answers_come_while_the_map_is_learned(described, unlearned, tmp_path, monkeypatch):
@@ -91,7 +92,7 @@ def test_answers_come_while_the_map_is_learned(described, unlearned, tmp_path, m
         percent = "the map is being learned ({} %): no match is accepted yet"
         assert said[1:] == [percent.format(number) for number in (32, 55, 78)] and calls == ["vpr_aesvc learning"]
         assert found.accepted and "the sequence gives this place" in found.why  # it went on
-        assert learned_names(place_map) == [f"similarities/{place_map.dim}", f"matches/{place_map.dim}"]
+        assert learned_names(place_map) == [f"similarities/{place_map.dim}", stored_name(place_map.dim)]
         at_once = Recognizer(place_map, describer)
         at_once.prepare(lambda *_: pytest.fail("learned again"))
         assert same_numbers(at_once.learned.null, recognizer.learned.null)
@@ -107,7 +108,7 @@ def test_learning_stops_when_told(described, unlearned, tmp_path):
         for thread in threads:
             thread.join(60)
         assert len(threads) == 1 and not threads[0].is_alive() and recognizer.learned.progress is None
-        assert f"matches/{place_map.dim}" not in learned_names(place_map)
+        assert stored_name(place_map.dim) not in learned_names(place_map)
         assert not check_map(place_map.path).problems
 
 

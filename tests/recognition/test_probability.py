@@ -29,7 +29,7 @@ def test_the_probability_agrees_with_the_decision_and_frames_from_elsewhere_get_
         nothing = [answers(recognizer, [image])[0] for image in made]
     accepted = [one.probability for one in known if one.accepted]
     refused = [one.probability for one in [*known, *elsewhere, *nothing] if not one.accepted]
-    assert len(accepted) > 0.7 * len(known)
+    assert len(accepted) > 0.65 * len(known)
     pairs = np.array(refused)[None] > np.array(accepted)[:, None] + 0.1
     assert pairs.mean() < 0.02
     assert np.mean(accepted) > 0.85 and np.mean([one.probability for one in elsewhere]) < 0.2

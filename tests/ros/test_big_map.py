@@ -21,6 +21,7 @@ from vpr_aesvc import Describer, Frame, PlaceMap, Pose, read_image
 from vpr_aesvc.images import encode_jpeg, thumbnail
 from vpr_aesvc.placemap.place_table import DESCRIPTOR
 from vpr_aesvc.placemap.repair import check_map
+from vpr_aesvc.recognition.match_model import stored_name
 
 PLACES = 10_000
 
@@ -50,7 +51,7 @@ def big_map(tmp_path_factory):
 def learned(path) -> list[bool]:
     """Whether the map has the models of similarity and of key points."""
     with PlaceMap.open(path) as place_map:
-        names = f"similarities/{place_map.dim}", f"matches/{place_map.dim}"
+        names = f"similarities/{place_map.dim}", stored_name(place_map.dim)
         return [place_map.learned_parameters(name) is not None for name in names]
 
 
@@ -114,7 +115,7 @@ def test_the_end_of_mapping_teaches_the_map_and_its_copy(tmp_path):
         assert robot.change_state("deactivate")
         with PlaceMap.open(path) as place_map:
             wait_for(
-                lambda: place_map.learned_parameters(f"matches/{place_map.dim}")["places"] == len(place_map),
+                lambda: place_map.learned_parameters(stored_name(place_map.dim))["places"] == len(place_map),
                 what="learning",
             )
             assert len(place_map) > 1.25 * count
@@ -126,7 +127,7 @@ def test_a_map_is_learned_without_a_frame_and_then_matches_are_accepted(tmp_path
     path = tmp_path / "lap.vprmap"
     path.write_bytes(world.lap_map().read_bytes())
     with PlaceMap.open(path) as place_map:
-        for name in (f"similarities/{place_map.dim}", f"matches/{place_map.dim}"):
+        for name in (f"similarities/{place_map.dim}", stored_name(place_map.dim)):
             place_map.store_learned_parameters(name, None)
     frames = [frame for frame in world.corridor() if frame.lap > 1][:20]
     values = {"model": world.model(), "map": path, "pose_source": "odom", "autostart": "true"}

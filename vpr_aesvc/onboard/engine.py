@@ -31,6 +31,7 @@ from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
 _EXCLUSIONS = ("recent_seconds", "recent_meters", "recent_places")
+_WARM_UP = 1.0  # seconds at most, in which a robot waits for its first match anyway
 Calibration = tuple[Intrinsics, tuple[int, int]]  # and (width, height) of the images they are of, zeros if unknown
 SLAM_RECENT_SECONDS = 30.0
 """Default exclusion of recent places in mode ``slam``: what the robot saw just now is not a loop."""
@@ -123,13 +124,15 @@ class Engine:
         self._last_keyframes: dict[str, Frame] = {}  # by camera, without images
 
     def prepare(self) -> None:
-        """Reads the map, so that the first frame does not wait, and starts ``learn``; not in mode ``mapping``, which needs neither.
+        """Reads the map and detects its key points for up to a second, so that the first frames do not wait, and starts ``learn``; not in mode
+        ``mapping``, which needs none of it.
 
         Raises:
             VprError: the map is damaged.
         """
         if self.mode != "mapping":
             self.learn()
+            self._follower("").recognizer.warm_up(_WARM_UP)
 
     def learn(self) -> None:
         """Starts to learn what the map lacks in the background. While models are missing no match is accepted.

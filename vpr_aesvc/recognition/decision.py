@@ -2,8 +2,8 @@
 
 With ``a`` the requested false-positive rate, and for the best candidate after reranking:
 
-1. ``r``, the false-positive rate of the frame alone: from the match model (``match_model``), or, where geometry is off or the key points cannot
-   tell (``geometric_verdict``), from the null model of the similarity margin.
+1. ``r``, the false-positive rate of the frame alone: from the match model (``match_model``), or, where geometry is off, from the null model of
+   the similarity margin. Where the key points cannot tell (``geometric_verdict``) it is eight times the latter.
 2. With a sequence it is divided by ``sequence_weight`` of the probability that the sequence gives to the place.
 3. Accept if ``r <= a``.
 
@@ -14,9 +14,11 @@ the map, and takes both for equally frequent. Where geometry is off it is ``p (1
 from dataclasses import dataclass
 
 from vpr_aesvc.recognition.geometry.verification import geometric_verdict
-from vpr_aesvc.recognition.match_model import MAX_SEQUENCE_WEIGHT, MatchModel, clear_inliers, sequence_weight
+from vpr_aesvc.recognition.match_model import MAX_SEQUENCE_WEIGHT, MatchModel, sequence_weight
 from vpr_aesvc.recognition.matching import RankedCandidates
 from vpr_aesvc.recognition.similarity.null_model import NullModel
+
+_WITHOUT_KEY_POINTS = 8.0  # factor: bare walls look alike
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,8 @@ def decide(
     Args:
         model: None without geometry. sequence: whether one is tracked.
     """
-    by_margin = _is_decided_by_margin(found, model)
-    rate, reason = _frame_rate(found, null, model)
-    is_smallest = rate <= (null.min_rate if by_margin or model is None else model.min_rate)
+    rate, smallest, reason = _frame_rate(found, null, model)
+    is_smallest = rate <= smallest
     if sequence:
         rate /= sequence_weight(found.posterior)
         reason = f"{reason}; the sequence gives this place {100 * found.posterior:.0f} %"
@@ -59,29 +60,26 @@ def lowest_rate(null: NullModel, model: MatchModel | None, sequence: bool) -> fl
     return rate / MAX_SEQUENCE_WEIGHT if sequence else rate
 
 
-def _is_decided_by_margin(found: RankedCandidates, model: MatchModel | None) -> bool:
-    return model is None or not found.geometries or geometric_verdict(found.geometries[0]) == "cannot tell"
-
-
-def _frame_rate(found: RankedCandidates, null: NullModel, model: MatchModel | None) -> tuple[float, str]:
-    """The false-positive rate of the frame alone, and the reason."""
-    if model is not None and not _is_decided_by_margin(found, model):
+def _frame_rate(found: RankedCandidates, null: NullModel, model: MatchModel | None) -> tuple[float, float, str]:
+    """The false-positive rate of the frame alone, the smallest that the map can promise for such a frame, and the reason."""
+    if model is not None and found.geometries and geometric_verdict(found.geometries[0]) != "cannot tell":
         geometry = found.geometries[0]
         reason = geometry.why.partition("; ")[0]  # the rest is about the relative pose, which decides nothing
-        if found.rival_inliers:
-            reason += f", {found.rival_inliers} at another place"
-        return model.false_positive_rate(clear_inliers(geometry.inliers, found.rival_inliers)), reason
+        if found.distinctive_inliers < geometry.inliers:
+            reason += f", {geometry.inliers - found.distinctive_inliers} of them also match another place"
+        return model.false_positive_rate(found.distinctive_inliers), model.min_rate, reason
+    factor = 1.0 if model is None else _WITHOUT_KEY_POINTS
     if found.margin is None:
-        return 1.0, "the similarity margin is in favor of another place"
-    return float(null.false_positive_rate(found.margin.value)), f"similarity margin {found.margin.value:.2f}"
+        return 1.0, factor * null.min_rate, "the similarity margin is in favor of another place"
+    rate = min(factor * float(null.false_positive_rate(found.margin.value)), 1.0)
+    return rate, factor * null.min_rate, f"similarity margin {found.margin.value:.2f}"
 
 
 def _probability(
     found: RankedCandidates, null: NullModel, model: MatchModel | None, sequence: bool, rate: float
 ) -> float:
     if model is not None and found.geometries:
-        inliers = clear_inliers(found.geometries[0].inliers, found.rival_inliers)
-        return model.probability(inliers, found.posterior, sequence)
+        return model.probability(found.distinctive_inliers, found.posterior, sequence)
     if sequence:
         return found.posterior * (1 - rate)
     return 0.0 if found.margin is None else float(null.probability(found.margin.value)) * (1 - rate)

@@ -16,7 +16,7 @@ from vpr_aesvc.placemap import PlaceMap
 from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.learning import Parameters, Step, learn_matches, learn_similarities
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
-from vpr_aesvc.recognition.match_model import MatchModel
+from vpr_aesvc.recognition.match_model import MatchModel, stored_name
 from vpr_aesvc.recognition.sequence.likelihood import DEFAULT_LIKELIHOOD, SimilarityLikelihood
 from vpr_aesvc.recognition.similarity.null_model import NullModel
 from vpr_aesvc.runtime import bounded_threads
@@ -75,7 +75,7 @@ class LearnedModels:
         self.copies: list[Path] = []
         self.message: str | None = None
         self._map = place_map
-        self._similarities, self._matches = f"similarities/{size}", f"matches/{size}"
+        self._similarities, self._matches = f"similarities/{size}", stored_name(size)
         self._places: dict[str, int] = {}  # name -> number of places that the model in use was learned from
         self._pending: dict[str, _Task] = {}
         self._stopped = threading.Event()

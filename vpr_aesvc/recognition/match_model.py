@@ -3,15 +3,17 @@
 Twenty inliers mean much in a hall of posters and little on stairs that are equal on every floor. So the model is learned from the map
 itself (``simulated_runs``), with a prior that was learned once from other maps (``match_prior.json``) and counts more the smaller the map.
 
-1. Clear inliers: ``c = (1 + inliers) / (1 + rival inliers)^0.15``. A frame from elsewhere often fits several places.
+1. c: distinctive inliers (``verification.distinctive_inliers``), those that no candidate of another place has. A frame from elsewhere often fits
+   several places.
 2. False-positive rate of c, for absent frames. Body, rates 1 to 0.2: the empirical ones. Tail: exponential beyond u, the 0.8 quantile but at
    least 8, with unknown scale (peaks over threshold; Pickands, 1975). With a conjugate prior the predictive distribution is Lomax:
    ``0.2 (1 + (c - u) / scale)^-shape``, ``shape = w + k``, ``scale = w * prior scale + k * mean exceedance``, where w is the weight of the prior
-   and k the effective number of independent segments (Kish). It is at least ``0.2 / (20 (w + k))``: the tail is not trusted further.
-   The rate is four times that: places outside the map look more like its places than these like each other (measured; see docs/recognition.md).
+   and k the effective number of independent segments (Kish). It is at least ``0.2 / (10 (w + k))``: the tail is not trusted further.
+   Places outside the map look more like its places than these like each other: the scale is 1.4 times that of the simulated frames, and the rate
+   twice (measured; see docs/recognition.md).
 3. With a sequence the rate is divided by ``max(1.5 * posterior, 0.1)``: p-value weighting (Genovese, Roeder and Wasserman, Biometrika 2006),
    which keeps the promised rate as the weights of frames from outside the map average at most 1.
-4. Probability: logistic regression over ``log(c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
+4. Probability: logistic regression over ``log(1 + c)`` and, with a sequence, the log odds of the posterior, for as many frames from inside as from
    outside the map, times ``1 - 0.9 r`` with r the simulated rate of c. The coefficients have a normal prior.
 """
 
@@ -32,11 +34,10 @@ from vpr_aesvc.types import Floats
 
 _TAIL = 0.2
 _QUANTILES = 32  # kept of the body
-_EXTRAPOLATION = 20
-_RIVAL = 0.15  # exponent
-_OUTSIDE = 4.0
+_EXTRAPOLATION = 10
+_OUTSIDE_RATE, _OUTSIDE_SCALE = 2.0, 1.4  # of frames from outside the map, in parts of the simulated ones
 _MIN_WEIGHT, _WEIGHT = 0.1, 1.5
-_MIN_START = 8.0  # clear inliers that unrelated images reach
+_MIN_START = 8.0  # inliers that unrelated images reach
 _RIDGE = 0.01  # of the weights by which candidates are ordered, for each frame
 _MAX_LOG_ODDS = math.log(1000)
 
@@ -46,10 +47,10 @@ class MatchModel(BaseModel):
 
     Attributes:
         absent, present: number of simulated frames that it was learned from; segments: effective number of segments in the tail.
-        body: clear inliers that are exceeded at the rates 1 ... 0.2, in equal steps; the last is where the tail begins.
+        body: distinctive inliers that are exceeded at the rates 1 ... 0.2, in equal steps; the last is where the tail begins.
         scale, shape: of the tail.
         ranking: weights of log(1 + inliers) and of the patch score, by which candidates are ordered; None without patches.
-        with_sequence: coefficients of log(c), of the log odds of the posterior, and the constant. frame_alone: the same without a sequence.
+        with_sequence: coefficients of log(1 + c), of the log odds of the posterior, and the constant. frame_alone: the same without a sequence.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -68,12 +69,12 @@ class MatchModel(BaseModel):
     def learn(cls, answers: Sequence[SimulatedAnswer], prior: Mapping[str, Any] | None = None) -> MatchModel:
         """From the simulated answers in a map; there may be none. ``prior``: by default ``match_prior()``."""
         prior = prior or match_prior()
-        clear = np.array([clear_inliers(one.inliers, one.rival_inliers) for one in answers])
+        inliers = np.array([one.inliers for one in answers], np.float64)
         is_absent = np.array([one.is_absent for one in answers], np.bool_)
         right = np.array([one.right for one in answers], np.bool_)
-        absent = clear[is_absent]
+        absent = inliers[is_absent]
         body = (
-            np.quantile(absent, np.linspace(0, 1 - _TAIL, _QUANTILES)) if len(absent) else np.linspace(1, _MIN_START, 2)
+            np.quantile(absent, np.linspace(0, 1 - _TAIL, _QUANTILES)) if len(absent) else np.linspace(0, _MIN_START, 2)
         )
         body[-1] = max(body[-1], _MIN_START)
         excess = np.maximum(absent - body[-1], 0)
@@ -84,7 +85,7 @@ class MatchModel(BaseModel):
         used = is_absent | right
         curves = [
             _fit(
-                np.column_stack([np.log(clear), [_log_odds(posterior) for posterior in posteriors]])[used].reshape(
+                np.column_stack([np.log1p(inliers), [_log_odds(posterior) for posterior in posteriors]])[used].reshape(
                     -1, 2
                 ),
                 right[used],
@@ -120,28 +121,29 @@ class MatchModel(BaseModel):
     @property
     def min_rate(self) -> float:
         """The smallest false-positive rate of a frame alone that this map can promise."""
-        return round(_OUTSIDE * _TAIL / (_EXTRAPOLATION * self.shape), 6)
+        return round(_OUTSIDE_RATE * _TAIL / (_EXTRAPOLATION * self.shape), 6)
 
-    def false_positive_rate(self, clear: float) -> float:
-        """Part of the frames from outside the map whose best candidate has at least so many clear inliers."""
-        return min(1.0, max(_OUTSIDE * self._simulated_rate(clear), self.min_rate))
+    def false_positive_rate(self, inliers: float) -> float:
+        """Part of the frames from outside the map whose best candidate has at least so many distinctive inliers."""
+        return min(1.0, max(_OUTSIDE_RATE * self._rate(inliers, _OUTSIDE_SCALE * self.scale), self.min_rate))
 
-    def _simulated_rate(self, clear: float) -> float:
+    def _rate(self, inliers: float, scale: float) -> float:
         start = self.body[-1]
-        if clear <= start:
-            return float(np.interp(clear, self.body, np.linspace(1, _TAIL, len(self.body))))
-        return _TAIL * (1 + (clear - start) / self.scale) ** -self.shape
+        if inliers <= start:
+            counts, first = np.unique(self.body, return_index=True)  # all frames have at least the fewest inliers
+            return float(np.interp(inliers, counts, np.linspace(1, _TAIL, len(self.body))[first]))
+        return _TAIL * (1 + (inliers - start) / scale) ** -self.shape
 
-    def probability(self, clear: float, posterior: float, sequence: bool) -> float:
+    def probability(self, inliers: float, posterior: float, sequence: bool) -> float:
         """That the match is right, if the robot is in the map in half of the cases."""
         by_inliers, by_posterior, constant = self.with_sequence if sequence else self.frame_alone
-        score = by_inliers * math.log(clear) + by_posterior * _log_odds(posterior) + constant
-        return (1 - 0.9 * self._simulated_rate(clear)) * (0.5 + 0.5 * math.tanh(0.5 * score))
+        score = by_inliers * math.log1p(inliers) + by_posterior * _log_odds(posterior) + constant
+        return (1 - 0.9 * self._rate(inliers, self.scale)) * (0.5 + 0.5 * math.tanh(0.5 * score))
 
 
-def clear_inliers(inliers: int, rival_inliers: int) -> float:
-    """At least 1 / (1 + rival inliers)^0.15."""
-    return (1 + inliers) / (1 + rival_inliers) ** _RIVAL
+def stored_name(size: int) -> str:
+    """Of the model in a map. What older maps have learned, ``matches/<size>``, counted all inliers."""
+    return f"matches/{size}/distinctive"
 
 
 def sequence_weight(posterior: float) -> float:

@@ -7,13 +7,14 @@ import numpy as np
 
 from vpr_aesvc.projections.artifact import Array
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, StoredKeypoints
-from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict, rerank, verify
+from vpr_aesvc.recognition.geometry.verification import Geometry, distinctive_inliers, geometric_verdict, rerank, verify
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
 from vpr_aesvc.recognition.patches.matching import PatchMatch
 from vpr_aesvc.recognition.patches.stored import StoredPatches
 from vpr_aesvc.recognition.sequence.bayes_filter import Belief
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.neighborhoods import SimilarityMargin
+from vpr_aesvc.recognition.similarity.runs import SEPARATION
 from vpr_aesvc.recognition.similarity.sampled import Similarities, most_similar, similarities_at
 from vpr_aesvc.types import Intrinsics, Rows
 
@@ -42,6 +43,7 @@ class RankedCandidates:
             inliers no other is verified.
         margin: of the frame; None if its best place is not near the best candidate.
         belief: of the sequence.
+        distinctive_inliers: of the best candidate; see ``verification.distinctive_inliers``.
         near: the rows that count as the same place as the best candidate.
     """
 
@@ -51,17 +53,12 @@ class RankedCandidates:
     margin: SimilarityMargin | None
     belief: Belief
     near: Rows
+    distinctive_inliers: int = 0
 
     @property
     def posterior(self) -> float:
         """The probability that the sequence gives to the places near the best candidate."""
         return min(float(self.belief.at(self.near).sum()), 1.0)
-
-    @property
-    def rival_inliers(self) -> int:
-        """The most inliers of a candidate that is another place."""
-        pairs = zip(self.rows, self.geometries, strict=False)  # the others were not verified
-        return max((one.inliers for row, one in pairs if row not in self.near), default=0)
 
 
 class CandidateMatcher:
@@ -116,13 +113,20 @@ class CandidateMatcher:
         order += range(len(compared), len(rows))
         rows = [rows[at] for at in order]
         near = self._snapshot.track.near(rows[0], self.window)
+        geometries = [geometries[at] for at in order[: len(geometries)]]
+        distinctive = 0
+        if geometries and features.keypoints is not None:
+            scene = self._snapshot.track.near(rows[0], SEPARATION)  # along a corridor every picture shows what is ahead
+            elsewhere = [one for row, one in zip(rows, geometries, strict=False) if row not in scene]
+            distinctive = distinctive_inliers(features.keypoints, geometries[0], elsewhere)
         return RankedCandidates(
             rows=rows,
-            geometries=[geometries[at] for at in order[: len(geometries)]],
+            geometries=geometries,
             patches=[patches.get(row) for row in rows],
             margin=margin if margin.row in near else None,
             belief=belief,
             near=near,
+            distinctive_inliers=distinctive,
         )
 
     def _with_most_probable_row(self, belief: Belief) -> Belief:

@@ -117,6 +117,11 @@ class Recognizer:
         if self._points is not None and self._intrinsics is not None:
             self._points.triangulate_all()
 
+    def warm_up(self, seconds: float) -> None:
+        """Detects the key points of a small map, as many as fit into that time: the first frames, which are compared with them, do not wait."""
+        if self._matcher.keypoints is not None:
+            self._matcher.keypoints.detect_all(seconds)
+
     def update(self) -> None:
         """Reads the map as it is now, and learns as ``learn_in_background`` says. Each frame does it, too. Raises VprError as ``prepare``."""
         self._update(background=self._learn_in_background)

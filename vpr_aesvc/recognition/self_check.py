@@ -11,7 +11,7 @@ from vpr_aesvc.placemap.copies import copy_places
 from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.learned_models import read_model
 from vpr_aesvc.recognition.map_snapshot import MapSnapshot
-from vpr_aesvc.recognition.match_model import MatchModel
+from vpr_aesvc.recognition.match_model import MatchModel, stored_name
 from vpr_aesvc.recognition.recognizer import Recognizer
 from vpr_aesvc.recognition.result import Recognition
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -75,7 +75,7 @@ def stored_promise(place_map: OpenMap) -> list[str]:
             "lowest false-positive rate that this map can promise: not measured (an older map, or one that was changed)"
         ]
     lines = Promise(**stored).lines()
-    learned = place_map.learned_parameters(f"matches/{place_map.dim}")
+    learned = place_map.learned_parameters(stored_name(place_map.dim))
     if isinstance(learned, dict) and isinstance(learned.get("worth"), dict):
         lines.append(read_model(MatchModel, "match model", learned["worth"]).line())
     return lines

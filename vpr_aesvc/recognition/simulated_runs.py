@@ -36,7 +36,7 @@ class SimulatedAnswer(NamedTuple):
     """The best candidate of a simulated frame.
 
     Attributes:
-        inliers, rival_inliers: of the candidate, and the most of a candidate that is another place.
+        inliers: of the candidate, that no candidate of another place has (``distinctive_inliers``).
         posterior: the probability of the places near it by the sequence. alone: the same by this frame alone.
         is_absent: the frame's place was left out. right: the frame shows the candidate; False for absent frames.
         segment: the stretch that the frame is of.
@@ -44,7 +44,6 @@ class SimulatedAnswer(NamedTuple):
     """
 
     inliers: int
-    rival_inliers: int
     posterior: float
     alone: float
     is_absent: bool
@@ -98,8 +97,7 @@ def _ask(
             shown = snapshot.track.near(row, matcher.window)
             compared = zip(found.rows, found.geometries, found.patches, strict=False)
             yield SimulatedAnswer(
-                inliers=found.geometries[0].inliers if found.geometries else 0,
-                rival_inliers=found.rival_inliers,
+                inliers=found.distinctive_inliers,
                 posterior=found.posterior,
                 alone=min(float(alone.at(found.near).sum()), 1.0),
                 is_absent=hidden is not None,

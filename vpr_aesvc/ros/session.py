@@ -28,7 +28,7 @@ from vpr_aesvc.ros.publishers import Publishers
 from vpr_aesvc.ros.sensor_thread import SensorThread
 from vpr_aesvc.ros.settings import NodeSettings
 
-_PATIENCE = 0.4  # seconds that ``configure`` waits for a small map to be read and learned
+_PATIENCE = 1.5  # seconds that ``configure`` waits for a small map to be read and learned
 
 
 class Session:

@@ -6,7 +6,7 @@ from vpr_aesvc.errors import VprError
 from vpr_aesvc.images import read_image
 from vpr_aesvc.inputs import open_input
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, detect_keypoints
-from vpr_aesvc.recognition.geometry.verification import geometric_verdict, match_keypoints, verify
+from vpr_aesvc.recognition.geometry.verification import distinctive_inliers, geometric_verdict, match_keypoints, verify
 from vpr_aesvc.types import Intrinsics
 
 CAMERA = Intrinsics(400.0, 400.0, 320.0, 240.0)
@@ -180,6 +180,39 @@ def test_matches_are_mutual_and_clear():
     assert len(pairs) == 50 and (order[pairs[:, 1]] == pairs[:, 0]).all()
     doubled = Keypoints(np.vstack([other.xy, other.xy + 9]), np.vstack([other.descriptors] * 2), 320, 180, "sift")
     assert len(match_keypoints(one, doubled)) == 0  # two equal descriptors fail the ratio test
+
+
+def test_inliers_that_another_place_shows_as_well_are_not_distinctive():
+    points, moved = points_in_depth(), turned(5.0)
+    query, place = view_of(points), view_of(points @ moved.T + (0.5, 0.0, 0.0), seed=2)
+    twin = Keypoints(
+        place.xy[:80], place.descriptors[:80], place.width, place.height, "sift"
+    )  # of some of the same objects
+    here, there, nowhere = verify(query, place), verify(query, twin), verify(query, view_of(points[:5]))
+    assert here.inliers == 200 and there.inliers == 80 and nowhere.inliers == 0 and len(nowhere.pairs) == 5
+    assert np.array_equal(np.flatnonzero(here.inside), np.arange(200))
+    assert distinctive_inliers(query, here, []) == distinctive_inliers(query, here, [verify(query, query)]) + 200 == 200
+    assert distinctive_inliers(query, here, [there]) == distinctive_inliers(query, here, [there, nowhere]) == 120
+    assert distinctive_inliers(query, here, [nowhere]) == 195  # five equal key points are no place, but common enough
+    assert distinctive_inliers(query, nowhere, [there]) == 0
+
+
+def test_two_orientations_of_one_position_are_one_key_point():
+    points = points_in_depth(40)
+    once, place = view_of(points), view_of(points + np.array((0.3, 0.0, 0.0)), seed=2)
+    random = np.random.default_rng(3)
+    other_orientations = random.integers(0, 256, (40, 128), np.uint8)
+    query = Keypoints(
+        np.tile(once.xy, (2, 1)),
+        np.concatenate([once.descriptors, other_orientations]),
+        once.width,
+        once.height,
+        "sift",
+    )
+    elsewhere = Keypoints(place.xy, other_orientations, place.width, place.height, "sift")
+    here, there = verify(query, place), verify(query, elsewhere)
+    assert here.inliers == there.inliers == 40 and not np.intersect1d(here.pairs[:, 0], there.pairs[:, 0]).size
+    assert distinctive_inliers(query, here, [there]) == 0
 
 
 def test_key_points_of_two_kinds_are_refused():

@@ -6,6 +6,8 @@ smaller. OpenCV 4 and 5 have both.
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Literal
@@ -128,11 +130,13 @@ class StoredKeypoints:
         picture = self._map.thumbnail(int(self.ids[0])) if len(self.ids) else None
         return _OLD_SIDE if picture is not None and max(picture.shape) <= _OLD_SIDE else None
 
-    def detect_all(self) -> None:
-        """Of a map of up to 512 places: some seconds."""
-        if len(self) <= _CACHED:
-            for row in range(len(self)):
-                self[row]
+    def detect_all(self, seconds: float = math.inf) -> None:
+        """Of a map of up to 512 places: some seconds, or as many places as fit into ``seconds``."""
+        end = time.monotonic() + seconds
+        for row in range(len(self) if len(self) <= _CACHED else 0):
+            if time.monotonic() > end:
+                break
+            self[row]
 
     def _detect(self, place: int) -> Keypoints:
         picture = self._map.thumbnail(place)

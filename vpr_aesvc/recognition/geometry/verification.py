@@ -47,6 +47,7 @@ class Geometry:
         direction: float64 [3] or None: unit vector from the candidate's camera to the query's, in the candidate's camera frame. The
             distance is unknown. None also if the camera only turned, or did not move.
         pairs: int64 [matches, 2], the matched key points of the query and of the candidate.
+        inside: bool [matches], which of them are inliers.
         why: the reason in words.
         points: float32 [inliers, 4]: x and y of each inlier in the query, then in the candidate, in parts of the longest side of each image.
 
@@ -61,6 +62,7 @@ class Geometry:
     rotation: Points | None = field(default=None, repr=False)
     direction: Points | None = field(default=None, repr=False)
     pairs: Rows = field(default_factory=lambda: np.empty((0, 2), np.int64), repr=False)
+    inside: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_), repr=False)
     why: str = ""
     points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32), repr=False)
 
@@ -85,24 +87,32 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
             model="homography",
             rotation=np.eye(3) if intrinsics is not None else None,
             pairs=np.repeat(np.arange(keypoints)[:, None], 2, axis=1),
+            inside=np.ones(keypoints, np.bool_),
             why="the same image: all key points are equal",
             points=np.tile(_parts(query.xy, query), 2),
         )
     pairs = match_keypoints(query, candidate)
+    if len(pairs) < MIN_INLIERS:
+        why = f"only {len(pairs)} key points match"
+        return Geometry(0, len(pairs), keypoints, pairs=pairs, inside=np.zeros(len(pairs), np.bool_), why=why)
     query_xy, candidate_xy = query.xy[pairs[:, 0]].astype(np.float64), candidate.xy[pairs[:, 1]].astype(np.float64)
     points = _working_scale(query_xy, query), _working_scale(candidate_xy, candidate)
     homography = _robust_fit(cv2.findHomography, points, _HOMOGRAPHY_PIXELS, _MIN_HOMOGRAPHY)
-    fundamental = _robust_fit(cv2.findFundamentalMat, points, _EPIPOLAR_PIXELS, _MIN_FUNDAMENTAL)
+    is_plane = homography.sum() >= _HOMOGRAPHY_SHARE * len(pairs)  # whatever the other model explains
+    fundamental = (
+        homography if is_plane else _robust_fit(cv2.findFundamentalMat, points, _EPIPOLAR_PIXELS, _MIN_FUNDAMENTAL)
+    )
     counts = int(homography.sum()), int(fundamental.sum())
     if not any(counts):
-        return Geometry(0, len(pairs), keypoints, pairs=pairs, why=f"no rigid model fits the {len(pairs)} matches")
-    is_plane = counts[0] >= _HOMOGRAPHY_SHARE * counts[1]
+        why = f"no rigid model fits the {len(pairs)} matches"
+        return Geometry(0, len(pairs), keypoints, pairs=pairs, inside=homography, why=why)
+    is_plane = is_plane or counts[0] >= _HOMOGRAPHY_SHARE * counts[1]
     model: Model = "homography" if is_plane else "fundamental"
     inside, inliers = (homography, counts[0]) if is_plane else (fundamental, counts[1])
     why = f"{inliers} of {len(pairs)} matches fit a {'homography' if is_plane else 'fundamental matrix'}"
     agreeing = np.hstack([_parts(query_xy[inside], query), _parts(candidate_xy[inside], candidate)])
     if intrinsics is None:
-        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why, points=agreeing)
+        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, inside=inside, why=why, points=agreeing)
     bearings = np.hstack(
         [
             intrinsics.bearings(query_xy[inside], 1.0),
@@ -112,7 +122,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     bearings = bearings[np.isfinite(bearings).all(axis=1)]  # those of which the distortion could be undone
     if len(bearings) < _MIN_HOMOGRAPHY:
         why += "; the lens distortion cannot be undone, the intrinsics do not fit"
-        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, why=why, points=agreeing)
+        return Geometry(inliers, len(pairs), keypoints, model, pairs=pairs, inside=inside, why=why, points=agreeing)
     pose = relative_pose(
         query=bearings[:, :2],
         candidate=bearings[:, 2:],
@@ -127,6 +137,7 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
         rotation=pose.rotation,
         direction=pose.direction,
         pairs=pairs,
+        inside=inside,
         why=why + pose.why,
         points=agreeing,
     )
@@ -153,6 +164,19 @@ def rerank(geometries: Sequence[Geometry]) -> list[int]:
     return sorted(range(len(counts)), key=lambda at: -counts[at])
 
 
+def distinctive_inliers(query: Keypoints, candidate: Geometry, others: Sequence[Geometry]) -> int:
+    """Inliers whose key point of the query matches in none of the others: Lowe's ratio test, but among places. What other places show as well,
+    such as equal doors or signs, does not tell them apart.
+
+    Args:
+        others: of candidates that show another scene.
+    """
+    positions = _positions(query, np.arange(len(query)))
+    elsewhere = [positions[one.pairs[:, 0]] for one in others]
+    own = positions[candidate.pairs[candidate.inside, 0]]
+    return int(np.isin(own, np.concatenate(elsewhere), invert=True).sum()) if elsewhere else len(own)
+
+
 def match_keypoints(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.bool_] | None = None) -> Rows:
     """Pairs of rows int64 [m, 2], nearest first: mutual nearest neighbors that pass the ratio test; each position is used once.
 
@@ -171,9 +195,14 @@ def match_keypoints(query: Keypoints, candidate: Keypoints, allowed: NDArray[np.
     pairs = np.column_stack([chosen, nearest[chosen]]).astype(np.int64)
     # SIFT describes one position once for each of its orientations; it must count as one match.
     for side, points in enumerate((query, candidate)):
-        x, y = np.round(points.xy[pairs[:, side]] * (LONGEST_SIDE / points.longest_side)).T.astype(np.int64)
-        pairs = pairs[np.sort(np.unique(x * 2 * LONGEST_SIDE + y, return_index=True)[1])]
+        pairs = pairs[np.sort(np.unique(_positions(points, pairs[:, side]), return_index=True)[1])]
     return pairs
+
+
+def _positions(keypoints: Keypoints, rows: Rows) -> Rows:
+    """int64 [k]: equal for key points in one pixel of an image whose longer side is LONGEST_SIDE."""
+    x, y = np.round(keypoints.xy[rows] * (LONGEST_SIDE / keypoints.longest_side)).T.astype(np.int64)
+    return np.asarray(x * 2 * LONGEST_SIDE + y)
 
 
 _Nearest = tuple[Rows, NDArray[np.float32], NDArray[np.float32], NDArray[np.bool_]]

@@ -11,7 +11,7 @@ from vpr_aesvc.types import Rows
 _REPEAT = 0.05  # a frame whose distance to the previous one is below this part of the median distance is a repeat
 _SAMPLE = 512  # frames from which the median distance is estimated
 _PIECE = 16_384  # descriptors compared at once, to bound the memory
-_SEPARATION = 20  # frames; measured: nearer ones look down the same corridor
+SEPARATION = 20  # frames; measured: nearer ones look down the same corridor
 _MIN_SEPARATION = 4  # neighborhoods of five that are further apart share no frame
 _MIN_SEGMENTS = 8  # a short map uses a smaller separation, to have something to compare with
 
@@ -53,7 +53,7 @@ def distinct(descriptors: NDArray[np.float32] | StoredDescriptors, runs: Rows) -
 
 def separation_of(count: int) -> int:
     """How many kept frames along a run separate two places, in a map of ``count`` kept frames."""
-    return int(np.clip(count // (2 * _MIN_SEGMENTS), _MIN_SEPARATION, _SEPARATION))
+    return int(np.clip(count // (2 * _MIN_SEGMENTS), _MIN_SEPARATION, SEPARATION))
 
 
 def _true_intervals(flags: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
