@@ -30,12 +30,10 @@ def frames_of(path: Path, seconds: bool) -> tuple[list[Frame], float | None]:
     return frames, getattr(inputs, "tolerance", None)
 
 
-def measure(
-    frames: list[Frame], outside: list[Frame], count: int, describer: Describer, tolerance: float | None
-) -> str:
-    everything = Part.of(frames, describer)
-    chosen = np.unique(np.linspace(0, len(frames) - 1, count).astype(np.int64))
-    others = np.setdiff1d(np.arange(len(frames)), chosen)
+def measure(everything: Part, outside: Part, count: int, describer: Describer, tolerance: float | None) -> str:
+    """The line of a map of so many of the frames."""
+    chosen = np.unique(np.linspace(0, len(everything.frames) - 1, count).astype(np.int64))
+    others = np.setdiff1d(np.arange(len(everything.frames)), chosen)
     stored = [everything.frames[at] for at in chosen]
     queries = Part([everything.frames[at] for at in others], everything.descriptors[others])
     known = positives(queries.frames, stored, tolerance)
@@ -44,14 +42,14 @@ def measure(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.vprmap"
         write_map(path, describer, stored, everything.descriptors[chosen], with_images=True)
-        task = Task(path, len(stored), queries, known, Part.of(outside, describer))
+        task = Task(path, len(stored), queries, known, outside)
         answers, elsewhere = answer(task, describer, VARIANTS[-1], None)
     rate = RecognizerSettings().false_positive_rate
     accepted, has_place = answers.accepted(rate), known.counts > 0
     right = int((accepted & task.hits(answers)).sum())
     part = float(accepted[has_place].mean()) if has_place.any() else 0.0
     line = f"{len(stored):4} places: accepted {part:.2f} of {int(has_place.sum())} ({right} right of {int(accepted.sum())})"
-    return f"{line}, outside {int(elsewhere.accepted(rate).sum())} of {len(outside)}"
+    return f"{line}, outside {int(elsewhere.accepted(rate).sum())} of {len(outside.frames)}"
 
 
 def main() -> None:
@@ -71,8 +69,9 @@ def main() -> None:
     if args.elsewhere:
         values = {frame.extra[args.elsewhere] for frame in inside}
         outside += [frame for frame in frames if frame.extra[args.elsewhere] not in values]
+    parts = Part.of(inside, describer), Part.of(outside, describer)
     for count in args.places:
-        print(measure(inside, outside, count, describer, tolerance), flush=True)
+        print(measure(*parts, count, describer, tolerance), flush=True)
 
 
 if __name__ == "__main__":

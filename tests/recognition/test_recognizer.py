@@ -177,7 +177,7 @@ def test_the_reason_of_a_decision(described, lap):
             settings = RecognizerSettings(sequence=sequence, geometry=geometry, false_positive_rate=rate)
             recognizer = Recognizer(place_map, describer, settings)
             found[sequence, rate] = [one.why for one in recognized(recognizer, frames[first:], descriptors[first:])]
-    reason = r"\(\d+ of \d+ matches fit a (homography|fundamental matrix)(, \d+ at another place)?; the sequence gives this place \d+ %\)"
+    reason = r"\(\d+ of \d+ matches fit a (homography|fundamental matrix)(, \d+ of them also match another place)?; the sequence gives this place \d+ %\)"
     assert any(
         re.fullmatch(rf"accepted: false-positive rate \S+ is within the requested 0.01 {reason}", why)
         for why in found[True, 0.01]

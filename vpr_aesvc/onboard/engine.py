@@ -31,7 +31,7 @@ from vpr_aesvc.types import Frame, Image, Intrinsics, Pose
 
 Mode = Literal["localization", "mapping", "slam"]
 _EXCLUSIONS = ("recent_seconds", "recent_meters", "recent_places")
-_WARM_UP = 1.0  # seconds at most, in which a robot waits for its first match anyway
+_WARM_UP = 1.0  # seconds at most: about a hundred places
 Calibration = tuple[Intrinsics, tuple[int, int]]  # and (width, height) of the images they are of, zeros if unknown
 SLAM_RECENT_SECONDS = 30.0
 """Default exclusion of recent places in mode ``slam``: what the robot saw just now is not a loop."""

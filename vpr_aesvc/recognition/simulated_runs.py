@@ -36,7 +36,7 @@ class SimulatedAnswer(NamedTuple):
     """The best candidate of a simulated frame.
 
     Attributes:
-        inliers: of the candidate, that no candidate of another place has (``distinctive_inliers``).
+        inliers: of the candidate, that no candidate of another scene shares (``distinctive_inliers``).
         posterior: the probability of the places near it by the sequence. alone: the same by this frame alone.
         is_absent: the frame's place was left out. right: the frame shows the candidate; False for absent frames.
         segment: the stretch that the frame is of.

@@ -244,8 +244,6 @@ def _robust_fit(
 ) -> NDArray[np.bool_]:
     """Which of the matched points, [m, 2] each, one model explains within ``tolerance`` pixels; none if fewer than ``min_inliers``."""
     none = np.zeros(len(points[0]), np.bool_)
-    if len(none) < min_inliers:
-        return none
     try:
         model, mask = fit(*points, cv2.USAC_MAGSAC, tolerance, maxIters=_ITERATIONS, confidence=_CONFIDENCE)
     except cv2.error:  # OpenCV 5 asserts, rather than finds nothing, on some degenerate sets of points
