@@ -206,7 +206,8 @@ def test_the_relative_pose_comes_from_the_calibration_scaled_to_the_image(lap, d
             calibration = scale and (lens.resized((1, 1), (scale, scale)), (scale * width, scale * height))
             localizer = engine(place_map, describer, "localization")
             given = [replace(incoming(frame), calibration=calibration) for frame in later]
-            found[scale] = [localizer.process(one).recognition.candidates[0].geometry.rotation for one in given]
+            geometries = [localizer.process(one).recognition.candidates[0].geometry for one in given]
+            found[scale] = [one and one.rotation for one in geometries]
     assert found[None] == [None] * 6 and any(one is not None for one in found[1])
     for one, other in zip(found[1], found[2], strict=True):
         assert (one is None) == (other is None) and (one is None or np.allclose(one, other))

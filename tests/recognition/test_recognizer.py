@@ -8,7 +8,7 @@ import pytest
 
 from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
-from vpr_aesvc.recognition import recognizer as recognizers
+from vpr_aesvc.recognition import frame_keypoints
 from vpr_aesvc.recognition.geometry import local_features
 from vpr_aesvc.recognition.match_model import stored_name
 from vpr_aesvc.recognition.settings import RecognizerSettings
@@ -63,7 +63,7 @@ def test_key_points_detected_ahead_are_those_of_the_frame(described, lap, monkey
         detected.append(image)
         return local_features.detect_keypoints(image)
 
-    monkeypatch.setattr(recognizers, "detect_keypoints", detect)
+    monkeypatch.setattr(frame_keypoints, "detect_keypoints", detect)
     asked = list(zip(frames[first : first + 3], descriptors[first:], strict=False))
     with PlaceMap.open(path) as place_map:
         alone, ahead, other = (Recognizer(place_map, describer, RecognizerSettings(sequence=False)) for _ in range(3))

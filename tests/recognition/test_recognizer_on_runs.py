@@ -108,7 +108,7 @@ def with_intrinsics(described, lap):
     answers = []
     with PlaceMap.open(path) as place_map:
         for intrinsics in (None, known, wrong):
-            recognizer = Recognizer(place_map, describer, intrinsics=intrinsics)
+            recognizer = Recognizer(place_map, describer, RecognizerSettings(verify_every=1), intrinsics)
             answers.append([recognizer.recognize(frames[at], descriptor=descriptors[at]) for at in asked])
         own = Recognizer(place_map, describer).recognize(frames[first], None, descriptors[first], known)
     return answers, own

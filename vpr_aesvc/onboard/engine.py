@@ -238,7 +238,7 @@ class Engine:
         """
         name = f"@{peer}{'' if frame.image is not None else ', without pictures'}"
         if name not in self._followers:
-            update: dict[str, object] = dict.fromkeys(_EXCLUSIONS)
+            update: dict[str, object] = {"verify_every": 1} | dict.fromkeys(_EXCLUSIONS)
             update |= {} if frame.image is not None else {"geometry": False}
             self._followers[name] = RunFollower(self._recognizer(self._settings.model_copy(update=update)))
         return self._followers[name].recognize(frame, descriptor, intrinsics)
@@ -349,6 +349,8 @@ def _fitted(calibration: Calibration | None, image: Image) -> tuple[Intrinsics |
 
 
 def _with_exclusion(settings: RecognizerSettings) -> RecognizerSettings:
-    if any(getattr(settings, name) is not None for name in _EXCLUSIONS):
-        return settings
-    return settings.model_copy(update={"recent_seconds": SLAM_RECENT_SECONDS})
+    """For loop closures, each of which is verified."""
+    update: dict[str, object] = {"verify_every": 1}
+    if all(getattr(settings, name) is None for name in _EXCLUSIONS):
+        update["recent_seconds"] = SLAM_RECENT_SECONDS
+    return settings.model_copy(update=update)

@@ -68,6 +68,10 @@ def _frame_rate(found: RankedCandidates, null: NullModel, model: MatchModel | No
         if found.distinctive_inliers < geometry.inliers:
             reason += f", {geometry.inliers - found.distinctive_inliers} of them also match another place"
         return model.false_positive_rate(found.distinctive_inliers), model.min_rate, reason
+    if model is not None and found.frames_since_verified:
+        when = "the frame" if found.frames_since_verified == 1 else f"{found.frames_since_verified} frames"
+        reason = f"{found.distinctive_inliers} key points matched {when} before"
+        return model.false_positive_rate(found.distinctive_inliers), model.min_rate, reason
     factor = 1.0 if model is None else _WITHOUT_KEY_POINTS
     if found.margin is None:
         return 1.0, factor * null.min_rate, "the similarity margin is in favor of another place"
@@ -78,7 +82,7 @@ def _frame_rate(found: RankedCandidates, null: NullModel, model: MatchModel | No
 def _probability(
     found: RankedCandidates, null: NullModel, model: MatchModel | None, sequence: bool, rate: float
 ) -> float:
-    if model is not None and found.geometries:
+    if model is not None and (found.geometries or found.frames_since_verified):
         return model.probability(found.distinctive_inliers, found.posterior, sequence)
     if sequence:
         return found.posterior * (1 - rate)

@@ -125,7 +125,11 @@ class MatchModel(BaseModel):
 
     def false_positive_rate(self, inliers: float) -> float:
         """Part of the frames from outside the map whose best candidate has at least so many distinctive inliers."""
-        return min(1.0, max(_OUTSIDE_RATE * self._rate(inliers, _OUTSIDE_SCALE * self.scale), self.min_rate))
+        return min(1.0, max(self.extrapolated_rate(inliers), self.min_rate))
+
+    def extrapolated_rate(self, inliers: float) -> float:
+        """``false_positive_rate``, but not limited to what the map and the prior have shown."""
+        return _OUTSIDE_RATE * self._rate(inliers, _OUTSIDE_SCALE * self.scale)
 
     def _rate(self, inliers: float, scale: float) -> float:
         start = self.body[-1]

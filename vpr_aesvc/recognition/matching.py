@@ -44,6 +44,7 @@ class RankedCandidates:
         margin: of the frame; None if its best place is not near the best candidate.
         belief: of the sequence.
         distinctive_inliers: of the best candidate; see ``verification.distinctive_inliers``.
+        frames_since_verified: if they are those of an earlier frame of a sure sequence; else 0.
         near: the rows that count as the same place as the best candidate.
     """
 
@@ -54,6 +55,7 @@ class RankedCandidates:
     belief: Belief
     near: Rows
     distinctive_inliers: int = 0
+    frames_since_verified: int = 0
 
     @property
     def posterior(self) -> float:
@@ -128,6 +130,18 @@ class CandidateMatcher:
             near=near,
             distinctive_inliers=distinctive,
         )
+
+    def match_tracked(self, similarities: Similarities, belief: Belief) -> RankedCandidates | None:
+        """Without key points: the most similar place near that of the sequence. None if the frame's own best place is elsewhere."""
+        margin = self._snapshot.neighborhoods.margin(similarities)
+        if belief.row is None:
+            return None
+        near = self._snapshot.track.near(belief.row, self.window)
+        best = int(near[similarities_at(similarities, near).argmax()])
+        near = self._snapshot.track.near(best, self.window)
+        others = [row for row in self._propose(similarities, margin, belief) if row != best]
+        rows = [best, *others][: self._settings.candidates]
+        return RankedCandidates(rows, [], [None] * len(rows), margin, belief, near) if margin.row in near else None
 
     def _with_most_probable_row(self, belief: Belief) -> Belief:
         """For geometry the best place of the sequence is the most probable place of its window, not the middle of a flat belief: its

@@ -1,19 +1,19 @@
 """Frame -> match: all stages of recognition, in order."""
 
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import Future
+from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from vpr_aesvc.describer import Describer
 from vpr_aesvc.errors import VprError, expect
-from vpr_aesvc.images import image_of, thumbnail
+from vpr_aesvc.images import image_of
 from vpr_aesvc.placemap.interface import OpenMap
 from vpr_aesvc.recognition.decision import Decision, decide
-from vpr_aesvc.recognition.geometry.local_features import Keypoints, StoredKeypoints, detect_keypoints
+from vpr_aesvc.recognition.frame_keypoints import Ahead, FrameKeypoints
+from vpr_aesvc.recognition.geometry.local_features import StoredKeypoints
 from vpr_aesvc.recognition.geometry.metric_pose import MetricPose, pose_in_map, solve_metric_pose
 from vpr_aesvc.recognition.geometry.place_points import StoredPoints
 from vpr_aesvc.recognition.geometry.verification import Geometry, geometric_verdict
@@ -29,6 +29,8 @@ from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.sampled import Similarities, similarities_at
 from vpr_aesvc.runtime import timed
 from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
+
+_SURE = 0.95  # probability of the sequence above which a frame after a confirmed one needs no key points
 
 
 class Recognizer:
@@ -90,7 +92,8 @@ class Recognizer:
             else StoredPoints(place_map, self.snapshot, self._matcher.keypoints)
         )
         self._intrinsics = intrinsics
-        self._ahead: dict[int, _Ahead] = {}  # by id of the image, oldest first
+        always = not self.settings.sequence or self.settings.excludes_recent
+        self._keypoints = FrameKeypoints(self._matcher.keypoints, 1 if always else self.settings.verify_every)
         self._learn_in_background = learn_in_background
         self._has_revisited = False  # True once any match was accepted: new places may duplicate stored ones
 
@@ -129,6 +132,7 @@ class Recognizer:
     def reset(self, reason: str | None = None) -> None:
         """Starts a new sequence, as for another run; ``reason`` is the message of the next recognition."""
         self.filter.reset(reason)
+        self._keypoints.forget_confirmed()
 
     def recognize(
         self,
@@ -146,7 +150,7 @@ class Recognizer:
             descriptor: float32 [d_max], unit norm, if known. The image is then needed for geometry only.
             intrinsics: of the camera, in pixels of the image. With them ``geometry`` of the candidates holds the relative pose, for
                 which the candidate's camera is assumed to be the same, and ``metric`` the metric pose, for which the map must know its
-                camera. They never change what is accepted.
+                camera. If metric poses are on, every frame is then verified.
 
         Raises:
             VprError: the frame is of another type, its image cannot be read, a number is not finite, or the map is damaged. The sequence
@@ -167,31 +171,30 @@ class Recognizer:
             if not self.settings.sequence:
                 self.filter.reset()
             belief = self.filter.step(similarities, stamp=frame.stamp, odometry=odometry)
+            if belief.message is not None:
+                self._keypoints.forget_confirmed()
         with timed(self.milliseconds, "geometry"):
-            return self.decide_match(image, similarities, belief, intrinsics)
+            ahead = None if image is None else self._keypoints.take(image)
+            intrinsics = self._intrinsics if intrinsics is None else intrinsics
+            if self._points is not None and intrinsics is not None:
+                self._keypoints.forget_confirmed()  # the metric pose needs key points
+            found = None if ahead is None else self._sure_without_key_points(ahead, similarities, belief)
+            if found is not None:
+                return self._answer(FrameFeatures(), found, similarities, belief)
+            features = self._features(image, ahead, intrinsics)
+            found = self._matcher.match(features, similarities, belief)
+            if ahead is not None:
+                self._confirm(ahead, found)
+            return self._answer(features, found, similarities, belief)
 
     def look_ahead(self, image: Image) -> None:
-        """Begins to detect the key points of a frame to come, RGB uint8 [H, W, 3], in another thread. For any thread: the caller describes the image
-        meanwhile, or recognizes the frame before it. Of the last two images they are kept."""
-        keypoints = self._matcher.keypoints
-        if keypoints is None or not len(keypoints) or id(image) in self._ahead:
-            return
-        small = thumbnail(image, keypoints.longest_side)
-        detected = _detection_thread().submit(detect_keypoints, small)
-        for old in list(self._ahead)[:-1]:
-            if (unused := self._ahead.pop(old, None)) is not None:
-                unused.keypoints.cancel()
-        self._ahead[id(image)] = _Ahead(image, small.shape, detected)
+        """Begins to detect the key points of a frame to come, RGB uint8 [H, W, 3], in another thread, if it is expected to need them. For any thread:
+        the caller describes the image meanwhile, or recognizes the frame before it. Of the last two images they are kept."""
+        self._keypoints.look_ahead(image)
 
     def decode_ahead(self, decode: Callable[[], Image]) -> Future[Image]:
         """The image of a frame to come, decoded in another thread, where ``look_ahead`` follows. For any thread."""
-
-        def work() -> Image:
-            image = decode()
-            self.look_ahead(image)
-            return image
-
-        return _detection_thread().submit(work)
+        return self._keypoints.decode_ahead(decode)
 
     def decide_match(
         self,
@@ -206,9 +209,35 @@ class Recognizer:
             image: RGB uint8 [H, W, 3]; needed for geometry.
             similarities: float32 [n], to all places of the snapshot, or to some.
         """
+        features = self._features(image, None if image is None else self._keypoints.take(image), intrinsics)
+        return self._answer(features, self._matcher.match(features, similarities, belief), similarities, belief)
+
+    def _sure_without_key_points(
+        self, ahead: Ahead, similarities: Similarities, belief: Belief
+    ) -> RankedCandidates | None:
+        """The match of a frame soon after a confirmed one, on whose place similarity and sequence agree; None if it must be verified."""
+        last = self._keypoints.confirmed_before(ahead)
+        found = None if last is None else self._matcher.match_tracked(similarities, belief)
+        if last is None or found is None or found.posterior < _SURE:
+            return None
+        return replace(found, distinctive_inliers=last.inliers, frames_since_verified=ahead.number - last.number)
+
+    def _confirm(self, ahead: Ahead, found: RankedCandidates | None) -> None:
+        """After a frame was verified. It stands for ``verify_every`` frames, so its own false-positive rate, without the help of the sequence, must be
+        so many times lower than the requested one."""
+        model, certain = self.learned.match_model, False
+        if model is not None and found is not None and geometric_verdict(found.geometries[0]) == "supported":
+            rate = model.extrapolated_rate(found.distinctive_inliers)
+            certain = self.settings.verify_every * rate <= self.settings.false_positive_rate
+        if certain and found is not None:
+            self._keypoints.confirm(ahead, found.rows[0], found.distinctive_inliers)
+        else:
+            self._keypoints.forget_confirmed()
+
+    def _answer(
+        self, features: FrameFeatures, found: RankedCandidates | None, similarities: Similarities, belief: Belief
+    ) -> Recognition:
         message, self.learned.message = belief.message or self.learned.message, None
-        features = self._features(image, intrinsics)
-        found = self._matcher.match(features, similarities, belief)
         if found is None:
             why = "every place of the map is excluded for this frame" if len(self.snapshot) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
@@ -246,9 +275,9 @@ class Recognizer:
 
     def _metric_pose(self, features: FrameFeatures, found: RankedCandidates) -> MetricPose | str:
         """Relative to the best candidate, or the reason why there is none; empty if it is not asked for."""
-        if self._points is None or features.keypoints is None:
+        if self._points is None or (features.keypoints is None and not found.frames_since_verified):
             return ""
-        if features.intrinsics is None:
+        if features.keypoints is None or features.intrinsics is None:
             return "the intrinsics of the camera are unknown"
         geometry = found.geometries[0]
         if geometric_verdict(geometry) != "supported":
@@ -259,17 +288,20 @@ class Recognizer:
         except np.linalg.LinAlgError:
             return "the matched points do not determine a pose"
 
-    def _features(self, image: Image | None, intrinsics: Intrinsics | None) -> FrameFeatures:
-        """Key points are detected at the size of the stored pictures, on which the models were learned."""
+    def _features(self, image: Image | None, ahead: Ahead | None, intrinsics: Intrinsics | None) -> FrameFeatures:
+        """Of an image, whose key points are those of ``ahead``."""
         if image is None:
             return FrameFeatures()
-        self.look_ahead(image)
-        ahead = self._ahead.pop(id(image), None)
-        patches, intrinsics = self._matcher.patches, self._intrinsics if intrinsics is None else intrinsics
+        keypoints, patches = None if ahead is None else self._keypoints.of(ahead), self._matcher.patches
+        intrinsics = self._intrinsics if intrinsics is None else intrinsics
+        if keypoints is None or intrinsics is None:
+            scaled = None
+        else:
+            scaled = intrinsics.resized(image.shape, (keypoints.height, keypoints.width))
         return FrameFeatures(
-            keypoints=None if ahead is None else ahead.keypoints.result(),
+            keypoints=keypoints,
             patches=None if patches is None else patches.projection(self.describer.patches(image)),
-            intrinsics=None if ahead is None or intrinsics is None else intrinsics.resized(image.shape, ahead.shape),
+            intrinsics=scaled,
         )
 
     def _decide(self, found: RankedCandidates) -> Decision:
@@ -277,7 +309,7 @@ class Recognizer:
         if not self.learned.is_ready(self._matcher.keypoints is not None):
             done = 1.0 if self.learned.progress is None else self.learned.progress
             return Decision(False, 1.0, 0.0, f"the map is being learned ({100 * done:.0f} %): no match is accepted yet")
-        model = self.learned.match_model if found.geometries else None
+        model = self.learned.match_model if found.geometries or found.frames_since_verified else None
         return decide(found, self.learned.null, model, self.settings.sequence, self.settings.false_positive_rate)
 
     def _update(self, background: bool, progress: Progress | None = None) -> None:
@@ -309,20 +341,6 @@ class Recognizer:
                 ids, similarities_at(similarities, rows), found.belief.at(rows), geometries, found.patches, strict=True
             )
         )
-
-
-class _Ahead(NamedTuple):
-    """``shape``: of the image in which the key points are detected. The image is kept, so that no other one gets its id."""
-
-    image: Image
-    shape: tuple[int, ...]
-    keypoints: Future[Keypoints]
-
-
-@cache
-def _detection_thread() -> ThreadPoolExecutor:
-    """In the main thread of a process glibc gives the memory of each image pyramid back to the system, and SIFT takes twice as long."""
-    return ThreadPoolExecutor(1, "key points")
 
 
 def _as_frame(given: object) -> Frame:

@@ -25,6 +25,12 @@ class RecognizerSettings(BaseModel):
     )
     sequence: bool = Field(default=True, description="Track position across frames with a Bayes filter")
     geometry: bool = Field(default=True, description="Verify candidates by key points of their stored thumbnails")
+    verify_every: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="Verify one in so many frames while the sequence is sure, and no metric poses are measured; 1: every frame",
+    )
     metric_pose: bool = Field(
         default=True,
         description="Measure the camera's pose relative to the matched place, where cameras and poses are known; needs geometry",
@@ -39,6 +45,11 @@ class RecognizerSettings(BaseModel):
         default=None, ge=0, description="Exclude the last so many meters of the current traverse"
     )
     recent_places: int | None = Field(default=None, ge=0, description="Exclude so many of the places added last")
+
+    @property
+    def excludes_recent(self) -> bool:
+        """As for loop closing, where every match must be verified."""
+        return bool(self.recent_seconds or self.recent_meters or self.recent_places)
 
     def where(self, frame: Frame) -> Where | None:
         """The places to search for a frame; None for all. ``recent_seconds`` has no effect on a frame without a stamp."""
