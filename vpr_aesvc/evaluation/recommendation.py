@@ -158,7 +158,7 @@ def _recognition_cost(run: BenchmarkRun, use: MethodResult, describe: Describe) 
     meta = {"dim": str(stored.shape[1]), "sizes": json.dumps(sizes), **dict.fromkeys(names, "trial")}
     with tempfile.TemporaryDirectory() as folder, PlaceMap.create_like(Path(folder) / "trial.vprmap", meta) as trial:
         trial.add([replace(frame, image=None) for frame in places], stored, images)
-        recognizer = Recognizer(trial, None, RecognizerSettings(size=use.size))
+        recognizer = Recognizer(trial, None, RecognizerSettings(size=use.size, verify_every=1))
         recognizer.prepare()
         frames = [replace(frame, image=image) for frame, image in zip(asked, queries, strict=True)]
         milliseconds = median_ms(lambda at: recognizer.recognize(frames[at], descriptor=given[at]), len(frames))

@@ -85,7 +85,8 @@ def measure_plan(
         use_cores(cores)
     with PlaceMap.open(map) as place_map:
         describer = Describer.open(model, threads=cores)
-        engine = Engine(place_map, describer, "localization", RecognizerSettings(), KeyframeSettings(), "")
+        settings = RecognizerSettings(verify_every=1)  # the slow case: no sequence is sure
+        engine = Engine(place_map, describer, "localization", settings, KeyframeSettings(), "")
         frames = _frames(place_map, images, hz)
         describer.warm_up()
         engine.prepare()

@@ -36,7 +36,7 @@ class Recognition:
         candidates: best first; the first is ``best``.
         probability: that ``best`` is right.
         false_positive_rate: part of the frames from outside the map that are accepted if this match is; 1 if nothing can be promised.
-        inliers: matched key points of ``best`` that fit one rigid model; None without geometry.
+        inliers: matched key points of ``best`` that fit one rigid model; None if they were not compared: without geometry, or while the sequence is sure.
         pose: of the camera in the map frame: ``metric`` from the best match if there is one, else the pose of the best match; None if that
             has none.
         covariance: float64 [6, 6] of ``pose``: x, y, z in meters and rotations about the map's x, y, z axes in radians; None without pose.
