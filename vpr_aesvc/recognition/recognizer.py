@@ -225,14 +225,13 @@ class Recognizer:
     def _confirm(self, ahead: Ahead, found: RankedCandidates | None) -> None:
         """After a frame was verified. It stands for ``verify_every`` frames, so its own false-positive rate, without the help of the sequence, must be
         so many times lower than the requested one."""
-        model, certain = self.learned.match_model, False
+        model = self.learned.match_model
         if model is not None and found is not None and geometric_verdict(found.geometries[0]) == "supported":
             rate = model.extrapolated_rate(found.distinctive_inliers)
-            certain = self.settings.verify_every * rate <= self.settings.false_positive_rate
-        if certain and found is not None:
-            self._keypoints.confirm(ahead, found.rows[0], found.distinctive_inliers)
-        else:
-            self._keypoints.forget_confirmed()
+            if self.settings.verify_every * rate <= self.settings.false_positive_rate:
+                self._keypoints.confirm(ahead, found.rows[0], found.distinctive_inliers)
+                return
+        self._keypoints.forget_confirmed()
 
     def _answer(
         self, features: FrameFeatures, found: RankedCandidates | None, similarities: Similarities, belief: Belief
