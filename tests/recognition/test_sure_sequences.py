@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.recognition.laps import is_right, recognized
-from vpr_aesvc import PlaceMap, Recognizer, RecognizerSettings, open_input
+from vpr_aesvc import Intrinsics, PlaceMap, Recognizer, RecognizerSettings, open_input
 from vpr_aesvc.keyframes.gate import KeyframeSettings
 from vpr_aesvc.onboard.engine import Engine
 from vpr_aesvc.recognition import frame_keypoints
@@ -55,6 +55,19 @@ def test_frames_of_a_sure_sequence_are_answered_without_key_points(described, la
             assert "key points matched" in one.why and "before; the sequence gives this place" in one.why
     for start in range(len(without) - 3):  # at least one in four is verified
         assert not without[start : start + 4].all()
+
+
+def test_intrinsics_cost_nothing_where_the_map_cannot_give_metric_poses(described, lap):
+    """This map knows no camera."""
+    frames, descriptors = later(described, lap)
+    height, width = frames[0].image.shape[:2]
+    camera = Intrinsics(width, width, width / 2, height / 2)
+    with PlaceMap.open(lap[0]) as place_map:
+        without = recognized(Recognizer(place_map, described[0]), frames, descriptors)
+        found = recognized(Recognizer(place_map, described[0], intrinsics=camera), frames, descriptors)
+    assert unverified(found).sum() >= 5 and [one.why for one in found] == [one.why for one in without]
+    assert all("does not know its camera" in one.metric_refusal for one in found if one.inliers is None)
+    assert all("intrinsics" in one.metric_refusal for one in without if one.inliers is None)
 
 
 def test_a_frame_from_elsewhere_is_verified_though_the_sequence_was_sure(described, lap, other_streets):

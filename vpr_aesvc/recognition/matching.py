@@ -27,7 +27,7 @@ _LIKELY = 0.5  # probability above which the sequence's place is preferred to th
 @dataclass(frozen=True, eq=False)
 class FrameFeatures:
     """What the stages need of an image. ``keypoints``: None without geometry. ``patches``: float32 [h * w, s], projected as the map's; or None.
-    ``intrinsics``: in pixels of the image of the key points; None if unknown."""
+    ``intrinsics``: in pixels of the image of the key points, if there are any; None if unknown."""
 
     keypoints: Keypoints | None = None
     patches: Array | None = None

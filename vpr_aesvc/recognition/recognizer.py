@@ -150,7 +150,7 @@ class Recognizer:
             descriptor: float32 [d_max], unit norm, if known. The image is then needed for geometry only.
             intrinsics: of the camera, in pixels of the image. With them ``geometry`` of the candidates holds the relative pose, for
                 which the candidate's camera is assumed to be the same, and ``metric`` the metric pose, for which the map must know its
-                camera. If metric poses are on, every frame is then verified.
+                camera. Where the map can give one, every frame is then verified.
 
         Raises:
             VprError: the frame is of another type, its image cannot be read, a number is not finite, or the map is damaged. The sequence
@@ -176,15 +176,13 @@ class Recognizer:
         with timed(self.milliseconds, "geometry"):
             ahead = None if image is None else self._keypoints.take(image)
             intrinsics = self._intrinsics if intrinsics is None else intrinsics
-            if self._points is not None and intrinsics is not None:
-                self._keypoints.forget_confirmed()  # the metric pose needs key points
-            found = None if ahead is None else self._sure_without_key_points(ahead, similarities, belief)
+            found = None if ahead is None else self._sure_without_key_points(ahead, similarities, belief, intrinsics)
             if found is not None:
-                return self._answer(FrameFeatures(), found, similarities, belief)
+                return self._answer(FrameFeatures(intrinsics=intrinsics), found, similarities, belief)
             features = self._features(image, ahead, intrinsics)
             found = self._matcher.match(features, similarities, belief)
             if ahead is not None:
-                self._confirm(ahead, found)
+                self._confirm(ahead, found, intrinsics)
             return self._answer(features, found, similarities, belief)
 
     def look_ahead(self, image: Image) -> None:
@@ -213,25 +211,30 @@ class Recognizer:
         return self._answer(features, self._matcher.match(features, similarities, belief), similarities, belief)
 
     def _sure_without_key_points(
-        self, ahead: Ahead, similarities: Similarities, belief: Belief
+        self, ahead: Ahead, similarities: Similarities, belief: Belief, intrinsics: Intrinsics | None
     ) -> RankedCandidates | None:
         """The match of a frame soon after a confirmed one, on whose place similarity and sequence agree; None if it must be verified."""
         last = self._keypoints.confirmed_before(ahead)
         found = None if last is None else self._matcher.match_tracked(similarities, belief)
-        if last is None or found is None or found.posterior < _SURE:
+        if last is None or found is None or found.posterior < _SURE or self._can_measure(found.rows[0], intrinsics):
             return None
         return replace(found, distinctive_inliers=last.inliers, frames_since_verified=ahead.number - last.number)
 
-    def _confirm(self, ahead: Ahead, found: RankedCandidates | None) -> None:
+    def _confirm(self, ahead: Ahead, found: RankedCandidates | None, intrinsics: Intrinsics | None) -> None:
         """After a frame was verified. It stands for ``verify_every`` frames, so its own false-positive rate, without the help of the sequence, must be
         so many times lower than the requested one."""
         model = self.learned.match_model
         if model is not None and found is not None and geometric_verdict(found.geometries[0]) == "supported":
             rate = model.extrapolated_rate(found.distinctive_inliers)
-            if self.settings.verify_every * rate <= self.settings.false_positive_rate:
+            is_certain = self.settings.verify_every * rate <= self.settings.false_positive_rate
+            if is_certain and not self._can_measure(found.rows[0], intrinsics):
                 self._keypoints.confirm(ahead, found.rows[0], found.distinctive_inliers)
                 return
         self._keypoints.forget_confirmed()
+
+    def _can_measure(self, row: int, intrinsics: Intrinsics | None) -> bool:
+        """Whether there may be a metric pose at a place. It needs the key points of the frame."""
+        return self._points is not None and intrinsics is not None and not self._points[row].refusal
 
     def _answer(
         self, features: FrameFeatures, found: RankedCandidates | None, similarities: Similarities, belief: Belief
@@ -276,8 +279,10 @@ class Recognizer:
         """Relative to the best candidate, or the reason why there is none; empty if it is not asked for."""
         if self._points is None or (features.keypoints is None and not found.frames_since_verified):
             return ""
-        if features.keypoints is None or features.intrinsics is None:
+        if features.intrinsics is None:
             return "the intrinsics of the camera are unknown"
+        if features.keypoints is None:
+            return self._points[found.rows[0]].refusal
         geometry = found.geometries[0]
         if geometric_verdict(geometry) != "supported":
             return f"only {geometry.inliers} key points fit the place"
