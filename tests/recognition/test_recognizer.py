@@ -8,8 +8,9 @@ import pytest
 
 from tests.recognition.laps import is_right, new_map, recognized
 from vpr_aesvc import Frame, PlaceMap, Pose, Recognizer, VprError, open_input
-from vpr_aesvc.recognition import frame_keypoints
+from vpr_aesvc.recognition import frame_keypoints, matching
 from vpr_aesvc.recognition.geometry import local_features
+from vpr_aesvc.recognition.geometry.verification import verify
 from vpr_aesvc.recognition.match_model import stored_name
 from vpr_aesvc.recognition.settings import RecognizerSettings
 
@@ -97,6 +98,25 @@ def test_after_the_warm_up_no_frame_waits_for_key_points_of_the_map(described, l
         assert len(detected) == first
         recognized(recognizer, frames[first : first + 5], descriptors[first : first + 5])
         assert len(detected) == first
+
+
+def test_models_that_cannot_change_the_match_are_not_fitted(described, lap, monkeypatch):
+    """The match, its key points and its decision are those with all models fitted."""
+    frames, descriptors = described[1][lap[1] :], described[2][lap[1] :]
+    with PlaceMap.open(lap[0]) as place_map:
+        found = recognized(Recognizer(place_map, described[0]), frames, descriptors)
+        monkeypatch.setattr(matching, "verify", lambda query, place, intrinsics, _: verify(query, place, intrinsics))
+        fitted = recognized(Recognizer(place_map, described[0]), frames, descriptors)
+    assert [(one.best, one.why, one.inliers) for one in found] == [(one.best, one.why, one.inliers) for one in fitted]
+    skipped = 0
+    for result, complete in zip(found, fitted, strict=True):
+        inliers = {one.match.place.id: one.geometry.inliers for one in complete.candidates if one.geometry}
+        geometries = {one.match.place.id: one.geometry for one in result.candidates}
+        assert result.inliers is None or geometries[result.best.place.id].inliers == result.inliers
+        left_out = [count for place, count in inliers.items() if geometries[place] is None]
+        assert all(count <= result.inliers for count in left_out)
+        skipped += sum(count >= 12 for count in left_out)
+    assert skipped >= 10
 
 
 def test_sequence_and_geometry_can_be_turned_off(described, lap):

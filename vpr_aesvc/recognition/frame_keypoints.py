@@ -6,7 +6,10 @@ from functools import cache
 from itertools import count
 from typing import NamedTuple
 
-from vpr_aesvc.images import thumbnail
+import cv2
+import numpy as np
+
+from vpr_aesvc.images import as_rgb, thumbnail
 from vpr_aesvc.recognition.geometry.local_features import Keypoints, StoredKeypoints, detect_keypoints
 from vpr_aesvc.types import Image
 
@@ -91,7 +94,13 @@ class FrameKeypoints:
 
     def _detected(self, image: Image) -> Future[Keypoints]:
         assert self._stored is not None
-        return _detection_thread().submit(detect_keypoints, thumbnail(image, self._stored.longest_side))
+        return _detection_thread().submit(_detect, image, self._stored.longest_side)
+
+
+def _detect(image: Image, longest_side: int | None) -> Keypoints:
+    """Gray before it is scaled: a third of the work."""
+    gray = np.asarray(cv2.cvtColor(as_rgb(image), cv2.COLOR_RGB2GRAY), np.uint8)
+    return detect_keypoints(thumbnail(gray, longest_side))
 
 
 @cache

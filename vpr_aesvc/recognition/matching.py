@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -34,13 +35,21 @@ class FrameFeatures:
     intrinsics: Intrinsics | None = None
 
 
+class Proposal(NamedTuple):
+    """Candidates before their images are compared. ``rows``: the first ones first; none if every place is excluded. ``margin``: of the frame."""
+
+    rows: list[int]
+    margin: SimilarityMargin
+    belief: Belief
+
+
 @dataclass(frozen=True, eq=False)
 class RankedCandidates:
     """The candidates of a frame, best first.
 
     Attributes:
         rows: at least one. patches: of these rows. geometries: of the first rows; empty without key points. After a candidate with 75
-            inliers no other is verified.
+            inliers no other is verified. The first one is complete; see ``Geometry.is_skipped``.
         margin: of the frame; None if its best place is not near the best candidate.
         belief: of the sequence.
         distinctive_inliers: of the best candidate; see ``verification.distinctive_inliers``.
@@ -93,23 +102,22 @@ class CandidateMatcher:
             None if self.keypoints is None else self.keypoints[row], None if self.patches is None else self.patches[row]
         )
 
-    def match(self, features: FrameFeatures, similarities: Similarities, belief: Belief) -> RankedCandidates | None:
-        """None if every place is excluded.
-
+    def propose(self, similarities: Similarities, belief: Belief) -> Proposal:
+        """
         Args:
             similarities: float32 [n], to all places of the snapshot, or to some; minus infinity excludes a place.
         """
         margin = self._snapshot.neighborhoods.margin(similarities)
         belief = self._with_most_probable_row(belief)
-        rows, patches = self._rank_by_patches(features, self._propose(similarities, margin, belief), belief)
+        return Proposal(self._propose(similarities, margin, belief), margin, belief)
+
+    def match(self, features: FrameFeatures, proposal: Proposal) -> RankedCandidates | None:
+        """None if every place is excluded."""
+        proposed, margin, belief = proposal
+        rows, patches = self._rank_by_patches(features, proposed, belief)
         if not rows:
             return None
-        geometries: list[Geometry] = []
-        if self.keypoints is not None and features.keypoints is not None:
-            for row in rows:
-                geometries.append(verify(features.keypoints, self.keypoints[row], features.intrinsics))
-                if geometries[-1].inliers >= _CLEAR_INLIERS:
-                    break
+        geometries = [] if features.keypoints is None else self._verify(features.keypoints, features.intrinsics, rows)
         compared = rows[: len(geometries)] if geometries else rows
         order = self._order(compared, belief, geometries, [patches.get(row) for row in compared])
         order += range(len(compared), len(rows))
@@ -130,6 +138,23 @@ class CandidateMatcher:
             near=near,
             distinctive_inliers=distinctive,
         )
+
+    def _verify(self, keypoints: Keypoints, intrinsics: Intrinsics | None, rows: list[int]) -> list[Geometry]:
+        """Of the candidates in order, until one is clear. Models are not fitted to those that ``_order`` would not put first: another candidate has
+        at least as many inliers, and is near the first one, or this one is not. Where patches count, too, all are fitted."""
+        geometries: list[Geometry] = []
+        if self.keypoints is None:
+            return geometries
+        near, most = self._snapshot.track.near(rows[0], self.window), [0, 0]
+        for row in rows:
+            is_near = row in near
+            more_than = most[is_near] if self.patches is None else 0
+            geometries.append(verify(keypoints, self.keypoints[row], intrinsics, more_than))
+            inliers = geometries[-1].inliers
+            if inliers >= _CLEAR_INLIERS:
+                break
+            most = [max(most[0], inliers), max(most[1], inliers) if is_near else most[1]]
+        return geometries
 
     def match_tracked(self, similarities: Similarities, belief: Belief) -> RankedCandidates | None:
         """Without key points: the most similar place near that of the sequence. None if the frame's own best place is elsewhere."""

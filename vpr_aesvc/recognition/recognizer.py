@@ -160,9 +160,10 @@ class Recognizer:
         expect(odometry, (Odometry, type(None)), "odometry (vpr_aesvc.Odometry)")
         needs_image = descriptor is None or self._matcher.keypoints is not None or self._matcher.patches is not None
         image = image_of(frame) if needs_image else None
+        if image is not None:
+            self.look_ahead(image)
         if descriptor is None:
             assert image is not None
-            self.look_ahead(image)
             descriptor = self.describer.describe(image)
         with timed(self.milliseconds, "search"):
             self.update()
@@ -179,8 +180,9 @@ class Recognizer:
             found = None if ahead is None else self._sure_without_key_points(ahead, similarities, belief, intrinsics)
             if found is not None:
                 return self._answer(FrameFeatures(intrinsics=intrinsics), found, similarities, belief)
+            proposal = self._matcher.propose(similarities, belief)  # while key points are detected
             features = self._features(image, ahead, intrinsics)
-            found = self._matcher.match(features, similarities, belief)
+            found = self._matcher.match(features, proposal)
             if ahead is not None:
                 self._confirm(ahead, found, intrinsics)
             return self._answer(features, found, similarities, belief)
@@ -208,7 +210,8 @@ class Recognizer:
             similarities: float32 [n], to all places of the snapshot, or to some.
         """
         features = self._features(image, None if image is None else self._keypoints.take(image), intrinsics)
-        return self._answer(features, self._matcher.match(features, similarities, belief), similarities, belief)
+        found = self._matcher.match(features, self._matcher.propose(similarities, belief))
+        return self._answer(features, found, similarities, belief)
 
     def _sure_without_key_points(
         self, ahead: Ahead, similarities: Similarities, belief: Belief, intrinsics: Intrinsics | None
@@ -338,7 +341,8 @@ class Recognizer:
         rows = np.array(found.rows)
         ids = self.snapshot.ids[rows].tolist()
         places = self.map.places(ids)
-        geometries: list[Geometry | None] = [*found.geometries, *[None] * (len(rows) - len(found.geometries))]
+        geometries: list[Geometry | None] = [None if one.is_skipped else one for one in found.geometries]
+        geometries += [None] * (len(rows) - len(geometries))
         return tuple(
             Candidate(Match(places[place], float(similarity)), float(posterior), geometry, patches)
             for place, similarity, posterior, geometry, patches in zip(

@@ -15,7 +15,7 @@ class Candidate:
     Attributes:
         match: the place and its similarity.
         posterior: probability that the robot is at this place, before geometry. Those of all places and ``Recognition.lost`` sum to 1.
-        geometry: the geometric verification; None if it was not done.
+        geometry: the geometric verification; None if it was not done, as for a candidate that cannot be better than the best.
         patches: the comparison of patches; None if it was not done, or the place has none.
     """
 

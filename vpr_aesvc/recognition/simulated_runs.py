@@ -92,7 +92,7 @@ def _ask(
         belief = sequence.step(similarities, stamp=stamp if np.isfinite(stamp) else None)
         single.reset()
         alone = single.step(similarities)
-        found = matcher.match(matcher.features_of_place(row), similarities, belief)
+        found = matcher.match(matcher.features_of_place(row), matcher.propose(similarities, belief))
         if found is not None:
             shown = snapshot.track.near(row, matcher.window)
             compared = zip(found.rows, found.geometries, found.patches, strict=False)

@@ -49,6 +49,7 @@ class Geometry:
         pairs: int64 [matches, 2], the matched key points of the query and of the candidate.
         inside: bool [matches], which of them are inliers.
         why: the reason in words.
+        is_skipped: no model was fitted, because the matches are too few to be better than another candidate.
         points: float32 [inliers, 4]: x and y of each inlier in the query, then in the candidate, in parts of the longest side of each image.
 
     Camera frames are optical frames: x to the right, y down, z forward. A point at ``p`` in the query's frame is at
@@ -65,13 +66,17 @@ class Geometry:
     inside: NDArray[np.bool_] = field(default_factory=lambda: np.empty(0, np.bool_), repr=False)
     why: str = ""
     points: NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 4), np.float32), repr=False)
+    is_skipped: bool = False
 
 
-def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None = None) -> Geometry:
+def verify(
+    query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None = None, more_than: int = 0
+) -> Geometry:
     """Compares two images by their key points. Deterministic.
 
     Args:
         intrinsics: of the query's camera. The candidate is assumed to come from the same camera, at any resolution.
+        more_than: inliers of a better candidate. If no more key points match, the models, which take most of the time, are not fitted.
 
     Raises:
         VprError: key points of two kinds.
@@ -95,6 +100,11 @@ def verify(query: Keypoints, candidate: Keypoints, intrinsics: Intrinsics | None
     if len(pairs) < MIN_INLIERS:
         why = f"only {len(pairs)} key points match"
         return Geometry(0, len(pairs), keypoints, pairs=pairs, inside=np.zeros(len(pairs), np.bool_), why=why)
+    if len(pairs) <= more_than:
+        why = f"only {len(pairs)} key points match, another place has {more_than} that fit"
+        return Geometry(
+            0, len(pairs), keypoints, pairs=pairs, inside=np.zeros(len(pairs), np.bool_), why=why, is_skipped=True
+        )
     query_xy, candidate_xy = query.xy[pairs[:, 0]].astype(np.float64), candidate.xy[pairs[:, 1]].astype(np.float64)
     points = _working_scale(query_xy, query), _working_scale(candidate_xy, candidate)
     homography = _robust_fit(cv2.findHomography, points, _HOMOGRAPHY_PIXELS, _MIN_HOMOGRAPHY)
