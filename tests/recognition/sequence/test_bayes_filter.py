@@ -301,6 +301,26 @@ def test_smoothing_is_cut_where_the_clock_jumps_back():
         smooth(rows[:, :0], PlaceTrack([]), likelihood=GIVEN)
 
 
+@pytest.mark.parametrize("places", [31, 5000, 10_001])
+@pytest.mark.parametrize("kind", ["drawn", "sorted", "steps", "half equal"])
+def test_the_likelihood_is_that_of_the_formula(places, kind):
+    """Of float32 similarities, also where a sample of every so many would mislead."""
+    row = np.random.default_rng(places).normal(0.2, 0.1, places)
+    if kind == "sorted":
+        row.sort()
+    elif kind == "steps":
+        row = row.round(1)
+    elif kind == "half equal":
+        row[::2] = row.max()
+    row = row.astype(np.float32)
+    center = np.sort(row)[places // 2]
+    spread = 1.4826 * np.sort(np.abs(row - center))[places // 2]
+    score = 2.0 * np.minimum((row - center) / max(spread, 1e-9), 12) - 1.5
+    score -= 0.9 * np.maximum(score - np.log(places), 0)
+    found = SimilarityLikelihood(sharpness=2.0, offset=1.5, change=0.75)(row, places)
+    assert np.allclose(found, np.log(0.95 * np.exp(score) + 0.05), atol=1e-4)
+
+
 def test_the_likelihood_is_learned_from_neighbors():
     """Distinct neighbors give a sharp likelihood, a map of noise a blunt one. A ratio hardly exceeds the number of places."""
     random = np.random.default_rng(0)

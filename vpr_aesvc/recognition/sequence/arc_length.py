@@ -27,7 +27,7 @@ class Window:
     Attributes:
         first, last: int64 [n], cells in which the interval begins and ends.
         first_part, last_part: float64 [n], fraction of that cell that lies before the point.
-        width: float64 [n], length of the interval before it is clipped to the run.
+        share: float64 [n], length of the cell in parts of that of the interval, before it is clipped to the run.
         turns: float64 [n], cached result of ``ArcLengthGrid.track_turns``.
     """
 
@@ -35,7 +35,7 @@ class Window:
     first_part: Floats
     last: Rows
     last_part: Floats
-    width: Floats
+    share: Floats
     turns: Floats | None = None
 
     def integrate(self, amounts: Floats) -> Floats:
@@ -99,13 +99,14 @@ class ArcLengthGrid:
     def propagate(self, belief: Floats, low: float, high: float) -> Floats:
         """Belief [n] after a move by ``low`` to ``high`` (negative: against the order of the run). Belief that leaves a run is lost."""
         for window in self._halves(low, high):
-            belief = window.integrate(belief) * self.lengths / window.width
+            belief = window.integrate(belief)
+            belief *= window.share
         return belief
 
     def expected(self, values: Floats, low: float, high: float) -> Floats:
         """The adjoint of ``propagate``: for each place, the mean of ``values`` [n] after such a move from it; 0 beyond the end of a run."""
         for window in self._halves(-high, -low):
-            values = window.integrate(values * self.lengths) / window.width
+            values = window.integrate(values * self.lengths) * (window.share / self.lengths)
         return values
 
     def propagate_some(self, rows: Rows, amounts: Floats, low: float, high: float) -> tuple[Rows, Floats]:
@@ -115,7 +116,7 @@ class ArcLengthGrid:
                 break
             reached = self._reached(rows, half_low, half_high)
             window = self._window(half_low, half_high, reached)
-            moved = window.integrate_some(rows, amounts) * self.lengths[reached] / window.width
+            moved = window.integrate_some(rows, amounts) * window.share
             rows, amounts = reached[moved > 0], moved[moved > 0]
         return rows, amounts
 
@@ -155,7 +156,7 @@ class ArcLengthGrid:
         half = lengths / 2
         first, first_part = self._locate(centers - high - half, rows)
         last, last_part = self._locate(centers - low + half, rows)
-        return Window(first, first_part, last, last_part, high - low + lengths)
+        return Window(first, first_part, last, last_part, lengths / (high - low + lengths))
 
     def neighbors(self, count: int, rows: Rows | None = None) -> tuple[Rows, Rows]:
         """First row and end row, int64 [n], of the ``count`` places on either side within the run; of ``rows``, or of all (cached)."""

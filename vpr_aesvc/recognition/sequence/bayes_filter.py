@@ -224,8 +224,9 @@ class SequenceFilter:
         weights = np.exp(log_ratio)
         belief = self._belief * weights
         total = float(belief.sum()) + self._lost
-        self._belief, self._lost = belief / total, self._lost / total
-        return self._belief, self._lost, weights
+        belief /= total
+        self._belief, self._lost = belief, self._lost / total
+        return belief, self._lost, weights
 
     def _repeated(self, observed: ObservedFrame) -> float:
         """The part of the frame that repeats the previous one, 0 to 1."""
@@ -296,7 +297,10 @@ def best_place(
     first, end = track.places_grid().neighbors(window, rows)
     if rows is None:
         below = np.concatenate([[0.0], np.cumsum(places)])
-        row = int(np.argmax(below[end] - below[first] + _OWN_WEIGHT * places))
+        within = below.take(end)
+        within -= below.take(first)
+        within += _OWN_WEIGHT * places
+        row = int(np.argmax(within))
     else:
         below = np.concatenate([[0.0], np.cumsum(places - rest)])
         within = below[np.searchsorted(rows, end)] - below[np.searchsorted(rows, first)] + rest * (end - first)

@@ -31,6 +31,7 @@ _OUTLIERS = 0.05
 _SHARPNESS = np.geomspace(0.7, 5.6, 19)  # candidates
 _NEAR = 3  # places on either side that surely show the same
 _SAMPLE, _PAIRS = 512, 128
+_LONG = 2048  # numbers of a row, from which on its median is looked for in a part of it
 
 
 @dataclass(frozen=True, config=ConfigDict(allow_inf_nan=False))
@@ -58,7 +59,8 @@ class SimilarityLikelihood:
         if isinstance(similarities, SampledSimilarities):
             weights, similarities = similarities.weights, similarities.values
             places = len(similarities)
-        row = np.asarray(similarities, float)
+        row = np.asarray(similarities)
+        row = row if row.dtype == np.float32 else row.astype(np.float64)
         if row.ndim != 1 or len(row) > places:
             raise VprError(f"expected at most {places} similarities, one for each place, found shape {row.shape}")
         if not (row < np.inf).all():
@@ -74,11 +76,17 @@ class SimilarityLikelihood:
         if len(similarities) < MIN_PLACES:
             return np.zeros(len(similarities))
         center = _median(similarities, weights)
-        spread = 1.4826 * _median(np.abs(similarities - center), weights)
-        scores = self.sharpness * np.minimum((similarities - center) / max(spread, 1e-9), _MAX_Z) - self.offset
+        spread = 1.4826 * _median(np.abs(similarities - similarities.dtype.type(center)), weights)
+        scores = np.subtract(similarities, center, dtype=np.float64)
+        scores *= self.sharpness / max(spread, 1e-9)
+        np.minimum(scores, self.sharpness * _MAX_Z, out=scores)
+        scores -= self.offset
         limit = math.log(len(similarities) if weights is None else weights.sum())
         scores -= (1 - _EXCESS) * np.maximum(scores - limit, 0)
-        return np.asarray(np.log((1 - _OUTLIERS) * np.exp(scores) + _OUTLIERS))
+        np.exp(scores, out=scores)
+        scores *= 1 - _OUTLIERS
+        scores += _OUTLIERS
+        return np.log(scores, out=scores)
 
 
 DEFAULT_LIKELIHOOD = SimilarityLikelihood(sharpness=1.0, offset=0.5, change=0.75)
@@ -228,10 +236,20 @@ def _medians(table: NDArray[np.float32], weights: NDArray[np.floating]) -> NDArr
 
 
 def _median(row: Floats, weights: Floats | None = None) -> float:
-    """The upper median: one partition, several times faster than ``numpy.median``; with weights, if they are given."""
+    """The upper median; with weights, if they are given. Several times faster than ``numpy.median``: one partition, of the fifth of a long row
+    in which a sample says that it lies."""
     if weights is not None:
         order = np.argsort(row)
         below = np.cumsum(weights[order])
         return float(row[order[np.searchsorted(below, below[-1] / 2, side="right")]])
     middle = len(row) // 2
+    if len(row) >= _LONG:
+        sample = np.sort(row[:: len(row) // 256])
+        low, high = sample[int(0.4 * len(sample))], sample[int(0.6 * len(sample))]
+        is_central = row >= low
+        first = len(row) - int(np.count_nonzero(is_central))
+        is_central &= row <= high
+        central = row[is_central]
+        if first <= middle < first + len(central):
+            row, middle = central, middle - first
     return float(np.partition(row, middle)[middle])

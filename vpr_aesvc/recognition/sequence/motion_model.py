@@ -88,18 +88,18 @@ class Step:
         moved = self.mixing.T @ belief
         for mode, (low, high) in enumerate(self.ranges):
             moved[mode] = self.grid.propagate(moved[mode], low, high)
-        kept = float(moved.sum())
+        kept, stays = float(moved.sum()), 1 - self.carried
         if kept > total > 0:  # cells of unequal length keep the sum only approximately
-            moved *= total / kept
+            stays *= total / kept
             kept = total
         left = (total - kept) + self.carried * kept
-        moved *= 1 - self.carried
+        moved *= stays
         if self.turn is not None:
             moved[:2] *= self._turn_likelihood(self.turn)
         if self.revisits is not None:
-            switched = self.switch * self.revisits.spread(moved.sum(0))
+            switched = self.revisits.spread(moved.sum(0))
             moved *= 1 - self.switch
-            moved += MODES[:, None] * switched
+            moved += (self.switch * MODES)[:, None] * switched
         moved += MODES[:, None] * ((left / 2 + self.found * lost) / belief.shape[1])
         return moved, (1 - self.found) * lost + left / 2
 
@@ -173,8 +173,12 @@ class Step:
         likelihood = np.empty((2, len(self.grid.centers) if rows is None else len(rows)))
         for mode, (low, high) in enumerate(self.ranges):
             error = np.abs(self.grid.track_turns(low, high, rows) - math.remainder(turn, 2 * math.pi))
-            error = np.minimum(error, 2 * math.pi - error) / _TURN_SIGMA  # the shorter arc
-            likelihood[mode] = _TURN_OUTLIERS + peak * np.exp(-0.5 * error * error)
+            error = np.minimum(error, 2 * math.pi - error, out=error)  # the shorter arc
+            error *= error
+            error *= -0.5 / _TURN_SIGMA**2
+            np.exp(error, out=error)
+            error *= peak
+            np.add(error, _TURN_OUTLIERS, out=likelihood[mode])
         return likelihood
 
 

@@ -101,6 +101,8 @@ class PlaceTrack:
         reach = 1.001 * SAME_PLACE_METERS  # rounding
         low, high = np.searchsorted(values, (position[axis] - reach, position[axis] + reach))
         close = order[low:high].astype(np.int64)
+        for other in {0, 1, 2} - {axis}:
+            close = close[np.abs(self.positions[close, other] - position[other]) <= reach]
         offset = self.positions[close] - position
         close = close[np.einsum("ij,ij->i", offset, offset) <= SAME_PLACE_METERS**2]
         return union(near, close)
