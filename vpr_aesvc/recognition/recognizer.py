@@ -28,7 +28,7 @@ from vpr_aesvc.recognition.sequence.bayes_filter import Belief, SequenceFilter
 from vpr_aesvc.recognition.settings import RecognizerSettings
 from vpr_aesvc.recognition.similarity.sampled import Similarities, similarities_at
 from vpr_aesvc.runtime import timed
-from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Progress
+from vpr_aesvc.types import Descriptor, Frame, Image, Intrinsics, Match, Odometry, Place, Progress
 
 _SURE = 0.95  # probability of the sequence above which a frame after a confirmed one needs no key points
 
@@ -180,12 +180,15 @@ class Recognizer:
             found = None if ahead is None else self._sure_without_key_points(ahead, similarities, belief, intrinsics)
             if found is not None:
                 return self._answer(FrameFeatures(intrinsics=intrinsics), found, similarities, belief)
-            proposal = self._matcher.propose(similarities, belief)  # while key points are detected
+            proposal = self._matcher.propose(
+                similarities, belief
+            )  # this and the next line while key points are detected
+            places = self.map.places(self.snapshot.ids[proposal.rows].tolist())
             features = self._features(image, ahead, intrinsics)
             found = self._matcher.match(features, proposal)
             if ahead is not None:
                 self._confirm(ahead, found, intrinsics)
-            return self._answer(features, found, similarities, belief)
+            return self._answer(features, found, similarities, belief, places)
 
     def look_ahead(self, image: Image) -> None:
         """Begins to detect the key points of a frame to come, RGB uint8 [H, W, 3], in another thread, if it is expected to need them. For any thread:
@@ -240,15 +243,21 @@ class Recognizer:
         return self._points is not None and intrinsics is not None and not self._points[row].refusal
 
     def _answer(
-        self, features: FrameFeatures, found: RankedCandidates | None, similarities: Similarities, belief: Belief
+        self,
+        features: FrameFeatures,
+        found: RankedCandidates | None,
+        similarities: Similarities,
+        belief: Belief,
+        places: dict[int, Place] | None = None,
     ) -> Recognition:
+        """``places``: of the candidates, by id, if they were read before."""
         message, self.learned.message = belief.message or self.learned.message, None
         if found is None:
             why = "every place of the map is excluded for this frame" if len(self.snapshot) else "the map is empty"
             return Recognition(False, why, lost=belief.lost, message=message)
         decision = self._decide(found)
         self._has_revisited |= decision.accepted
-        candidates = self._candidates(found, similarities)
+        candidates = self._candidates(found, similarities, places)
         likely = union(belief.likely_rows(len(self.snapshot)), found.near)
         covariance = match_covariance(
             poses=self.snapshot.poses[likely],
@@ -337,10 +346,12 @@ class Recognizer:
         model = self.learned.match_model
         self._matcher.ranking = None if model is None else model.ranking
 
-    def _candidates(self, found: RankedCandidates, similarities: Similarities) -> tuple[Candidate, ...]:
+    def _candidates(
+        self, found: RankedCandidates, similarities: Similarities, places: dict[int, Place] | None
+    ) -> tuple[Candidate, ...]:
         rows = np.array(found.rows)
         ids = self.snapshot.ids[rows].tolist()
-        places = self.map.places(ids)
+        places = places or self.map.places(ids)
         geometries: list[Geometry | None] = [None if one.is_skipped else one for one in found.geometries]
         geometries += [None] * (len(rows) - len(geometries))
         return tuple(
