@@ -96,11 +96,11 @@ class Step:
         moved *= stays
         if self.turn is not None:
             moved[:2] *= self._turn_likelihood(self.turn)
+        arriving: Floats | float = (left / 2 + self.found * lost) / belief.shape[1]
         if self.revisits is not None:
-            switched = self.revisits.spread(moved.sum(0))
+            arriving = self.switch * self.revisits.spread(moved.sum(0)) + arriving
             moved *= 1 - self.switch
-            moved += (self.switch * MODES)[:, None] * switched
-        moved += MODES[:, None] * ((left / 2 + self.found * lost) / belief.shape[1])
+        moved += MODES[:, None] * arriving
         return moved, (1 - self.found) * lost + left / 2
 
     def expected(self, values: Floats, lost: float) -> tuple[Floats, float]:
