@@ -180,9 +180,7 @@ class Recognizer:
             found = None if ahead is None else self._sure_without_key_points(ahead, similarities, belief, intrinsics)
             if found is not None:
                 return self._answer(FrameFeatures(intrinsics=intrinsics), found, similarities, belief)
-            proposal = self._matcher.propose(
-                similarities, belief
-            )  # this and the next line while key points are detected
+            proposal = self._matcher.propose(similarities, belief)  # it and the places, while key points are detected
             places = self.map.places(self.snapshot.ids[proposal.rows].tolist())
             features = self._features(image, ahead, intrinsics)
             found = self._matcher.match(features, proposal)

@@ -97,14 +97,10 @@ def verify(
             points=np.tile(_parts(query.xy, query), 2),
         )
     pairs = match_keypoints(query, candidate)
-    if len(pairs) < MIN_INLIERS:
-        why = f"only {len(pairs)} key points match"
-        return Geometry(0, len(pairs), keypoints, pairs=pairs, inside=np.zeros(len(pairs), np.bool_), why=why)
-    if len(pairs) <= more_than:
-        why = f"only {len(pairs)} key points match, another place has {more_than} that fit"
-        return Geometry(
-            0, len(pairs), keypoints, pairs=pairs, inside=np.zeros(len(pairs), np.bool_), why=why, is_skipped=True
-        )
+    if len(pairs) < MIN_INLIERS or len(pairs) <= more_than:
+        why, is_skipped = f"only {len(pairs)} key points match", len(pairs) >= MIN_INLIERS
+        none = np.zeros(len(pairs), np.bool_)
+        return Geometry(0, len(pairs), keypoints, pairs=pairs, inside=none, why=why, is_skipped=is_skipped)
     query_xy, candidate_xy = query.xy[pairs[:, 0]].astype(np.float64), candidate.xy[pairs[:, 1]].astype(np.float64)
     points = _working_scale(query_xy, query), _working_scale(candidate_xy, candidate)
     homography = _robust_fit(cv2.findHomography, points, _HOMOGRAPHY_PIXELS, _MIN_HOMOGRAPHY)

@@ -120,7 +120,7 @@ function verdictWords(run, at) {
 }
 
 function pointWords(candidate) {
-  if (candidate.inliers === undefined) return "Key points were not compared.";
+  if (candidate.inliers === undefined) return "Not verified: too few key points match to be better than the best place, or none were needed.";
   const drawn = candidate.points.length / 4;
   return `${candidate.why}${drawn && drawn < candidate.inliers ? `; ${drawn} of them are drawn` : ""}.`;
 }
