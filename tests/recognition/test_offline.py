@@ -27,7 +27,7 @@ def test_later_frames_locate_the_first_ones(described, lap):
     )
     assert right.mean() >= max(0.95, before.mean())
     assert all(is_right(one, frame) for one, frame in zip(everything, queries, strict=True) if one.accepted)
-    assert np.mean([one.accepted for one in everything]) >= 0.7
+    assert np.mean([one.accepted for one in everything]) >= 0.65
 
 
 def test_later_frames_make_the_first_one_of_the_real_corridor_sure(corridor_loop, mobilenet, described, lap):

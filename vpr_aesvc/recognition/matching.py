@@ -22,6 +22,9 @@ from vpr_aesvc.types import Intrinsics, Rows
 _RANKED_BY_PATCHES = 10  # candidates
 _REPEATS = 10  # equal views of one place, where the robot stood still, that are passed over
 _CLEAR_INLIERS = 75  # of 1,518 frames of floors outside the map none had more than 59 with any place of it
+_BELIEF_WEIGHT = (
+    0.1  # of the logarithm of a place's belief beside its similarity; chosen on laps of the corridor with odometry
+)
 _LIKELY = 0.5  # probability above which the sequence's place is preferred to the frame's
 
 
@@ -157,12 +160,13 @@ class CandidateMatcher:
         return geometries
 
     def match_tracked(self, similarities: Similarities, belief: Belief) -> RankedCandidates | None:
-        """Without key points: the most similar place near that of the sequence. None if the frame's own best place is elsewhere."""
+        """Without key points: the best place near that of the sequence, by similarity and belief. None if the frame's own best place is elsewhere."""
         margin = self._snapshot.neighborhoods.margin(similarities)
         if belief.row is None:
             return None
         near = self._snapshot.track.near(belief.row, self.window)
-        best = int(near[similarities_at(similarities, near).argmax()])
+        scores = similarities_at(similarities, near) + _BELIEF_WEIGHT * np.log(np.maximum(belief.at(near), 1e-9))
+        best = int(near[scores.argmax()])
         near = self._snapshot.track.near(best, self.window)
         others = [row for row in self._propose(similarities, margin, belief) if row != best]
         rows = [best, *others][: self._settings.candidates]

@@ -148,8 +148,8 @@ class Recognizer:
                 orders the sequence; with its pose it also selects the recent places to exclude.
             odometry: of the robot since the previous frame.
             descriptor: float32 [d_max], unit norm, if known. The image is then needed for geometry only.
-            intrinsics: of the camera, in pixels of the image. With them ``geometry`` of the candidates holds the relative pose, for
-                which the candidate's camera is assumed to be the same, and ``metric`` the metric pose, for which the map must know its
+            intrinsics: of the camera, in pixels of the image. With them ``geometry`` of verified candidates holds the relative pose,
+                for which the candidate's camera is assumed to be the same, and ``metric`` the metric pose, for which the map must know its
                 camera. Where the map can give one, every frame is then verified.
 
         Raises:
